@@ -1,0 +1,3 @@
+"""Roadworthy agent."""
+
+__version__ = "0.1.0"

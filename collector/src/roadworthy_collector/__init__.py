@@ -1,0 +1,3 @@
+"""Roadworthy collector."""
+
+__version__ = "0.1.0"

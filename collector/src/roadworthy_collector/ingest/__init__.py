@@ -1,0 +1,1 @@
+"""Takes the agents' reports in."""

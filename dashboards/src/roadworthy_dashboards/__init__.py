@@ -1,0 +1,3 @@
+"""Roadworthy dashboards."""
+
+__version__ = "0.1.0"

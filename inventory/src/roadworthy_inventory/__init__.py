@@ -1,0 +1,3 @@
+"""Roadworthy inventory."""
+
+__version__ = "0.1.0"
