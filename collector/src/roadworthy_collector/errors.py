@@ -44,7 +44,13 @@ class EnvelopeError(RoadworthyError):
     """
 
     def __init__(
-        self, status: int, code: str, message: str, *, field: str | None = None, retry_after_seconds: int | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -20,32 +20,41 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROADWORTHY_", extra="forbid", frozen=True)
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on. Beyond loopback a user must exist.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on. Beyond loopback a user must exist."
+    )
     port: int = Field(default=8470, ge=1, le=65535, description="Port to listen on.")
     data: Path = Field(default=Path("data"), description="Folder of the database and secrets, mode 0700.")
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="Host names this collector answers to, besides its own address."
     )
-    tls_certificate: Path | None = Field(default=None, description="PEM chain; ECDSA P-256 is the cheapest to serve.")
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM chain; ECDSA P-256 is the cheapest to serve."
+    )
     tls_key: Path | None = Field(default=None, description="PEM key, mode 0600.")
     behind_tls_proxy: bool = Field(
         default=False, description="A proxy on this host ends TLS, so plain http beyond loopback is meant."
     )
     report_interval_seconds: int = Field(default=900, ge=60, le=86400, description="How often agents call.")
-    reporting_timezone: str = Field(default="Europe/London", description="Zone of local days and financial years.")
+    reporting_timezone: str = Field(
+        default="Europe/London", description="Zone of local days and financial years."
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest report, compressed.")
     max_report_bytes: int = Field(default=8_388_608, ge=1024, description="Largest report, decompressed.")
     queue_reports: int = Field(default=512, ge=1, description="Reports waiting for the writer before 503.")
-    half_hour_retention_days: int = Field(default=30, ge=2, le=3660, description="How long half-hours are kept.")
+    half_hour_retention_days: int = Field(
+        default=30, ge=2, le=3660, description="How long half-hours are kept."
+    )
     device_detail: bool = Field(
-        default=False, description="Serve /metrics/devices beyond loopback; on loopback without users it is on."
+        default=False,
+        description="Serve /metrics/devices beyond loopback; on loopback without users it is on.",
     )
     shards: int = Field(default=1, ge=1, le=256, description="Targets /sd/devices lists.")
 
     @field_validator("reporting_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - only here, and not cheap
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
         try:
             ZoneInfo(value)

@@ -1,0 +1,265 @@
+"""Commands that look after a collector: keys, tokens, users, devices, the database, the first start."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.settings import Settings, load
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+Format = Annotated[str, typer.Option("--format", help="table or json.")]
+
+enrol_keys = typer.Typer(help="Keys that let agents enrol.", no_args_is_help=True)
+scrape_tokens = typer.Typer(help="Tokens that let Prometheus read.", no_args_is_help=True)
+users = typer.Typer(help="People who may sign in to the console.", no_args_is_help=True)
+devices = typer.Typer(help="Devices: list, retire, revoke.", no_args_is_help=True)
+database = typer.Typer(help="The database: upgrade, back up.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands on `app`."""
+    app.add_typer(enrol_keys, name="enrol-key")
+    app.add_typer(scrape_tokens, name="scrape-token")
+    app.add_typer(users, name="user")
+    app.add_typer(devices, name="devices")
+    app.add_typer(database, name="db")
+    app.command("first-start", epilog="Example: roadworthy first-start --secrets /run/roadworthy")(
+        first_start
+    )
+
+
+@contextmanager
+def _store(config: Path | None) -> Iterator[tuple[Settings, Any]]:
+    """Yield the settings and a connection in one transaction on an upgraded database."""
+    from roadworthy_collector.store.engine import open_engine, upgrade
+
+    settings = load(config)
+    upgrade(settings.database)
+    engine = open_engine(settings.database)
+    try:
+        with engine.begin() as connection:
+            yield settings, connection
+    finally:
+        engine.dispose()
+
+
+def _show(rows: list[dict[str, Any]], output: str) -> None:
+    """Print `rows` as a table for people or as JSON for scripts."""
+    if output == "json":
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo("none")
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("" if value is None else _readable(name, value) for name, value in row.items()))
+    Console().print(table)
+
+
+def _readable(name: str, value: object) -> str:
+    if name.endswith("_at") and isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return str(value)
+
+
+@enrol_keys.command(
+    "create", epilog="Example: roadworthy enrol-key create --site Headquarters --unit 'IT' --days 14"
+)
+def create_enrol_key(
+    config: ConfigFile = None,
+    site: Annotated[str, typer.Option(help="Site the devices join.")] = "unassigned",
+    unit: Annotated[str, typer.Option(help="Unit the devices join.")] = "unassigned",
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days until the key expires.")] = 7,
+    uses: Annotated[int | None, typer.Option(min=1, help="How many devices may use it.")] = None,
+    note: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+) -> None:
+    """Make a key and print it once; only its hash is kept."""
+    from roadworthy_collector.security import tokens
+
+    with _store(config) as (_, connection):
+        issued = tokens.create_enrol_key(
+            connection,
+            now=int(time.time()),
+            site=site,
+            unit=unit,
+            note=note,
+            max_uses=uses,
+            expires_in_seconds=days * 86400,
+        )
+    typer.echo(issued.text)
+
+
+@enrol_keys.command("list")
+def list_enrol_keys(config: ConfigFile = None, output: Format = "table") -> None:
+    """List the keys: where they lead, how often they were used."""
+    from roadworthy_collector.security import tokens
+
+    with _store(config) as (_, connection):
+        _show(tokens.list_enrol_keys(connection), output)
+
+
+@enrol_keys.command("revoke")
+def revoke_enrol_key(
+    key_id: Annotated[str, typer.Argument(help="The key's id.")], config: ConfigFile = None
+) -> None:
+    """Let nobody enrol with this key any more."""
+    from roadworthy_collector.security import tokens
+
+    with _store(config) as (_, connection):
+        if not tokens.revoke_enrol_key(connection, key_id, now=int(time.time())):
+            raise RoadworthyError(
+                f"no enrolment key in force has the id {key_id}; see `roadworthy enrol-key list`"
+            )
+
+
+@scrape_tokens.command("create")
+def create_scrape_token(config: ConfigFile = None) -> None:
+    """Make a token for Prometheus and print it once; only its hash is kept."""
+    from roadworthy_collector.security import tokens
+
+    with _store(config) as (_, connection):
+        issued = tokens.create_scrape_token(connection, now=int(time.time()))
+    typer.echo(issued.text)
+
+
+@scrape_tokens.command("revoke")
+def revoke_scrape_token(token_id: Annotated[str, typer.Argument()], config: ConfigFile = None) -> None:
+    """Stop this token from reading, on every process within five seconds."""
+    from roadworthy_collector.security import tokens
+
+    with _store(config) as (_, connection):
+        if not tokens.revoke_scrape_token(connection, token_id, now=int(time.time())):
+            raise RoadworthyError(f"no scrape token in force has the id {token_id}")
+
+
+@users.command("add", epilog="Example: roadworthy user add ada < password-file")
+def add_user(name: Annotated[str, typer.Argument(help="Who.")], config: ConfigFile = None) -> None:
+    """Add a user; the password is asked for, or read from standard input. Ends open access on loopback."""
+    from roadworthy_collector.security import passwords
+
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    with _store(config) as (_, connection):
+        passwords.create_user(connection, name, password, now=int(time.time()))
+
+
+@users.command("list")
+def list_users(config: ConfigFile = None, output: Format = "table") -> None:
+    """List the users."""
+    from roadworthy_collector.security import passwords
+
+    with _store(config) as (_, connection):
+        _show(passwords.list_users(connection), output)
+
+
+@users.command("remove")
+def remove_user(name: Annotated[str, typer.Argument(help="Who.")], config: ConfigFile = None) -> None:
+    """Remove a user and end their sessions."""
+    from roadworthy_collector.security import passwords
+
+    with _store(config) as (_, connection):
+        if not passwords.delete_user(connection, name, now=int(time.time())):
+            raise RoadworthyError(f"no user is called {name}; see `roadworthy user list`")
+
+
+@devices.command("list")
+def list_devices(config: ConfigFile = None, output: Format = "table") -> None:
+    """List the devices with site, unit and last report."""
+    from roadworthy_collector.store.queries import devices as queries
+
+    with _store(config) as (_, connection):
+        _show(queries.list_devices(connection), output)
+
+
+@devices.command("revoke")
+def revoke_device(
+    device_id: Annotated[str, typer.Argument(help="rwd_...")],
+    config: ConfigFile = None,
+    *,
+    re_enrol: Annotated[
+        bool, typer.Option("--re-enrol", help="Ask the agent to enrol again instead of stopping.")
+    ] = False,
+) -> None:
+    """Refuse a device's tokens, on every process within five seconds."""
+    from roadworthy_collector.security import tokens
+
+    reason = "re_enrol" if re_enrol else "revoked"
+    with _store(config) as (_, connection):
+        if not tokens.revoke_device(connection, device_id, reason=reason, now=int(time.time())):
+            raise RoadworthyError(
+                f"no device with a token in force has the id {device_id}; see `roadworthy devices list`"
+            )
+
+
+@devices.command("retire")
+def retire_device(
+    device_id: Annotated[str, typer.Argument(help="rwd_...")], config: ConfigFile = None
+) -> None:
+    """Retire a device: its tokens end, its facts stay."""
+    from roadworthy_collector.store.queries import devices as queries
+
+    with _store(config) as (_, connection):
+        if not queries.retire(connection, device_id, now=int(time.time())):
+            raise RoadworthyError(
+                f"no device in service has the id {device_id}; see `roadworthy devices list`"
+            )
+
+
+@database.command("upgrade")
+def upgrade_database(config: ConfigFile = None) -> None:
+    """Bring the database's schema to this program's, after a backup."""
+    with _store(config) as (settings, _):
+        typer.echo(f"{settings.database} is at this program's schema")
+
+
+@database.command("backup", epilog="Example: roadworthy db backup /backup/roadworthy-monday.db")
+def backup_database(
+    target: Annotated[Path, typer.Argument(help="File to write.")], config: ConfigFile = None
+) -> None:
+    """Copy the database of a running collector, consistently."""
+    from roadworthy_collector.store.engine import backup
+
+    settings = load(config)
+    backup(settings.database, target)
+    typer.echo(f"{target} holds a consistent copy")
+
+
+def first_start(
+    config: ConfigFile = None,
+    secrets_folder: Annotated[
+        Path, typer.Option("--secrets", help="Folder to write admin-password and scrape-token to.")
+    ] = Path("secrets"),
+) -> None:
+    """Make the first user and a scrape token, each in a 0600 file; does nothing once they are there."""
+    from roadworthy_collector.running import write_secret
+    from roadworthy_collector.security import passwords, tokens
+
+    secrets_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _store(config) as (_, connection):
+        if not passwords.list_users(connection):
+            password = secrets.token_urlsafe(18)
+            passwords.create_user(connection, "admin", password, now=int(time.time()))
+            write_secret(secrets_folder / "admin-password", password)
+            typer.echo(f"user admin: password in {secrets_folder / 'admin-password'}")
+        if not (secrets_folder / "scrape-token").exists():
+            write_secret(
+                secrets_folder / "scrape-token",
+                tokens.create_scrape_token(connection, now=int(time.time())).text,
+            )
+            typer.echo(f"scrape token in {secrets_folder / 'scrape-token'}")

@@ -1,0 +1,89 @@
+"""The only place that wires: settings, engine, writer and routes become one ASGI application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy import Engine
+
+from roadworthy_collector import __version__
+from roadworthy_collector.console import routes as console
+from roadworthy_collector.ingest import enrol
+from roadworthy_collector.ingest.asgi import REPORTS_PATH, ReportsApp, openapi_paths
+from roadworthy_collector.ingest.stats import Stats
+from roadworthy_collector.ingest.writer import Writer
+from roadworthy_collector.metrics import routes as metrics
+from roadworthy_collector.security.guard import Guard
+from roadworthy_collector.settings import Settings
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _Entrance:
+    """Sends reports past FastAPI: the raw route costs a quarter of a routed one."""
+
+    def __init__(self, reports: ASGIApp, rest: ASGIApp) -> None:
+        self._reports = reports
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == REPORTS_PATH:
+            await self._reports(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], float] = time.time) -> ASGIApp:
+    """Return the collector as an ASGI application on `engine`, whose schema must be at head."""
+    stats = Stats()
+    writer = Writer(engine, settings, clock, stats)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await writer.start()
+        try:
+            yield
+        finally:
+            await writer.stop()
+            engine.dispose()
+
+    api = FastAPI(
+        title="Roadworthy collector",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+    )
+    api.state.settings = settings
+    api.state.engine = engine
+    api.state.clock = clock
+    api.state.stats = stats
+    api.state.writer = writer
+    api.include_router(enrol.router)
+    api.include_router(metrics.router)
+    api.include_router(console.router)
+    console.install(api)
+    _document(api)
+    return Guard(_Entrance(ReportsApp(writer, engine, settings, clock), api), settings, engine)
+
+
+def _document(api: FastAPI) -> None:
+    """Add the raw report route to the OpenAPI document, which FastAPI cannot see by itself."""
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            document = get_openapi(title=api.title, version=api.version, routes=api.routes)
+            document["paths"].update(openapi_paths())
+            api.openapi_schema = document
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it

@@ -1,0 +1,132 @@
+"""The `roadworthy` command: run the collector, and look after it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roadworthy_collector import __version__, admin, running
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.settings import Settings, load
+from roadworthy_collector.supervisor import stop_on_signals
+
+app = typer.Typer(
+    name="roadworthy",
+    help="Is your IT roadworthy? Collect what the agents measure, and show it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="Settings file (TOML). Also $ROADWORTHY_CONFIG; ROADWORTHY_* variables win over it."
+    ),
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on [default: 8470].")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the database and secrets [default: data].")]
+
+
+def _settings(config: Path | None, **options: object) -> Settings:
+    return load(config, **{name: value for name, value in options.items() if value is not None})
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # It repeats every run of every job; the jobs table and /metrics say the same without the noise.
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+@app.command(epilog="Example: roadworthy serve --port 9000 --data /var/lib/roadworthy")
+def serve(config: ConfigFile = None, host: Host = None, port: Port = None, data: Data = None) -> None:
+    """Answer agents, Prometheus and people. Runs beside `roadworthy jobs`."""
+    _log_to_stderr()
+    running.serve(_settings(config, host=host, port=port, data=data))
+
+
+@app.command(epilog="Example: roadworthy jobs --data /var/lib/roadworthy")
+def jobs(config: ConfigFile = None, data: Data = None) -> None:
+    """Do the background work: daily totals, roll-ups, charts, pruning."""
+    _log_to_stderr()
+    stop = threading.Event()
+    stop_on_signals(stop)
+    running.jobs(_settings(config, data=data), stop)
+
+
+@app.command(epilog="Example: roadworthy up --with-agent")
+def up(
+    config: ConfigFile = None,
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    *,
+    with_agent: Annotated[
+        bool, typer.Option("--with-agent", help="Enrol and run an agent on this machine too.")
+    ] = False,
+) -> None:
+    """Run `serve` and `jobs` under one parent until Ctrl-C, which ends both within two seconds."""
+    running.up(_settings(config, host=host, port=port, data=data), with_agent=with_agent)
+
+
+@app.command(epilog="Example: roadworthy demo --devices 200 --port 9000")
+def demo(
+    config: ConfigFile = None,
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    *,
+    devices: Annotated[int, typer.Option(min=1, max=20000, help="How many devices to simulate.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Another seed, another estate.")] = 2012,
+) -> None:
+    """Run the collector with a simulated IT estate in a data folder of its own."""
+    running.demo(_settings(config, host=host, port=port, data=data), devices=devices, seed=seed)
+
+
+@app.command("demo-live", hidden=True)
+def demo_live(config: ConfigFile = None, data: Data = None) -> None:
+    """Keep the simulated estate reporting; `demo` runs this."""
+    _log_to_stderr()
+    stop = threading.Event()
+    stop_on_signals(stop)
+    running.demo_live(_settings(config, data=data), stop)
+
+
+@app.command(
+    "check-config", epilog="Example: roadworthy check-config --config /etc/roadworthy/collector.toml"
+)
+def check_config(config: ConfigFile = None) -> None:
+    """Read the settings, say what they are, and end with 2 if they are wrong."""
+    for name, value in _settings(config).model_dump(mode="json").items():
+        typer.echo(f"{name} = {value!r}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+admin.add_to(app)
+
+
+def _add_extensions() -> None:
+    """Take in the commands other distributions register under `roadworthy.commands`."""
+    for point in entry_points(group="roadworthy.commands"):
+        app.add_typer(point.load(), name=point.name)
+
+
+def main() -> None:
+    """Run the command line; a RoadworthyError is one line on stderr and exit code 2."""
+    _add_extensions()
+    try:
+        app()
+    except RoadworthyError as error:
+        typer.echo(f"roadworthy: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,261 @@
+"""How the collector's processes run: each command of `cli` that keeps going, without the command line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import typer
+
+from roadworthy_collector.errors import AddressError, RoadworthyError
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.supervisor import Program, Supervisor, stop_on_signals
+
+_READY_SECONDS = 60.0
+# One machine on its own page: a call a minute keeps the page fresh and costs nothing.
+_SINGLE_MACHINE_INTERVAL_SECONDS = 60
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket bound to the settings' address; raises AddressError saying what to do."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        where = f"{settings.host}:{settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise AddressError(
+                f"{where} is taken by another program; choose a free port with ROADWORTHY_PORT"
+            ) from None
+        raise AddressError(f"cannot listen on {where}: {error.strerror}; see `host` and `port`") from None
+    return bound
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests until SIGTERM or SIGINT. Raises StoreError, EstateError or AddressError before that."""
+    import uvicorn
+
+    from roadworthy_collector.app import create_app
+    from roadworthy_collector.security.access import ensure_may_bind
+    from roadworthy_collector.store.engine import open_engine, upgrade
+
+    upgrade(settings.database)
+    engine = open_engine(settings.database)
+    ensure_may_bind(settings, engine)
+    with closing(listen(settings)) as bound:
+        config = uvicorn.Config(
+            create_app(settings, engine),
+            loop="auto",
+            http="httptools",
+            access_log=False,
+            log_level="warning",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            # Longer than the pause between two reports of a busy agent, shorter than its 75 s rule.
+            timeout_keep_alive=80,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+        )
+        server = uvicorn.Server(config)
+        _end_on_signals(server)
+        server.run(sockets=[bound])
+
+
+def _end_on_signals(server: object) -> None:
+    """Make uvicorn end quietly: it re-raises what it caught, which would print a traceback for a Ctrl-C."""
+    import contextlib
+    import signal
+
+    @contextlib.contextmanager
+    def capture():  # type: ignore[no-untyped-def] # noqa: ANN202 - uvicorn's own shape
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        yield
+
+    server.capture_signals = capture  # type: ignore[attr-defined]
+
+
+def jobs(settings: Settings, stop: threading.Event) -> None:
+    """Do background work until `stop` is set."""
+    from roadworthy_collector.jobs.runner import run_jobs
+    from roadworthy_collector.store.engine import upgrade
+
+    upgrade(settings.database)
+    run_jobs(settings, stop)
+
+
+def up(settings: Settings, *, with_agent: bool) -> None:
+    """Run serve and jobs, and with `with_agent` an agent on this machine, until a stop signal."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    _prepare(settings, simulated=False)
+    environment = _child_environment(settings)
+    if with_agent and "report_interval_seconds" not in settings.model_fields_set:
+        environment["ROADWORTHY_REPORT_INTERVAL_SECONDS"] = str(_SINGLE_MACHINE_INTERVAL_SECONDS)
+    supervisor = Supervisor(say=_say)
+    try:
+        _start_collector(supervisor, settings, environment, stop)
+        if with_agent and not stop.is_set():
+            supervisor.start(_agent(settings))
+            _say("An agent on this machine is enrolled and reporting.")
+        if not stop.is_set():
+            _say(f"Roadworthy is at {address(settings)} (data in {settings.data.resolve()}). Ctrl-C ends it.")
+        healthy = supervisor.watch(stop)
+    finally:
+        supervisor.end()
+    if not healthy:
+        raise RoadworthyError("a part keeps failing; its last lines are above")
+
+
+def demo(settings: Settings, *, devices: int, seed: int) -> None:
+    """Build the simulated estate if need be, then run the collector on it until a stop signal."""
+    from roadworthy_collector.demo.show import prepare_demo
+
+    stop = threading.Event()
+    stop_on_signals(stop)
+    with closing(listen(settings)):
+        pass  # a taken port should be said before a minute of building, not after
+    prepare_demo(settings, devices=devices, seed=seed, stop=stop)
+    if stop.is_set():
+        return
+    _prepare(settings, simulated=True)
+    environment = _child_environment(settings)
+    supervisor = Supervisor(say=_say)
+    try:
+        _start_collector(supervisor, settings, environment, stop)
+        supervisor.start(_program("demo-live", environment))
+        if not stop.is_set():
+            _say(f"A SIMULATED IT estate is at {address(settings)}. Ctrl-C ends it.")
+        healthy = supervisor.watch(stop)
+    finally:
+        supervisor.end()
+    if not healthy:
+        raise RoadworthyError("a part keeps failing; its last lines are above")
+
+
+def demo_live(settings: Settings, stop: threading.Event) -> None:
+    """Write what the simulated devices would report now, once a minute, until `stop` is set."""
+    from roadworthy_collector.demo.live import keep_alive
+    from roadworthy_collector.store.engine import open_engine
+
+    keep_alive(open_engine(settings.database), settings, stop)
+
+
+def address(settings: Settings) -> str:
+    """Return the address a person opens."""
+    scheme = "https" if settings.tls_certificate else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{settings.port}"
+
+
+def _prepare(settings: Settings, *, simulated: bool) -> None:
+    """Check what would stop a child, so that it is one clear line here and not a restart loop there."""
+    from roadworthy_collector.security.access import ensure_may_bind
+    from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
+
+    with closing(listen(settings)):
+        upgrade(settings.database)
+    engine = open_engine(settings.database)
+    try:
+        require_estate(engine, simulated=simulated)
+        ensure_may_bind(settings, engine)
+    finally:
+        engine.dispose()
+
+
+def _child_environment(settings: Settings) -> dict[str, str]:
+    """Hand every setting down, so that children need neither the options nor the file."""
+    import json
+
+    values = settings.model_dump(mode="json", include=settings.model_fields_set | {"host", "port"})
+    values["data"] = str(settings.data.resolve())
+    return {
+        f"ROADWORTHY_{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
+        for name, value in values.items()
+        if value is not None
+    } | {"ROADWORTHY_CONFIG": ""}
+
+
+def _program(command: str, environment: dict[str, str]) -> Program:
+    return Program(command, (sys.executable, "-m", "roadworthy_collector", command), environment)
+
+
+def _agent(settings: Settings) -> Program:
+    """Return the agent beside this program, with a fresh one-use enrolment key in a file only we can read."""
+    from roadworthy_collector.security import tokens
+    from roadworthy_collector.store.engine import open_engine
+
+    executable = Path(sys.executable).with_name("roadworthy-agent")
+    if not executable.exists():
+        raise RoadworthyError(f"{executable} is missing; `make install` puts it there")
+    key_file = settings.data / "agent-enrolment.key"
+    engine = open_engine(settings.database)
+    try:
+        with engine.begin() as connection:
+            issued = tokens.create_enrol_key(
+                connection,
+                now=int(time.time()),
+                note="this machine, by `roadworthy up`",
+                max_uses=1,
+                expires_in_seconds=86400,
+            )
+    finally:
+        engine.dispose()
+    write_secret(key_file, issued.text)
+    state = settings.data / "agent"
+    environment = {
+        "ROADWORTHY_AGENT_SERVER": address(settings),
+        "ROADWORTHY_AGENT_STATE_DIR": str(state.resolve()),
+        "ROADWORTHY_AGENT_ENROLMENT_KEY_FILE": str(key_file.resolve()),
+    }
+    return Program("agent", (str(executable), "run"), environment)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write `text` to `path` so that only this account can read it, from the first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+
+
+def _start_collector(
+    supervisor: Supervisor, settings: Settings, environment: dict[str, str], stop: threading.Event
+) -> None:
+    supervisor.start(_program("serve", environment))
+    supervisor.start(_program("jobs", environment))
+    deadline = time.monotonic() + _READY_SECONDS
+    while not _ready(settings) and not stop.wait(0.1):
+        if (name := supervisor.failed_early()) is not None:
+            raise RoadworthyError(f"{name} ended before it was ready; its last lines are above")
+        if time.monotonic() > deadline:
+            raise RoadworthyError(f"the collector was not ready within {_READY_SECONDS:g} s")
+
+
+def _ready(settings: Settings) -> bool:
+    """Ask the collector whether it is ready; over TLS, whether it accepts a connection."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - reading it
+    try:
+        if settings.tls_certificate:
+            with socket.create_connection((host, settings.port), timeout=1):
+                return True
+        where = f"[{host}]" if ":" in host else host
+        with urllib.request.urlopen(f"http://{where}:{settings.port}/readyz", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+_say: Callable[[str], None] = typer.echo

@@ -1,0 +1,34 @@
+"""What every test has: real parts named, and said at the end where they are missing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from support import missing_part
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse to pass over a missing real part in silence: a failure in CI, named at the end elsewhere."""
+    for mark in item.iter_markers("needs"):
+        for part in mark.args:
+            if (why := missing_part(part)) is None:
+                continue
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{part}: {why}; in CI every real part must be there", pytrace=False)
+            pytest.skip(f"could not run without {part}: {why}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests could not run and what would make them run."""
+    skipped = [
+        (report.nodeid, report.longrepr[2])
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and "could not run without" in report.longrepr[2]
+    ]
+    if not skipped:
+        return
+    terminalreporter.section("tests that could not run here")
+    for name, why in skipped:
+        terminalreporter.line(f"{name}: {why.removeprefix('Skipped: ')}")
+    terminalreporter.line("On Debian, run `make test` as root to let it install what is missing.")

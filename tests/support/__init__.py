@@ -1,0 +1,45 @@
+"""What several tests share: free ports, waiting for conditions, real parts."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# part -> the program that must be on PATH
+PARTS = {
+    "prometheus": "prometheus",
+    "promtool": "promtool",
+    "chromium": "chromium",
+    "nspawn": "systemd-nspawn",
+    "systemd-analyze": "systemd-analyze",
+}
+
+
+def free_port() -> int:
+    """Return a TCP port nobody on loopback holds at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], T], *, timeout: float = 30.0, what: str = "the condition") -> T:
+    """Call `condition` until it returns something true, and return that; fail after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        if result := condition():
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s for {what}")
+        time.sleep(0.05)
+
+
+def missing_part(name: str) -> str | None:
+    """Return why the real part `name` cannot run here, or None if it can."""
+    program = PARTS[name]
+    return None if shutil.which(program) else f"{program} is not installed"
