@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.settings import Settings, load
@@ -42,18 +43,26 @@ def add_to(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _store(config: Path | None) -> Iterator[tuple[Settings, Any]]:
-    """Yield the settings and a connection in one transaction on an upgraded database."""
+def _store(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
+    """Yield the settings and an engine on an upgraded database."""
     from roadworthy_collector.store.engine import open_engine, upgrade
 
     settings = load(config)
     upgrade(settings.database)
     engine = open_engine(settings.database)
     try:
-        with engine.begin() as connection:
-            yield settings, connection
+        yield settings, engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _connection(config: Path | None) -> Iterator[Connection]:
+    """Yield a connection in one writing transaction on an upgraded database."""
+    from roadworthy_collector.store.engine import write_transaction
+
+    with _store(config) as (_, engine), write_transaction(engine) as connection:
+        yield connection
 
 
 def _show(rows: list[dict[str, Any]], output: str) -> None:
@@ -90,7 +99,7 @@ def create_enrol_key(
     """Make a key and print it once; only its hash is kept."""
     from roadworthy_collector.security import tokens
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         issued = tokens.create_enrol_key(
             connection,
             now=int(time.time()),
@@ -108,7 +117,7 @@ def list_enrol_keys(config: ConfigFile = None, output: Format = "table") -> None
     """List the keys: where they lead, how often they were used."""
     from roadworthy_collector.security import tokens
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         _show(tokens.list_enrol_keys(connection), output)
 
 
@@ -119,7 +128,7 @@ def revoke_enrol_key(
     """Let nobody enrol with this key any more."""
     from roadworthy_collector.security import tokens
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         if not tokens.revoke_enrol_key(connection, key_id, now=int(time.time())):
             raise RoadworthyError(
                 f"no enrolment key in force has the id {key_id}; see `roadworthy enrol-key list`"
@@ -131,9 +140,18 @@ def create_scrape_token(config: ConfigFile = None) -> None:
     """Make a token for Prometheus and print it once; only its hash is kept."""
     from roadworthy_collector.security import tokens
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         issued = tokens.create_scrape_token(connection, now=int(time.time()))
     typer.echo(issued.text)
+
+
+@scrape_tokens.command("list")
+def list_scrape_tokens(config: ConfigFile = None, output: Format = "table") -> None:
+    """List the tokens by id."""
+    from roadworthy_collector.security import tokens
+
+    with _connection(config) as connection:
+        _show(tokens.list_scrape_tokens(connection), output)
 
 
 @scrape_tokens.command("revoke")
@@ -141,7 +159,7 @@ def revoke_scrape_token(token_id: Annotated[str, typer.Argument()], config: Conf
     """Stop this token from reading, on every process within five seconds."""
     from roadworthy_collector.security import tokens
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         if not tokens.revoke_scrape_token(connection, token_id, now=int(time.time())):
             raise RoadworthyError(f"no scrape token in force has the id {token_id}")
 
@@ -149,33 +167,32 @@ def revoke_scrape_token(token_id: Annotated[str, typer.Argument()], config: Conf
 @users.command("add", epilog="Example: roadworthy user add ada < password-file")
 def add_user(name: Annotated[str, typer.Argument(help="Who.")], config: ConfigFile = None) -> None:
     """Add a user; the password is asked for, or read from standard input. Ends open access on loopback."""
-    from roadworthy_collector.security import passwords
+    from roadworthy_collector.security import users as accounts
 
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    with _store(config) as (_, connection):
-        passwords.create_user(connection, name, password, now=int(time.time()))
+    with _store(config) as (_, engine):
+        accounts.create_user(engine, name, password, now=time.time())
 
 
 @users.command("list")
 def list_users(config: ConfigFile = None, output: Format = "table") -> None:
     """List the users."""
-    from roadworthy_collector.security import passwords
+    from roadworthy_collector.security import users as accounts
 
-    with _store(config) as (_, connection):
-        _show(passwords.list_users(connection), output)
+    with _store(config) as (_, engine):
+        _show([user._asdict() for user in accounts.list_users(engine)], output)
 
 
 @users.command("remove")
 def remove_user(name: Annotated[str, typer.Argument(help="Who.")], config: ConfigFile = None) -> None:
     """Remove a user and end their sessions."""
-    from roadworthy_collector.security import passwords
+    from roadworthy_collector.security import users as accounts
 
-    with _store(config) as (_, connection):
-        if not passwords.delete_user(connection, name, now=int(time.time())):
-            raise RoadworthyError(f"no user is called {name}; see `roadworthy user list`")
+    with _store(config) as (_, engine):
+        accounts.delete_user(engine, name, now=time.time())
 
 
 @devices.command("list")
@@ -183,7 +200,7 @@ def list_devices(config: ConfigFile = None, output: Format = "table") -> None:
     """List the devices with site, unit and last report."""
     from roadworthy_collector.store.queries import devices as queries
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         _show(queries.list_devices(connection), output)
 
 
@@ -200,7 +217,7 @@ def revoke_device(
     from roadworthy_collector.security import tokens
 
     reason = "re_enrol" if re_enrol else "revoked"
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         if not tokens.revoke_device(connection, device_id, reason=reason, now=int(time.time())):
             raise RoadworthyError(
                 f"no device with a token in force has the id {device_id}; see `roadworthy devices list`"
@@ -214,7 +231,7 @@ def retire_device(
     """Retire a device: its tokens end, its facts stay."""
     from roadworthy_collector.store.queries import devices as queries
 
-    with _store(config) as (_, connection):
+    with _connection(config) as connection:
         if not queries.retire(connection, device_id, now=int(time.time())):
             raise RoadworthyError(
                 f"no device in service has the id {device_id}; see `roadworthy devices list`"
@@ -248,18 +265,21 @@ def first_start(
 ) -> None:
     """Make the first user and a scrape token, each in a 0600 file; does nothing once they are there."""
     from roadworthy_collector.running import write_secret
-    from roadworthy_collector.security import passwords, tokens
+    from roadworthy_collector.security import tokens
+    from roadworthy_collector.security import users as accounts
+    from roadworthy_collector.store.engine import require_estate, write_transaction
 
     secrets_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _store(config) as (_, connection):
-        if not passwords.list_users(connection):
+    password_file, token_file = secrets_folder / "admin-password", secrets_folder / "scrape-token"
+    with _store(config) as (_, engine):
+        require_estate(engine, simulated=False)
+        if not accounts.list_users(engine):
             password = secrets.token_urlsafe(18)
-            passwords.create_user(connection, "admin", password, now=int(time.time()))
-            write_secret(secrets_folder / "admin-password", password)
-            typer.echo(f"user admin: password in {secrets_folder / 'admin-password'}")
-        if not (secrets_folder / "scrape-token").exists():
-            write_secret(
-                secrets_folder / "scrape-token",
-                tokens.create_scrape_token(connection, now=int(time.time())).text,
-            )
-            typer.echo(f"scrape token in {secrets_folder / 'scrape-token'}")
+            accounts.create_user(engine, "admin", password, now=time.time())
+            write_secret(password_file, password)
+            typer.echo(f"user admin: password in {password_file}")
+        if not token_file.exists():
+            with write_transaction(engine) as connection:
+                issued = tokens.create_scrape_token(connection, now=int(time.time()))
+            write_secret(token_file, issued.text)
+            typer.echo(f"scrape token in {token_file}")

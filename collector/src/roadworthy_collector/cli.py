@@ -40,15 +40,25 @@ def _settings(config: Path | None, **options: object) -> Settings:
 
 def _log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # It repeats every run of every job; the jobs table and /metrics say the same without the noise.
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # One repeats every run of every job, the other every look at the schema: noise where nothing happened.
+    for name in ("apscheduler", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @app.command(epilog="Example: roadworthy serve --port 9000 --data /var/lib/roadworthy")
-def serve(config: ConfigFile = None, host: Host = None, port: Port = None, data: Data = None) -> None:
+def serve(
+    config: ConfigFile = None,
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    *,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", hidden=True, help="Serve a simulated IT estate.")
+    ] = False,
+) -> None:
     """Answer agents, Prometheus and people. Runs beside `roadworthy jobs`."""
     _log_to_stderr()
-    running.serve(_settings(config, host=host, port=port, data=data))
+    running.serve(_settings(config, host=host, port=port, data=data), simulated=simulated)
 
 
 @app.command(epilog="Example: roadworthy jobs --data /var/lib/roadworthy")
@@ -116,15 +126,20 @@ def version() -> None:
 admin.add_to(app)
 
 
-def _add_extensions() -> None:
-    """Take in the commands other distributions register under `roadworthy.commands`."""
+def _add_extensions(arguments: list[str]) -> None:
+    """Take in the commands other distributions register under `roadworthy.commands`.
+
+    One is loaded only where it is called or the list of commands is shown: they may be heavy.
+    """
+    listing = not arguments or arguments[0].startswith("-")
     for point in entry_points(group="roadworthy.commands"):
-        app.add_typer(point.load(), name=point.name)
+        if listing or point.name == arguments[0]:
+            app.add_typer(point.load(), name=point.name)
 
 
 def main() -> None:
     """Run the command line; a RoadworthyError is one line on stderr and exit code 2."""
-    _add_extensions()
+    _add_extensions(sys.argv[1:])
     try:
         app()
     except RoadworthyError as error:

@@ -43,16 +43,20 @@ def listen(settings: Settings) -> socket.socket:
     return bound
 
 
-def serve(settings: Settings) -> None:
-    """Answer requests until SIGTERM or SIGINT. Raises StoreError, EstateError or AddressError before that."""
+def serve(settings: Settings, *, simulated: bool = False) -> None:
+    """Answer requests until SIGTERM or SIGINT. Raises StoreError, EstateError or AddressError before that.
+
+    `simulated` says which kind of IT estate the database must hold; the other kind is refused.
+    """
     import uvicorn
 
     from roadworthy_collector.app import create_app
     from roadworthy_collector.security.access import ensure_may_bind
-    from roadworthy_collector.store.engine import open_engine, upgrade
+    from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
 
     upgrade(settings.database)
     engine = open_engine(settings.database)
+    require_estate(engine, simulated=simulated)
     ensure_may_bind(settings, engine)
     with closing(listen(settings)) as bound:
         config = uvicorn.Config(
@@ -135,7 +139,7 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
     environment = _child_environment(settings)
     supervisor = Supervisor(say=_say)
     try:
-        _start_collector(supervisor, settings, environment, stop)
+        _start_collector(supervisor, settings, environment, stop, "--simulated")
         supervisor.start(_program("demo-live", environment))
         if not stop.is_set():
             _say(f"A SIMULATED IT estate is at {address(settings)}. Ctrl-C ends it.")
@@ -189,14 +193,14 @@ def _child_environment(settings: Settings) -> dict[str, str]:
     } | {"ROADWORTHY_CONFIG": ""}
 
 
-def _program(command: str, environment: dict[str, str]) -> Program:
-    return Program(command, (sys.executable, "-m", "roadworthy_collector", command), environment)
+def _program(command: str, environment: dict[str, str], *options: str) -> Program:
+    return Program(command, (sys.executable, "-m", "roadworthy_collector", command, *options), environment)
 
 
 def _agent(settings: Settings) -> Program:
     """Return the agent beside this program, with a fresh one-use enrolment key in a file only we can read."""
     from roadworthy_collector.security import tokens
-    from roadworthy_collector.store.engine import open_engine
+    from roadworthy_collector.store.engine import open_engine, write_transaction
 
     executable = Path(sys.executable).with_name("roadworthy-agent")
     if not executable.exists():
@@ -204,7 +208,7 @@ def _agent(settings: Settings) -> Program:
     key_file = settings.data / "agent-enrolment.key"
     engine = open_engine(settings.database)
     try:
-        with engine.begin() as connection:
+        with write_transaction(engine) as connection:
             issued = tokens.create_enrol_key(
                 connection,
                 now=int(time.time()),
@@ -232,9 +236,13 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def _start_collector(
-    supervisor: Supervisor, settings: Settings, environment: dict[str, str], stop: threading.Event
+    supervisor: Supervisor,
+    settings: Settings,
+    environment: dict[str, str],
+    stop: threading.Event,
+    *serve_options: str,
 ) -> None:
-    supervisor.start(_program("serve", environment))
+    supervisor.start(_program("serve", environment, *serve_options))
     supervisor.start(_program("jobs", environment))
     deadline = time.monotonic() + _READY_SECONDS
     while not _ready(settings) and not stop.wait(0.1):
