@@ -1,0 +1,121 @@
+"""The months before the half-hours: daily facts, as half-hours of that time would have been rolled up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from roadworthy_collector.demo.estate import Device
+from roadworthy_collector.demo.generate import Timeline, startup_seconds, watts
+from roadworthy_collector.demo.patterns import (
+    DAY,
+    HOUR,
+    Pattern,
+    Session,
+    draw_day,
+    in_hours,
+    is_working_day,
+    shares,
+)
+from roadworthy_inventory.calendar import PERIOD_SECONDS, utc_date
+
+
+def working_days(first: int, last: int) -> list[tuple[int, bool]]:
+    """Return (midnight UTC, whether offices are open) of each UTC day in [first, last)."""
+    return [(day, is_working_day(utc_date(day))) for day in range(first, last, DAY)]
+
+
+class DayFacts(NamedTuple):
+    """Totals of one UTC day of one device, as rolled up from half-hours; `state` adds up to 1800 x periods."""
+
+    day: int
+    periods: int
+    observed: int
+    cpu: float
+    memory: float
+    state: tuple[int, int, int, int, int, int]
+    startups: int
+    startup_sum: float | None
+    startup_max: float | None
+    joules: Mapping[str, int]
+
+
+def history(device: Device, days: list[tuple[int, bool]], timeline: Timeline) -> Iterator[DayFacts]:
+    """Yield the daily facts of the time before the half-hours, in order; days without any fact have none.
+
+    The first day is the day after the enrolment: the day of it would be a part of a day.
+    """
+    end = min(timeline.half_hours_from, device.silent_from or timeline.half_hours_from)
+    rng = device.rng("history")
+    draw = {
+        "pattern": device.pattern,
+        "left_on": device.left_on,
+        "habit": device.habit,
+    }
+    for day, working in days:
+        if day < device.enrolled_at - 1 or day + DAY > end or (device.absences and device.away(day)):
+            continue
+        drawn = draw_day(rng, working=working, **draw)  # type: ignore[arg-type]  # mypy joins the values' types
+        if drawn:
+            yield _day(device, rng, day, drawn, working=working, timeline=timeline)
+
+
+def _day(
+    device: Device,
+    rng: random.Random,
+    day: int,
+    drawn: list[Session],
+    *,
+    working: bool,
+    timeline: Timeline,
+) -> DayFacts:
+    pattern = device.pattern
+    awake, asleep, periods = _time_on(drawn)
+    took = [
+        startup_seconds(rng, device, day + session.begin, session.cause, timeline)
+        for session in drawn
+        if session.cause != "kept"
+    ]
+    inside, outside = shares(pattern, inside=True), shares(pattern, inside=False)
+    open_share = _open_share(pattern, working=working, all_day=awake > 20 * HOUR)
+    jitter = 0.85 + 0.3 * rng.random()
+    used = int(awake * (inside[0] * open_share + outside[0] * (1 - open_share)) * jitter)
+    locked = min(awake - used, int(awake * (inside[1] * open_share + outside[1] * (1 - open_share))))
+    off = periods * PERIOD_SECONDS - awake - asleep
+    if device.watches_state:
+        state = (used, awake - used - locked, locked, asleep, off, 0)
+    else:
+        state = (0, 0, 0, asleep, off, awake)
+    load = used / awake if pattern.use_in_hours else 0.8
+    cpu = min(1.0, device.base_ratio + pattern.busy_ratio * load * jitter)
+    joules = {
+        meter.scope: int(watts(device, meter.scope, cpu) * int(awake * meter.coverage))
+        for meter in device.meters
+    }
+    memory = min(1.0, device.memory_ratio * (0.97 + 0.06 * rng.random()))
+    total, longest = (sum(took), max(took)) if took else (None, None)
+    return DayFacts(day, periods, awake, cpu, memory, state, len(took), total, longest, joules)
+
+
+def _time_on(drawn: list[Session]) -> tuple[int, int, int]:
+    """Return the seconds on, the seconds asleep within half-hours it was on in, and how many half-hours those are."""
+    awake = asleep = periods = 0
+    last_counted = -1
+    previous_end = 0
+    for begin, end, cause in drawn:
+        awake += end - begin
+        final = (end - 1) // PERIOD_SECONDS
+        periods += final - max(begin // PERIOD_SECONDS, last_counted + 1) + 1
+        last_counted = final
+        if cause == "resume":
+            asleep += begin - previous_end
+        previous_end = end
+    return awake, min(asleep, periods * PERIOD_SECONDS - awake), periods
+
+
+def _open_share(pattern: Pattern, *, working: bool, all_day: bool) -> float:
+    """Return which share of the time on lies in the pattern's hours."""
+    if not in_hours(pattern, pattern.begin * HOUR, working=working):
+        return 0.0
+    return (pattern.end - pattern.begin) / 24 if all_day else 1.0
