@@ -36,6 +36,7 @@ metadata = MetaData(
 )
 
 _ROWID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+_JSON = JSON(none_as_null=True)  # no value is NULL, not the text `null`
 
 
 def _device() -> Column[int]:
@@ -44,7 +45,9 @@ def _device() -> Column[int]:
 
 
 # What this database is: schema-wide facts such as `simulated` and `created_at`.
-estate = Table("estate", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False))
+estate = Table(
+    "estate", metadata, Column("name", String(64), primary_key=True), Column("value", Text, nullable=False)
+)
 
 # The organisation: a dated tree of units, and the sites where devices stand.
 units = Table(
@@ -108,9 +111,17 @@ devices = Table(
     Column("os_name", String(256)),
     Column("os_version", String(256)),
     Column("system_medium", String(16), nullable=False, default="unknown"),
-    Column("facts", JSON),
+    Column("facts", _JSON),
     Column("facts_at", BigInteger),
-    Column("agent", JSON),
+    # When (by the device's clock, never ahead of ours) the newest report was sent that carried each of these: an
+    # older report that arrives late must not overwrite them.
+    Column("latest_sent_at", Float),
+    Column("facts_sent_at", Float),
+    Column("probes_sent_at", Float),
+    Column("agent", _JSON),
+    Column(
+        "fingerprint", _JSON
+    ),  # SHA-256 of hardware facts as sent at enrolment: what a clone would differ in
     Index(None, "hostname"),
     Index(None, "serial"),
     Index(None, "asset_tag"),
@@ -175,7 +186,7 @@ probe_status = Table(
     Column("status", String(32), nullable=False),
     Column("reason", String(256)),
     Column("source", String(256)),
-    Column("missing", JSON),
+    Column("missing", _JSON),
     Column("since", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
@@ -190,12 +201,16 @@ periods = Table(
     Column("samples", Integer, nullable=False),
     Column("cpu_mean_ratio", Float),
     Column("cpu_p95_ratio", Float),
+    Column("cpu_quality", String(16)),
     Column("cpu_source", String(128)),
     Column("memory_mean_ratio", Float),
     Column("memory_p95_ratio", Float),
+    Column("memory_quality", String(16)),
     Column("memory_source", String(128)),
     Column("content_hash", LargeBinary(8), nullable=False),  # tells a replay from a conflict
-    Column("incomplete", Boolean, nullable=False, default=False),  # booked by the sweeper, never closed by the agent
+    Column(
+        "incomplete", Boolean, nullable=False, default=False
+    ),  # booked by the sweeper, never closed by the agent
     Index(None, "start"),
     sqlite_with_rowid=False,
 )
@@ -204,7 +219,10 @@ state_periods = Table(
     metadata,
     _device(),
     Column("start", BigInteger, primary_key=True),
-    *(Column(f"{state}_seconds", Integer, nullable=False) for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")),
+    *(
+        Column(f"{state}_seconds", Integer, nullable=False)
+        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+    ),
     CheckConstraint(
         "in_use_seconds + idle_seconds + locked_seconds + asleep_seconds + off_seconds + unobserved_seconds = 1800",
         name="sum",
@@ -284,11 +302,14 @@ days = Table(
     Column("observed_seconds", Integer, nullable=False),
     Column("cpu_mean_ratio", Float),  # weighted by observed seconds
     Column("memory_mean_ratio", Float),
-    *(Column(f"{state}_seconds", Integer, nullable=False) for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")),
+    *(
+        Column(f"{state}_seconds", Integer, nullable=False)
+        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+    ),
     Column("startups", Integer, nullable=False),
     Column("startup_seconds_sum", Float),
     Column("startup_seconds_max", Float),
-    Column("joules", JSON),  # {scope: {quality: joules}}
+    Column("joules", _JSON),  # {scope: {quality: joules}}
     Index(None, "day"),
     sqlite_with_rowid=False,
 )
@@ -307,9 +328,10 @@ histograms = Table(
     Column("metric", String(64), primary_key=True),  # startup_seconds
     Column("grouping", String(8), primary_key=True),  # site, unit, model, os
     Column("member", String(256), primary_key=True),
-    Column("bucket", Float, primary_key=True),  # upper bound; the largest stands for +Inf
-    Column("count", BigInteger, nullable=False),
-    Column("sum", Float, nullable=False),
+    # Upper bound; the last is infinity. A member has a row for each bucket from its first observation on.
+    Column("bucket", Float, primary_key=True),
+    Column("count", BigInteger, nullable=False),  # in this bucket alone, not cumulative
+    Column("sum", Float, nullable=False),  # of the observations in this bucket
 )
 # Named counts that must survive a restart: conflicts, rejected{code}, unknown_enum{field} ...
 counters = Table(
@@ -330,7 +352,7 @@ quarantine = Table(
     Column("key", String(128), nullable=False),
     Column("code", String(32), nullable=False),
     Column("field", String(128)),
-    Column("content", JSON),
+    Column("content", _JSON),
     UniqueConstraint("device", "item", "key", "code"),
 )
 audit = Table(
@@ -341,7 +363,7 @@ audit = Table(
     Column("actor", String(64), nullable=False),
     Column("action", String(64), nullable=False),
     Column("subject", String(128)),
-    Column("detail", JSON),
+    Column("detail", _JSON),
 )
 
 # Charts: asked for by a page, drawn by the jobs process, kept by the hash of their data.

@@ -45,5 +45,7 @@ def retire(connection: Connection, device_id: str, *, now: int) -> bool:
         .where(tokens.c.device == found, tokens.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_as="revoked")
     )
-    connection.execute(audit.insert().values(at=now, actor="command line", action="device.retire", subject=device_id))
+    connection.execute(
+        audit.insert().values(at=now, actor="command line", action="device.retire", subject=device_id)
+    )
     return True

@@ -1,0 +1,138 @@
+"""Writes what happened once and is never replaced: settlement periods and gaps.
+
+The first content of a key stays. The same content again is a replay and changes nothing; other content is a
+conflict, which is counted, and none of it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Column, Connection, select, tuple_
+
+from roadworthy_collector.ingest.tally import Tally
+from roadworthy_collector.ingest.vocabulary import OTHER
+from roadworthy_collector.ingest.wire import Energy, Gap, Period, Use
+from roadworthy_collector.store.schema import energy_periods, gaps, periods, state_periods
+from roadworthy_collector.store.statements import Bulk
+
+KEYS_PER_QUERY = 500
+_PERIODS = Bulk(periods)
+_STATES = Bulk(state_periods)
+_ENERGY = Bulk(energy_periods)
+_GAPS = Bulk(gaps)
+_NO_USE = (None, None, None, None)
+
+
+def content_hash(item: Struct) -> bytes:
+    """Return 8 bytes that tell one content from another, taken over the known fields as sent."""
+    return blake2b(msgspec.json.encode(item), digest_size=8).digest()
+
+
+def write_periods(connection: Connection, found: Sequence[tuple[int, Period]], tally: Tally) -> None:
+    """Write settlement periods, given as (device row id, period), with their state and energy rows."""
+    rows = [_period_row(device, period, tally) for device, period in found]
+    if _PERIODS.insert(connection, rows) < len(rows):
+        found = _without_conflicts(
+            "period", connection, found, rows, (periods.c.device, periods.c.start), tally
+        )
+    states, energies = [], []
+    for device, period in found:
+        start, state = period.start, period.state_seconds
+        states.append(
+            (device, start, state.in_use, state.idle, state.locked, state.asleep, state.off, state.unobserved)
+        )
+        if period.energy:
+            energies += _energy_rows(device, start, period.energy, tally)
+        tally.mark_dirty(device, start)
+    _STATES.insert(connection, states)
+    _ENERGY.insert(connection, energies)
+
+
+def write_gaps(connection: Connection, found: Sequence[tuple[int, Gap]], tally: Tally) -> None:
+    """Write gaps, given as (device row id, gap)."""
+    read = tally.vocabulary
+    rows = [
+        (
+            *(device, gap.begin, gap.end, read.read("gap.kind", gap.kind)),
+            *(read.read_optional("gap.basis", gap.basis), content_hash(gap)),
+        )
+        for device, gap in found
+    ]
+    if _GAPS.insert(connection, rows) < len(rows):
+        found = _without_conflicts("gap", connection, found, rows, (gaps.c.device, gaps.c.begin), tally)
+    for device, gap in found:
+        tally.mark_dirty(device, gap.begin, gap.end)
+
+
+def held_rows(
+    connection: Connection,
+    key: tuple[Column[Any], Column[Any]],
+    columns: Iterable[Column[Any]],
+    wanted: Sequence[tuple[Any, Any]],
+) -> dict[tuple[Any, Any], Any]:
+    """Return {key: row of `columns`} of those `wanted` that are held."""
+    held = {}
+    query = select(*key, *columns)
+    for begin in range(0, len(wanted), KEYS_PER_QUERY):
+        some = query.where(tuple_(*key).in_(wanted[begin : begin + KEYS_PER_QUERY]))
+        held.update({(row[0], row[1]): row[2:] for row in connection.execute(some)})
+    return held
+
+
+def _without_conflicts(
+    item: str,
+    connection: Connection,
+    found: Sequence[tuple[int, Any]],
+    rows: Sequence[tuple[Any, ...]],
+    key: tuple[Column[Any], Column[Any]],
+    tally: Tally,
+) -> list[tuple[int, Any]]:
+    """Return those of `found` whose content is the one held; count the others."""
+    table = key[0].table
+    hashed = table.columns.keys().index("content_hash")
+    held = held_rows(connection, key, (table.c.content_hash,), [(row[0], row[1]) for row in rows])
+    same = []
+    for pair, row in zip(found, rows, strict=True):
+        if held[row[0], row[1]][0] == row[hashed]:
+            same.append(pair)
+        else:
+            tally.conflict(item)
+    return same
+
+
+def _period_row(device: int, period: Period, tally: Tally) -> tuple[Any, ...]:
+    """Return the row of `periods`."""
+    return (
+        *(device, period.start, period.observed_seconds, period.samples),
+        *(_NO_USE if period.cpu is None else _use("cpu.quality", period.cpu, tally)),
+        *(_NO_USE if period.memory is None else _use("memory.quality", period.memory, tally)),
+        *(content_hash(period), False),
+    )
+
+
+def _use(field: str, use: Use, tally: Tally) -> tuple[float, float | None, str, str]:
+    """Return the four columns of a utilisation."""
+    return use.mean_ratio, use.p95_ratio, tally.vocabulary.read(field, use.quality), use.source
+
+
+def _energy_rows(device: int, start: int, energy: Iterable[Energy], tally: Tally) -> list[tuple[Any, ...]]:
+    """Return a row per scope.
+
+    Of several scopes this version does not know only the first is kept, as `other`: scopes are never added up.
+    """
+    rows = {}
+    for one in energy:
+        scope = tally.vocabulary.read("energy.scope", one.scope)
+        if scope == OTHER and OTHER in rows:
+            continue
+        quality = tally.vocabulary.read("energy.quality", one.quality)
+        rows[scope] = (
+            *(device, scope, start, one.joules, one.counter_end_joules),
+            *(one.covered_seconds, quality, one.source, one.relative_error),
+        )
+    return list(rows.values())

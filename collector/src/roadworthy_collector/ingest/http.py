@@ -1,0 +1,110 @@
+"""The two ends of a raw ASGI exchange: reading a bounded body, sending JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from roadworthy_collector.errors import EnvelopeError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+BODY_TIMEOUT_SECONDS = 60.0
+DISCARD_FACTOR = 4
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was whole; nobody is there to be answered."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return a request header, None if absent; ASGI gives the names in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text.strip()
+    return None
+
+
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, *, timeout_seconds: float = BODY_TIMEOUT_SECONDS
+) -> bytes:
+    """Return the request's body of at most `limit` bytes.
+
+    What the client says about its length may be a lie or missing, so the bytes are counted as they come. Raises
+    EnvelopeError too_large or timeout, ClientGoneError if the client leaves.
+    """
+    said = header(scope, b"content-length")
+    if said is not None and said.isdigit() and int(said) > limit * DISCARD_FACTOR:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                part: bytes = message.get("body", b"")
+                size += len(part)
+                if size <= limit:
+                    parts.append(part)
+                # A client that is cut off while sending may never see why, so a little more is thrown away first.
+                ended = not message.get("more_body", False)
+                if size > limit and (ended or size > limit * DISCARD_FACTOR):
+                    raise _too_large(limit)
+                if ended:
+                    return b"".join(parts)
+    except TimeoutError:
+        raise EnvelopeError(408, "timeout", f"the body took longer than {timeout_seconds:g} s") from None
+
+
+async def send_json(send: Send, status: int, value: Any, headers: Headers = ()) -> None:
+    """Send `value` as the whole answer."""
+    body = msgspec.json.encode(value)
+    start = {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            *headers,
+        ],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_body(error: EnvelopeError, server_time: float) -> dict[str, Any]:
+    """Return what every refused request is answered; the time lets a device with a wrong clock mend it."""
+    return {
+        "error": {"code": error.code, "field": error.field, "message": str(error)},
+        "server_time": server_time,
+    }
+
+
+def error_headers(error: EnvelopeError) -> list[tuple[bytes, bytes]]:
+    """Return the headers its status asks for (RFC 9110)."""
+    headers = []
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="roadworthy"'))
+    if error.status == 426:
+        headers += [(b"upgrade", b"roadworthy-report/1"), (b"connection", b"upgrade")]
+    if error.status in {408, 413}:  # what is still on its way is not waited for
+        headers.append((b"connection", b"close"))
+    if error.status == 405:
+        headers.append((b"allow", b"POST"))
+    if error.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+    return headers
+
+
+def _too_large(limit: int) -> EnvelopeError:
+    return EnvelopeError(413, "too_large", f"the body is larger than {limit} bytes; send it in parts")

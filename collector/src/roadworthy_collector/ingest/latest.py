@@ -1,0 +1,240 @@
+"""Writes the latest word of each device: its facts, its probes, the open settlement period, the agent.
+
+Reports may arrive late and out of order; none of these is ever overwritten by an older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from roadworthy_collector.errors import StoreError
+from roadworthy_collector.ingest.records import Members
+from roadworthy_collector.ingest.validate import DAY_SECONDS
+from roadworthy_collector.ingest.vocabulary import Vocabulary
+from roadworthy_collector.ingest.wire import Disk, Facts, Now, Probe, Report
+from roadworthy_collector.store.schema import device_now, devices, probe_status, sites, units
+from roadworthy_collector.store.statements import upsert
+from roadworthy_inventory.device_class import classify
+
+# A device whose clock was never set says 1970; what it sends is taken as sent now, or nothing of it would ever be
+# newer than what is held.
+WRONG_CLOCK_SECONDS = 366 * DAY_SECONDS
+_LONG_AGO = float("-inf")
+_IDS_PER_QUERY = 500
+
+
+class UnknownDeviceError(StoreError):
+    """A report is of a device that is no longer there."""
+
+
+@dataclass(slots=True)
+class _Device:
+    """A device as held, kept up to date while a group is read."""
+
+    id: int
+    site: str
+    unit: str
+    model: str | None
+    os_name: str | None
+    os_version: str | None
+    latest_sent_at: float
+    facts_sent_at: float
+    probes_sent_at: float
+    row: dict[str, Any] = field(default_factory=dict)
+    facts_row: dict[str, Any] | None = None
+    probes: tuple[Probe, ...] | None = None
+
+    def members(self) -> Members:
+        """Return what the device is counted under."""
+        system = "" if self.os_name is None else " ".join(filter(None, (self.os_name, self.os_version)))
+        return Members(self.site, self.unit, self.model or "", system)
+
+
+class Latest:
+    """Collects the latest words of the devices of one group, then writes once."""
+
+    def __init__(
+        self, connection: Connection, ids: Iterable[int], now: float, vocabulary: Vocabulary
+    ) -> None:
+        self._connection = connection
+        self._now = now
+        self._vocabulary = vocabulary
+        self._devices = _read(connection, sorted(set(ids)))
+        self._nows: list[dict[str, Any]] = []
+
+    def members(self) -> dict[int, Members]:
+        """Return what each device is counted under, its newest facts included."""
+        return {device.id: device.members() for device in self._devices.values()}
+
+    def take(self, device: int, report: Report, next_call_seconds: int) -> None:
+        """Take the latest words of one report; raise UnknownDeviceError if its device was deleted meanwhile."""
+        if (held := self._devices.get(device)) is None:
+            raise UnknownDeviceError("this collector no longer knows the device")
+        sent = self._sent(report.sent_at)
+        held.row |= {"last_report_at": int(self._now), "next_call_seconds": next_call_seconds}
+        if sent >= held.latest_sent_at:
+            held.latest_sent_at = sent
+            held.row |= self._envelope(report, sent)
+        if report.facts is not None and sent >= held.facts_sent_at:
+            held.facts_sent_at = sent
+            held.facts_row = self._facts(report.facts, sent)
+            held.model = held.facts_row["model"]
+            held.os_name, held.os_version = held.facts_row["os_name"], held.facts_row["os_version"]
+        if report.probes and sent >= held.probes_sent_at:
+            held.probes_sent_at = sent
+            held.probes = report.probes
+        if report.now is not None:
+            self._nows.append(_now_row(device, report.now))
+
+    def write(self) -> None:
+        """Write what was taken."""
+        changed = [device for device in self._devices.values() if device.row]
+        _update(self._connection, [{"b_id": device.id, **device.row} for device in changed])
+        _update(
+            self._connection,
+            [{"b_id": device.id, **device.facts_row} for device in changed if device.facts_row is not None],
+        )
+        if self._nows:
+            self._connection.execute(upsert(device_now, newer="at"), self._nows)
+        for device in changed:
+            if device.probes is not None:
+                self._write_probes(device.id, device.probes, device.probes_sent_at)
+
+    def _sent(self, sent_at: float) -> float:
+        """Return when a report was sent as far as the device's clock can be believed."""
+        return self._now if sent_at < self._now - WRONG_CLOCK_SECONDS else min(sent_at, self._now)
+
+    def _envelope(self, report: Report, sent: float) -> dict[str, Any]:
+        """Return the columns every report brings."""
+        return {
+            "latest_sent_at": sent,
+            "instance": report.instance,
+            "seq": report.seq,
+            "boot_id": report.boot_id,
+            "agent_version": report.agent.version,
+            "platform": self._vocabulary.read("agent.platform", report.agent.platform),
+            "agent": msgspec.to_builtins(report.agent),
+        }
+
+    def _facts(self, facts: Facts, sent: float) -> dict[str, Any]:
+        """Return the columns of the facts: what is searched for, and the whole."""
+        read = self._vocabulary.read
+        whole: dict[str, Any] = msgspec.to_builtins(facts)
+        hardware, system = facts.hardware, facts.os
+        environment = "unknown"
+        if hardware is not None:
+            environment = read("facts.hardware.environment", hardware.environment)
+            whole["hardware"]["environment"] = environment
+        if system is not None and system.family is not None:
+            whole["os"]["family"] = read("facts.os.family", system.family)
+        for disk in whole.get("storage", ()):
+            disk["medium"] = read("facts.storage.medium", disk.get("medium", "unknown"))
+        os_name = None if system is None else system.name
+        return {
+            "facts": whole,
+            "facts_at": int(self._now),
+            "facts_sent_at": sent,
+            "hostname": facts.hostname,
+            "serial": None if hardware is None else hardware.serial,
+            "asset_tag": None if hardware is None else hardware.asset_tag,
+            "vendor": None if hardware is None else hardware.vendor,
+            "model": None if hardware is None else hardware.model,
+            "device_class": classify(
+                None if hardware is None else hardware.chassis_type, environment, os_name
+            ),
+            "environment": environment,
+            "os_name": os_name,
+            "os_version": None if system is None else system.version,
+            "system_medium": read("facts.storage.medium", _system_medium(facts.storage or ())),
+        }
+
+    def _write_probes(self, device: int, probes: tuple[Probe, ...], sent: float) -> None:
+        """Replace a device's probe statuses as a set; `since` stays while the status does."""
+        mine = probe_status.c.device == device
+        query = select(probe_status.c.probe, probe_status.c.status, probe_status.c.since).where(mine)
+        held = {row.probe: (row.status, row.since) for row in self._connection.execute(query)}
+        rows = {probe.probe: self._probe_row(device, probe, held, int(sent)) for probe in probes}
+        gone = sorted(set(held) - set(rows))
+        if gone:
+            self._connection.execute(delete(probe_status).where(mine, probe_status.c.probe.in_(gone)))
+        self._connection.execute(upsert(probe_status), list(rows.values()))
+        _update(self._connection, [{"b_id": device, "probes_sent_at": sent}])
+
+    def _probe_row(
+        self, device: int, probe: Probe, held: dict[str, tuple[str, int]], sent: int
+    ) -> dict[str, Any]:
+        """Return the row of one probe."""
+        status = self._vocabulary.read("probe.status", probe.status)
+        before, since = held.get(probe.probe, (None, sent))
+        missing: list[dict[str, Any]] = msgspec.to_builtins(probe.missing)
+        for value in missing:
+            value["status"] = self._vocabulary.read("probe.missing.status", value["status"])
+        return {
+            "device": device,
+            "probe": probe.probe,
+            "status": status,
+            "reason": probe.reason,
+            "source": probe.source,
+            "missing": missing or None,
+            "since": since if status == before else sent,
+            "updated_at": sent,
+        }
+
+
+def _read(connection: Connection, ids: list[int]) -> dict[int, _Device]:
+    """Return the devices as held."""
+    query = (
+        select(
+            devices.c.id,
+            sites.c.name,
+            units.c.name,
+            devices.c.model,
+            devices.c.os_name,
+            devices.c.os_version,
+            devices.c.latest_sent_at,
+            devices.c.facts_sent_at,
+            devices.c.probes_sent_at,
+        )
+        .join(sites, devices.c.site == sites.c.id)
+        .join(units, devices.c.unit == units.c.id)
+    )
+    found = {}
+    for begin in range(0, len(ids), _IDS_PER_QUERY):
+        for row in connection.execute(query.where(devices.c.id.in_(ids[begin : begin + _IDS_PER_QUERY]))):
+            latest, facts, probes = (_LONG_AGO if value is None else value for value in row[6:])
+            found[row[0]] = _Device(*row[:6], latest, facts, probes)
+    return found
+
+
+def _update(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Update devices by `b_id`, rows with the same columns in one go."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_columns.setdefault(tuple(row), []).append(row)
+    for columns, same in by_columns.items():
+        values: dict[str, Any] = {name: bindparam(name) for name in columns if name != "b_id"}
+        connection.execute(update(devices).where(devices.c.id == bindparam("b_id")).values(values), same)
+
+
+def _system_medium(disks: tuple[Disk, ...]) -> str:
+    """Return the medium of the first disk that holds the system."""
+    return next((disk.medium for disk in disks if disk.holds_system), "unknown")
+
+
+def _now_row(device: int, now: Now) -> dict[str, Any]:
+    """Return the row of `device_now`."""
+    return {
+        "device": device,
+        "at": now.at,
+        "start": now.start,
+        "observed_seconds": now.observed_seconds,
+        "uptime_seconds": now.uptime_seconds,
+        "cpu_ratio": now.cpu_latest_ratio,
+        "memory_ratio": now.memory_latest_ratio,
+        "now": msgspec.to_builtins(now),
+    }

@@ -1,0 +1,103 @@
+"""What a group of reports leaves beside the facts: days to roll up again, counts, refused items."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, select
+
+from roadworthy_collector.ingest.decode import Refused
+from roadworthy_collector.ingest.validate import DAY_SECONDS
+from roadworthy_collector.ingest.vocabulary import Vocabulary
+from roadworthy_collector.store.schema import counters, dirty, quarantine
+from roadworthy_collector.store.statements import Bulk, insert_or_ignore, upsert
+
+KEPT_PER_DEVICE = 200  # refused items of a device; the newest stay
+MAX_LABELS = 256  # different labels of one counter; agents choose the words, so there must be an end
+MORE = "(more)"
+_DIRTY = Bulk(dirty)
+
+
+class Tally:
+    """Collects while a group is read, then writes once."""
+
+    def __init__(self, oldest_day: int) -> None:
+        self.vocabulary = Vocabulary()
+        self._oldest_day = oldest_day
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._dirty: set[tuple[int, int]] = set()
+        self._refused: list[tuple[int, Refused]] = []
+
+    def mark_dirty(self, device: int, begin: float, end: float | None = None) -> None:
+        """Have the UTC days from `begin` to `end` (exclusive) of a device rolled up again.
+
+        Days whose half-hours are no longer kept are left alone: rolled up again they would lose what was booked.
+        """
+        first = max(int(begin) // DAY_SECONDS * DAY_SECONDS, self._oldest_day)
+        last = int(begin) if end is None else int(end) - 1
+        self._dirty.update((device, day) for day in range(first, last + 1, DAY_SECONDS))
+
+    def conflict(self, item: str) -> None:
+        """Count an item that came again with other content; the first is kept."""
+        self._counts["conflict", item] += 1
+
+    def refuse(self, device: int, refused: Refused) -> None:
+        """Count a refused item and keep it for a person to look at."""
+        self._counts["rejected", refused.answer.code] += 1
+        self._refused.append((device, refused))
+
+    def write(self, connection: Connection, now: int) -> None:
+        """Write everything collected."""
+        _DIRTY.insert(connection, sorted(self._dirty))
+        for (field, word), times in self.vocabulary.unknown.items():
+            self._counts["unknown_enum", f"{field}={word}"[:128]] += times
+        if self._counts:
+            _count(connection, self._counts)
+        if self._refused:
+            _quarantine(connection, self._refused, now)
+
+
+def _count(connection: Connection, counts: Counter[tuple[str, str]]) -> None:
+    """Add to the counters; labels past the limit of a counter are added to `(more)`."""
+    names = {name for name, _ in counts}
+    known: dict[str, set[str]] = {name: set() for name in names}
+    query = select(counters.c.name, counters.c.label).where(counters.c.name.in_(names))
+    for name, label in connection.execute(query):
+        known[name].add(label)
+    rows: Counter[tuple[str, str]] = Counter()
+    for (name, label), value in counts.items():
+        if label not in known[name] and len(known[name]) >= MAX_LABELS:
+            rows[name, MORE] += value
+        else:
+            known[name].add(label)
+            rows[name, label] += value
+    connection.execute(
+        upsert(counters, add=("value",)),
+        [{"name": name, "label": label, "value": value} for (name, label), value in rows.items()],
+    )
+
+
+def _quarantine(connection: Connection, refused: list[tuple[int, Refused]], now: int) -> None:
+    """Keep refused items, each once, and let the oldest past the limit go."""
+    per_device: dict[int, list[dict[str, Any]]] = {}
+    for device, (answer, content) in refused:
+        row = {
+            "device": device,
+            "received_at": now,
+            "item": answer.item,
+            "key": "" if answer.key is None else str(answer.key)[:128],
+            "code": answer.code,
+            "field": None if answer.field is None else answer.field[:128],
+            "content": content,
+        }
+        per_device.setdefault(device, []).append(row)
+    for device, rows in per_device.items():
+        connection.execute(insert_or_ignore(quarantine), rows[-KEPT_PER_DEVICE:])
+        mine = quarantine.c.device == device
+        held = connection.scalar(select(func.count()).where(mine).select_from(quarantine)) or 0
+        if held > KEPT_PER_DEVICE:
+            newest = (
+                select(quarantine.c.id).where(mine).order_by(quarantine.c.id.desc()).limit(KEPT_PER_DEVICE)
+            )
+            connection.execute(delete(quarantine).where(and_(mine, quarantine.c.id.not_in(newest))))

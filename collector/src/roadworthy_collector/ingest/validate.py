@@ -1,0 +1,217 @@
+"""The rules of single items: what depends on other values, on ranges or on the time.
+
+Each `check_*` returns the first Fault it finds, None for an item that may be stored. They hold for reports read
+from the wire and for those made in this process alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from roadworthy_collector.ingest.wire import (
+    Energy,
+    Factor,
+    Gap,
+    Now,
+    Period,
+    Phase,
+    Signin,
+    Startup,
+    StateSeconds,
+    Use,
+)
+
+PERIOD_SECONDS = 1800
+DAY_SECONDS = 86400
+AHEAD_SECONDS = 600  # how far a device's clock may run ahead of ours
+MAX_AGE_SECONDS = 3660 * DAY_SECONDS  # of start-ups, sign-ins and gaps; older ones come from a wrong clock
+MAX_SECONDS = 31_622_400  # a leap year: longer than anything that is a duration here
+MAX_JOULES = 1_000_000_000
+MAX_COUNTER_JOULES = 2**53 - 1  # what a JSON number holds exactly
+MAX_REVISION = 1_000_000
+SUM_TOLERANCE_SECONDS = 0.01
+
+
+class Fault(NamedTuple):
+    """Why an item is refused: a documented code, the field within the item, and words."""
+
+    code: str
+    field: str
+    message: str
+
+
+class Bounds(NamedTuple):
+    """The times an item may carry, in epoch seconds, both ends included."""
+
+    oldest_period: int  # start of a settlement period still kept
+    oldest_record: float
+    newest: float
+
+    @classmethod
+    def at(cls, now: float, retention_days: int) -> Bounds:
+        """Return the bounds at the moment `now`.
+
+        Half-hours are taken for whole UTC days only: a day that has begun to be pruned cannot be added up again.
+        """
+        midnight = -(-(int(now) - retention_days * DAY_SECONDS) // DAY_SECONDS) * DAY_SECONDS
+        return cls(midnight, now - MAX_AGE_SECONDS, now + AHEAD_SECONDS)
+
+
+def check_period(period: Period, bounds: Bounds) -> Fault | None:
+    """Check a settlement period: aligned, over, still kept, its seconds and ratios possible."""
+    start = period.start
+    if start % PERIOD_SECONDS:
+        return Fault("not_aligned", "start", f"{start} is no multiple of {PERIOD_SECONDS}")
+    if start + PERIOD_SECONDS > bounds.newest:
+        return Fault("in_future", "start", "the period has not ended yet")
+    if start < bounds.oldest_period:
+        return Fault("too_old", "start", "half-hours of that age are no longer kept")
+    if not 0 <= period.observed_seconds <= PERIOD_SECONDS:
+        return _range("observed_seconds", 0, PERIOD_SECONDS)
+    if not 0 <= period.samples <= PERIOD_SECONDS:
+        return _range("samples", 0, PERIOD_SECONDS)
+    return (
+        _state(period.state_seconds)
+        or _use("cpu", period.cpu)
+        or _use("memory", period.memory)
+        or (_energy(period.energy) if period.energy else None)
+    )
+
+
+def check_now(now: Now, bounds: Bounds) -> Fault | None:
+    """Check the open settlement period. Its time decides which of two is newer, so it may not lie ahead."""
+    if (fault := _now_times(now, bounds)) is not None:
+        return fault
+    if not 0 <= now.observed_seconds <= PERIOD_SECONDS:
+        return _range("observed_seconds", 0, PERIOD_SECONDS)
+    for name in ("cpu_latest_ratio", "memory_latest_ratio"):
+        ratio = getattr(now, name)
+        if ratio is not None and not 0 <= ratio <= 1:
+            return _range(name, 0, 1)
+    if now.uptime_seconds is not None and not 0 <= now.uptime_seconds <= MAX_SECONDS:
+        return _range("uptime_seconds", 0, MAX_SECONDS)
+    return _use("cpu", now.cpu) or _use("memory", now.memory) or _energy(now.energy)
+
+
+def check_startup(startup: Startup, bounds: Bounds) -> Fault | None:
+    """Check a start-up; its total is the sum of its counted phases."""
+    if startup.started_at > bounds.newest:
+        return Fault("in_future", "started_at", "the start-up has not happened yet")
+    if startup.started_at < bounds.oldest_record:
+        return Fault("too_old", "started_at", "no start-up is that old; the device's clock is wrong")
+    counted = [phase.seconds for phase in startup.phases if phase.counted]
+    total = startup.total_seconds
+    if total is not None and counted and abs(total - sum(counted)) > SUM_TOLERANCE_SECONDS + 1e-9:
+        return Fault("sum_mismatch", "total_seconds", f"the counted phases add up to {sum(counted):.3f} s")
+    return _record(startup)
+
+
+def check_signin(signin: Signin, bounds: Bounds) -> Fault | None:
+    """Check a sign-in."""
+    if signin.day % DAY_SECONDS:
+        return Fault("not_aligned", "day", f"{signin.day} is no midnight UTC")
+    if signin.day > bounds.newest:
+        return Fault("in_future", "day", "the day has not begun yet")
+    if signin.day < bounds.oldest_record:
+        return Fault("too_old", "day", "no sign-in is that old; the device's clock is wrong")
+    return _record(signin)
+
+
+def check_gap(gap: Gap, bounds: Bounds) -> Fault | None:
+    """Check a gap: it ends after it begins, and has ended."""
+    if gap.begin >= gap.end:
+        return Fault("order", "to", "a gap ends after it begins")
+    if gap.end > bounds.newest:
+        return Fault("in_future", "to", "the gap has not ended yet")
+    if gap.begin < bounds.oldest_record:
+        return Fault("too_old", "from", "no gap is that old; the device's clock is wrong")
+    return None
+
+
+def _now_times(now: Now, bounds: Bounds) -> Fault | None:
+    """Check the times of the latest reading."""
+    if now.at > bounds.newest:
+        return Fault("in_future", "at", "the device's clock is ahead")
+    if now.at < bounds.oldest_period:
+        return Fault("too_old", "at", "the device's clock is behind")
+    if now.start % PERIOD_SECONDS:
+        return Fault("not_aligned", "start", f"{now.start} is no multiple of {PERIOD_SECONDS}")
+    if not now.at - PERIOD_SECONDS - AHEAD_SECONDS <= now.start <= now.at + AHEAD_SECONDS:
+        return Fault("out_of_range", "start", "not the period the reading belongs to")
+    return None
+
+
+def _range(field: str, low: float, high: float) -> Fault:
+    return Fault("out_of_range", field, f"must lie between {low:g} and {high:.15g}")
+
+
+def _state(state: StateSeconds) -> Fault | None:
+    """Six counts of seconds that make up the whole period."""
+    seconds = (state.in_use, state.idle, state.locked, state.asleep, state.off, state.unobserved)
+    if min(seconds) < 0:
+        name = StateSeconds.__struct_fields__[seconds.index(min(seconds))]
+        return _range(f"state_seconds.{name}", 0, PERIOD_SECONDS)
+    if sum(seconds) != PERIOD_SECONDS:
+        return Fault("state_sum", "state_seconds", f"add up to {sum(seconds)}, not {PERIOD_SECONDS}")
+    return None
+
+
+def _use(name: str, use: Use | None) -> Fault | None:
+    """Two ratios, the second optional."""
+    if use is None:
+        return None
+    if not 0 <= use.mean_ratio <= 1:
+        return _range(f"{name}.mean_ratio", 0, 1)
+    if use.p95_ratio is not None and not 0 <= use.p95_ratio <= 1:
+        return _range(f"{name}.p95_ratio", 0, 1)
+    return None
+
+
+def _energy(rows: Iterable[Energy]) -> Fault | None:
+    """Energy per scope, each scope once."""
+    scopes = set()
+    for index, row in enumerate(rows):
+        where = f"energy[{index}]"
+        if row.scope in scopes:
+            return Fault("duplicate", f"{where}.scope", f"{row.scope} is there twice")
+        scopes.add(row.scope)
+        if not 0 <= row.joules <= MAX_JOULES:
+            return _range(f"{where}.joules", 0, MAX_JOULES)
+        if not 0 <= row.counter_end_joules <= MAX_COUNTER_JOULES:
+            return _range(f"{where}.counter_end_joules", 0, MAX_COUNTER_JOULES)
+        if row.covered_seconds is not None and not 0 <= row.covered_seconds <= PERIOD_SECONDS:
+            return _range(f"{where}.covered_seconds", 0, PERIOD_SECONDS)
+        if row.relative_error is not None and not 0 <= row.relative_error <= 10:
+            return _range(f"{where}.relative_error", 0, 10)
+    return None
+
+
+def _record(record: Startup | Signin) -> Fault | None:
+    """Check what start-ups and sign-ins have in common."""
+    if not 1 <= record.revision <= MAX_REVISION:
+        return _range("revision", 1, MAX_REVISION)
+    return (
+        _durations("", record, ("total_seconds", "usable_seconds"))
+        or _each("phases", record.phases, ("seconds",))
+        or _each("factors", record.factors, ("seconds", "degradation_seconds", "began_seconds"))
+    )
+
+
+def _each(name: str, parts: Iterable[Phase | Factor], fields: tuple[str, ...]) -> Fault | None:
+    """Check the durations of each part of a list."""
+    for index, part in enumerate(parts):
+        if (fault := _durations(f"{name}[{index}].", part, fields)) is not None:
+            return fault
+    return None
+
+
+def _durations(
+    prefix: str, owner: Startup | Signin | Phase | Factor, fields: tuple[str, ...]
+) -> Fault | None:
+    """Durations are missing or between 0 and a year."""
+    for field in fields:
+        seconds = getattr(owner, field)
+        if seconds is not None and not 0 <= seconds <= MAX_SECONDS:
+            return _range(f"{prefix}{field}", 0, MAX_SECONDS)
+    return None

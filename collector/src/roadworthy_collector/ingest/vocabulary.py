@@ -1,0 +1,69 @@
+"""The words of the wire's enumerations; anything else is read as `other` and counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import MappingProxyType
+
+OTHER = "other"
+_QUALITY = ("metered", "sensor", "modelled", "assumed")
+_MEASURED = ("measured", "approximate", "suspect")
+_ENVIRONMENTS = ("physical", "virtual_machine", "container", "unknown")
+_STATUSES = (
+    "ok",
+    "no_permission",
+    "not_supported",
+    "no_data_yet",
+    "virtual_machine",
+    "container",
+    "off_by_policy",
+    "error",
+)
+WORDS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
+    {
+        field: frozenset((*words, OTHER))
+        for field, words in {
+            "agent.platform": ("linux", "windows", "macos"),
+            "probe.status": _STATUSES,
+            "probe.missing.status": _STATUSES,
+            "facts.os.family": ("linux", "windows", "macos"),
+            "facts.hardware.environment": _ENVIRONMENTS,
+            "facts.storage.medium": ("hdd", "ssd", "nvme", "emmc", "virtual", "unknown"),
+            "cpu.quality": _QUALITY,
+            "memory.quality": _QUALITY,
+            "energy.scope": ("cpu", "machine", "wall"),
+            "energy.quality": _QUALITY,
+            "phase.quality": _MEASURED,
+            "factor.kind": ("unit", "service", "driver", "application", "device", "policy", "profile"),
+            "startup.kind": (
+                *("cold", "restart", "fast_startup", "hibernate", "resume", "update", "dirty", "first"),
+                *("soft_reboot", "container", "unknown"),
+            ),
+            "startup.environment": _ENVIRONMENTS,
+            "startup.quality": (*_MEASURED, "unfinished"),
+            "signin.quality": (*_MEASURED, "unfinished"),
+            "signin.credentials": ("cached", "network", "unknown"),
+            "signin.connection": ("lan", "wifi", "vpn", "none", "unknown"),
+            "gap.kind": ("off", "asleep", "unobserved"),
+            "gap.basis": ("boot_id_changed", "suspend_clock", "agent_not_running", "spool_full"),
+        }.items()
+    }
+)
+
+
+class Vocabulary:
+    """Reads words and counts, in `unknown`, those it does not know: {(field, word): times}."""
+
+    def __init__(self) -> None:
+        self.unknown: Counter[tuple[str, str]] = Counter()
+
+    def read(self, field: str, word: str) -> str:
+        """Return `word` if the enumeration `field` has it, otherwise `other`."""
+        if word in WORDS[field]:
+            return word
+        self.unknown[field, word] += 1
+        return OTHER
+
+    def read_optional(self, field: str, word: str | None) -> str | None:
+        """Return the same for a value that may be missing."""
+        return None if word is None else self.read(field, word)

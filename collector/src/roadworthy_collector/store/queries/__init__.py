@@ -1,0 +1,1 @@
+"""What the pages, the metrics and the jobs ask of the tables."""

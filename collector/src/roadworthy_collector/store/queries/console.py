@@ -1,0 +1,391 @@
+"""What the console's pages ask of the tables about devices; start-ups are in `console_startups`.
+
+Restricted sites are counted in totals only: every query that names a device, a model or a site leaves them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    desc,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from roadworthy_collector.store.schema import (
+    device_now,
+    devices,
+    energy_periods,
+    estate,
+    gaps,
+    periods,
+    probe_status,
+    sites,
+    startups,
+    state_periods,
+    units,
+    users,
+)
+
+# The same rule as the metric `roadworthy_devices`: reporting within the interval and a grace, missing after three.
+GRACE_SECONDS = 60
+MISSING_INTERVALS = 3
+PAGE_SIZE = 50
+SEARCH_LENGTH = 128
+
+SORTS: dict[str, ColumnElement[Any]] = {
+    "name": func.lower(func.coalesce(devices.c.hostname, devices.c.device_id)),
+    "site": func.lower(sites.c.name),
+    "model": func.lower(func.coalesce(devices.c.model, "")),
+    "class": devices.c.device_class,
+    "report": func.coalesce(devices.c.last_report_at, 0),
+    "cpu": func.coalesce(device_now.c.cpu_ratio, -1),
+    "memory": func.coalesce(device_now.c.memory_ratio, -1),
+}
+
+
+@dataclass(frozen=True)
+class DeviceFilter:
+    """Which devices a list shows, and how: empty text means any."""
+
+    text: str = ""
+    site: str = ""
+    state: str = ""
+    device_class: str = ""
+    model: str = ""
+    sort: str = "name"
+    descending: bool = False
+    page: int = 1
+
+
+def is_simulated(connection: Connection) -> bool:
+    """Return whether this database holds a simulated IT estate."""
+    value = connection.scalar(select(estate.c.value).where(estate.c.name == "simulated"))
+    return str(value).lower() in {"true", "1", "yes"}
+
+
+def has_users(connection: Connection) -> bool:
+    """Return whether anybody can sign in."""
+    return bool(connection.scalar(select(exists(select(literal(1)).select_from(users)))))
+
+
+def state_of(now: float, interval_seconds: int) -> ColumnElement[str]:
+    """Return reporting, late, missing or retired as an expression over `devices`.
+
+    A device's interval is what it was last told, `interval_seconds` before its first report.
+    """
+    silence = int(now) - func.coalesce(devices.c.last_report_at, devices.c.enrolled_at)
+    interval = func.coalesce(devices.c.next_call_seconds, interval_seconds)
+    grace = case((interval // 4 > GRACE_SECONDS, interval // 4), else_=GRACE_SECONDS)
+    return case(
+        (devices.c.retired_at.is_not(None), "retired"),
+        (silence > MISSING_INTERVALS * interval, "missing"),
+        (silence > interval + grace, "late"),
+        else_="reporting",
+    )
+
+
+def _visible() -> ColumnElement[bool]:
+    return sites.c.restricted.is_(False)
+
+
+def _listed() -> Any:
+    return (
+        devices.join(sites, devices.c.site == sites.c.id)
+        .join(units, devices.c.unit == units.c.id)
+        .outerjoin(device_now, device_now.c.device == devices.c.id)
+    )
+
+
+def count_states(connection: Connection, now: float, interval_seconds: int) -> dict[str, int]:
+    """Return {state: devices} over the whole IT estate, restricted sites included."""
+    state = state_of(now, interval_seconds)
+    found = dict.fromkeys(("reporting", "late", "missing", "retired"), 0)
+    found.update({row[0]: row[1] for row in connection.execute(select(state, func.count()).group_by(state))})
+    return found
+
+
+def count_unknowns(connection: Connection, startups_since: float) -> RowMapping:
+    """Return how many devices in service have no known model, serial, class, operating system, site and so on."""
+
+    def counted(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
+        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(name)
+
+    started = exists(
+        select(literal(1)).where(startups.c.device == devices.c.id, startups.c.started_at >= startups_since)
+    )
+    return (
+        connection.execute(
+            select(
+                func.count().label("devices"),
+                counted(devices.c.last_report_at.is_(None), "never_reported"),
+                counted(devices.c.model.is_(None), "model"),
+                counted(and_(devices.c.serial.is_(None), devices.c.asset_tag.is_(None)), "identity"),
+                counted(devices.c.device_class == "unknown", "device_class"),
+                counted(devices.c.os_name.is_(None), "os"),
+                counted(devices.c.system_medium == "unknown", "system_medium"),
+                counted(sites.c.name == "unassigned", "site"),
+                counted(~started, "startup"),
+            )
+            .select_from(devices.join(sites, devices.c.site == sites.c.id))
+            .where(devices.c.retired_at.is_(None))
+        )
+        .mappings()
+        .one()
+    )
+
+
+def count_probes(connection: Connection) -> Sequence[Row[Any]]:
+    """Return (probe, status, devices) over all devices in service."""
+    return connection.execute(
+        select(probe_status.c.probe, probe_status.c.status, func.count().label("devices"))
+        .select_from(probe_status.join(devices, devices.c.id == probe_status.c.device))
+        .where(devices.c.retired_at.is_(None))
+        .group_by(probe_status.c.probe, probe_status.c.status)
+    ).all()
+
+
+def top_reasons(connection: Connection, limit: int = 60) -> Sequence[Row[Any]]:
+    """Return (probe, status, reason, devices), the commonest first, for all that is not ok."""
+    number = func.count().label("devices")
+    return connection.execute(
+        select(probe_status.c.probe, probe_status.c.status, probe_status.c.reason, number)
+        .select_from(probe_status.join(devices, devices.c.id == probe_status.c.device))
+        .where(
+            devices.c.retired_at.is_(None), probe_status.c.status != "ok", probe_status.c.reason.is_not(None)
+        )
+        .group_by(probe_status.c.probe, probe_status.c.status, probe_status.c.reason)
+        .order_by(desc(number), probe_status.c.reason)
+        .limit(limit)
+    ).all()
+
+
+def latest_reports(connection: Connection, limit: int = 8) -> Sequence[Row[Any]]:
+    """Return the devices that reported last, with what they said."""
+    return connection.execute(
+        select(devices, sites.c.name.label("site_name"), device_now.c.at, device_now.c.uptime_seconds,
+               device_now.c.cpu_ratio, device_now.c.memory_ratio)
+        .select_from(_listed())
+        .where(_visible(), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None))
+        .order_by(desc(devices.c.last_report_at), devices.c.id)
+        .limit(limit)
+    ).all()  # fmt: skip
+
+
+def use_now(connection: Connection, now: float, interval_seconds: int, column: str) -> dict[str, Any]:
+    """Return how `cpu_ratio` or `memory_ratio` of devices that are not missing is spread at their latest reports.
+
+    {n, median, p90, bands}: ranks are nearest rank; `bands` counts devices per tenth of the ratio.
+    """
+    ratio = device_now.c[column]
+    fresh = (
+        select(
+            ratio.label("ratio"),
+            func.row_number().over(order_by=ratio).label("rank"),
+            func.count().over().label("n"),
+        )
+        .select_from(device_now.join(devices, devices.c.id == device_now.c.device))
+        .where(ratio.is_not(None), state_of(now, interval_seconds).in_(("reporting", "late")))
+        .subquery()
+    )
+    ranks = connection.execute(
+        select(
+            func.max(fresh.c.n),
+            func.max(case((fresh.c.rank == nearest_rank(fresh.c.n, 50), fresh.c.ratio))),
+            func.max(case((fresh.c.rank == nearest_rank(fresh.c.n, 90), fresh.c.ratio))),
+        )
+    ).one()
+    band = case(*((fresh.c.ratio < (tenth + 1) / 10, tenth) for tenth in range(9)), else_=9)
+    bands = dict.fromkeys(range(10), 0)
+    bands.update({row[0]: row[1] for row in connection.execute(select(band, func.count()).group_by(band))})
+    return {"n": ranks[0] or 0, "median": ranks[1], "p90": ranks[2], "bands": list(bands.values())}
+
+
+def nearest_rank(size: ColumnElement[int], percent: int) -> ColumnElement[int]:
+    """Return the nearest rank of a percentile among `size` values, counted from one."""
+    return (size * percent + 99) // 100
+
+
+def choices(connection: Connection) -> dict[str, list[str]]:
+    """Return what the device list can be narrowed to: sites, classes and models that occur."""
+    lists = {}
+    for name, column in (
+        ("site", sites.c.name),
+        ("class", devices.c.device_class),
+        ("model", devices.c.model),
+    ):
+        found = connection.execute(
+            select(column)
+            .select_from(devices.join(sites, devices.c.site == sites.c.id))
+            .where(_visible(), column.is_not(None))
+            .distinct()
+            .order_by(column)
+            .limit(500)
+        )
+        lists[name] = [str(row[0]) for row in found]
+    return lists
+
+
+def _conditions(wanted: DeviceFilter, now: float, interval_seconds: int) -> list[ColumnElement[bool]]:
+    conditions = [_visible()]
+    if wanted.text:
+        conditions.append(
+            or_(
+                *(
+                    func.lower(column).contains(wanted.text.lower()[:SEARCH_LENGTH], autoescape=True)
+                    for column in (
+                        devices.c.hostname,
+                        devices.c.serial,
+                        devices.c.asset_tag,
+                        devices.c.device_id,
+                    )
+                )
+            )
+        )
+    if wanted.site:
+        conditions.append(sites.c.name == wanted.site)
+    if wanted.device_class:
+        conditions.append(devices.c.device_class == wanted.device_class)
+    if wanted.model:
+        conditions.append(devices.c.model == wanted.model)
+    if wanted.state:
+        conditions.append(state_of(now, interval_seconds) == wanted.state)
+    return conditions
+
+
+def list_devices(
+    connection: Connection, wanted: DeviceFilter, now: float, interval_seconds: int
+) -> tuple[int, Sequence[Row[Any]]]:
+    """Return how many devices match, and the rows of the page asked for."""
+    conditions = _conditions(wanted, now, interval_seconds)
+    total = connection.scalar(select(func.count()).select_from(_listed()).where(*conditions)) or 0
+    order = SORTS.get(wanted.sort, SORTS["name"])
+    rows: Select[Any] = (
+        select(
+            devices,
+            sites.c.name.label("site_name"),
+            state_of(now, interval_seconds).label("state"),
+            device_now.c.cpu_ratio,
+            device_now.c.memory_ratio,
+        )
+        .select_from(_listed())
+        .where(*conditions)
+        .order_by(desc(order) if wanted.descending else order, devices.c.id)
+        .limit(PAGE_SIZE)
+        .offset(PAGE_SIZE * (wanted.page - 1))
+    )
+    return total, connection.execute(rows).all()
+
+
+def count_restricted(connection: Connection) -> int:
+    """Return how many devices stand at restricted sites: what a list says it leaves out."""
+    joined = devices.join(sites, devices.c.site == sites.c.id)
+    return connection.scalar(select(func.count()).select_from(joined).where(sites.c.restricted.is_(True))) or 0
+
+
+def exact_matches(connection: Connection, text: str) -> list[str]:
+    """Return up to two device ids whose asset tag, serial, hostname or id is exactly `text`, letter case aside."""
+    lowered = text.lower()
+    found = connection.execute(
+        select(devices.c.device_id)
+        .select_from(devices.join(sites, devices.c.site == sites.c.id))
+        .where(
+            _visible(),
+            or_(
+                *(
+                    func.lower(column) == lowered
+                    for column in (
+                        devices.c.asset_tag,
+                        devices.c.serial,
+                        devices.c.hostname,
+                        devices.c.device_id,
+                    )
+                )
+            ),
+        )
+        .limit(2)
+    )
+    return [row[0] for row in found]
+
+
+def find_device(connection: Connection, device_id: str, now: float, interval_seconds: int) -> Row[Any] | None:
+    """Return one device with its site, unit, state and latest word; None if unknown or at a restricted site."""
+    return connection.execute(
+        select(
+            devices,
+            sites.c.name.label("site_name"),
+            sites.c.kind.label("site_kind"),
+            units.c.name.label("unit_name"),
+            state_of(now, interval_seconds).label("state"),
+            device_now.c.at,
+            device_now.c.start.label("now_start"),
+            device_now.c.observed_seconds.label("now_observed_seconds"),
+            device_now.c.uptime_seconds,
+            device_now.c.cpu_ratio,
+            device_now.c.memory_ratio,
+            device_now.c.now,
+        )
+        .select_from(_listed())
+        .where(devices.c.device_id == device_id, _visible())
+    ).one_or_none()
+
+
+def probes_of(connection: Connection, device: int) -> Sequence[Row[Any]]:
+    """Return every probe's latest status of one device."""
+    return connection.execute(select(probe_status).where(probe_status.c.device == device)).all()
+
+
+def periods_of(connection: Connection, device: int, since: int) -> Sequence[Row[Any]]:
+    """Return one device's half-hours from `since` on, oldest first."""
+    return connection.execute(
+        select(periods).where(periods.c.device == device, periods.c.start >= since).order_by(periods.c.start)
+    ).all()
+
+
+def state_seconds_of(connection: Connection, device: int, since: int) -> Row[Any]:
+    """Return how many half-hours since `since` carry states, and the seconds per state."""
+    return connection.execute(
+        select(
+            func.count().label("periods"),
+            *(
+                func.sum(state_periods.c[f"{state}_seconds"]).label(state)
+                for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+            ),
+        ).where(state_periods.c.device == device, state_periods.c.start >= since)
+    ).one()
+
+
+def energy_of(connection: Connection, device: int, since: int) -> Sequence[Row[Any]]:
+    """Return joules per scope, quality and source since `since`."""
+    return connection.execute(
+        select(
+            energy_periods.c.scope,
+            energy_periods.c.quality,
+            energy_periods.c.source,
+            func.sum(energy_periods.c.joules).label("joules"),
+            func.count().label("periods"),
+        )
+        .where(energy_periods.c.device == device, energy_periods.c.start >= since)
+        .group_by(energy_periods.c.scope, energy_periods.c.quality, energy_periods.c.source)
+        .order_by(energy_periods.c.scope)
+    ).all()
+
+
+def gaps_of(connection: Connection, device: int, limit: int = 20) -> Sequence[Row[Any]]:
+    """Return the latest gaps of one device, newest first."""
+    return connection.execute(
+        select(gaps).where(gaps.c.device == device).order_by(desc(gaps.c.begin)).limit(limit)
+    ).all()

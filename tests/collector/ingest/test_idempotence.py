@@ -1,0 +1,134 @@
+"""Any mix, order and repetition of reports leaves the same facts."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from collector.ingest.samples import (
+    NOW,
+    START,
+    add_device,
+    fresh_database,
+    period,
+    report,
+    rows,
+    startup,
+    write,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roadworthy_collector.store import schema
+
+FACTS = (
+    schema.periods,
+    schema.state_periods,
+    schema.energy_periods,
+    schema.gaps,
+    schema.startups,
+    schema.signins,
+    schema.device_now,
+    schema.dirty,
+    schema.histograms,
+    schema.probe_status,
+    schema.devices,
+)
+# When a status was first heard is about the hearing; so is the id of the newest report's stream.
+ABOUT_HEARING = frozenset({"since"})
+STATE = {"in_use": 600, "idle": 0, "locked": 0, "asleep": 0, "off": 0, "unobserved": 1200}
+
+
+def energy(scope: str, joules: int) -> dict[str, Any]:
+    return {
+        "scope": scope,
+        "joules": joules,
+        "counter_end_joules": joules * 2,
+        "quality": "sensor",
+        "source": "rapl",
+    }
+
+
+def one_report(number: int, slots: list[int], revision: int | None, *, with_facts: bool) -> dict[str, Any]:
+    """Return the report `number` of a device: what an item says depends on its key alone, as with a real agent."""
+    parts: dict[str, Any] = {
+        "seq": number + 1,
+        "sent_at": NOW - 100 + number,
+        "periods": [
+            period(START - slot * 1800, samples=slot, state_seconds=STATE, energy=[energy("cpu", slot + 1)])
+            for slot in slots
+        ],
+        "gaps": [
+            {"from": START - (slot + 3) * 1800, "to": START - slot * 1800, "kind": "off"}
+            for slot in slots[:1]
+        ],
+        "now": {"at": NOW - 100 + number, "start": START + 1800, "observed_seconds": number},
+        "probes": [
+            {"probe": "os", "status": "ok"},
+            {"probe": f"extra_{'abc'[number % 3]}", "status": "error"},
+        ],
+    }
+    if with_facts:
+        # The model is the same throughout: under which model a start-up is counted is decided when it is final.
+        parts["facts"] = {"hostname": f"host-{number}", "hardware": {"model": "M1"}}
+    if revision is not None:
+        total = {"total_seconds": 30.0 + revision, "phases": []}
+        parts["startups"] = [startup("boot-1:0", revision=revision, final=revision == 4, **total)]
+        parts["signins"] = [
+            {
+                "signin_id": "s1",
+                "revision": revision,
+                "final": revision == 4,
+                "day": START // 86400 * 86400,
+                "quality": "measured",
+                "total_seconds": 3.0 * revision,
+            }
+        ]
+    return parts
+
+
+REPORTS = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 60), max_size=5, unique=True),
+        st.none() | st.integers(1, 4),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def facts_after(folder: Path, groups: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return all facts after writing each group in its own transaction."""
+    folder.mkdir()
+    with fresh_database(folder) as engine:
+        device = add_device(engine)
+        # Under which model a first final start-up counts is known from the first report on.
+        write(engine, device, report(device, sent_at=NOW - 500, facts={"hardware": {"model": "M1"}}))
+        for group in groups:
+            write(engine, device, *(report(device, **parts) for parts in group))
+        return {table.name: rows(engine, table, without=ABOUT_HEARING) for table in FACTS}
+
+
+@settings(max_examples=25, deadline=None)
+@given(drawn=REPORTS, data=st.data())
+def test_any_order_mix_and_repetition_leaves_the_same_facts(
+    drawn: list[tuple[list[int], int | None, bool]], data: st.DataObject
+) -> None:
+    reports = [
+        one_report(number, slots, revision, with_facts=facts)
+        for number, (slots, revision, facts) in enumerate(drawn)
+    ]
+    repeated = data.draw(st.lists(st.sampled_from(reports), max_size=4))
+    shuffled = data.draw(st.permutations([*reports, *repeated]))
+    cut = data.draw(st.integers(0, len(shuffled)))
+    with tempfile.TemporaryDirectory() as folder:
+        in_order = facts_after(Path(folder, "a"), [[each] for each in reports])
+        mixed = facts_after(Path(folder, "b"), [shuffled[:cut], shuffled[cut:]])
+    assert mixed == in_order
+    states = in_order["state_periods"]
+    assert all(
+        sum(value for name, value in row.items() if name.endswith("_seconds")) == 1800 for row in states
+    )
+    assert len(states) == len(in_order["periods"]) == len({slot for slots, _, _ in drawn for slot in slots})

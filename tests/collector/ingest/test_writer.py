@@ -1,0 +1,100 @@
+"""Group commit when things go wrong: nobody waits for ever, nothing is acknowledged that is not held."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from collector.ingest.samples import DECODER, NOW, START, Device, encoded, period, report, rows
+from sqlalchemy import Engine
+
+from roadworthy_collector.errors import EnvelopeError
+from roadworthy_collector.ingest import writer as module
+from roadworthy_collector.ingest.stats import Stats
+from roadworthy_collector.ingest.writer import Incoming, Outcome, Writer
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.schema import periods
+
+
+def incoming(device: Device, slot: int = 0) -> Incoming:
+    decoded = DECODER.decode(encoded(report(device, periods=[period(START - 1800 * slot)])))
+    return Incoming(device.row, decoded.report)
+
+
+def with_writer(engine: Engine, folder: Path, work: Callable[[Writer], Awaitable[None]]) -> Writer:
+    """Run `work` with a started writer, then stop it."""
+    writer = Writer(engine, Settings(data=folder), lambda: NOW, Stats())
+
+    async def run() -> None:
+        await writer.start()
+        try:
+            await work(writer)
+        finally:
+            await writer.stop()
+
+    asyncio.run(run())
+    return writer
+
+
+def test_stopping_writes_what_waits_and_takes_nothing_more(
+    engine: Engine, device: Device, tmp_path: Path
+) -> None:
+    outcomes: list[Outcome] = []
+
+    async def work(writer: Writer) -> None:
+        waiting = [asyncio.ensure_future(writer.submit(incoming(device, slot))) for slot in range(50)]
+        await asyncio.sleep(0)  # lets them into the queue
+        await writer.stop()
+        outcomes.extend(await asyncio.gather(*waiting))
+        with pytest.raises(EnvelopeError, match="stopping"):
+            await writer.submit(incoming(device, 99))
+
+    with_writer(engine, tmp_path, work)
+    assert outcomes == [(1, 1, [])] * 50
+    assert len(rows(engine, periods)) == 50
+
+
+def test_a_database_that_cannot_be_written_is_said_once_and_acknowledges_nothing(
+    engine: Engine, device: Device, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = open_engine(tmp_path / "roadworthy.db", read_only=True)
+    refusals: list[EnvelopeError] = []
+
+    async def work(writer: Writer) -> None:
+        for slot in range(3):
+            with pytest.raises(EnvelopeError, match="cannot be written") as caught:
+                await writer.submit(incoming(device, slot))
+            refusals.append(caught.value)
+        assert writer.alive
+
+    with caplog.at_level(logging.WARNING):
+        with_writer(reader, tmp_path, work)
+    reader.dispose()
+    assert {(error.status, error.code) for error in refusals} == {(503, "busy")}
+    assert all(5 <= (error.retry_after_seconds or 0) <= 60 for error in refusals)
+    assert len(caplog.records) == 1
+    assert rows(engine, periods) == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_the_program_ends_the_writer_and_leaves_nobody_waiting(
+    engine: Engine, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: object, **__: object) -> list[Outcome]:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(module, "write_reports", faulty)
+
+    async def work(writer: Writer) -> None:
+        for said in ("the writer has ended", "cannot write"):
+            with pytest.raises(EnvelopeError, match=said) as caught:
+                await asyncio.wait_for(writer.submit(incoming(device)), 30)
+            assert (caught.value.status, caught.value.code) == (503, "busy")
+            await asyncio.to_thread(writer._thread.join, 30)  # type: ignore[union-attr] # started above
+        assert not writer.alive
+
+    with_writer(engine, tmp_path, work)
