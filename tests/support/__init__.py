@@ -16,6 +16,7 @@ PARTS = {
     "promtool": "promtool",
     "chromium": "chromium",
     "nspawn": "systemd-nspawn",
+    "debootstrap": "debootstrap",
     "systemd-analyze": "systemd-analyze",
 }
 

@@ -76,14 +76,12 @@ def visit(
     size: dict[str, int] | None = None,
     scheme: Scheme = "light",
     javascript: bool = True,
-    bypass_csp: bool = False,
 ) -> Iterator[Watched]:
-    """Open a fresh context on `origin`. `bypass_csp` is for axe only, which the policy rightly keeps out."""
+    """Open a fresh context on `origin`, under the page's own content security policy."""
     context = browser.new_context(
         viewport=size or DESKTOP,  # type: ignore[arg-type] # a TypedDict of the same two keys
         color_scheme=scheme,
         java_script_enabled=javascript,
-        bypass_csp=bypass_csp,
         locale="en-GB",
     )
     try:

@@ -1,0 +1,113 @@
+"""The processors: /proc/cpuinfo (x86 and Arm) and sysfs topology."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from roadworthy_agent.report import Cpu
+
+# Arm gives numbers instead of names: the Main ID Register's implementer and part (Arm Architecture Reference
+# Manual; the same table as in util-linux sys-utils/lscpu-arm.c). The commonest of each.
+ARM_IMPLEMENTERS = {
+    0x41: "ARM", 0x42: "Broadcom", 0x43: "Cavium", 0x46: "Fujitsu", 0x48: "HiSilicon", 0x4E: "NVIDIA",
+    0x51: "Qualcomm", 0x53: "Samsung", 0x56: "Marvell", 0x61: "Apple", 0x6D: "Microsoft", 0xC0: "Ampere",
+}  # fmt: skip
+ARM_PARTS = {
+    0xC07: "Cortex-A7", 0xC08: "Cortex-A8", 0xC09: "Cortex-A9", 0xC0F: "Cortex-A15", 0xD03: "Cortex-A53",
+    0xD04: "Cortex-A35", 0xD05: "Cortex-A55", 0xD07: "Cortex-A57", 0xD08: "Cortex-A72", 0xD09: "Cortex-A73",
+    0xD0A: "Cortex-A75", 0xD0B: "Cortex-A76", 0xD0C: "Neoverse-N1", 0xD0D: "Cortex-A77", 0xD40: "Neoverse-V1",
+    0xD41: "Cortex-A78", 0xD44: "Cortex-X1", 0xD46: "Cortex-A510", 0xD47: "Cortex-A710", 0xD48: "Cortex-X2",
+    0xD49: "Neoverse-N2", 0xD4F: "Neoverse-V2",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CpuInfo:
+    """What /proc/cpuinfo says."""
+
+    vendor: str | None
+    model: str | None
+    threads: int | None
+    sockets: int | None
+    cores: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What sysfs says of one logical processor."""
+
+    package: int
+    core: int
+
+
+def parse_cpuinfo(text: str) -> CpuInfo:
+    """Return names and counts; a field the kernel leaves out is None.
+
+    x86 repeats a block per logical processor. Arm gives implementer and part; big.LITTLE machines have several
+    parts, which are all named.
+    """
+    blocks = [_fields(block) for block in text.split("\n\n")]
+    processors = [block for block in blocks if block.get("processor", "").isdecimal()]
+    first = processors[0] if processors else {}
+    arm = [name for block in processors if (name := _arm_part(block))]
+    vendor = first.get("vendor_id") or _arm_implementer(first)
+    model = first.get("model name") or " + ".join(dict.fromkeys(arm)) or None
+    packages = {block["physical id"] for block in processors if "physical id" in block}
+    cores = {
+        (block["physical id"], block["core id"])
+        for block in processors
+        if "physical id" in block and "core id" in block
+    }
+    return CpuInfo(
+        vendor=vendor,
+        model=" ".join(model.split()) if model else None,
+        threads=len(processors) or None,
+        sockets=len(packages) or None,
+        cores=len(cores) or None,
+    )
+
+
+def cpu_facts(info: CpuInfo, topology: Iterable[Topology], max_khz: Iterable[int], source: str) -> Cpu:
+    """Join both sources: sysfs counts win, as Arm's /proc/cpuinfo has none.
+
+    A package number of -1 means the kernel does not know: one socket then.
+    """
+    seen = tuple(topology)
+    return Cpu(
+        vendor=info.vendor,
+        model=info.model,
+        sockets=len({each.package for each in seen}) or info.sockets,
+        cores=len({(each.package, each.core) for each in seen}) or info.cores,
+        threads=info.threads or len(seen) or None,
+        max_mhz=round(khz / 1000) if (khz := max(max_khz, default=0)) else None,
+        source=source,
+    )
+
+
+def _fields(block: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in block.splitlines())
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
+def _hex(fields: Mapping[str, str], name: str) -> int | None:
+    try:
+        return int(fields.get(name, ""), 16)
+    except ValueError:
+        return None
+
+
+def _arm_implementer(fields: Mapping[str, str]) -> str | None:
+    number = _hex(fields, "CPU implementer")
+    return None if number is None else ARM_IMPLEMENTERS.get(number, f"implementer {number:#04x}")
+
+
+def _arm_part(fields: Mapping[str, str]) -> str | None:
+    number = _hex(fields, "CPU part")
+    if number is None:
+        return None
+    return (
+        ARM_PARTS.get(number, f"part {number:#05x}")
+        if _hex(fields, "CPU implementer") == 0x41
+        else f"part {number:#05x}"
+    )

@@ -1,0 +1,121 @@
+"""What systemd knows of a start-up, as read: microseconds of the monotonic clock, whose zero is the kernel's start.
+
+The names are those of the D-Bus interfaces org.freedesktop.systemd1.Manager and .Unit
+(https://www.freedesktop.org/software/systemd/man/latest/org.freedesktop.systemd1.html). Firmware and loader
+count backwards: how long before the kernel's start they began.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roadworthy_agent.errors import ProbeError
+
+FIRMWARE = "FirmwareTimestampMonotonic"
+LOADER = "LoaderTimestampMonotonic"
+INITRD = "InitRDTimestampMonotonic"
+USERSPACE = "UserspaceTimestampMonotonic"
+FINISH = "FinishTimestampMonotonic"
+SECURITY = "SecurityStartTimestampMonotonic"
+SOFT_REBOOT = "SoftRebootStartTimestampMonotonic"
+MANAGER = (FIRMWARE, LOADER, INITRD, USERSPACE, FINISH, SECURITY, SOFT_REBOOT)
+
+# A unit's four instants, in the order of UnitTimes
+UNIT = (
+    "InactiveExitTimestampMonotonic",
+    "ActiveEnterTimestampMonotonic",
+    "ActiveExitTimestampMonotonic",
+    "InactiveEnterTimestampMonotonic",
+)
+NEVER = 2**64 - 1  # how systemd writes "no such instant" in some places
+
+# Asked for by name because they may be aliases, which ListUnits leaves out
+DEFAULT_TARGET = "default.target"
+TARGETS = (DEFAULT_TARGET, "graphical.target", "multi-user.target")
+SIGN_IN_MARKS = ("display-manager.service", "systemd-user-sessions.service")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTimes:
+    """When a unit last began to start, was up, began to stop, was down; 0 is never."""
+
+    name: str
+    activating: int
+    activated: int = 0
+    deactivating: int = 0
+    deactivated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdState:
+    """One look at systemd."""
+
+    manager: Mapping[str, int]
+    units: tuple[UnitTimes, ...] = ()
+    marks: Mapping[str, int] = field(default_factory=dict)  # TARGETS and SIGN_IN_MARKS -> when last up
+    default_target: str | None = None  # what default.target stands for
+    running_jobs: tuple[str, ...] = ()  # units whose start job runs at this moment
+    now: int = 0
+
+    def at(self, name: str) -> int:
+        """Return a manager instant in microseconds, 0 where it is not set."""
+        value = self.manager.get(name, 0)
+        return 0 if value == NEVER else value
+
+
+def to_json(state: SystemdState) -> str:
+    """Return a state as the text of `roadworthy/systemd.json` in a recorded tree."""
+    document = {
+        "now": state.now,
+        "manager": dict(state.manager),
+        "default_target": state.default_target,
+        "marks": dict(state.marks),
+        "running_jobs": list(state.running_jobs),
+        "units": {
+            unit.name: [unit.activating, unit.activated, unit.deactivating, unit.deactivated]
+            for unit in state.units
+        },
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def from_json(text: str) -> SystemdState:
+    """Read `roadworthy/systemd.json` back; raises ProbeError naming what is wrong with it."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ProbeError(f"roadworthy/systemd.json is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ProbeError("roadworthy/systemd.json holds no object")
+    units = _object(document, "units")
+    if not all(isinstance(times, list) and len(times) == len(UNIT) for times in units.values()):
+        raise ProbeError("roadworthy/systemd.json: each of `units` is a list of four instants")
+    default_target = document.get("default_target")
+    return SystemdState(
+        manager=_instants(_object(document, "manager"), "manager"),
+        units=tuple(
+            UnitTimes(str(name), *_instants(dict(zip(UNIT, times, strict=True)), name).values())
+            for name, times in units.items()
+        ),
+        marks=_instants(_object(document, "marks"), "marks"),
+        default_target=str(default_target) if default_target else None,
+        running_jobs=tuple(map(str, document.get("running_jobs") or ())),
+        now=_instants({"now": document.get("now", 0)}, "now")["now"],
+    )
+
+
+def _object(document: dict[str, Any], name: str) -> dict[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, dict):
+        raise ProbeError(f"roadworthy/systemd.json: `{name}` is no object")
+    return value
+
+
+def _instants(values: Mapping[str, Any], where: str) -> dict[str, int]:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= NEVER:
+            raise ProbeError(f"roadworthy/systemd.json: `{name}` of {where} is no count of microseconds")
+    return dict(values)

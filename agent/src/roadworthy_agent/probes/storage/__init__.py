@@ -1,0 +1,11 @@
+"""The disks, and which of them holds the system."""
+
+from __future__ import annotations
+
+from roadworthy_agent.probes.platforms import chosen
+from roadworthy_agent.probes.storage import linux
+
+NAME = "storage"
+WHAT = "Kind and size of each disk and which one holds the system, because a hard disk is the commonest slow start-up."
+
+collect = chosen(NAME, {"linux": linux.collect})

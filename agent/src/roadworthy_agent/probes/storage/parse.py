@@ -1,0 +1,157 @@
+"""From what sysfs says of a block device to a disk; pure.
+
+Attributes: https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-block
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from roadworthy_agent.probe import Missing, Status
+from roadworthy_agent.report import Disk
+
+SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's own sectors are
+
+# Not disks of this device: made of memory, files, other disks or the network, or optical and floppy drives
+NOT_PHYSICAL = re.compile(
+    r"(loop|ram|zram|dm-|md|sr|fd|nbd|zd|bcache|drbd|rbd|pmem)\d*"
+    r"|mmcblk\d+(boot\d+|rpmb|gp\d+)"  # corners of an eMMC that is listed anyway
+    r"|nvme\d+c\d+n\d+"  # one path of a disk that is listed anyway
+)
+
+# a piece of the sysfs path -> bus; the first that fits wins, so bridges come before what is behind them
+BUSES = (
+    (re.compile(r"/usb\d+/"), "usb"),
+    (re.compile(r"/virtio\d+/"), "virtio"),
+    (re.compile(r"/VMBUS:|/vmbus_", re.IGNORECASE), "vmbus"),
+    (re.compile(r"/vbd-\d+|/xen"), "xen"),
+    (re.compile(r"/mmc_host/"), "mmc"),
+    (re.compile(r"/nvme/"), "nvme"),
+    (re.compile(r"/ata\d+/"), "ata"),
+    (re.compile(r"/host\d+/"), "scsi"),
+)
+VIRTUAL_BUSES = frozenset({"virtio", "vmbus", "xen"})
+VIRTUAL_VENDORS = ("qemu", "vmware", "vbox", "msft", "virtual")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What sysfs says of one block device; None where it says nothing."""
+
+    name: str
+    path: str  # where /sys/block/<name> leads
+    sectors: int | None = None
+    rotational: int | None = None
+    removable: int | None = None
+    hidden: int | None = None
+    vendor: str | None = None
+    model: str | None = None
+    mmc_type: str | None = None
+
+
+def is_disk(block: Block) -> bool:
+    """Tell whether this is a disk of the device: no memory, no file, no empty card reader."""
+    if NOT_PHYSICAL.fullmatch(block.name) or "/virtual/" in block.path or block.hidden == 1:
+        return False
+    return not (block.removable == 1 and not block.sectors)
+
+
+def bus_of(path: str) -> str | None:
+    """Return the bus a sysfs path runs over, or None for one nobody has seen yet."""
+    return next((bus for pattern, bus in BUSES if pattern.search(path)), None)
+
+
+def medium_of(block: Block, bus: str | None, *, virtual_machine: bool) -> tuple[str, str | None]:
+    """Return the medium, and in words why it is unknown if it is.
+
+    In a virtual machine the kernel says `rotational` because nobody told it otherwise, so it is not believed;
+    USB bridges say it of flash sticks too, so there only "not rotational" counts.
+    """
+    label = f"{block.vendor or ''} {block.model or ''}".casefold().strip()
+    if virtual_machine or bus in VIRTUAL_BUSES or label.startswith(VIRTUAL_VENDORS):
+        return "virtual", None
+    if block.name.startswith("nvme"):
+        return "nvme", None
+    if block.name.startswith("mmcblk"):
+        is_emmc = block.mmc_type == "MMC"
+        return (
+            ("emmc", None) if is_emmc else ("unknown", "an SD card, which is neither an SSD nor a hard disk")
+        )
+    return _medium_by_rotation(block.rotational, bus)
+
+
+def _medium_by_rotation(rotational: int | None, bus: str | None) -> tuple[str, str | None]:
+    if rotational == 0:
+        return "ssd", None
+    if rotational is None:
+        return "unknown", "the kernel does not say whether it rotates"
+    return ("unknown", "USB bridges call flash rotational too") if bus == "usb" else ("hdd", None)
+
+
+def model_of(block: Block) -> str | None:
+    """Return maker and model as one text; libata's "ATA" and PCI numbers are no makers."""
+    vendor = " ".join((block.vendor or "").split())
+    model = " ".join((block.model or "").split())
+    if (
+        vendor in {"", "ATA", "NVMe"}
+        or vendor.startswith("0x")
+        or model.casefold().startswith(vendor.casefold())
+    ):
+        return model or None
+    return f"{vendor} {model}".strip()
+
+
+def disk(
+    block: Block, *, virtual_machine: bool, holds_system: bool | None
+) -> tuple[Disk, tuple[Missing, ...]]:
+    """Return the disk and what is missing of it."""
+    bus = bus_of(block.path)
+    medium, why = medium_of(block, bus, virtual_machine=virtual_machine)
+    size = block.sectors * SECTOR_BYTES if block.sectors else None
+    found = Disk(
+        name=block.name,
+        model=model_of(block),
+        size_bytes=size,
+        medium=medium,
+        bus=bus,
+        removable=bus == "usb" or (None if block.removable is None else block.removable == 1),
+        holds_system=holds_system,
+        source=f"/sys/block/{block.name}",
+    )
+    missing = []
+    if why is not None:
+        missing.append(Missing(f"storage.{block.name}.medium", Status.NOT_SUPPORTED, why))
+    if size is None:
+        missing.append(
+            Missing(f"storage.{block.name}.size_bytes", Status.NOT_SUPPORTED, "the kernel gives no size")
+        )
+    return found, tuple(missing)
+
+
+@dataclass(frozen=True, slots=True)
+class RootMount:
+    """Where `/` comes from: device number `major:minor`, type and source."""
+
+    device: str
+    type: str
+    source: str
+
+
+def parse_root_mount(mountinfo: str) -> RootMount | None:
+    """Return the last mount on `/` (proc_pid_mountinfo(5)), or None."""
+    found = None
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, tail = before.split(), after.split()
+        if len(fields) > 4 and fields[4] == "/" and len(tail) > 1:
+            found = RootMount(device=fields[2], type=tail[0], source=tail[1])
+    return found
+
+
+def parse_vpd_serial(page: bytes) -> str | None:
+    """Return the serial number of a SCSI vital product data page 0x80 (SPC-4, 7.8.15), or None."""
+    if len(page) < 4 or page[1] != 0x80:
+        return None
+    length = int.from_bytes(page[2:4], "big")
+    return page[4 : 4 + length].decode("ascii", "replace").strip(" \0") or None
