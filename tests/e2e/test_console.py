@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,156 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@contextmanager
+def _collector(folder: Path) -> Iterator[Running]:
+    """Run the collector on the sample estate; `serve` answers, `jobs` draws."""
+    console_sample.make(folder / "data" / "roadworthy.db", time.time()).dispose()
+    with running("up", folder=folder) as started:
+        started.wait_ready()
+        yield started
+
+
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with _collector(tmp_path_factory.mktemp("console")) as started:
         yield started
 
 
-def _collector(folder: Path) -> object:
-    console_sample.make(folder / "data" / "roadworthy.db", time.time()).dispose()
-    return _ready(running("up", folder=folder))
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESKTOP, "light"), (DESKTOP, "dark")])
+def test_every_page_fits_is_accessible_and_breaks_no_rule(
+    browser: Browser, collector: Running, path: str, size: dict[str, int], scheme: Scheme
+) -> None:
+    with visit(browser, collector.address, size=size, scheme=scheme) as watched:
+        page = watched.open(path)
+        wait_for_charts(page)
+        assert overflow(page) == 0
+        # Swagger UI is somebody else's; the table above it says the same.
+        assert serious_findings(page, leave_out="#swagger-ui" if path == "/docs" else None) == []
+        assert (
+            watched.errors == []
+        )  # a refused resource is an error too: nothing broke the content security policy
+        assert watched.elsewhere == []
+
+
+@pytest.mark.parametrize("path", ["/", f"/devices/{device_id(0)}", "/startups"])
+def test_behind_every_chart_is_a_table_with_figures(browser: Browser, collector: Running, path: str) -> None:
+    with visit(browser, collector.address) as watched:
+        page = watched.open(path)
+        wait_for_charts(page)
+        figures = page.locator("figure").all()
+        assert len(figures) == 2
+        for figure in figures:
+            assert figure.locator("img").get_attribute("alt")
+            figure.locator("summary").click()
+            expect(figure.locator("table tbody tr").first).to_be_visible()
+            assert re.search(r"\d", figure.locator("table").inner_text())
+        assert overflow(page) == 0
+        assert serious_findings(page) == []
+
+
+def test_without_javascript_everything_is_there(browser: Browser, collector: Running) -> None:
+    with visit(browser, collector.address, javascript=False, size=PHONE) as watched:
+        page = watched.open("/")
+        expect(page.get_by_role("heading", name="Is your IT roadworthy?")).to_be_visible()
+        _drawn(page)
+        page.get_by_role("link", name="Devices", exact=True).click()
+        page.get_by_label("Site").select_option("Custody suite")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_role("rowheader")).to_have_count(2)
+        page.get_by_role("searchbox", name="Asset tag, serial number or hostname").fill("mp000118")
+        page.get_by_role("button", name="Find").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("HQ-PC-0001")
+        _drawn(page)
+        watched.open("/docs")
+        expect(
+            page.get_by_role("cell", name="/api/v1/reports").or_(
+                page.get_by_role("rowheader", name="/api/v1/reports")
+            )
+        ).to_be_visible()
+        assert watched.errors == []
+
+
+def _drawn(page: Page) -> None:
+    """Fail unless the page's first chart has arrived as a picture of some size."""
+    image = page.locator("figure img").first
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    assert box is not None
+    assert box["height"] > 100
+    address = image.evaluate("image => image.currentSrc")
+    assert page.request.get(address).text().startswith("<svg")
+
+
+def test_a_phone_gets_charts_drawn_for_it(browser: Browser, collector: Running) -> None:
+    widths = {}
+    for name, size in (("phone", PHONE), ("desktop", DESKTOP)):
+        with visit(browser, collector.address, size=size) as watched:
+            page = watched.open("/startups")
+            wait_for_charts(page)
+            widths[name] = page.locator("figure img").first.evaluate("image => image.naturalWidth")
+    assert widths["phone"] < 400
+    assert widths["desktop"] > 900
+
+
+def test_a_device_cannot_run_anything_in_the_readers_browser(browser: Browser, collector: Running) -> None:
+    with visit(browser, collector.address) as watched:
+        opened: list[str] = []
+        watched.page.on("dialog", lambda dialog: (opened.append(dialog.message), dialog.dismiss()))
+        for path in ("/", "/devices", "/startups", f"/devices/{device_id(HOSTILE_NUMBER)}"):
+            page = watched.open(path)
+            expect(page.get_by_text(visible(HOSTILE)).locator("visible=true").first).to_be_visible()
+        assert opened == []
+        assert watched.errors == []
+
+
+def test_the_api_page_works_offline_under_the_policy(browser: Browser, collector: Running) -> None:
+    with visit(browser, collector.address) as watched:
+        page = watched.open("/docs")
+        expect(page.locator("#swagger-ui .opblock-summary-path", has_text="/api/v1/reports")).to_be_visible()
+        assert page.locator("#swagger-ui .opblock").count() >= 5
+        page.locator("#swagger-ui .opblock-summary-control").first.click()
+        expect(page.locator("#swagger-ui .opblock-body").first).to_be_visible()
+        assert watched.errors == []
+        assert watched.elsewhere == []
+
+
+def test_the_keyboard_gets_past_the_head_of_the_page(browser: Browser, collector: Running) -> None:
+    with visit(browser, collector.address) as watched:
+        page = watched.open("/devices")
+        page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+
+
+def test_with_users_people_sign_in_give_reasons_and_sign_out(browser: Browser, tmp_path: Path) -> None:
+    with _collector(tmp_path) as started, visit(browser, started.address, size=PHONE) as watched:
+        engine = open_engine(started.data / "roadworthy.db")
+        create_user(engine, "ada", PASSWORD, now=time.time())
+        engine.dispose()
+        page = watched.open(f"/devices/{device_id(0)}")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        assert (overflow(page), serious_findings(page)) == (0, [])
+        _sign_in(page, "not the password at all")
+        expect(page.get_by_role("alert")).to_have_text("Name or password is not right.")
+        assert (overflow(page), serious_findings(page)) == (0, [])
+        _sign_in(page, PASSWORD)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Why open HQ-PC-0001?")
+        assert (overflow(page), serious_findings(page)) == (0, [])
+        page.get_by_label("Reason, for instance a ticket number").fill("ticket 42")
+        page.get_by_role("button", name="Open the device").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("HQ-PC-0001")
+        assert (overflow(page), serious_findings(page)) == (0, [])
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        # A refused sign-in is an answer of 401, and chromium says so of every 401; nothing else may be wrong.
+        assert [error for error in watched.errors if "401" not in error] == []
+
+
+def _sign_in(page: Page, password: str) -> None:
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()

@@ -293,7 +293,9 @@ def list_devices(
 def count_restricted(connection: Connection) -> int:
     """Return how many devices stand at restricted sites: what a list says it leaves out."""
     joined = devices.join(sites, devices.c.site == sites.c.id)
-    return connection.scalar(select(func.count()).select_from(joined).where(sites.c.restricted.is_(True))) or 0
+    return (
+        connection.scalar(select(func.count()).select_from(joined).where(sites.c.restricted.is_(True))) or 0
+    )
 
 
 def exact_matches(connection: Connection, text: str) -> list[str]:

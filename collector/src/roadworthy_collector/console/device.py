@@ -1,0 +1,166 @@
+"""What a device's page shows: its facts and where they come from, its start-ups, its use, and what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from roadworthy_collector.console import present, words
+from roadworthy_collector.console.charts import phases_data
+from roadworthy_collector.console.facts import facts_of
+from roadworthy_collector.console.present import LocalTime
+from roadworthy_collector.console.startups import split_phases
+from roadworthy_collector.console.view import View
+from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason
+from roadworthy_collector.store.queries import console as queries
+from roadworthy_collector.store.queries import console_startups as startups
+
+PERIOD_SECONDS = 1800
+HOURS = {24: "24 hours", 48: "2 days", 168: "7 days", 720: "30 days"}
+STATE_DAYS = 7
+_STARTUPS, _CHARTED = 20, 10
+# Marks on the time axis are whole hours apart by what fits: the span in hours, then the hours between marks.
+_TICK_HOURS = ((24, 3), (48, 6), (168, 24), (720, 120))
+
+
+def context(connection: Connection, view: View, device: Row[Any], hours: int) -> dict[str, Any]:
+    """Return what device.html needs of `device`, a row of `find_device`."""
+    probes = complete(
+        ProbeWord(row.probe, row.status, row.reason, row.source, row.since, parse_missing(row.missing))
+        for row in queries.probes_of(connection, device.id)
+    )
+    facts = device.facts if isinstance(device.facts, dict) else {}
+    states_since = int(view.now) - STATE_DAYS * 86400
+    return {
+        "device": device,
+        "name": device.hostname or device.device_id,
+        "agent": device.agent if isinstance(device.agent, dict) else {},
+        "probes": probes,
+        "facts": facts_of(device, facts, probes),
+        "disks": facts.get("storage") or [],
+        "modules": ((facts.get("hardware") or {}).get("memory") or {}).get("modules") or [],
+        "why": {
+            "disks": reason(probes, "storage", otherwise="the device reports none"),
+            "modules": reason(probes, "hardware", "memory.modules", "the firmware lists none"),
+            "startups": reason(probes, "startup", otherwise="none on record since this device was enrolled"),
+            "use": reason(probes, "utilisation", otherwise="not in the latest report"),
+            "state": reason(probes, "state", otherwise="nobody watched it"),
+            "power": reason(probes, "power", otherwise="no half-hour of the last days carries any"),
+        },
+        "hours": hours,
+        "hours_choices": HOURS,
+        "use": _use(connection, view, device, hours),
+        "states": queries.state_seconds_of(connection, device.id, states_since),
+        "state_days": STATE_DAYS,
+        "energy": queries.energy_of(connection, device.id, states_since),
+        "gaps": queries.gaps_of(connection, device.id),
+        **_startups(connection, view, device.id),
+    }
+
+
+def _startups(connection: Connection, view: View, device: int) -> dict[str, Any]:
+    """Return the latest start-ups, their chart, and the contributing factors of the latest."""
+    rows = startups.startups_of(connection, device, _STARTUPS)
+    listed = [
+        {
+            "at": row.started_at,
+            "kind": words.say(words.KINDS, row.kind),
+            "seconds": row.total_seconds,
+            "usable": row.usable_seconds,
+            "quality": words.say(words.STARTUP_QUALITIES, row.quality),
+            "reason": row.reason,
+            "final": row.final,
+            "source": row.source,
+            "split": split_phases(row.phases),
+        }
+        for row in rows
+    ]
+    drawn = [
+        (view.when.text(row.started_at), _total(row), row.phases) for row in rows[:_CHARTED] if row.phases
+    ]
+    latest = rows[0] if rows else None
+    factors = sorted(latest.factors, key=_factor_seconds, reverse=True) if latest is not None else []
+    return {
+        "startups": listed,
+        "startups_figure": view.board.add("phases", phases_data(drawn)) if drawn else None,
+        "latest": listed[0] if listed else None,
+        "factors": factors,
+    }
+
+
+def _total(row: Row[Any]) -> str:
+    if row.total_seconds is not None:
+        return present.duration(row.total_seconds)
+    return "total not known" if row.final else "not finished"
+
+
+def _factor_seconds(factor: dict[str, Any]) -> float:
+    return float(factor.get("seconds") or factor.get("degradation_seconds") or 0.0)
+
+
+def _use(connection: Connection, view: View, device: Row[Any], hours: int) -> dict[str, Any]:
+    """Return the half-hours of the last `hours` hours, the open one last and marked, with their chart."""
+    until = int(view.now) // PERIOD_SECONDS * PERIOD_SECONDS + PERIOD_SECONDS
+    since = until - hours * 3600
+    closed = queries.periods_of(connection, device.id, since)
+    rows = [
+        {
+            "start": row.start,
+            "observed": row.observed_seconds,
+            "cpu": row.cpu_mean_ratio,
+            "cpu_p95": row.cpu_p95_ratio,
+            "memory": row.memory_mean_ratio,
+            "open": False,
+            "incomplete": row.incomplete,
+        }
+        for row in closed
+    ]
+    rows += _open_period(device, {row["start"] for row in rows}, since)
+    known = any(row["cpu"] is not None or row["memory"] is not None for row in rows)
+    data = {
+        "title": f"half-hours in {view.when.zone}",
+        "since": since,
+        "until": until,
+        "ticks": ticks(view.when, since, until),
+        "rows": [{name: row[name] for name in ("start", "cpu", "cpu_p95", "memory", "open")} for row in rows],
+    }
+    return {
+        "rows": rows,
+        "figure": view.board.add("half_hours", data) if known else None,
+        "sources": sorted({name for row in closed for name in (row.cpu_source, row.memory_source) if name}),
+    }
+
+
+def _open_period(device: Row[Any], closed: set[int], since: int) -> list[dict[str, Any]]:
+    """Return the open half-hour as last reported, or nothing if it has been closed since or is long past."""
+    now = device.now if isinstance(device.now, dict) else None
+    if now is None or device.now_start in closed or device.now_start < since:
+        return []
+    cpu, memory = now.get("cpu") or {}, now.get("memory") or {}
+    return [
+        {
+            "start": device.now_start,
+            "observed": device.now_observed_seconds,
+            "cpu": cpu.get("mean_ratio"),
+            "cpu_p95": cpu.get("p95_ratio"),
+            "memory": memory.get("mean_ratio"),
+            "open": True,
+            "incomplete": False,
+        }
+    ]
+
+
+def ticks(when: LocalTime, since: int, until: int) -> list[tuple[int, str]]:
+    """Return (epoch, label) marks at round local hours; midnight carries the day. Right across clock changes."""
+    span = (until - since) // 3600
+    apart = next((step for most, step in _TICK_HOURS if span <= most), 120)
+    found = []
+    for epoch in range(since, until + 1, PERIOD_SECONDS):
+        local = when.local(epoch)
+        if local.minute or local.hour % min(apart, 24):
+            continue
+        if apart > 24 and local.toordinal() % (apart // 24):
+            continue
+        found.append((epoch, f"{local.day} {local:%b}" if local.hour == 0 else f"{local:%H:%M}"))
+    return found

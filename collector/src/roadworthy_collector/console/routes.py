@@ -1,0 +1,191 @@
+"""The console's addresses. Pages are made on the server, work without JavaScript, and ask nobody else for anything."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import Engine, select
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from roadworthy_collector.console import assets, device, devices, login, overview, startups
+from roadworthy_collector.console.view import View
+from roadworthy_collector.security import audit
+from roadworthy_collector.security.access import AccessRefusedError, Reader, require_reader
+from roadworthy_collector.security.limiter import LoginLimiter
+from roadworthy_collector.store.queries import console as queries
+from roadworthy_collector.store.schema import charts
+
+router = APIRouter(include_in_schema=False)
+router.include_router(assets.router)
+router.include_router(login.router)
+
+Who = Annotated[Reader, Depends(require_reader)]
+# How long a chart's address waits for the jobs process to draw it, and how often it looks.
+CHART_WAIT_SECONDS, CHART_LOOK_SECONDS = 3.0, 0.1
+REASON_LENGTH = (5, 200)
+# A picture opened by itself: its own dark-scheme style may apply, and nothing else may happen.
+_CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_MACHINES = re.compile(r"/(api|metrics|sd|healthz|readyz|openapi\.json|charts|static)(/|$)")
+
+
+def install(api: FastAPI) -> None:
+    """Give `api` what the console's routes rely on: pages for errors, and the memory of failed sign-ins."""
+    api.state.login_limiter = LoginLimiter()
+    api.add_exception_handler(StarletteHTTPException, _failed)
+
+
+@router.get("/")
+def show_overview(request: Request, reader: Who) -> HTMLResponse:
+    """Show the IT estate at a glance."""
+    view = View(request, reader)
+    with view.engine.connect() as connection:
+        context = overview.context(connection, view)
+    return view.html("overview.html", context)
+
+
+@router.get("/devices")
+def show_devices(request: Request, reader: Who) -> Response:
+    """Show the list of devices, or go straight to the one a search names exactly."""
+    view = View(request, reader)
+    wanted = devices.parse_filter(request.query_params)
+    with view.engine.connect() as connection:
+        if found := devices.straight_to(connection, wanted):
+            return RedirectResponse(f"/devices/{quote(found, safe='')}", HTTPStatus.SEE_OTHER)
+        context = devices.context(connection, view, wanted)
+    return view.html("devices.html", context)
+
+
+@router.get("/devices/{device_id}")
+def show_device(device_id: str, request: Request, reader: Who, hours: str = "48") -> HTMLResponse:
+    """Show one device's history. That is on the record: users give a reason first, an open collector notes it."""
+    view = View(request, reader)
+    span = int(hours) if hours in map(str, device.HOURS) else 48
+    with view.engine.connect() as connection:
+        row = queries.find_device(connection, device_id, view.now, view.settings.report_interval_seconds)
+        if row is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "There is no device of that id here.")
+        opened = audit.opened_recently(connection, view.now, reader.name, device_id)
+        if reader.signed_in and not opened:
+            return view.html("reason.html", {"device": row, "error": None, "lengths": REASON_LENGTH})
+        context = device.context(connection, view, row, span)
+    if not opened:
+        audit.record_alone(view.engine, view.now, reader.name, audit.OPEN_DEVICE, device_id)
+    return view.html("device.html", context)
+
+
+@router.post("/devices/{device_id}/open")
+def open_device(
+    device_id: str,
+    request: Request,
+    reader: Who,
+    reason: Annotated[str, Form()] = "",
+    csrf: Annotated[str, Form()] = "",
+) -> Response:
+    """Take a reason for opening one device's history, put it on the record, and go there."""
+    login.ensure_own_form(request, csrf, reader.csrf)
+    view = View(request, reader)
+    with view.engine.connect() as connection:
+        row = queries.find_device(connection, device_id, view.now, view.settings.report_interval_seconds)
+    if row is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no device of that id here.")
+    given = " ".join(reason.split())
+    if not REASON_LENGTH[0] <= len(given) <= REASON_LENGTH[1]:
+        error = f"Give a reason of {REASON_LENGTH[0]} to {REASON_LENGTH[1]} characters."
+        context = {"device": row, "error": error, "lengths": REASON_LENGTH}
+        return view.html("reason.html", context, HTTPStatus.UNPROCESSABLE_ENTITY)
+    audit.record_alone(view.engine, view.now, reader.name, audit.OPEN_DEVICE, device_id, {"reason": given})
+    return RedirectResponse(f"/devices/{quote(device_id, safe='')}", HTTPStatus.SEE_OTHER)
+
+
+@router.get("/startups")
+def show_startups(request: Request, reader: Who, days: str = "30", kind: str = "boot") -> HTMLResponse:
+    """Show which models, sites and devices start slowly, and what contributes."""
+    view = View(request, reader)
+    span = int(days) if days in map(str, startups.DAYS) else 30
+    with view.engine.connect() as connection:
+        context = startups.context(connection, view, span, kind if kind in startups.KINDS else "boot")
+    return view.html("startups.html", context)
+
+
+@router.get("/about")
+def show_about(request: Request, reader: Who) -> HTMLResponse:
+    """Say what this is, which version, and what devices send."""
+    view = View(request, reader)
+    return view.html("about.html", {"settings": view.settings})
+
+
+@router.get("/docs")
+def show_docs(request: Request, reader: Who) -> HTMLResponse:
+    """Show the API: Swagger UI from its package, and a plain table of the same operations without JavaScript."""
+    paths = request.app.openapi()["paths"]
+    operations = [
+        (method.upper(), path, details.get("summary", ""))
+        for path, methods in sorted(paths.items())
+        for method, details in methods.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    ]
+    return View(request, reader).html("docs.html", {"operations": operations})
+
+
+@router.get("/charts/{name}")
+async def show_chart(name: str, request: Request, _: Who) -> Response:
+    """Serve a chart, waiting a little for it to be drawn; 503 if it is not, and the page has the table."""
+    found = re.fullmatch(r"([0-9a-f]{64})\.svg", name)
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such chart")
+    engine, waited = request.app.state.engine, 0.0
+    while True:
+        row = await anyio.to_thread.run_sync(_chart, engine, found[1])
+        if row is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "no page has asked for this chart lately")
+        svg, error = row
+        if svg is not None:
+            headers = {
+                "Cache-Control": "private, max-age=86400, immutable",
+                "Content-Security-Policy": _CHART_POLICY,
+            }
+            return Response(svg, media_type="image/svg+xml", headers=headers)
+        if error is not None:
+            raise HTTPException(HTTPStatus.INTERNAL_SERVER_ERROR, "this chart cannot be drawn")
+        if waited >= CHART_WAIT_SECONDS:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "not drawn yet", {"Retry-After": "5"})
+        await asyncio.sleep(CHART_LOOK_SECONDS)
+        waited += CHART_LOOK_SECONDS
+
+
+def _chart(engine: Engine, digest: str) -> tuple[str | None, str | None] | None:
+    with engine.connect() as connection:
+        row = connection.execute(
+            select(charts.c.svg, charts.c.error).where(charts.c.hash == digest)
+        ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer an HTTP error: machines get JSON, people a page that says what to do."""
+    if isinstance(error, AccessRefusedError):
+        return Response(error.body(), error.status_code, error.headers, "application/json")
+    if not isinstance(error, StarletteHTTPException):
+        raise error
+    redirected = error.status_code < HTTPStatus.BAD_REQUEST
+    wants_page = "text/html" in request.headers.get("accept", "") and not _MACHINES.match(request.url.path)
+    if redirected or not wants_page:
+        return await http_exception_handler(request, error)
+    page = await anyio.to_thread.run_sync(_error_page, request, error.status_code, str(error.detail))
+    page.headers.update(error.headers or {})
+    return page
+
+
+def _error_page(request: Request, status: int, detail: str) -> HTMLResponse:
+    title = {404: "Not found", 403: "Not allowed", 405: "Not allowed", 429: "Too many attempts"}.get(
+        status, "That did not work"
+    )
+    return View(request, None).html("error.html", {"title": title, "detail": detail}, status)

@@ -1,0 +1,75 @@
+"""What every page shares: the clock, the zone, the reader, the templates and the charts asked for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import Engine
+
+from roadworthy_collector import __version__
+from roadworthy_collector.console import present, words
+from roadworthy_collector.console.assets import static_url
+from roadworthy_collector.console.charts import Board
+from roadworthy_collector.console.present import LocalTime
+from roadworthy_collector.security.access import Reader
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.queries.console import is_simulated
+
+
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """Return the environment of the templates: everything is escaped, an unknown name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=present.visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        duration=present.duration,
+        share=present.share,
+        memory_size=present.memory_size,
+        disk_size=present.disk_size,
+        energy=present.energy,
+        count=present.count,
+    )
+    environment.globals.update(
+        many=present.many, words=words, say=words.say, static_url=static_url, version=__version__
+    )
+    return environment
+
+
+class View:
+    """One page being made for one reader."""
+
+    def __init__(self, request: Request, reader: Reader | None) -> None:
+        state = request.app.state
+        self.request = request
+        self.reader = reader
+        self.settings: Settings = state.settings
+        self.engine: Engine = state.engine
+        self.now: float = state.clock()
+        self.when = LocalTime(self.settings.reporting_timezone, self.now)
+        self.board = Board()
+
+    def html(self, template: str, context: dict[str, Any], status: int = HTTPStatus.OK) -> HTMLResponse:
+        """Return the page, having asked for its charts."""
+        self.board.ask(self.engine, self.now)
+        with self.engine.connect() as connection:
+            simulated = is_simulated(connection)
+        shared = {
+            "view": self,
+            "when": self.when,
+            "reader": self.reader,
+            "path": self.request.url.path,
+            "simulated": simulated,
+        }
+        return HTMLResponse(templates().get_template(template).render(shared | context), status)

@@ -1,0 +1,122 @@
+"""The words people read for what devices send. Unknown words from a newer agent fall through unchanged."""
+
+from __future__ import annotations
+
+DEVICE_STATES = {
+    "reporting": ("Reporting", "heard within its interval"),
+    "late": ("Late", "overdue, heard within three intervals"),
+    "missing": ("Missing", "not heard for three intervals"),
+    "retired": ("Retired", "taken out of service"),
+}
+# What can be measured: the probe's name, in words, and what the whole of it covers.
+PROBES = {
+    "utilisation": "Processor and memory use",
+    "startup": "Start-ups",
+    "hardware": "Make, model, processor and memory",
+    "storage": "Disks",
+    "os": "Operating system",
+    "state": "Device state (in use, idle, locked, asleep)",
+    "power": "Electricity",
+    "battery": "Battery",
+    "signin": "Sign-ins",
+}
+STATUSES = {
+    "ok": "measured",
+    "no_permission": "no permission",
+    "not_supported": "not supported on this device",
+    "no_data_yet": "no data yet",
+    "virtual_machine": "not seen from inside a virtual machine",
+    "container": "not seen from inside a container",
+    "off_by_policy": "off by policy",
+    "error": "error",
+    "other": "other (a newer agent's word)",
+    "silent": "no status sent",
+}
+PHASES = {
+    "firmware": "Firmware",
+    "loader": "Boot loader",
+    "kernel": "Kernel",
+    "initrd": "Initial disk",
+    "userspace": "System services",
+}
+KINDS = {
+    "cold": "cold start",
+    "restart": "restart",
+    "fast_startup": "fast start-up",
+    "hibernate": "from hibernation",
+    "resume": "wake from sleep",
+    "update": "with updates",
+    "dirty": "after an unclean stop",
+    "first": "first ever",
+    "soft_reboot": "soft restart",
+    "container": "container start",
+    "unknown": "kind unknown",
+    "other": "other kind",
+}
+STARTUP_QUALITIES = {
+    "measured": "measured",
+    "approximate": "approximate",
+    "suspect": "suspect",
+    "unfinished": "not finished yet",
+}
+FACTORS = {
+    "unit": "systemd unit",
+    "service": "service",
+    "driver": "driver",
+    "application": "application",
+    "device": "device",
+    "policy": "policy",
+    "profile": "profile",
+}
+GAPS = {"off": "off", "asleep": "asleep", "unobserved": "unobserved"}
+BASES = {
+    "boot_id_changed": "the device had started anew",
+    "suspend_clock": "the clock that runs on during sleep",
+    "agent_not_running": "the agent was not running",
+    "spool_full": "the agent's storage was full",
+}
+USE_STATES = {
+    "in_use": "In use",
+    "idle": "Idle",
+    "locked": "Locked",
+    "asleep": "Asleep",
+    "off": "Off",
+    "unobserved": "Unobserved",
+}
+CLASSES = {
+    "desktop": "desktop",
+    "laptop": "laptop",
+    "tablet": "tablet",
+    "server": "server",
+    "virtual": "virtual machine",
+    "container": "container",
+    "unknown": "class unknown",
+}
+MEDIA = {
+    "hdd": "hard disk",
+    "ssd": "solid state (SATA)",
+    "nvme": "solid state (NVMe)",
+    "emmc": "eMMC",
+    "virtual": "virtual disk",
+    "unknown": "medium unknown",
+}
+ENVIRONMENTS = {
+    "physical": "physical machine",
+    "virtual_machine": "virtual machine",
+    "container": "container",
+    "unknown": "not known whether physical or virtual",
+}
+QUALITIES = {
+    "metered": "metered (a meter at the wall)",
+    "sensor": "sensor (read on the device)",
+    "modelled": "modelled",
+    "assumed": "assumed",
+}
+SCOPES = {"cpu": "Processor", "machine": "Whole machine", "wall": "At the wall"}
+
+
+def say(words: dict[str, str], key: str | None) -> str:
+    """Return the words for `key`, or the key itself with its underscores opened."""
+    if key is None:
+        return "unknown"
+    return words.get(key, key.replace("_", " "))

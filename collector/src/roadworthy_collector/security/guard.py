@@ -1,0 +1,134 @@
+"""Stands before everything: which host names are answered, which headers are refused, which are added.
+
+Pure ASGI and, for reports, nothing but a comparison of the path: that route authenticates every request by a
+token a browser does not have, so there is nothing for a foreign page to borrow.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy import Engine
+
+from roadworthy_collector.security.access import is_open
+from roadworthy_collector.settings import LOOPBACK, Settings
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    # Not `no-referrer`: browsers then send `Origin: null` with our own forms, which the origin check refuses.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cache-control": "no-store",
+}
+_HSTS = "max-age=31536000"
+# Agents and load balancers reach these by any name; each needs a secret or tells nothing.
+_ANY_HOST = frozenset({"/api/v1/enrol", "/healthz", "/readyz"})
+_REPORTS = "/api/v1/reports"
+_UNKNOWN_HOST = "this collector does not go by that name; add it to the setting allowed_hosts if it should"
+_FORWARDED = "this collector is open to everybody on its own machine and takes nothing from a proxy; create a user first"
+
+
+class Guard:
+    """Wraps an ASGI application.
+
+    Answers 421 for a host name this collector does not go by, 400 for a missing one, and 400 for X-Forwarded-*
+    while it is open to everybody on this machine: a proxy would then open it to everybody else.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, engine: Engine) -> None:
+        self._app = app
+        self._settings = settings
+        self._engine = engine
+        self._hosts = _own_names(settings)
+        headers = dict(_HEADERS)
+        if settings.tls_certificate is not None or settings.behind_tls_proxy:
+            headers["strict-transport-security"] = _HSTS
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass the request on and complete its answer."""
+        if scope["type"] != "http" or scope["path"] == _REPORTS:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._completed(message.get("headers") or [])
+            await send(message)
+
+        if refusal := await self._refusal(scope):
+            await _answer(send_guarded, *refusal)
+        else:
+            await self._app(scope, receive, send_guarded)
+
+    def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return `headers` and what is missing from ours; a route's own word wins."""
+        given = list(headers)
+        names = {name.lower() for name, _ in given}
+        return given + [pair for pair in self._headers if pair[0] not in names]
+
+    async def _refusal(self, scope: Scope) -> tuple[int, str, str, str] | None:
+        """Return (status, code, message, field) where a request is refused, None where it may pass."""
+        headers = scope["headers"]
+        if scope["path"] not in _ANY_HOST:
+            hosts = [value for name, value in headers if name == b"host"]
+            if len(hosts) != 1:
+                return 400, "host_missing", "name exactly one host in the Host header", "host"
+            if not self._answers_to(hosts[0].decode("latin-1"), scope.get("server")):
+                return 421, "unknown_host", _UNKNOWN_HOST, "host"
+        forwarded = next(
+            (name for name, _ in headers if name.startswith(b"x-forwarded-") or name == b"forwarded"), None
+        )
+        if forwarded is None or not await anyio.to_thread.run_sync(is_open, self._settings, self._engine):
+            return None
+        return 400, "forwarded_while_open", _FORWARDED, forwarded.decode("latin-1")
+
+    def _answers_to(self, header: str, server: tuple[str, int | None] | None) -> bool:
+        name = host_name(header)
+        if name in self._hosts:
+            return True
+        # A numeric address cannot be rebound: it must be the very one the connection came in on.
+        return server is not None and _is_address(name) and name == server[0].lower()
+
+
+def host_name(header: str) -> str:
+    """Return the name or address of a Host header, without port and brackets, in lower case."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower().rstrip(".")
+
+
+def _own_names(settings: Settings) -> frozenset[str]:
+    return LOOPBACK | {settings.host.lower()} | {host_name(name) for name in settings.allowed_hosts}
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+async def _answer(send: Send, status: int, code: str, message: str, field: str) -> None:
+    body = json.dumps({"error": {"code": code, "message": message, "field": field}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
