@@ -1,0 +1,292 @@
+"""The running agent: one thread samples and waits, one does all that can take long.
+
+The main thread takes a sample per interval and never touches network, D-Bus or slow files, so the samples stay
+regular and a signal ends the agent at once. The worker runs the probes and calls the collector.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from roadworthy_agent import lock, startups
+from roadworthy_agent.compose import Composer
+from roadworthy_agent.database import Database
+from roadworthy_agent.delivery import Delivery, Kind, Outcome
+from roadworthy_agent.errors import AgentError
+from roadworthy_agent.history import corrected_now
+from roadworthy_agent.identity import StateFolder
+from roadworthy_agent.observe import FACTS, Observations, statuses_mark
+from roadworthy_agent.outbox import Outbox
+from roadworthy_agent.probe import Context, Probe, Sampler, run_sampler
+from roadworthy_agent.reading import Sample, Status
+from roadworthy_agent.report import to_wire
+from roadworthy_agent.samples import Recorder
+from roadworthy_agent.schedule import DAY_SECONDS, KEPT_SECONDS, Calls
+from roadworthy_agent.settings import Settings
+from roadworthy_agent.spool import Spool
+from roadworthy_agent.wake import Waker
+
+log = logging.getLogger(__name__)
+
+RECHECK_SECONDS = 300.0  # how often a stopped agent looks whether somebody enrolled it; costs no call
+REFUSED_SECONDS = 3600.0
+FIRST_CALL_SECONDS = 2.0  # after the start, so that the first report has a first sample to show
+NOTHING = Sample(None, None)
+
+
+class Fault:
+    """Logs once when something breaks and once when it heals."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._message: str | None = None
+
+    def broke(self, message: str) -> None:
+        """Say what broke, unless that was said last."""
+        if self._message is None or _shape(message) != _shape(self._message):
+            log.warning("%s: %s", self._what, message)
+        self._message = message
+
+    def healed(self) -> None:
+        """Say that it works again, if it was said to be broken."""
+        if self._message is not None:
+            log.info("%s: works again", self._what)
+        self._message = None
+
+
+def _shape(message: str) -> str:
+    """Return a message without its digits: how long ago or how often is no news."""
+    return "".join(letter for letter in message if not letter.isdigit())
+
+
+class Agent:
+    """All parts of a running agent, wired. Use `run`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        probes: Mapping[str, Probe[Any]],
+        sampler: Callable[[Context], Sampler],
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._clock = context.clock
+        self._started = self._clock.boottime()
+        self._make_sampler = sampler
+        self._state = StateFolder(settings.state_dir)
+        self._state.prepare()
+        self._lock = lock.hold(self._state.lock)
+        self._database = Database(self._state.spool)
+        self._spool = Spool(self._database, settings.spool_max_bytes)
+        self._recorder = Recorder(self._spool, self._clock, settings.sample_interval_seconds)
+        self._observations = Observations(replace(context, last_seen_at=self._last_seen_at()), probes)
+        composer = Composer(
+            self._spool,
+            Outbox(self._database),
+            self._observations,
+            self._clock.boottime,
+            self._started,
+        )
+        self._delivery = Delivery(settings, self._state, context, composer)
+        self._calls = Calls(self._started + FIRST_CALL_SECONDS, self._state.instance() or "")
+        self._facts_due = self._started
+        self._startup_settled = False
+        self._statuses_kept = ""
+        self._go = threading.Event()
+        self._working = threading.Event()
+        self._faults = {name: Fault(name) for name in ("collector", "spool", "utilisation")}
+        self._identity_seen = self._identity_stamp()
+
+    def run(self) -> None:
+        """Run until SIGINT or SIGTERM."""
+        with Waker() as waker:
+            worker = threading.Thread(target=self._work, args=(waker,), name="worker", daemon=True)
+            sampler = self._make_sampler(self._context)
+            self._guarded(self._recorder.begin)
+            self._start_work()
+            worker.start()
+            interval = float(self._settings.sample_interval_seconds)
+            next_sample = self._clock.monotonic() + interval
+            while not waker.stopping:
+                if not worker.is_alive():
+                    raise RuntimeError("the worker ended unexpectedly; its traceback is above")
+                waker.wait(self._until_next(next_sample))
+                late = next_sample - self._clock.monotonic() <= 0
+                if not waker.stopping and (late or self._call_is_due()):
+                    self._sample(sampler)
+                    next_sample = self._clock.monotonic() + interval
+                    self._start_work()
+            self._sample(sampler)  # what a planned end would otherwise lose
+        log.info("stopped")
+
+    def _last_seen_at(self) -> float | None:
+        """Return the system's time at the last look in an earlier boot: no firmware took longer than since then."""
+        here = self._clock.boot_id()
+        earlier = [boot.wall for boot in self._spool.boots() if boot.boot_id != here]
+        return earlier[-1] if earlier else None
+
+    # Main thread
+
+    def _until_next(self, next_sample: float) -> float:
+        """Return the seconds until a sample or, unless the worker is busy, a call is due."""
+        until_sample = next_sample - self._clock.monotonic()
+        if self._working.is_set():
+            return until_sample
+        return min(until_sample, self._calls.due_at() - self._clock.boottime())
+
+    def _call_is_due(self) -> bool:
+        return not self._working.is_set() and self._calls.due_at() <= self._clock.boottime()
+
+    def _sample(self, sampler: Sampler) -> None:
+        result = run_sampler(sampler)
+        self._observations.keep(result)
+        fault = self._faults["utilisation"]
+        if result.value is None:
+            fault.broke(result.reason or str(result.status))
+        else:
+            fault.healed()
+        value = result.value or NOTHING
+        self._guarded(lambda: self._recorder.take(value))
+        self._guarded(self._thin)
+        self._guarded(self._keep_statuses)
+
+    def _keep_statuses(self) -> None:
+        """Keep what the probes say for `status`, when it changed; from either thread."""
+        statuses = self._observations.statuses(corrected_now(self._spool, 0.0))
+        if (mark := statuses_mark(statuses)) != self._statuses_kept:
+            self._database.put(statuses=[to_wire(status) for status in statuses])
+            self._statuses_kept = mark
+
+    def _thin(self) -> None:
+        samples, periods = self._spool.thin()
+        if samples or periods:
+            log.warning(
+                "the spool is full (%d bytes): gave up the oldest %d samples and %d periods",
+                self._settings.spool_max_bytes,
+                samples,
+                periods,
+            )
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Do something with the spool; a full or failing disk loses the sample, not the agent."""
+        try:
+            action()
+        except sqlite3.Error as error:
+            self._faults["spool"].broke(
+                f"{self._database.path}: {error}; measuring goes on, this sample is lost"
+            )
+        else:
+            self._faults["spool"].healed()
+
+    def _start_work(self) -> None:
+        """Wake the worker if it is idle and there is something to do."""
+        if self._working.is_set():
+            return
+        now = self._clock.boottime()
+        if (stamp := self._identity_stamp()) != self._identity_seen:
+            self._identity_seen = stamp
+            self._calls = Calls(now, self._state.instance() or "")
+        if self._calls.due_at() <= now or self._facts_due <= now or not self._startup_settled:
+            self._working.set()
+            self._go.set()
+
+    def _identity_stamp(self) -> int | None:
+        """Return what changes when somebody enrols this device beside the running agent."""
+        try:
+            return (self._state.path / "identity.json").stat().st_mtime_ns
+        except OSError:
+            return None
+
+    # Worker thread
+
+    def _work(self, waker: Waker) -> None:
+        while True:
+            self._go.wait()
+            self._go.clear()
+            try:
+                self._look()
+                if self._calls.due_at() <= self._clock.boottime():
+                    self._call()
+            except sqlite3.Error as error:
+                self._faults["spool"].broke(f"{self._database.path}: {error}")
+                self._calls.failed(self._clock.boottime())
+            except AgentError as error:
+                self._faults["collector"].broke(str(error))
+                self._calls.failed(self._clock.boottime())
+            finally:
+                self._working.clear()
+                waker.wake()
+
+    def _look(self) -> None:
+        """Run the probes that are due: facts once a day, start-ups until they are final."""
+        now = self._clock.boottime()
+        if now >= self._facts_due:
+            self._observations.look(FACTS)
+            self._facts_due = now + DAY_SECONDS
+        if not self._startup_settled:
+            self._look_at_startup(now)
+        self._keep_statuses()
+
+    def _look_at_startup(self, now: float) -> None:
+        """Look until the start-up is final, or it is clear that none can be seen."""
+        result = self._observations.look_at("startup")
+        records = self._observations.startups()
+        if startups.keep(self._spool, records, now, self._settings.suppress):
+            self._calls.at_once(now)
+        waiting = result.status in {Status.OK, Status.NO_DATA_YET, Status.ERROR}
+        too_late = now - self._started > startups.FINAL_AFTER_SECONDS
+        self._startup_settled = startups.all_final(self._spool) if records else too_late or not waiting
+
+    def _call(self) -> None:
+        outcome = self._delivery.call()
+        self._identity_seen = self._identity_stamp()
+        self._plan(outcome)
+        wait = self._calls.due_at() - self._clock.boottime()
+        self._delivery.close_unless_soon(wait, KEPT_SECONDS)
+        self._database.put(
+            last_outcome={
+                name: str(value) for name, value in asdict(outcome).items() if name in {"kind", "message"}
+            },
+            last_call_at=corrected_now(self._spool, self._clock.boottime()),
+        )
+
+    def _plan(self, outcome: Outcome) -> None:
+        now = self._clock.boottime()
+        fault = self._faults["collector"]
+        if outcome.kind is Kind.ANSWERED:
+            fault.healed()
+            wall = corrected_now(self._spool, now) or self._clock.wall()
+            self._calls.answered(now, wall, outcome.next_call_seconds)
+            return
+        fault.broke(outcome.message)
+        match outcome.kind:
+            case Kind.STOPPED:
+                self._calls.postponed(now, RECHECK_SECONDS)
+            case Kind.UPGRADE:
+                self._calls.postponed(now, DAY_SECONDS)
+            case Kind.REFUSED:
+                self._calls.postponed(now, REFUSED_SECONDS)
+            case _:
+                self._calls.failed(now, outcome.retry_after_seconds)
+
+    def close(self) -> None:
+        """Close the spool and let the folder go.
+
+        A worker in the middle of a call keeps them until the process ends: nothing is lost by that, and it must
+        not find its spool closed.
+        """
+        if not self._working.is_set():
+            self._database.close()
+            self._lock.close()
+
+
+def state_database(path: Path) -> Database:
+    """Return the spool of a state folder for reading."""
+    return Database(path, read_only=True)

@@ -1,0 +1,128 @@
+"""The clocks of a device, and of a recorded tree.
+
+A sample is placed by the boot it was taken in and by the boot clock, which no one can set; wall time is
+worked out later (see `periods`). On Linux the boot clock runs on while the device is asleep and the monotonic
+clock does not, so their difference is the time asleep. Python offers no such pair on Windows and macOS: there
+both are `time.monotonic`, so time asleep counts as unobserved until a probe of that platform tells better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+BOOT_ID = "proc/sys/kernel/random/boot_id"
+
+
+class Clock(Protocol):
+    """The four things a device knows about time."""
+
+    def boot_id(self) -> str:
+        """Return what names this boot: the same until the kernel starts again."""
+
+    def boottime(self) -> float:
+        """Return seconds since the kernel started, time asleep included."""
+
+    def monotonic(self) -> float:
+        """Return seconds from an unknown beginning, time asleep left out where the platform can."""
+
+    def wall(self) -> float:
+        """Return UTC epoch seconds as the system believes them; may be wrong, may jump."""
+
+
+class SystemClock:
+    """This machine's clocks."""
+
+    def __init__(self, boot_id_file: Path = Path("/") / BOOT_ID) -> None:
+        self._boot_id_file = boot_id_file
+        self._boot_id: str | None = None
+
+    def boot_id(self) -> str:
+        """Return the kernel's boot id, or one derived from the boot instant where the kernel has none."""
+        if self._boot_id is None:
+            self._boot_id = read_boot_id(self._boot_id_file) or _derived_boot_id(
+                self.wall() - self.boottime()
+            )
+        return self._boot_id
+
+    def boottime(self) -> float:
+        """Return CLOCK_BOOTTIME on Linux, `time.monotonic` elsewhere."""
+        if sys.platform == "linux":
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.monotonic()
+
+    def monotonic(self) -> float:
+        """Return CLOCK_MONOTONIC."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Return the system's UTC epoch seconds."""
+        return time.time()
+
+
+class RecordedClock:
+    """The clock of a recorded tree: stands still at the moment it was recorded.
+
+    What the tree does not hold comes from the machine that reads it, since a report needs some time.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def boot_id(self) -> str:
+        """Return the recorded boot id, or a name for a tree without one."""
+        return read_boot_id(self._root / BOOT_ID) or "recorded-tree"
+
+    def boottime(self) -> float:
+        """Return the recorded uptime, 0 seconds long where none was recorded."""
+        return parse_uptime(_read(self._root / "proc/uptime")) or 0.0
+
+    def monotonic(self) -> float:
+        """Return the same as `boottime`: no one recorded a suspend clock."""
+        return self.boottime()
+
+    def wall(self) -> float:
+        """Return the kernel's start plus the uptime as recorded, else this machine's time."""
+        started = parse_btime(_read(self._root / "proc/stat"))
+        uptime = parse_uptime(_read(self._root / "proc/uptime"))
+        return time.time() if started is None or uptime is None else started + uptime
+
+
+def read_boot_id(path: Path) -> str | None:
+    """Return the boot id a file holds, or None."""
+    text = _read(path).strip()
+    return text[:64] or None
+
+
+def parse_uptime(text: str) -> float | None:
+    """Return the first number of /proc/uptime in seconds (proc_uptime(5)), or None."""
+    try:
+        return float(text.split(maxsplit=1)[0])
+    except (IndexError, ValueError):
+        return None
+
+
+def parse_btime(text: str) -> float | None:
+    """Return `btime` of /proc/stat, the kernel's start in epoch seconds (proc_stat(5)), or None."""
+    for line in text.splitlines():
+        if line.startswith("btime "):
+            return parse_uptime(line.removeprefix("btime "))
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _derived_boot_id(started_at: float) -> str:
+    """Return a name for the boot that began at `started_at`, the same for every process of that boot.
+
+    Rounded to two minutes, as the wall clock is set now and then and the two clocks are read one after the other.
+    """
+    return hashlib.sha256(b"boot %d" % round(started_at / 120)).hexdigest()[:32]

@@ -1,0 +1,151 @@
+"""What a probe is given and what it returns.
+
+A probe is a package `probes/<name>/` with NAME, WHAT and `collect(context)`; `probes.PROBES` lists them.
+To add one, copy a neighbour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from roadworthy_agent.clock import Clock, RecordedClock, SystemClock
+from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.reading import Missing, Quality, Sample, Status
+from roadworthy_agent.report import Disk, HardwareFacts
+
+__all__ = [
+    "Context",
+    "HardwareReading",
+    "Missing",
+    "Probe",
+    "ProbeResult",
+    "Quality",
+    "Sample",
+    "Sampler",
+    "Status",
+    "StorageReading",
+    "run",
+]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult(Generic[T_co]):
+    """What one run of a probe gave.
+
+    `reason` says in words what is missing and why, and is set whenever `status` is not ok. `value` may be there
+    beside such a status: part of the answer. `duration_seconds` is filled in by `run`.
+    """
+
+    probe: str
+    status: Status
+    value: T_co | None = None
+    reason: str | None = None
+    source: str | None = None
+    missing: tuple[Missing, ...] = ()
+    duration_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where and when a probe looks.
+
+    `live` is False for a recorded tree: then no psutil, no D-Bus and no clock of this machine, only files under
+    `root`. `last_seen_at` is the wall time (epoch seconds) of the last sample stored in an earlier boot, None
+    where none is known: the start-up probe does not believe firmware that took longer than the device was away.
+    """
+
+    root: Path = Path("/")
+    live: bool = True
+    clock: Clock = field(default_factory=SystemClock)
+    sleep: Callable[[float], None] = time.sleep
+    last_seen_at: float | None = None
+
+    @classmethod
+    def recorded(cls, root: Path) -> Context:
+        """Return the context of a recorded tree."""
+        return cls(root=root, live=False, clock=RecordedClock(root), sleep=lambda _seconds: None)
+
+    def path(self, below: str) -> Path:
+        """Return a path under the root; a leading slash makes no difference."""
+        return self.root / below.lstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareReading:
+    """The value of the hardware probe.
+
+    `identifiers` are raw: system_uuid, system_serial, board_serial, chassis_serial, mac. Only their SHA-256
+    leaves the device (see `identity`), placeholders are left out there.
+    """
+
+    facts: HardwareFacts
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StorageReading:
+    """The value of the storage probe; `identifiers` may hold disk_serial, of the disk that holds the system."""
+
+    disks: tuple[Disk, ...]
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Probe(Protocol[T_co]):
+    """What each `probes/<name>/__init__.py` offers as a module.
+
+    NAME is the probe's name on the wire, in settings and in messages; WHAT one plain sentence: what is collected
+    and why. `collect` looks once: os gives ProbeResult[OsFacts], hardware ProbeResult[HardwareReading], storage
+    ProbeResult[StorageReading], startup ProbeResult[tuple[StartupRecord, ...]], utilisation ProbeResult[Sample]
+    after about a second of looking (`context.sleep`).
+    """
+
+    NAME: str
+    WHAT: str
+
+    def collect(self, context: Context, /) -> ProbeResult[T_co]:
+        """Look once."""
+
+
+class Sampler(Protocol):
+    """What `probes.utilisation.Sampler(context)` offers: means between calls, without waiting."""
+
+    def sample(self) -> ProbeResult[Sample]:
+        """Return the means since the previous call (the first: since construction)."""
+
+
+def run(
+    probe: Probe[Any], context: Context, timer: Callable[[], float] = time.perf_counter
+) -> ProbeResult[Any]:
+    """Run one probe so that a fault in it stays in it: OSError and ProbeError become status `error`."""
+    return _guarded(probe.NAME, lambda: probe.collect(context), timer)
+
+
+def run_sampler(sampler: Sampler, timer: Callable[[], float] = time.perf_counter) -> ProbeResult[Sample]:
+    """Take one utilisation sample, guarded the same way."""
+    return _guarded("utilisation", sampler.sample, timer)
+
+
+def _guarded(name: str, look: Callable[[], ProbeResult[T]], timer: Callable[[], float]) -> ProbeResult[T]:
+    began = timer()
+    try:
+        result = look()
+    except PermissionError as error:
+        result = ProbeResult(name, Status.NO_PERMISSION, reason=describe(error))
+    except (OSError, ProbeError) as error:
+        result = ProbeResult(name, Status.ERROR, reason=describe(error))
+    return replace(result, duration_seconds=max(0.0, timer() - began))
+
+
+def describe(error: OSError | ProbeError) -> str:
+    """Return an error as one line a person can read, at most 256 characters."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"[:256]
+    return (str(error) or type(error).__name__)[:256]

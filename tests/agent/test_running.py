@@ -1,0 +1,251 @@
+"""The real program in processes of its own: killed, stopped, started twice, and left to work."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent.devices import DEVICE, TOKEN, ScriptedCollector, refusal
+from support import wait_until
+
+from roadworthy_agent.database import Database
+from roadworthy_agent.identity import Identity, StateFolder
+from roadworthy_agent.probes import PROBES
+
+STATUSES = "SELECT value FROM meta WHERE name = 'statuses'"
+PROMPT = 5.0  # a loaded machine is slow, an agent that waits for its next sample or an answer far slower
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Give a starter of agents over one state folder, sampling every 5 s; all are gone after the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*, prefix: tuple[str, ...] = (), **settings: str) -> subprocess.Popen[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ROADWORTHY_AGENT_STATE_DIR": str(tmp_path / "state"),
+            "ROADWORTHY_AGENT_SAMPLE_INTERVAL_SECONDS": "5",
+        } | {f"ROADWORTHY_AGENT_{name.upper()}": value for name, value in settings.items()}
+        command = [*prefix, sys.executable, "-m", "roadworthy_agent"]
+        agent = subprocess.Popen([*command, "run"], env=environment, stderr=subprocess.PIPE, text=True)
+        running.append(agent)
+        return agent
+
+    yield begin
+    for agent in running:
+        agent.kill()
+        agent.wait()
+        if agent.stderr is not None:
+            agent.stderr.close()
+
+
+def rows(tmp_path: Path, sql: str) -> list[Any]:
+    """Return what the agent's spool holds, read beside it."""
+    path = tmp_path / "state/spool.db"
+    if not path.exists():
+        return []
+    with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as spool:
+        try:
+            return spool.execute(sql).fetchall()
+        except sqlite3.OperationalError:  # not made yet
+            return []
+        finally:
+            spool.rollback()
+
+
+def samples(tmp_path: Path) -> list[Any]:
+    return rows(tmp_path, 'SELECT begin, "end", cpu, memory FROM samples ORDER BY begin')
+
+
+def test_a_killed_agent_loses_at_most_one_sample(start: Start, tmp_path: Path) -> None:
+    agent = start()
+    before = wait_until(lambda: samples(tmp_path), what="a first sample")
+    agent.kill()
+    agent.wait()
+    killed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+    kept = samples(tmp_path)
+    assert kept[: len(before)] == before
+    assert killed_at - kept[-1][1] < 3 * 5
+    start()
+    after = wait_until(lambda: samples(tmp_path)[len(kept) :], what="a sample of the next agent")
+    assert samples(tmp_path)[: len(kept)] == kept
+    assert after[0][0] >= killed_at
+
+
+def test_a_spool_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
+    """A writer is killed over and over in the middle of its work: each commit it announced is there."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from roadworthy_agent.clock import SystemClock\n"
+        "from roadworthy_agent.database import Database\n"
+        "from roadworthy_agent.reading import Sample\n"
+        "from roadworthy_agent.spool import Spool\n"
+        "spool = Spool(Database(Path(sys.argv[1])), 1 << 30)\n"
+        "boot = spool.current() or spool.open_boot(SystemClock())\n"
+        "number = spool.database.number('SELECT coalesce(max(begin), 0) + 1 FROM samples')\n"
+        "while True:\n"
+        "    spool.add_sample(boot, float(number), number + 0.5, Sample(0.5, 0.5))\n"
+        "    print(number, flush=True)\n"
+        "    number += 1\n"
+    )
+    path = tmp_path / "spool.db"
+    dice = random.Random(7)  # noqa: S311 - dice that fall the same way again, no secret
+    announced = 0
+    for _ in range(8):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        for _line in range(dice.randint(1, 60)):
+            announced = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.communicate()[0].split()
+        announced = int(rest[-1]) if rest else announced
+        database = Database(path)
+        kept = [int(row["begin"]) for row in database.rows("SELECT begin FROM samples ORDER BY begin")]
+        database.close()
+        assert kept[:announced] == list(range(1, announced + 1))
+        assert len(kept) <= announced + 1
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_agent_at_once_and_keeps_the_last_sample(
+    start: Start, tmp_path: Path, name: signal.Signals
+) -> None:
+    agent = start()
+    wait_until(lambda: rows(tmp_path, STATUSES), what="the first look")
+    held = len(samples(tmp_path))
+    agent.send_signal(name)
+    assert agent.wait(PROMPT) == 0
+    assert len(samples(tmp_path)) > held
+
+
+def test_an_inherited_ignored_interrupt_is_heard(start: Start, tmp_path: Path) -> None:
+    agent = start(prefix=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
+    wait_until(lambda: rows(tmp_path, STATUSES), what="the first look")
+    agent.send_signal(signal.SIGINT)
+    assert agent.wait(PROMPT) == 0
+
+
+def test_a_signal_ends_an_agent_that_waits_for_an_answer(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes calls and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        enrolled(tmp_path, url)
+        agent = start(server=url)
+        caller, _peer = silent.accept()
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(PROMPT) == 0
+        caller.close()
+
+
+def enrolled(tmp_path: Path, url: str) -> None:
+    state = StateFolder(tmp_path / "state")
+    state.prepare()
+    state.save(Identity(url, DEVICE, TOKEN, 0.0))
+
+
+def test_two_agents_do_not_share_a_state_folder(start: Start, tmp_path: Path) -> None:
+    first = start()
+    wait_until((tmp_path / "state/spool.db").exists, what="the first agent")
+    second = start()
+    assert second.wait(10) == 1
+    assert second.stderr is not None
+    assert f"{tmp_path / 'state'}: another agent is running with this state folder" in second.stderr.read()
+    assert first.poll() is None
+
+
+def test_the_agent_enrols_reports_and_says_a_fault_once(
+    start: Start, tmp_path: Path, collector: ScriptedCollector, key_file: Path
+) -> None:
+    collector.now = time.time
+    collector.decide = lambda _asked: refusal(503, "busy") if len(collector.asked) < 2 else None
+    agent = start(server=collector.url, enrolment_key_file=str(key_file))
+    report = wait_until(lambda: next(iter(collector.reports()), None), timeout=120, what="a report")
+    assert report["facts"]["os"]["family"] == "linux"
+    assert report["now"]["cpu_latest_ratio"] >= 0  # the first report has figures to show
+    assert {probe["probe"] for probe in report["probes"]} == set(PROBES)
+    wait_until(lambda: rows(tmp_path, "SELECT 1 FROM meta WHERE name = 'last_answer_at'"), what="the answer")
+    agent.terminate()
+    log = agent.communicate()[1]
+    assert agent.returncode == 0
+    assert log.count("WARNING collector: no (busy)") == 1
+    assert log.count("INFO collector: works again") == 1
+    assert "Traceback" not in log
+    assert (tmp_path / "state/identity.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_agent_is_enrolled_beside_its_running_self(
+    start: Start, tmp_path: Path, collector: ScriptedCollector, key_file: Path
+) -> None:
+    collector.now = time.time
+    start(server=collector.url)
+    wait_until(
+        lambda: rows(tmp_path, "SELECT 1 FROM meta WHERE name = 'last_outcome'"), what="the first refusal"
+    )
+    environment = {
+        "ROADWORTHY_AGENT_STATE_DIR": str(tmp_path / "state"),
+        "ROADWORTHY_AGENT_SERVER": collector.url,
+    }
+    command = [sys.executable, "-m", "roadworthy_agent", "enrol"]
+    done = subprocess.run(
+        command, env=environment, input=key_file.read_text(), capture_output=True, text=True, check=True
+    )
+    assert DEVICE in done.stdout
+    assert wait_until(collector.reports, what="the first report")[0]["device_id"] == DEVICE
+
+
+def test_the_running_agent_is_small_and_idle(
+    start: Start, tmp_path: Path, collector: ScriptedCollector
+) -> None:
+    collector.now = time.time
+    enrolled(tmp_path, collector.url)
+    start(server=collector.url)
+    wait_until(lambda: len(samples(tmp_path)) >= 2 and collector.reports(), what="two samples and a report")
+    wait_until(
+        lambda: [report for report in collector.reports() if "now" in report],
+        what="a report after the light one",
+    )
+    health = collector.reports()[-1]["agent"]
+    assert health["rss_bytes"] < 40 * 1024 * 1024
+    assert health["cpu_seconds"] < 5.0
+
+
+def test_status_reads_beside_a_running_agent(start: Start, tmp_path: Path) -> None:
+    start()
+    wait_until(lambda: samples(tmp_path), what="a first sample")
+    wait_until(lambda: "utilisation" in str(rows(tmp_path, STATUSES)), what="the first statuses")
+    environment = {"ROADWORTHY_AGENT_STATE_DIR": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "roadworthy_agent", "status", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["running"]
+    assert not found["enrolled"]
+    assert found["spool"]["samples"] >= 1
+    assert {probe["probe"] for probe in found["probes"]} >= {"os", "utilisation"}
+
+
+def test_a_damaged_spool_is_put_aside_and_measuring_goes_on(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state/spool.db").write_bytes(b"this is no database" * 1000)
+    agent = start()
+    wait_until((tmp_path / "state/spool.db.damaged").exists, what="the old spool")
+    wait_until(lambda: rows(tmp_path, STATUSES), what="the new spool")
+    agent.terminate()
+    log = agent.communicate()[1]
+    assert "the spool is damaged" in log
+    assert "Traceback" not in log
