@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from support import free_port, wait_until
 
 ROADWORTHY = Path(sys.executable).with_name("roadworthy")

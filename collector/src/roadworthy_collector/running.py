@@ -109,19 +109,8 @@ def up(settings: Settings, *, with_agent: bool) -> None:
     environment = _child_environment(settings)
     if with_agent and "report_interval_seconds" not in settings.model_fields_set:
         environment["ROADWORTHY_REPORT_INTERVAL_SECONDS"] = str(_SINGLE_MACHINE_INTERVAL_SECONDS)
-    supervisor = Supervisor(say=_say)
-    try:
-        _start_collector(supervisor, settings, environment, stop)
-        if with_agent and not stop.is_set():
-            supervisor.start(_agent(settings))
-            _say("An agent on this machine is enrolled and reporting.")
-        if not stop.is_set():
-            _say(f"Roadworthy is at {address(settings)} (data in {settings.data.resolve()}). Ctrl-C ends it.")
-        healthy = supervisor.watch(stop)
-    finally:
-        supervisor.end()
-    if not healthy:
-        raise RoadworthyError("a part keeps failing; its last lines are above")
+    companion = (lambda: _agent(settings)) if with_agent else None
+    _supervise(settings, environment, stop, companion=companion)
 
 
 def demo(settings: Settings, *, devices: int, seed: int) -> None:
@@ -137,12 +126,29 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
         return
     _prepare(settings, simulated=True)
     environment = _child_environment(settings)
+    live = _program("demo-live", environment)
+    _supervise(settings, environment, stop, "--simulated", companion=lambda: live)
+
+
+def _supervise(
+    settings: Settings,
+    environment: dict[str, str],
+    stop: threading.Event,
+    *serve_options: str,
+    companion: Callable[[], Program] | None,
+) -> None:
+    """Run serve, jobs and, once they are ready, `companion`, until a stop signal; then end all of them."""
     supervisor = Supervisor(say=_say)
     try:
-        _start_collector(supervisor, settings, environment, stop, "--simulated")
-        supervisor.start(_program("demo-live", environment))
+        _start_collector(supervisor, settings, environment, stop, *serve_options)
+        if companion is not None and not stop.is_set():
+            program = companion()
+            supervisor.start(program)
+            if program.name == "agent":
+                _say("An agent on this machine is starting; its first figures come within seconds.")
         if not stop.is_set():
-            _say(f"A SIMULATED IT estate is at {address(settings)}. Ctrl-C ends it.")
+            what = "A SIMULATED IT estate" if "--simulated" in serve_options else "Roadworthy"
+            _say(f"{what} is at {address(settings)} (data in {settings.data.resolve()}). Ctrl-C ends it.")
         healthy = supervisor.watch(stop)
     finally:
         supervisor.end()

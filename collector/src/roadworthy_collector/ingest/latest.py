@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.ingest.records import Members
 from roadworthy_collector.ingest.validate import DAY_SECONDS
-from roadworthy_collector.ingest.vocabulary import Vocabulary
+from roadworthy_collector.ingest.vocabulary import OTHER, Vocabulary
 from roadworthy_collector.ingest.wire import Disk, Facts, Now, Probe, Report
 from roadworthy_collector.store.schema import device_now, devices, probe_status, sites, units
 from roadworthy_collector.store.statements import upsert
@@ -39,6 +39,7 @@ class _Device:
     id: int
     site: str
     unit: str
+    restricted: bool
     model: str | None
     os_name: str | None
     os_version: str | None
@@ -50,7 +51,9 @@ class _Device:
     probes: tuple[Probe, ...] | None = None
 
     def members(self) -> Members:
-        """Return what the device is counted under."""
+        """Return what the device is counted under; a restricted site's adds to totals and names nothing."""
+        if self.restricted:
+            return Members(OTHER, OTHER, OTHER, OTHER)
         system = "" if self.os_name is None else " ".join(filter(None, (self.os_name, self.os_version)))
         return Members(self.site, self.unit, self.model or "", system)
 
@@ -193,6 +196,7 @@ def _read(connection: Connection, ids: list[int]) -> dict[int, _Device]:
             devices.c.id,
             sites.c.name,
             units.c.name,
+            sites.c.restricted,
             devices.c.model,
             devices.c.os_name,
             devices.c.os_version,
@@ -206,8 +210,8 @@ def _read(connection: Connection, ids: list[int]) -> dict[int, _Device]:
     found = {}
     for begin in range(0, len(ids), _IDS_PER_QUERY):
         for row in connection.execute(query.where(devices.c.id.in_(ids[begin : begin + _IDS_PER_QUERY]))):
-            latest, facts, probes = (_LONG_AGO if value is None else value for value in row[6:])
-            found[row[0]] = _Device(*row[:6], latest, facts, probes)
+            latest, facts, probes = (_LONG_AGO if value is None else value for value in row[7:])
+            found[row[0]] = _Device(*row[:7], latest, facts, probes)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, case, delete, func, literal, select
+from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, literal, select
 from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy_collector.store.schema import (
@@ -75,7 +75,7 @@ def forget_dirty(connection: Connection, day: int, some: Sequence[int]) -> None:
     connection.execute(delete(dirty).where(dirty.c.day == day, dirty.c.device.in_(some)))
 
 
-def sum_periods(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Row[Any]]:
+def sum_periods(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row} of one day's half-hours.
 
     periods, observed_seconds, and of the processor and memory the sums weighted by observed seconds beside the
@@ -95,7 +95,7 @@ def sum_periods(connection: Connection, day: int, some: Sequence[int]) -> dict[i
     return _by_device(connection, columns, _within(periods, day, some), periods.c.device)
 
 
-def sum_states(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Row[Any]]:
+def sum_states(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row} of one day's seconds per device state."""
     columns = [
         state_periods.c.device,
@@ -104,7 +104,7 @@ def sum_states(connection: Connection, day: int, some: Sequence[int]) -> dict[in
     return _by_device(connection, columns, _within(state_periods, day, some), state_periods.c.device)
 
 
-def sum_startups(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Row[Any]]:
+def sum_startups(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row} of one day's final start-ups whose total is known: startups, their sum and the longest."""
     total = startups.c.total_seconds
     columns = [
@@ -141,7 +141,7 @@ def sum_joules(connection: Connection, day: int, some: Sequence[int]) -> dict[in
     return found
 
 
-def places(connection: Connection, some: Sequence[int]) -> dict[int, Row[Any]]:
+def places(connection: Connection, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row of site and unit} as they are now."""
     query = select(devices.c.id, devices.c.site, devices.c.unit).where(devices.c.id.in_(some))
     return {row.id: row for row in connection.execute(query)}
@@ -167,9 +167,7 @@ def _within(table: Any, day: int, some: Sequence[int]) -> Any:
     return and_(table.c.device.in_(some), table.c.start >= day, table.c.start < day + DAY_SECONDS)
 
 
-def _by_device(
-    connection: Connection, columns: Iterable[Any], condition: Any, device: Any
-) -> dict[int, Row[Any]]:
+def _by_device(connection: Connection, columns: Iterable[Any], condition: Any, device: Any) -> dict[int, Any]:
     query = select(*columns).where(condition).group_by(device)
     return {row.device: row for row in connection.execute(query)}
 
@@ -177,7 +175,7 @@ def _by_device(
 # --- the last open half-hour of a silent device --------------------------------------------------------------
 
 
-def open_periods(connection: Connection, *, silent_since: int, not_before: int) -> Sequence[Row[Any]]:
+def open_periods(connection: Connection, *, silent_since: int, not_before: int) -> Sequence[Any]:
     """Return (device, start, now) of devices silent since before `silent_since` whose open half-hour is not booked.
 
     Half-hours before `not_before` are past their retention and stay unbooked.

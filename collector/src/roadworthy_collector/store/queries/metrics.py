@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select
 
 from roadworthy_collector.store.queries.console import MISSING_INTERVALS, state_of
 from roadworthy_collector.store.queries.jobs import SCOPES
@@ -45,7 +45,7 @@ def read_estate(connection: Connection) -> dict[str, str]:
     return {row.name: row.value for row in connection.execute(select(estate.c.name, estate.c.value))}
 
 
-def count_groups(connection: Connection, *, now: float, interval_seconds: int) -> Sequence[Row[Any]]:
+def count_groups(connection: Connection, *, now: float, interval_seconds: int) -> Sequence[Any]:
     """Return devices counted by everything they are grouped by, in one pass.
 
     Rows of site, unit, restricted, model, os, device_class, environment, system_medium, state, devices, and of the
@@ -73,7 +73,7 @@ def count_groups(connection: Connection, *, now: float, interval_seconds: int) -
     return connection.execute(query.group_by(*keys)).all()
 
 
-def count_probes(connection: Connection) -> Sequence[Row[Any]]:
+def count_probes(connection: Connection) -> Sequence[Any]:
     """Return rows of probe, status and the devices in service that say so."""
     query = (
         select(probe_status.c.probe, probe_status.c.status, func.count().label("devices"))
@@ -84,7 +84,7 @@ def count_probes(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-def read_histograms(connection: Connection, name: str) -> Sequence[Row[Any]]:
+def read_histograms(connection: Connection, name: str) -> Sequence[Any]:
     """Return rows of grouping, member, bucket, count and sum of the histogram `name`, restricted sites left out."""
     hidden = select(sites.c.name).where(sites.c.restricted.is_(True))
     query = (
@@ -102,14 +102,14 @@ def read_histograms(connection: Connection, name: str) -> Sequence[Row[Any]]:
     return connection.execute(query).all()
 
 
-def read_snapshot(connection: Connection, name: str) -> Row[Any] | None:
+def read_snapshot(connection: Connection, name: str) -> Any:
     """Return the row (at, body) the jobs process last left under `name`, None before the first."""
     return connection.execute(
         select(snapshots.c.at, snapshots.c.body).where(snapshots.c.name == name)
     ).one_or_none()
 
 
-def list_heard(connection: Connection, *, now: float, interval_seconds: int) -> Sequence[Row[Any]]:
+def list_heard(connection: Connection, *, now: float, interval_seconds: int) -> Sequence[Any]:
     """Return (id, device_id) of the devices whose detail may be shown: heard, in service, not restricted."""
     silence = int(now) - devices.c.last_report_at
     interval = func.coalesce(devices.c.next_call_seconds, interval_seconds)
@@ -132,7 +132,7 @@ def chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[begin : begin + CHUNK]
 
 
-def read_details(connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
+def read_details(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
     """Return the latest word of each device: its labels and now-values, ordered by id."""
     query = (
         select(
@@ -155,7 +155,7 @@ def read_details(connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any
     return connection.execute(query).all()
 
 
-def read_last_startups(connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
+def read_last_startups(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
     """Return the newest final start-up of each device that has one, with its phases as on the wire."""
     other = startups.alias()
     newest = (
@@ -179,7 +179,7 @@ def read_last_startups(connection: Connection, ids: Sequence[int]) -> Sequence[R
     return connection.execute(query).all()
 
 
-def read_probe_states(connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
+def read_probe_states(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
     """Return (device_id, probe, status) of every probe of the devices."""
     query = (
         select(devices.c.device_id, probe_status.c.probe, probe_status.c.status)
@@ -190,12 +190,12 @@ def read_probe_states(connection: Connection, ids: Sequence[int]) -> Sequence[Ro
     return connection.execute(query).all()
 
 
-def read_energy_counters(connection: Connection, ids: Sequence[int]) -> Sequence[Row[Any]]:
+def read_energy_counters(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
     """Return (device_id, scope, quality, counter_end_joules) of each device's newest stored half-hour per scope.
 
     One query per scope: each then is a seek in the key (device, scope, start), whatever the history holds.
     """
-    rows: list[Row[Any]] = []
+    rows: list[Any] = []
     for scope in SCOPES:
         other = energy_periods.alias()
         newest = (
@@ -222,7 +222,7 @@ def read_energy_counters(connection: Connection, ids: Sequence[int]) -> Sequence
     return rows
 
 
-def read_counters(connection: Connection) -> Sequence[Row[Any]]:
+def read_counters(connection: Connection) -> Sequence[Any]:
     """Return the counts that survive a restart: rows of name, label and value."""
     return connection.execute(
         select(counters.c.name, counters.c.label, counters.c.value).order_by(
@@ -231,7 +231,7 @@ def read_counters(connection: Connection) -> Sequence[Row[Any]]:
     ).all()
 
 
-def read_jobs(connection: Connection) -> Sequence[Row[Any]]:
+def read_jobs(connection: Connection) -> Sequence[Any]:
     """Return what each job last wrote about itself."""
     return connection.execute(select(jobs).order_by(jobs.c.name)).all()
 

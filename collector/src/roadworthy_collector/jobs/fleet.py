@@ -1,0 +1,24 @@
+"""The job that computes the IT estate's roll-ups and leaves them as text for `/metrics`."""
+
+from __future__ import annotations
+
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.metrics import fleet
+from roadworthy_collector.store.queries import jobs as queries
+from roadworthy_collector.store.queries.metrics import read_snapshot
+
+
+def compute(work: Work) -> int:
+    """Compute and leave the roll-ups. The reading and rendering happen outside the write transaction."""
+    now = work.clock()
+    estate = fleet.read(work.engine, now=now, interval_seconds=work.settings.report_interval_seconds)
+    with work.engine.connect() as connection:
+        kept = read_snapshot(connection, fleet.MEMBERS_SNAPSHOT)
+    before = fleet.parse_members(None if kept is None else kept.body)
+    members = fleet.admitted(before, estate.histograms)
+    body = fleet.render(estate, members)
+    with work.write() as connection:
+        queries.write_snapshot(connection, fleet.SNAPSHOT, now, body)
+        if members != before:
+            queries.write_snapshot(connection, fleet.MEMBERS_SNAPSHOT, now, fleet.members_text(members))
+    return 1

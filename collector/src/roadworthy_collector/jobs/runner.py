@@ -1,0 +1,201 @@
+"""The jobs process: a table of jobs, run by APScheduler until somebody says stop.
+
+Every job writes to table `jobs` when it began, ended, last succeeded, how long it took, and its longest write
+transaction; `/metrics` shows it. A failing job says so once when it starts to fail and once when it heals, and
+never ends the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, JobExecutionEvent
+from apscheduler.executors.base import BaseExecutor, run_job
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from roadworthy_collector.jobs import charts, fleet, prune, rollup, sweep
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.queries.jobs import write_job
+
+_log = logging.getLogger(__name__)
+# Everything must be gone within 2 s, and the supervisor wants a part of them.
+_STOP_SECONDS = 0.7
+# A job that polls for work and finds none says that it is well this often, not at every look.
+_SAID_SECONDS = 60.0
+_ERROR_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of the table of jobs: `run` returns how many things it did."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Work], int]
+
+
+JOBS: tuple[Job, ...] = (
+    Job("fleet_metrics", 30.0, fleet.compute),
+    Job("charts", 0.3, lambda work: charts.draw_pending(work.engine)),
+    Job("rollup", 15.0, rollup.roll_up),
+    Job("sweeper", 3600.0, sweep.sweep),
+    Job("pruning", 3600.0, prune.prune),
+    Job("cleanup", 3600.0, prune.clean),
+)
+
+
+@dataclass
+class _Record:
+    """What the runner remembers of a job between its runs."""
+
+    job: Job
+    began_at: float = 0.0
+    began: float = 0.0
+    said_at: float = -_SAID_SECONDS
+    failing: bool = False
+    unwritten: bool = False
+    longest: float = 0.0
+    work: Work | None = None
+
+
+class _DaemonThreads(BaseExecutor):  # type: ignore[misc] # APScheduler has no types
+    """Runs each job in a daemon thread.
+
+    A pool's threads are joined when Python ends, so one long drawing would hold up the end of the process; what a
+    daemon thread had not committed is simply not there.
+    """
+
+    def _do_submit_job(self, job: Any, run_times: Sequence[datetime]) -> None:
+        def run() -> None:
+            self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))  # noqa: SLF001 - as APScheduler's own executors do
+
+        threading.Thread(target=run, name=f"job {job.id}", daemon=True).start()
+
+
+class Runner:
+    """Runs `jobs` on `engine` until `stop` is set."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        stop: threading.Event,
+        *,
+        jobs: Sequence[Job] = JOBS,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._stop = stop
+        self._clock = clock
+        self._monotonic = monotonic
+        self._records = {job.name: _Record(job) for job in jobs}
+        self._running = 0
+        self._idle = threading.Condition()
+
+    def run(self) -> None:
+        """Run the jobs, each at once and then at its interval; return within a second of `stop`."""
+        # Without a zone of its own it would ask the system for one; with `apscheduler` loud, every error comes twice.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": _DaemonThreads()},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        scheduler.add_listener(self._ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
+        for name, record in self._records.items():
+            scheduler.add_job(
+                self._run,
+                IntervalTrigger(seconds=record.job.every_seconds, timezone=UTC),
+                args=(name,),
+                id=name,
+                next_run_time=datetime.now(UTC),
+            )
+        scheduler.start()
+        self._stop.wait()
+        scheduler.shutdown(wait=False)
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, timeout=_STOP_SECONDS)
+
+    def _run(self, name: str) -> int:
+        """Run one job; what it raises reaches `_ended` through APScheduler."""
+        record = self._records[name]
+        record.began_at, record.began = self._clock(), self._monotonic()
+        record.work = Work(self._engine, self._settings, self._clock, self._stop)
+        with self._idle:
+            self._running += 1
+        try:
+            return record.job.run(record.work)
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def _ended(self, event: JobExecutionEvent) -> None:
+        """Note how a run went: in the table, and in the log where that changed."""
+        record = self._records[event.job_id]
+        error = event.exception
+        changed = record.failing != (error is not None)
+        record.failing = error is not None
+        if changed and error is not None:
+            _log.error("job %s fails: %s", event.job_id, _said(error), exc_info=error)
+        elif changed:
+            _log.info("job %s works again", event.job_id)
+        quiet = error is None and not event.retval and not changed
+        if quiet and self._monotonic() - record.said_at < _SAID_SECONDS:
+            return
+        self._write(record, error)
+
+    def _write(self, record: _Record, error: BaseException | None) -> None:
+        """Write the run to table `jobs`."""
+        elapsed = self._monotonic() - record.began
+        values: dict[str, Any] = {
+            "last_started_at": record.began_at,
+            "last_finished_at": self._clock(),
+            "last_duration_seconds": elapsed,
+            "last_error": None if error is None else _said(error),
+        }
+        if error is None:
+            values["last_success_at"] = values["last_finished_at"]
+        if record.work is not None and (longest := record.work.longest_transaction_seconds) is not None:
+            record.longest = max(record.longest, longest)
+            values["longest_transaction_seconds"] = record.longest
+        try:
+            with write_transaction(self._engine) as connection:
+                write_job(connection, record.job.name, values, failed=error is not None)
+        except SQLAlchemyError as unwritten:
+            if not record.unwritten:
+                _log.error("job %s: its run cannot be noted: %s", record.job.name, _said(unwritten))
+            record.unwritten = True
+        else:
+            record.unwritten = False
+            record.said_at = self._monotonic()
+
+
+def run_jobs(settings: Settings, stop: threading.Event) -> None:
+    """Do the background work of the collector on an upgraded database until `stop` is set.
+
+    Returns within a second of it. Raises StoreError if there is no database.
+    """
+    engine = open_engine(settings.database)
+    try:
+        Runner(engine, settings, stop).run()
+    finally:
+        engine.dispose()
+
+
+def _said(error: BaseException) -> str:
+    """Return an error in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:_ERROR_LENGTH]

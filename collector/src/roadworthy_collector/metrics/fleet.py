@@ -1,0 +1,217 @@
+"""The IT estate's roll-ups as ready text: computed by the jobs process, appended to `/metrics` by the serving one.
+
+Sums close: the states of all sites add up to roadworthy_estate_devices less the restricted sites, and a grouping
+past MAX_MEMBERS folds the rest into `other` instead of dropping it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from roadworthy_collector import __version__
+from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, UNKNOWN, metric
+from roadworthy_collector.metrics.text import known, labels, le, number
+from roadworthy_collector.store.queries import metrics as queries
+
+Key = tuple[str, ...]
+Samples = Mapping[Key, float]
+
+SNAPSHOT = "fleet_metrics"
+# Which members of each grouping have a histogram of their own; see `admitted`.
+MEMBERS_SNAPSHOT = "histogram_members"
+STATES = ("reporting", "late", "missing", "retired")
+_HISTOGRAMS = ("site", "unit", "model", "os")
+# Groupings of closed vocabularies: their totals count restricted sites too.
+_TOTALS = {"class": "device_class", "environment": "environment", "system_medium": "system_medium"}
+_NAMED = {"unit": "unit", "model": "model", "os": "os"}
+
+
+@dataclass(frozen=True)
+class Estate:
+    """What the roll-ups are computed from: rows as `store.queries.metrics` returns them."""
+
+    simulated: str
+    groups: Sequence[Any]
+    probes: Sequence[Any]
+    histograms: Sequence[Any]
+
+
+def read(engine: Engine, *, now: float, interval_seconds: int) -> Estate:
+    """Read everything in one transaction, so that all figures are of one moment."""
+    with engine.connect() as connection:
+        return Estate(
+            simulated=queries.read_estate(connection).get("simulated", UNKNOWN),
+            groups=queries.count_groups(connection, now=now, interval_seconds=interval_seconds),
+            probes=queries.count_probes(connection),
+            histograms=queries.read_histograms(connection, "startup_seconds"),
+        )
+
+
+def render(estate: Estate, members: Mapping[str, Iterable[str]]) -> str:
+    """Return the roll-ups in the text format; `members` names the histograms of each grouping (see `admitted`)."""
+    in_service = [row for row in estate.groups if row.state != "retired"]
+    shown = [row for row in in_service if not row.restricted]
+    sites = _shown_sites(estate.groups)
+    parts = [
+        _samples("roadworthy_estate_info", {(estate.simulated, __version__): 1}),
+        _samples("roadworthy_estate_devices", _with_all_states(estate.groups)),
+        _samples("roadworthy_devices", _by_site_and_state(estate.groups, sites)),
+    ]
+    parts += [_devices(name, shown, column) for name, column in _NAMED.items()]
+    parts += [_devices(name, in_service, column) for name, column in _TOTALS.items()]
+    parts.append(_samples("roadworthy_probe_devices", _by_probe(estate.probes)))
+    for use in ("cpu", "memory"):
+        parts.append(_use("site", use, ((sites[row.site], row) for row in shown)))
+        parts.append(_use("estate", use, (("", row) for row in in_service)))
+    parts += [_histogram(name, estate.histograms, set(members.get(name, ()))) for name in _HISTOGRAMS]
+    return "".join(parts)
+
+
+def admitted(before: Mapping[str, Sequence[str]], rows: Sequence[Any]) -> dict[str, list[str]]:
+    """Return which members have a histogram of their own, given those that had one `before`.
+
+    Once in, always in: a member that moved out of `other` would take its counts along, and Prometheus would read
+    the drop as a restart. Newcomers get a free place by their number of start-ups.
+    """
+    counts: dict[str, Counter[str]] = {name: Counter() for name in _HISTOGRAMS}
+    for row in rows:
+        if row.grouping in counts:
+            counts[row.grouping][row.member] += row.held
+    result = {}
+    for name, found in counts.items():
+        kept = list(before.get(name, ()))[:MAX_MEMBERS]
+        newcomers = _ranked({member: held for member, held in found.items() if member not in set(kept)})
+        result[name] = kept + newcomers[: MAX_MEMBERS - len(kept)]
+    return result
+
+
+def parse_members(body: str | None) -> dict[str, list[str]]:
+    """Return what an earlier run left under MEMBERS_SNAPSHOT."""
+    return {} if body is None else {str(name): list(members) for name, members in json.loads(body).items()}
+
+
+def members_text(members: Mapping[str, Sequence[str]]) -> str:
+    """Return what `parse_members` reads back."""
+    return json.dumps(members)
+
+
+def fold(values: Mapping[str | None, float]) -> dict[str, float]:
+    """Return `values` with nothing known as UNKNOWN and all past the MAX_MEMBERS largest added up as OTHER."""
+    named: dict[str, float] = defaultdict(int)
+    for member, value in values.items():
+        named[member or UNKNOWN] += value
+    kept = set(_ranked(named)[:MAX_MEMBERS])
+    folded: dict[str, float] = defaultdict(int)
+    for member, value in named.items():
+        folded[member if member in kept else OTHER] += value
+    return dict(folded)
+
+
+def _ranked(values: Mapping[str, float]) -> list[str]:
+    """Return the members, largest first; ties by name, so that two runs agree."""
+    return sorted(values, key=lambda member: (-values[member], member))
+
+
+def _samples(name: str, values: Samples) -> str:
+    """Return one family; a value that is not known makes no sample."""
+    row = metric(name)
+    lines = [
+        f"{name}{labels(row.labels, key)} {number(value)}\n"
+        for key, value in sorted(values.items())
+        if known(value)
+    ]
+    return row.header + "".join(lines) if lines else ""
+
+
+def _with_all_states(rows: Iterable[Any]) -> dict[Key, float]:
+    """Count by state; a state nobody is in is a true zero, and an alert on it needs the series."""
+    counts = dict.fromkeys(STATES, 0)
+    for row in rows:
+        counts[row.state] += row.devices
+    return {(state,): count for state, count in counts.items()}
+
+
+def _shown_sites(rows: Iterable[Any]) -> dict[str, str]:
+    """Return the name each unrestricted site is shown under, its own or `other`, the same in every family."""
+    totals: dict[str | None, float] = defaultdict(int)
+    for row in rows:
+        if not row.restricted:
+            totals[row.site] += row.devices
+    kept = fold(totals)
+    return {str(site): str(site) if site in kept else OTHER for site in totals}
+
+
+def _by_site_and_state(rows: Iterable[Any], sites: Mapping[str, str]) -> dict[Key, float]:
+    """Count by site and state."""
+    grouped: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        if not row.restricted:
+            grouped[sites[row.site]].append(row)
+    return {
+        (site, state): count
+        for site, found in grouped.items()
+        for (state,), count in _with_all_states(found).items()
+    }
+
+
+def _devices(group: str, rows: Iterable[Any], column: str) -> str:
+    """Return devices in service by one grouping."""
+    counts: dict[str | None, float] = defaultdict(int)
+    for row in rows:
+        counts[getattr(row, column)] += row.devices
+    values: Samples = {(member,): count for member, count in fold(counts).items()}
+    return _samples(f"roadworthy_{group}_devices", values)
+
+
+def _by_probe(rows: Iterable[Any]) -> dict[Key, float]:
+    """Count by probe and status; probes past the limit are one `other`."""
+    totals: dict[str | None, float] = defaultdict(int)
+    for row in rows:
+        totals[row.probe] += row.devices
+    kept = fold(totals)
+    counts: dict[Key, float] = defaultdict(int)
+    for row in rows:
+        counts[row.probe if row.probe in kept else OTHER, row.status] += row.devices
+    return counts
+
+
+def _use(group: str, use: str, rows: Iterable[tuple[str, Any]]) -> str:
+    """Return a mean utilisation and the count it is over, per shown member; a mean over nobody is no sample."""
+    sums: dict[str, float] = defaultdict(float)
+    over: dict[str, int] = defaultdict(int)
+    for member, row in rows:
+        sums[member] += getattr(row, f"{use}_sum") or 0.0
+        over[member] += getattr(row, f"{use}_devices")
+    keys: dict[str, tuple[str, ...]] = {member: (member,) if group == "site" else () for member in over}
+    means = {keys[member]: sums[member] / count for member, count in over.items() if count}
+    counts: Samples = {keys[member]: count for member, count in over.items()}
+    return _samples(f"roadworthy_{group}_{use}_ratio", means) + _samples(
+        f"roadworthy_{group}_{use}_devices", counts
+    )
+
+
+def _histogram(group: str, rows: Iterable[Any], members: set[str]) -> str:
+    """Return one grouping's start-up histogram: cumulative buckets, sum and count per member."""
+    buckets: dict[str, Counter[float]] = defaultdict(Counter)
+    sums: dict[str, float] = defaultdict(float)
+    for row in rows:
+        if row.grouping == group:
+            member = (row.member or UNKNOWN) if row.member in members else OTHER
+            buckets[member][row.bucket] += row.held
+            sums[member] += row.sum
+    name = f"roadworthy_{group}_startup_seconds"
+    lines = []
+    for member in sorted(buckets):
+        total = 0
+        pair = labels((group,), (member,))
+        for bound in sorted(buckets[member]):
+            total += buckets[member][bound]
+            lines.append(f'{name}_bucket{pair[:-1]},le="{le(bound)}"}} {total}\n')
+        lines.append(f"{name}_sum{pair} {number(float(sums[member]))}\n{name}_count{pair} {total}\n")
+    return metric(name).header + "".join(lines) if lines else ""

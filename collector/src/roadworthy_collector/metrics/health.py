@@ -1,0 +1,147 @@
+"""The collector's own health, through prometheus_client in a registry of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+
+from roadworthy_collector.ingest.stats import Histogram, Stats
+from roadworthy_collector.metrics.catalogue import Kind, metric
+from roadworthy_collector.metrics.fleet import SNAPSHOT, Key
+from roadworthy_collector.metrics.text import le
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.queries import metrics as queries
+
+RENDER_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Names in table `counters` -> what they are shown as. Of `field=word` only the field becomes a label: agents choose
+# the words, and a person finds them in the table.
+_KEPT = {
+    "rejected": "roadworthy_ingest_rejected_items_total",
+    "conflict": "roadworthy_ingest_conflicts_total",
+    "unknown_enum": "roadworthy_ingest_unknown_values_total",
+}
+_JOBS = {
+    "last_success_at": "roadworthy_job_last_success_timestamp_seconds",
+    "last_duration_seconds": "roadworthy_job_last_duration_seconds",
+    "longest_transaction_seconds": "roadworthy_job_longest_transaction_seconds",
+    "failures": "roadworthy_job_failures_total",
+}
+_FILES = {"main": "", "wal": "-wal"}
+
+
+class Health(Collector):
+    """What one serving process says about itself; `render` is its text for `/metrics`."""
+
+    def __init__(self, engine: Engine, settings: Settings, stats: Stats) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._stats = stats
+        self._renders: dict[str, Histogram] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(namespace="roadworthy", registry=self._registry)
+
+    def render(self) -> bytes:
+        """Return everything in the text format."""
+        return generate_latest(self._registry)
+
+    def rendered(self, endpoint: str, seconds: float) -> None:
+        """Count how long it took to render an answer of `endpoint`."""
+        self._renders.setdefault(endpoint, Histogram(RENDER_BOUNDS)).observe(seconds)
+
+    def describe(self) -> Iterable[Family]:
+        """Return nothing: otherwise the registry would collect once just to learn the names."""
+        return ()
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every family but the process's."""
+        yield from self._ingest()
+        yield from self._stored()
+        yield _family(
+            "roadworthy_database_size_bytes",
+            {(name,): size for name, size in _sizes(self._settings.database)},
+        )
+        renders: dict[Key, Histogram] = {
+            (endpoint,): histogram for endpoint, histogram in self._renders.items()
+        }
+        yield _histogram("roadworthy_scrape_render_seconds", renders)
+
+    def _ingest(self) -> Iterator[Family]:
+        stats = self._stats
+        yield _family("roadworthy_ingest_reports_total", _keyed(stats.reports))
+        yield _family(
+            "roadworthy_ingest_items_total",
+            {(item, outcome): count for (item, outcome), count in stats.items.items()},
+        )
+        yield _family("roadworthy_ingest_enrolments_total", _keyed(stats.enrolments))
+        yield _family("roadworthy_ingest_committed_reports_total", {(): stats.committed_reports})
+        yield _family("roadworthy_ingest_queued_reports", {(): stats.queued})
+        yield _family("roadworthy_ingest_queue_limit_reports", {(): self._settings.queue_reports})
+        yield _histogram("roadworthy_ingest_request_seconds", {(): stats.request_seconds})
+        yield _histogram("roadworthy_ingest_commit_seconds", {(): stats.commit_seconds})
+
+    def _stored(self) -> Iterator[Family]:
+        """Yield what the database holds, read in one transaction."""
+        with self._engine.connect() as connection:
+            counted = queries.read_counters(connection)
+            jobs = queries.read_jobs(connection)
+            quarantined = queries.count_quarantined(connection)
+            pending = queries.count_dirty(connection)
+            snapshot = queries.read_snapshot(connection, SNAPSHOT)
+        for name, shown in _KEPT.items():
+            totals: Counter[str] = Counter()
+            for row in counted:
+                if row.name == name:
+                    totals[row.label.partition("=")[0]] += row.value
+            yield _family(shown, _keyed(totals))
+        for column, shown in _JOBS.items():
+            yield _family(shown, {(row.name,): getattr(row, column) for row in jobs})
+        yield _family("roadworthy_quarantined_items", {(): quarantined})
+        yield _family("roadworthy_rollup_backlog", {(): pending})
+        yield _family("roadworthy_fleet_snapshot_timestamp_seconds", {(): snapshot and snapshot.at})
+
+
+def _keyed(counts: Mapping[str, int]) -> dict[Key, float]:
+    return {(name,): count for name, count in counts.items()}
+
+
+def _sizes(database: Path) -> Iterator[tuple[str, int]]:
+    """Yield (file, bytes) of the database's files that are there."""
+    for name, suffix in _FILES.items():
+        path = database.with_name(database.name + suffix)
+        if path.exists():
+            yield name, path.stat().st_size
+
+
+def _family(name: str, values: Mapping[Key, float | None]) -> Family:
+    """Return a gauge or counter of the catalogue; a value that is None makes no sample."""
+    row = metric(name)
+    family: Any
+    if row.kind is Kind.COUNTER:
+        family = CounterMetricFamily(name.removesuffix("_total"), row.help, labels=row.labels)
+    else:
+        family = GaugeMetricFamily(name, row.help, labels=row.labels)
+    for key, value in sorted(values.items()):
+        if value is not None:
+            family.add_metric(key, value)
+    return family  # type: ignore[no-any-return] # one of the two above
+
+
+def _histogram(name: str, values: Mapping[Key, Histogram]) -> Family:
+    """Return a histogram of the catalogue; prometheus_client wants its buckets cumulative."""
+    row = metric(name)
+    family = HistogramMetricFamily(name, row.help, labels=row.labels)
+    for key, held in sorted(values.items()):
+        cumulative = itertools.accumulate(held.counts)
+        buckets = [(le(bound), float(count)) for bound, count in zip(held.bounds, cumulative, strict=True)]
+        family.add_metric(key, buckets=buckets, sum_value=held.sum)
+    return family

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
+from support import free_port, wait_until
+from support.estates import NOW, Estate
+from support.web import client_of
+
+from roadworthy_collector.app import create_app
+from roadworthy_collector.jobs import fleet, rollup
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.metrics.catalogue import CATALOGUE, Endpoint, metric
+from roadworthy_collector.metrics.routes import SNAPSHOT_SECONDS
+from roadworthy_collector.security import tokens
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.queries.jobs import write_job
+
+
+@contextmanager
+def serving(estate: Estate, *, now: float = NOW, **values: Any) -> Iterator[httpx.Client]:
+    """Serve the estate's database on a free port."""
+    settings = Settings(data=estate.path.parent, port=free_port(), **values)
+    app = create_app(settings, open_engine(estate.path), clock=lambda: now)
+    config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, what="the server")
+        with httpx.Client(base_url=f"http://127.0.0.1:{settings.port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def close(estate: Estate) -> None:
+    """Create a user, so that the collector is no longer open."""
+    user = {"name": "ada", "password_argon2": "x", "role": "viewer", "created_at": 0}
+    estate.put(schema.users, **user)
+
+
+def scrape_token(estate: Estate) -> dict[str, str]:
+    with write_transaction(estate.engine) as connection:
+        issued = tokens.create_scrape_token(connection, now=int(NOW), actor="test")
+    return {"Authorization": f"Bearer {issued.text}"}
+
+
+def roll(estate: Estate, now: float = NOW) -> None:
+    fleet.compute(Work(estate.engine, Settings(data=estate.path.parent), clock=lambda: now))
+
+
+def families(text: str) -> dict[str, Any]:
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def everything(estate: Estate) -> None:
+    """Give every metric of the catalogue something to say."""
+    device = estate.device(now={"uptime_seconds": 5.0, "cpu_ratio": 0.5, "memory_ratio": 0.5})
+    estate.startup(device, usable_seconds=20.0, phases=[{"name": "kernel", "seconds": 30.0}])
+    estate.put(schema.probe_status, device=device, probe="os", status="ok", since=0, updated_at=0)
+    energy = {"joules": 5, "counter_end_joules": 5, "quality": "sensor", "source": "rapl:package-0"}
+    estate.put(schema.energy_periods, device=device, scope="cpu", start=int(NOW) // 1800 * 1800, **energy)
+    for grouping in ("site", "unit", "model", "os"):
+        row = {"grouping": grouping, "member": "x", "bucket": float("inf"), "count": 1, "sum": 30.0}
+        estate.put(schema.histograms, metric="startup_seconds", **row)
+    for name, label in (
+        ("rejected", "too_old"),
+        ("conflict", "period"),
+        ("unknown_enum", "probe.status=odd"),
+    ):
+        estate.put(schema.counters, name=name, label=label, value=3)
+    roll(estate)
+    values = {"last_success_at": NOW, "last_duration_seconds": 0.5, "longest_transaction_seconds": 0.01}
+    with write_transaction(estate.engine) as connection:
+        write_job(connection, "rollup", values, failed=False)
+
+
+def test_an_open_collector_shows_every_metric_of_the_catalogue(estate: Estate) -> None:
+    everything(estate)
+    with serving(estate) as client:
+        client.get("/metrics/devices")
+        assert client.post("/api/v1/reports", content=b"{}").status_code == 401
+        assert client.post("/api/v1/enrol", content=b"{}").is_client_error
+        found = {endpoint: client.get(endpoint) for endpoint in Endpoint}
+    for endpoint, answer in found.items():
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        for family in text_string_to_metric_families(answer.text):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            assert metric(name).endpoint is endpoint
+            assert family.type == metric(name).kind.exposed_as
+            for sample in family.samples:
+                assert set(sample.labels) - {"le"} == set(metric(name).labels)
+    shown = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for answer in found.values()
+        for family in text_string_to_metric_families(answer.text)
+        if family.samples
+    }
+    # Items and groups are only counted once a report is accepted; the test with a real agent sees them.
+    expected = {row.name for row in CATALOGUE} - {"roadworthy_ingest_items_total"}
+    assert expected - shown == set()
+
+
+def test_own_health_says_what_the_database_holds(estate: Estate) -> None:
+    everything(estate)
+    estate.put(schema.dirty, device=1, day=0)
+    with serving(estate, queue_reports=7) as client:
+        found = families(client.get("/metrics").text)
+
+    def values(name: str) -> dict[tuple[str, ...], float]:
+        return {tuple(sample.labels.values()): sample.value for sample in found[name].samples}
+
+    assert values("roadworthy_ingest_rejected_items") == {("too_old",): 3}
+    assert values("roadworthy_ingest_conflicts") == {("period",): 3}
+    assert values("roadworthy_ingest_unknown_values") == {("probe.status",): 3}
+    assert values("roadworthy_ingest_queue_limit_reports") == {(): 7}
+    assert values("roadworthy_rollup_backlog") == {(): 1}
+    assert values("roadworthy_job_last_success_timestamp_seconds") == {("rollup",): NOW}
+    assert values("roadworthy_fleet_snapshot_timestamp_seconds") == {(): NOW}
+    assert values("roadworthy_database_size_bytes")[("main",)] > 0
+
+
+def test_old_rollups_are_not_shown_as_true(estate: Estate) -> None:
+    everything(estate)
+    with serving(estate, now=NOW + SNAPSHOT_SECONDS) as client:
+        assert "roadworthy_devices" in families(client.get("/metrics").text)
+    with serving(estate, now=NOW + SNAPSHOT_SECONDS + 1) as client:
+        found = families(client.get("/metrics").text)
+    assert "roadworthy_devices" not in found
+    assert found["roadworthy_fleet_snapshot_timestamp_seconds"].samples[0].value == NOW
+
+
+def test_before_the_first_rollup_there_is_health(estate: Estate) -> None:
+    with serving(estate) as client:
+        found = families(client.get("/metrics").text)
+    assert "roadworthy_process_resident_memory_bytes" in found
+    assert found["roadworthy_fleet_snapshot_timestamp_seconds"].samples == []
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/devices", "/sd/devices"])
+def test_once_a_user_exists_a_scrape_token_is_asked_for(estate: Estate, path: str) -> None:
+    close(estate)
+    good = scrape_token(estate)
+    with serving(estate, device_detail=True) as client:
+        refused = client.get(path)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "scrape_token_required")
+        wrong = client.get(path, headers={"Authorization": good["Authorization"][:-1] + "_"})
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (403, "scrape_token_refused")
+        assert client.get(path, headers=good).status_code == 200
+        with write_transaction(estate.engine) as connection:
+            name = tokens.list_scrape_tokens(connection)[0]["id"]
+            tokens.revoke_scrape_token(connection, name, now=int(NOW), actor="test")
+        assert client.get(path, headers=good).status_code == 403
+
+
+def test_detail_is_off_until_turned_on(estate: Estate) -> None:
+    estate.device()
+    close(estate)
+    token = scrape_token(estate)
+    with serving(estate) as client:
+        assert client.get("/sd/devices", headers=token).json() == []
+        answer = client.get("/metrics/devices", headers=token)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "device_detail_off")
+    with serving(estate, device_detail=True) as client:
+        assert len(client.get("/sd/devices", headers=token).json()) == 1
+        assert "rwd_" in client.get("/metrics/devices", headers=token).text
+
+
+def test_discovery_lists_each_shard_under_one_instance(estate: Estate) -> None:
+    with serving(estate, shards=3) as client:
+        port = client.base_url.port
+        found = client.get("/sd/devices")
+        other = client.get("/sd/devices", params={"shards": 256}).json()
+    assert found.headers["content-type"] == "application/json"
+    assert [group["targets"] for group in found.json()] == [[f"127.0.0.1:{port}"]] * 3
+    assert {group["labels"]["instance"] for group in [*found.json(), *other]} == {"roadworthy"}
+    assert [group["labels"]["__param_shard"] for group in found.json()] == ["0", "1", "2"]
+    assert {group["labels"]["__param_shards"] for group in found.json()} == {"3"}
+    assert {group["labels"]["__metrics_path__"] for group in found.json()} == {"/metrics/devices"}
+    assert len(other) == 256
+    visible = {name for group in other for name in group["labels"] if not name.startswith("__")}
+    assert visible == {"instance"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/metrics/devices?shard=0&shards=256", 200),
+        ("/metrics/devices?shard=255&shards=256", 200),
+        ("/metrics/devices?shard=2&shards=2", 422),
+        ("/metrics/devices?shard=-1&shards=2", 422),
+        ("/metrics/devices?shard=0&shards=257", 422),
+        ("/metrics/devices?shard=0&shards=0", 422),
+        ("/metrics/devices?shard=x", 422),
+        ("/sd/devices?shards=0", 422),
+        ("/sd/devices?shards=257", 422),
+    ],
+)
+def test_shards_are_bounded(estate: Estate, path: str, status: int) -> None:
+    with serving(estate) as client:
+        assert client.get(path).status_code == status
+
+
+def test_health_and_readiness(estate: Estate) -> None:
+    close(estate)
+    with serving(estate) as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+        assert client.get("/readyz").json() == {"status": "ready"}
+        with write_transaction(estate.engine) as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'older'")
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "schema")
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_stopped_writer_is_not_ready(estate: Estate) -> None:
+    # In process the application's lifespan does not begin, so nothing starts the writer.
+    client = client_of(estate.engine, estate.path.parent, NOW)
+    answer = client.get("/readyz")
+    client.close()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "writer")
+
+
+def test_an_unreadable_database_is_not_ready(estate: Estate, tmp_path: Path) -> None:
+    with serving(estate) as client:
+        estate.engine.dispose()
+        for path in tmp_path.glob("roadworthy.db*"):
+            path.write_bytes(b"not a database at all" * 1000)
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database")
+
+
+def test_rolling_up_shows_in_the_backlog(estate: Estate) -> None:
+    device = estate.device()
+    estate.put(schema.dirty, device=device, day=int(NOW) // 86400 * 86400)
+    rollup.roll_up(Work(estate.engine, Settings(data=estate.path.parent), clock=lambda: NOW))
+    with serving(estate) as client:
+        found = families(client.get("/metrics").text)
+    assert found["roadworthy_rollup_backlog"].samples[0].value == 0

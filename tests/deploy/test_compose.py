@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from roadworthy_collector.settings import Settings
+
+
+@pytest.fixture
+def compose(deploy: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((deploy / "compose/compose.yaml").read_text("utf-8"))
+    return document
+
+
+def test_everything_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    assert len(ports) == 3
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_nothing_listens_before_the_first_start_is_done(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert services["first-start"]["command"] == ["first-start", "--secrets", "/secrets"]
+    assert services["collector"]["depends_on"]["first-start"]["condition"] == "service_completed_successfully"
+    assert services["prometheus"]["depends_on"]["collector"]["condition"] == "service_healthy"
+    assert services["first-start"]["image"] == services["collector"]["image"]
+    assert services["first-start"]["volumes"] == services["collector"]["volumes"]
+
+
+def test_who_reads_the_secrets_is_their_owner_and_cannot_write_them(
+    compose: dict[str, Any], deploy: Path
+) -> None:
+    readers = {
+        name: service
+        for name, service in compose["services"].items()
+        if any(volume.startswith("secrets:") for volume in service["volumes"])
+    }
+    assert set(readers) == set(compose["services"])
+    assert {service["user"] for service in readers.values()} == {"65534:65534"}
+    assert "USER 65534:65534" in (deploy / "compose/Containerfile").read_text("utf-8")
+    for name in ("prometheus", "grafana"):
+        assert "secrets:/secrets:ro" in readers[name]["volumes"]
+
+
+def test_every_container_gives_its_rights_up(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"] is True
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_collectors_variables_are_settings(compose: dict[str, Any]) -> None:
+    names = {
+        name.removeprefix("ROADWORTHY_").lower() for name in compose["services"]["collector"]["environment"]
+    }
+    assert names <= set(Settings.model_fields)
+    assert json.loads(compose["services"]["collector"]["environment"]["ROADWORTHY_ALLOWED_HOSTS"]) == [
+        "collector"
+    ]
+
+
+def test_volumes_and_mounted_files_are_there(compose: dict[str, Any], deploy: Path) -> None:
+    for service in compose["services"].values():
+        for volume in service["volumes"]:
+            source = volume.partition(":")[0]
+            if source.startswith("."):
+                assert (deploy / "compose" / source).exists(), source
+            else:
+                assert source in compose["volumes"]
+
+
+def test_images_are_pinned(compose: dict[str, Any], deploy: Path) -> None:
+    for name in ("prometheus", "grafana"):
+        assert re.search(r":v?\d+\.\d+\.\d+$", compose["services"][name]["image"])
+    for line in (deploy / "compose/Containerfile").read_text("utf-8").splitlines():
+        if line.startswith("FROM"):
+            assert re.search(r":\d+\.\d+-", line)
+
+
+def test_the_image_copies_what_is_there_and_installs_by_hash(deploy: Path) -> None:
+    text = (deploy / "compose/Containerfile").read_text("utf-8")
+    root = deploy.parent
+    sources = [
+        line.split()[1] for line in text.splitlines() if line.startswith("COPY") and "--from" not in line
+    ]
+    assert sources
+    kept = (deploy / "compose/Containerfile.dockerignore").read_text("utf-8").splitlines()
+    for source in sources:
+        assert (root / source).exists(), source
+        assert f"!{source}" in kept
+    assert "--require-hashes -r requirements.lock" in text
+
+
+def test_compose_scrapes_as_a_server_of_ones_own_does(deploy: Path) -> None:
+    """The two files differ in their addresses and their first comment, and in nothing else."""
+    server = yaml.safe_load((deploy / "prometheus/prometheus.yml").read_text("utf-8"))
+    here = (deploy / "compose/prometheus.yml").read_text("utf-8")
+    here = here.replace("collector:8470", "127.0.0.1:8470")
+    assert (
+        yaml.safe_load(here.replace("/secrets/scrape-token", "/etc/prometheus/roadworthy-scrape-token"))
+        == server
+    )
+
+
+@pytest.mark.needs("promtool")
+@pytest.mark.parametrize("path", ["prometheus/prometheus.yml", "compose/prometheus.yml"])
+def test_promtool_accepts_the_configuration(deploy: Path, tmp_path: Path, path: str) -> None:
+    """Promtool wants the token's file to exist, so it gets one."""
+    token = tmp_path / "scrape-token"
+    token.write_text("rws1_0_0\n")
+    text = (deploy / path).read_text("utf-8")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(re.sub(r"credentials_file: \S+", f"credentials_file: {token}", text))
+    done = subprocess.run(
+        ["promtool", "check", "config", config], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_finds_its_source_and_one_provider_of_boards(deploy: Path, compose: dict[str, Any]) -> None:
+    folder = deploy / "grafana/provisioning"
+    (source,) = yaml.safe_load((folder / "datasources/roadworthy.yaml").read_text("utf-8"))["datasources"]
+    assert source["type"] == "prometheus"
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((folder / "dashboards/roadworthy.yaml").read_text("utf-8"))["providers"]
+    mounted = {
+        volume.split(":")[1]: volume.split(":")[0] for volume in compose["services"]["grafana"]["volumes"]
+    }
+    boards = deploy / "compose" / mounted[provider["options"]["path"]]
+    assert sorted(path.name for path in boards.glob("*.json")) == [
+        "collector_health.json",
+        "estate_overview.json",
+    ]
+    home = compose["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (boards / Path(home).name).is_file()
+
+
+def test_sample_settings_are_accepted(deploy: Path) -> None:
+    from roadworthy_agent.settings import load as load_agent
+    from roadworthy_collector.settings import load as load_collector
+
+    assert load_collector(deploy / "systemd/collector.toml").data == Path("/var/lib/roadworthy")
+    assert load_agent(deploy / "systemd/agent.toml", environment={}).server == "http://127.0.0.1:8470"

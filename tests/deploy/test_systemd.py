@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = ("roadworthy-collector.service", "roadworthy-agent.service")
+PROGRAMS = ("bin/roadworthy", "bin/roadworthy-agent", "lib/roadworthy-agent-open")
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_finds_no_fault(deploy: Path, tmp_path: Path, unit: str) -> None:
+    """The programs of a unit have to be there, so this machine's /opt/roadworthy is a folder of the test."""
+    for program in PROGRAMS:
+        path = tmp_path / "opt" / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    text = (deploy / "systemd" / unit).read_text("utf-8").replace("/opt/roadworthy", str(tmp_path / "opt"))
+    (tmp_path / unit).write_text(text.replace(f"file:{tmp_path}", "file:/tmp"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about = [line for line in done.stderr.splitlines() if "roadworthy" in line]
+    assert (done.returncode, about) == (0, [])
+
+
+@pytest.mark.needs("systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS)
+def test_exposure_is_under_the_threshold(deploy: Path, unit: str) -> None:
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            "--threshold=25",
+            "--no-pager",
+            deploy / "systemd" / unit,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+def test_the_agent_has_no_capability_and_one_privileged_step(deploy: Path) -> None:
+    lines = (deploy / "systemd/roadworthy-agent.service").read_text("utf-8").splitlines()
+    settings = [line for line in lines if not line.startswith("#")]
+    assert "CapabilityBoundingSet=" in settings
+    assert "DynamicUser=yes" in settings
+    assert not any("CAP_" in line for line in settings)
+    assert [line.partition("=")[0] for line in settings if "=+" in line] == ["ExecStartPre", "ExecStopPost"]
+
+
+@pytest.fixture
+def sys_tree(tmp_path: Path) -> Path:
+    tables = tmp_path / "sys/firmware/dmi/tables"
+    tables.mkdir(parents=True)
+    for name in ("DMI", "smbios_entry_point"):
+        (tables / name).write_bytes(name.encode())
+        (tables / name).chmod(0o400)
+    for zone in ("intel-rapl:0", "intel-rapl:0:0"):
+        counter = tmp_path / "sys/class/powercap" / zone / "energy_uj"
+        counter.parent.mkdir(parents=True)
+        counter.write_text("42\n")
+        counter.chmod(0o400)
+    return tmp_path / "sys"
+
+
+def run_helper(deploy: Path, tmp_path: Path, *arguments: str, sys: Path | None = None) -> Path:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(exist_ok=True)
+    opened = tmp_path / "open"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "RUNTIME_DIRECTORY": str(runtime),
+        "ROADWORTHY_SYS": str(sys or tmp_path / "sys"),
+        "ROADWORTHY_OPEN": str(opened),
+    }
+    subprocess.run([deploy / "systemd/roadworthy-agent-open", *arguments], env=environment, check=True)
+    return opened
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_the_helper_opens_tables_and_counters_to_one_group(
+    deploy: Path, tmp_path: Path, sys_tree: Path
+) -> None:
+    opened = run_helper(deploy, tmp_path)
+    assert [mode(opened), mode(opened / "dmi")] == [0o750, 0o750]
+    for name in ("DMI", "smbios_entry_point"):
+        assert (opened / "dmi" / name).read_bytes() == name.encode()
+        assert mode(opened / "dmi" / name) == 0o440
+        assert (opened / "dmi" / name).stat().st_gid == (tmp_path / "runtime").stat().st_gid
+    counters = list(sys_tree.glob("class/powercap/*/energy_uj"))
+    assert [mode(counter) for counter in counters] == [0o440, 0o440]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file back to root's group")
+def test_the_helper_closes_them_again(deploy: Path, tmp_path: Path, sys_tree: Path) -> None:
+    opened = run_helper(deploy, tmp_path)
+    assert run_helper(deploy, tmp_path, "--close") == opened
+    assert not opened.exists()
+    assert {mode(counter) for counter in sys_tree.glob("class/powercap/*/energy_uj")} == {0o400}
+
+
+def test_a_machine_without_tables_or_counters_is_no_fault(deploy: Path, tmp_path: Path) -> None:
+    opened = run_helper(deploy, tmp_path, sys=tmp_path / "nothing")
+    assert list(opened.iterdir()) == []
+
+
+def test_the_helper_needs_the_units_folder(deploy: Path) -> None:
+    done = subprocess.run(
+        [deploy / "systemd/roadworthy-agent-open"],
+        env={"PATH": os.environ["PATH"], "ROADWORTHY_OPEN": "/nonexistent/open"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "RuntimeDirectory=" in done.stderr
+
+
+def test_the_helper_is_plain_shell(deploy: Path) -> None:
+    shell = shutil.which("dash") or "/bin/sh"
+    subprocess.run([shell, "-n", deploy / "systemd/roadworthy-agent-open"], check=True)

@@ -1,0 +1,137 @@
+"""Both units in a real systemd, with all their hardening: the agent reports to the collector beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.systemd_root import Bind, Boot, boot, own_copy, systemd_root, write_unit
+
+REPOSITORY = Path(__file__).parents[2]
+SYSTEMD = REPOSITORY / "deploy/systemd"
+
+# The steps of deploy/README.md, and then a look around. `ask` is an HTTP GET.
+SCRIPT = r"""
+ask() { python3 -c "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=5).read().decode())" "$1"; }
+until_says() { # address, text, seconds
+    for _ in $(seq $(($3 * 5))); do ask "$1" 2>/dev/null | grep -q "$2" && return 0; sleep 0.2; done
+    return 1
+}
+systemd-sysusers
+systemctl start roadworthy-collector
+until_says http://127.0.0.1:8470/readyz ready 60
+runuser -u roadworthy -- /opt/roadworthy/bin/roadworthy enrol-key create --config /etc/roadworthy/collector.toml \
+    > /etc/roadworthy/agent-secrets/enrolment.key
+chmod 600 /etc/roadworthy/agent-secrets/enrolment.key
+systemctl start roadworthy-agent
+until_says http://127.0.0.1:8470/metrics/devices roadworthy_device_info 60
+ask http://127.0.0.1:8470/metrics/devices > /out/devices
+ask http://127.0.0.1:8470/metrics > /out/metrics
+chart=$(ask http://127.0.0.1:8470/ | grep -oE '/charts/[0-9a-z]+\.svg' | head -n 1)
+until_says "http://127.0.0.1:8470$chart" '<svg' 60 && ask "http://127.0.0.1:8470$chart" > /out/chart
+pid=$(systemctl show -P MainPID roadworthy-agent)
+grep -E 'Uid|CapEff|NoNewPrivs|Seccomp:' /proc/$pid/status > /out/agent-status
+rm /etc/roadworthy/agent-secrets/enrolment.key
+systemctl restart roadworthy-agent
+systemctl is-active roadworthy-collector roadworthy-agent > /out/active
+stat -c '%n %a %U' /var/lib/roadworthy /var/lib/private/roadworthy-agent > /out/folders
+ls -l /run/roadworthy-agent-open /srv/sys/class/powercap/*/ > /out/open
+systemctl stop roadworthy-agent
+ls -l /run/roadworthy-agent-open /srv/sys/class/powercap/*/ > /out/closed 2>&1
+systemctl stop roadworthy-collector
+systemctl show -P Result roadworthy-collector roadworthy-agent > /out/results
+journalctl --no-pager -u roadworthy-collector -u roadworthy-agent > /out/journal
+"""
+
+
+def install(root: Path) -> tuple[Bind, ...]:
+    """Install as deploy/README.md says, with links to this clone's environment in place of a copy of it."""
+    for folder in ("opt/roadworthy/bin", "opt/roadworthy/lib", "etc/roadworthy", "usr/lib/sysusers.d"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    binaries = Path(sys.executable).parent
+    for program in ("roadworthy", "roadworthy-agent"):
+        (root / "opt/roadworthy/bin" / program).symlink_to(binaries / program)
+    shutil.copy(SYSTEMD / "roadworthy-agent-open", root / "opt/roadworthy/lib")
+    shutil.copy(
+        SYSTEMD / "roadworthy-collector.sysusers.conf", root / "usr/lib/sysusers.d/roadworthy-collector.conf"
+    )
+    for name in ("collector.toml", "agent.toml"):
+        shutil.copy(SYSTEMD / name, root / "etc/roadworthy")
+    (root / "etc/roadworthy/agent-secrets").mkdir(mode=0o700)
+    counter = root / "srv/sys/class/powercap/intel-rapl:0/energy_uj"
+    counter.parent.mkdir(parents=True)
+    counter.write_text("42\n")
+    counter.chmod(0o400)
+    for unit in ("roadworthy-collector.service", "roadworthy-agent.service"):
+        write_unit(root, unit, (SYSTEMD / unit).read_text("utf-8"), wanted_by=None)
+        # This clone may be in somebody's home, which the units rightly hide; an installation is in /opt.
+        add_drop_in(root, unit, "ProtectHome=no\nEnvironment=ROADWORTHY_SYS=/srv/sys\n")
+    return tuple(
+        Bind(path, str(path)) for path in (REPOSITORY, binaries.parent, *interpreter()) if seen(root, path)
+    )
+
+
+def add_drop_in(root: Path, unit: str, text: str) -> None:
+    folder = root / f"etc/systemd/system/{unit}.d"
+    folder.mkdir()
+    (folder / "test.conf").write_text(f"[Service]\n{text}")
+
+
+def interpreter() -> list[Path]:
+    """Return where this Python really is, unless it is the system's own, which the root has as well."""
+    base = Path(sys.base_prefix).resolve()
+    return [] if base == Path("/usr") else [base]
+
+
+def seen(root: Path, path: Path) -> bool:
+    """Make the way to `path` passable in the root, whose /root is closed to others; always true."""
+    for parent in reversed(path.relative_to("/").parents):
+        inside = root / parent
+        inside.mkdir(exist_ok=True)
+        inside.chmod(inside.stat().st_mode | 0o055)
+    return True
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
+    folder = tmp_path_factory.mktemp("units")
+    with own_copy(systemd_root(), folder) as root:
+        binds = install(root)
+        yield boot(root, SCRIPT, folder / "out", binds=binds, timeout=240)
+
+
+@pytest.mark.needs("nspawn")
+@pytest.mark.xdist_group("nspawn")
+def test_both_units_work_under_their_hardening(booted: Boot) -> None:
+    files = booted.files
+    said = json.dumps(files, indent=1) + booted.log
+    assert files["active"].split() == ["active", "active"], said
+    assert "roadworthy_device_info{" in files["devices"], said
+    assert 'roadworthy_ingest_reports_total{outcome="accepted"}' in files["metrics"], said
+    assert "<svg" in files["chart"], said
+    assert files["results"].split() == ["success", "success"], said
+
+
+@pytest.mark.needs("nspawn")
+@pytest.mark.xdist_group("nspawn")
+def test_the_agent_runs_without_any_right(booted: Boot) -> None:
+    status = dict(line.split(":\t", 1) for line in booted.files["agent-status"].splitlines())
+    assert status["CapEff"].strip() == "0000000000000000"
+    assert status["NoNewPrivs"].strip() == "1"
+    assert status["Seccomp"].strip() == "2"
+    assert "0" not in status["Uid"].split()
+    folders = dict(line.split(" ", 1) for line in booted.files["folders"].splitlines())
+    assert folders["/var/lib/roadworthy"] == "700 roadworthy"
+    assert folders["/var/lib/private/roadworthy-agent"].startswith("700 ")
+
+
+@pytest.mark.needs("nspawn")
+@pytest.mark.xdist_group("nspawn")
+def test_energy_counters_are_open_while_the_agent_runs_and_only_then(booted: Boot) -> None:
+    assert "-r--r-----" in booted.files["open"]
+    assert "-r--------" in booted.files["closed"]
+    assert "No such file" in booted.files["closed"]
