@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support import console_sample
+from support import console_sample, wait_until
 from support.browser import (
     DESKTOP,
     PHONE,
@@ -28,7 +28,8 @@ from roadworthy_collector.console.present import visible
 from roadworthy_collector.security.users import create_user
 from roadworthy_collector.store.engine import open_engine
 
-pytestmark = pytest.mark.needs("chromium")
+# One group, so that the run has one browser, whatever the number of workers.
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - a test's own
 HOSTILE_NUMBER = next(number for number, machine in enumerate(MACHINES) if machine.hostname == HOSTILE)
@@ -124,9 +125,8 @@ def _drawn(page: Page) -> None:
     """Fail unless the page's first chart has arrived as a picture of some size."""
     image = page.locator("figure img").first
     image.scroll_into_view_if_needed()
-    box = image.bounding_box()
-    assert box is not None
-    assert box["height"] > 100
+    # Charts load when they come into view, and may still be on the drawing board.
+    wait_until(lambda: (image.bounding_box() or {"height": 0})["height"] > 100, what="the chart")
     address = image.evaluate("image => image.currentSrc")
     assert page.request.get(address).text().startswith("<svg")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 # Everything is gone within 2 s: children get this long to leave by themselves.
-GRACE_SECONDS = 1.4
+GRACE_SECONDS = 1.0
 # A child that dies this soon after its start, this often in a row, will not heal by being restarted.
 _QUICK_DEATH_SECONDS = 10.0
 _QUICK_DEATHS = 3

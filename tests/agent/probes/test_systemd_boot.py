@@ -16,7 +16,10 @@ from roadworthy_agent.probe import Context
 from roadworthy_agent.probes import PROBES
 from roadworthy_agent.probes.startup.names import worth_asking
 
-pytestmark = pytest.mark.needs("nspawn", "systemd-analyze")
+pytestmark = [
+    pytest.mark.needs("nspawn", "debootstrap", "systemd-analyze"),
+    pytest.mark.xdist_group("nspawn"),
+]
 
 SOURCE = Path(roadworthy_agent.__file__).parents[1]
 BINDS = (

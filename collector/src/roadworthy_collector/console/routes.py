@@ -29,7 +29,7 @@ router.include_router(login.router)
 
 Who = Annotated[Reader, Depends(require_reader)]
 # How long a chart's address waits for the jobs process to draw it, and how often it looks.
-CHART_WAIT_SECONDS, CHART_LOOK_SECONDS = 3.0, 0.1
+CHART_WAIT_SECONDS, CHART_LOOK_SECONDS = 10.0, 0.1
 REASON_LENGTH = (5, 200)
 # A picture opened by itself: its own dark-scheme style may apply, and nothing else may happen.
 _CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
