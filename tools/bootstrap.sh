@@ -30,7 +30,8 @@ if [ ! -x .venv/bin/python ] || ! new_enough .venv/bin/python; then
     python=$(find_python) || exit 1
     echo "[1/3] Making .venv with $("$python" --version)"
     rm -rf .venv
-    "$python" -m venv .venv || {
+    # Without ensurepip, which some systems package apart, it prints ten lines of its own.
+    "$python" -m venv .venv >/dev/null || {
         rm -rf .venv
         fail "$python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"
     }
