@@ -23,6 +23,26 @@ def test_nothing_is_frozen_before_the_collector_told_the_time(device: Device) ->
     assert sorted(device.frozen()) == [TEN, TEN + 1800, TEN + 3600, TEN + 5400]
 
 
+def test_months_offline_are_frozen_without_walking_through_all_samples_for_each_period(
+    device: Device,
+) -> None:
+    """Asked by the size of the work, not by time: rows looked at per period must not grow with the backlog."""
+    anchor = device.clock.wall() - device.clock.uptime
+    with device.database.transaction() as connection:
+        device.measure(3 * 86_400)
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        connection.set_progress_handler(count, 100)
+        held = list(history._stretches(device.database, {1: anchor}, TEN + 140 * 1800))
+        connection.set_progress_handler(None, 0)
+    assert len(held) == 30
+    assert steps < 60  # 100 instructions each; some 600 where all 4,200 samples before are walked through
+
+
 def test_a_clock_in_1970_loses_nothing(make_device: Callable[..., Device]) -> None:
     """Three weeks' worth of habit in small: the device wakes in 1970, works for hours, then hears the time."""
     device = make_device(ManualClock(wrong_by=NINETEEN_SEVENTY))

@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 REMEMBERED_SECONDS = 400 * 86_400
 # Past boots are kept to tell whether the clock of a later one can be right.
 REMEMBERED_BOOTS = 16
+# No sample is longer: two intervals of at most a minute. Without this bound each period would walk through all
+# samples before it, and an agent that was offline for months would be busy for minutes.
+LONGEST_SAMPLE_SECONDS = 3600
+_TOUCHING = 'SELECT * FROM samples WHERE boot = ? AND begin > ? AND begin < ? AND "end" > ?'
 UNPLACED = "The clock of that boot was wrong and could not be corrected; placed at the latest possible time."
 
 
@@ -96,8 +100,9 @@ def _stretches(database: Database, anchors: dict[int, float | None], start: int)
     for boot, anchor in sorted(anchors.items()):
         if anchor is None:
             continue
-        window = (boot, start + PERIOD_SECONDS - anchor, start - anchor)
-        for row in database.rows('SELECT * FROM samples WHERE boot = ? AND begin < ? AND "end" > ?', window):
+        begin = start - anchor
+        window = (boot, begin - LONGEST_SAMPLE_SECONDS, begin + PERIOD_SECONDS, begin)
+        for row in database.rows(_TOUCHING, window):
             yield Stretch(
                 begin=anchor + row["begin"],
                 end=anchor + row["end"],
