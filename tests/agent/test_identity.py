@@ -57,7 +57,15 @@ def test_an_identity_is_read_as_it_was_saved(tmp_path: Path) -> None:
     assert state.identity() == kept
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"server": 1, "surprise": 2}', "\x00"])
+WRONG_TYPES = '{"server": 1, "device_id": 2, "token": 3, "enrolled_at": "yesterday"}'
+NOT_A_TIME = '{"server": "https://c", "device_id": "d", "token": "t", "enrolled_at": "yesterday"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", '{"server": 1, "surprise": 2}', "\x00", WRONG_TYPES, NOT_A_TIME, "[" * 100_000],
+    ids=["empty", "object", "list", "surprise", "NUL", "wrong types", "not a time", "nested"],
+)
 def test_a_damaged_identity_is_told(tmp_path: Path, text: str) -> None:
     state = identity.StateFolder(tmp_path)
     state.prepare()
@@ -77,6 +85,17 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_a_key_comes_from_a_private_file_or_a_pipe(key_file: Path) -> None:
     assert identity.read_key(key_file) == KEY
     assert identity.read_key_stream(io.StringIO(f"  {KEY}\n")) == KEY
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xfe", b"no sixteen digits\n"])
+def test_a_damaged_instance_is_made_anew(tmp_path: Path, damaged: bytes) -> None:
+    state = identity.StateFolder(tmp_path)
+    (tmp_path / "instance").write_bytes(damaged)
+    state.prepare()
+    made = state.instance()
+    assert made is not None
+    state.prepare()
+    assert state.instance() == made
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o644, 0o620, 0o601])

@@ -239,6 +239,22 @@ def test_status_reads_beside_a_running_agent(start: Start, tmp_path: Path) -> No
     assert {probe["probe"] for probe in found["probes"]} >= {"os", "utilisation"}
 
 
+def test_what_a_collector_answers_writes_no_lines_of_its_own_into_the_log(
+    start: Start, tmp_path: Path, collector: ScriptedCollector
+) -> None:
+    enrolled(tmp_path, collector.url)
+    forged = "no\nWARNING all is well\x1b[2J"
+    collector.decide = lambda _asked: refusal(403, "revoked\n\x1b[2J", forged)
+    agent = start(server=collector.url)
+    wait_until(lambda: collector.asked, what="a call")
+    wait_until(lambda: rows(tmp_path, "SELECT 1 FROM meta WHERE name = 'last_outcome'"), what="its outcome")
+    agent.terminate()
+    log = agent.communicate()[1]
+    assert "revoked" in log
+    assert log.replace("\n", "").isprintable()
+    assert not [line for line in log.splitlines() if not line.startswith(("WARNING collector", "INFO"))]
+
+
 def test_a_damaged_spool_is_put_aside_and_measuring_goes_on(start: Start, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state/spool.db").write_bytes(b"this is no database" * 1000)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from roadworthy_agent import __version__
 from roadworthy_agent.errors import AgentError, AnswerError, SettingsError
+from roadworthy_agent.report import one_line
 
 if TYPE_CHECKING:
     from roadworthy_agent.settings import Settings
@@ -87,13 +88,23 @@ def _run(options: argparse.Namespace) -> int:
     from roadworthy_agent.probe import Context
     from roadworthy_agent.probes import PROBES, utilisation
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     agent = Agent(settings, Context(), PROBES, utilisation.Sampler)
     try:
         agent.run()
     finally:
         agent.close()
     return 0
+
+
+class _OneLine(logging.Formatter):
+    """Keeps what a collector or a proxy answers from writing lines of its own into the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the standard library's name
+        """Return the record as one printable line."""
+        return one_line(super().formatMessage(record))
 
 
 def _once(options: argparse.Namespace) -> int:
@@ -103,7 +114,7 @@ def _once(options: argparse.Namespace) -> int:
     context = once.context_of(options.root)
     wire = once.measure(settings, context, warn=_say)
     if options.json:
-        _out(json.dumps(wire, ensure_ascii=False, indent=2))
+        _out(json.dumps(wire, indent=2))
     else:
         _out(show.report(wire, show.Style.of(sys.stdout)))
     return 0
@@ -173,7 +184,7 @@ def _out(text: str) -> None:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"roadworthy-agent: {message}\n")
+    sys.stderr.write(f"roadworthy-agent: {one_line(message)}\n")
 
 
 def _failed(message: object, code: int) -> int:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
+LATEST = 4_102_444_800  # 2100, the latest moment the wire contract knows
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 
 
@@ -98,11 +99,12 @@ def read_boot_id(path: Path) -> str | None:
 
 
 def parse_uptime(text: str) -> float | None:
-    """Return the first number of /proc/uptime in seconds (proc_uptime(5)), or None."""
+    """Return the first number of /proc/uptime in seconds (proc_uptime(5)), or None; nan and inf are none."""
     try:
-        return float(text.split(maxsplit=1)[0])
+        seconds = float(text.split(maxsplit=1)[0])
     except (IndexError, ValueError):
         return None
+    return seconds if 0 <= seconds < LATEST else None
 
 
 def parse_btime(text: str) -> float | None:

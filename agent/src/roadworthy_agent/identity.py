@@ -17,6 +17,7 @@ from typing import TextIO
 
 from roadworthy_agent.errors import KeyFileError, StateError
 from roadworthy_agent.probe import Context
+from roadworthy_agent.report import one_line
 
 UNENROLLED_DEVICE = "rwd_" + "0" * 32
 KEY = re.compile(r"^rwe1_[0-9a-f]{16}_[0-9a-f]{64}$")
@@ -97,7 +98,7 @@ class StateFolder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if stat.S_IMODE(self.path.stat().st_mode) & 0o077 and sys.platform != "win32":
                 self.path.chmod(0o700)
-            if not (self.path / "instance").exists():
+            if self.instance() is None:  # none yet, or not as this agent wrote it
                 self._write("instance", secrets.token_hex(8) + "\n")
         except OSError as error:
             raise StateError(
@@ -107,7 +108,7 @@ class StateFolder:
 
     def instance(self) -> str | None:
         """Return the 16 hex digits made with the folder, or None before `prepare`."""
-        text = self._read("instance")
+        text = self._read("instance", errors="replace")
         return text.strip() if text and re.fullmatch(r"[0-9a-f]{16}\s*", text) else None
 
     def identity(self) -> Identity | None:
@@ -116,11 +117,13 @@ class StateFolder:
         if text is None:
             return None
         try:
-            return Identity(**json.loads(text))
-        except (ValueError, TypeError) as error:
+            identity = Identity(**json.loads(text))
+            _check(identity)
+        except (ValueError, TypeError, RecursionError) as error:
             raise StateError(
                 f"{self.path / 'identity.json'}: not an identity this agent wrote; remove it and enrol again"
             ) from error
+        return identity
 
     def save(self, identity: Identity) -> None:
         """Keep an identity, durably and for this user only."""
@@ -129,10 +132,10 @@ class StateFolder:
         except OSError as error:
             raise StateError(f"{self.path}: cannot write the identity: {error.strerror}") from error
 
-    def _read(self, name: str) -> str | None:
+    def _read(self, name: str, errors: str = "strict") -> str | None:
         path = self.path / name
         try:
-            return path.read_text("utf-8")
+            return path.read_text("utf-8", errors)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -149,6 +152,16 @@ class StateFolder:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+
+
+def _check(identity: Identity) -> None:
+    """Raise TypeError where a value is not what an agent writes; a file half restored may hold anything."""
+    texts = (identity.server, identity.device_id, identity.token)
+    optional = (identity.next_token, identity.stopped)
+    if not all(isinstance(text, str) for text in texts + tuple(filter(None, optional))):
+        raise TypeError("a text is no text")
+    if isinstance(identity.enrolled_at, bool) or not isinstance(identity.enrolled_at, (int, float)):
+        raise TypeError("enrolled_at is no number")
 
 
 def read_key(path: Path) -> str:
@@ -226,7 +239,7 @@ def _made_up_mac(value: str) -> bool:
 def hostname(context: Context) -> str | None:
     """Return the device's host name, or None."""
     if context.live:
-        return socket.gethostname() or None
+        return one_line(socket.gethostname()) or None  # Linux takes any bytes for a name
     names = _first_lines(context.path(name) for name in ("etc/hostname", "proc/sys/kernel/hostname"))
     return next(names, None)
 
@@ -238,4 +251,4 @@ def _first_lines(paths: Iterable[Path]) -> Iterator[str]:
         except OSError:
             continue
         if lines:
-            yield lines[0][:256]
+            yield one_line(lines[0])[:256]

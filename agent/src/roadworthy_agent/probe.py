@@ -7,6 +7,7 @@ To add one, copy a neighbour.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,9 @@ __all__ = [
     "StorageReading",
     "run",
 ]
+
+# What a parser raises for input it was not written for
+NOT_UNDERSTOOD = (ValueError, LookupError, ArithmeticError, RecursionError)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -123,7 +127,7 @@ class Sampler(Protocol):
 def run(
     probe: Probe[Any], context: Context, timer: Callable[[], float] = time.perf_counter
 ) -> ProbeResult[Any]:
-    """Run one probe so that a fault in it stays in it: OSError and ProbeError become status `error`."""
+    """Run one probe so that a fault in it stays in it: what it cannot read or understand is status `error`."""
     return _guarded(probe.NAME, lambda: probe.collect(context), timer)
 
 
@@ -140,7 +144,18 @@ def _guarded(name: str, look: Callable[[], ProbeResult[T]], timer: Callable[[], 
         result = ProbeResult(name, Status.NO_PERMISSION, reason=describe(error))
     except (OSError, ProbeError) as error:
         result = ProbeResult(name, Status.ERROR, reason=describe(error))
+    except NOT_UNDERSTOOD as error:
+        # A parser met what nobody has seen yet. Left alone it would end the agent, and again after each restart.
+        result = ProbeResult(
+            name, Status.ERROR, reason=f"the probe did not understand what it read ({_at(error)})"
+        )
     return replace(result, duration_seconds=max(0.0, timer() - began))
+
+
+def _at(error: BaseException) -> str:
+    """Return kind and place of an error, without its text: that may quote what was read."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def describe(error: OSError | ProbeError) -> str:

@@ -309,7 +309,20 @@ def to_wire(value: Any) -> Any:
         return {name: to_wire(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [to_wire(item) for item in value]
-    return value[:TEXT_LENGTH] if isinstance(value, str) else value
+    return one_line(value)[:TEXT_LENGTH] if isinstance(value, str) else value
+
+
+def one_line(text: str) -> str:
+    """Return a text without what could act on a terminal or cannot be written as UTF-8.
+
+    Firmware and files hold anything: line ends, escape sequences, marks that turn the direction of writing, bytes
+    that are no text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text
+    )
 
 
 def to_json(value: Any) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from roadworthy_agent.report import one_line
+
 WIDTH = 100
 _GREEN, _YELLOW, _RED, _BOLD, _OFF = "\033[32m", "\033[33m", "\033[31m", "\033[1m", "\033[0m"
 _COLOURS = {"ok": _GREEN, "error": _RED, "no_permission": _RED}
@@ -37,12 +39,12 @@ def wrapped(text: str, *, first: str, rest: str) -> list[str]:
     """Return a text as lines of at most WIDTH characters."""
     import textwrap
 
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest)
+    return textwrap.wrap(one_line(text), WIDTH, initial_indent=first, subsequent_indent=rest)
 
 
 def table(rows: Iterable[Sequence[str]], indent: str = "  ") -> list[str]:
     """Return rows as aligned columns; the last is not padded."""
-    held = [list(row) for row in rows]
+    held = [[one_line(cell) for cell in row] for row in rows]
     if not held:
         return []
     widths = [max(len(row[column]) for row in held) for column in range(len(held[0]) - 1)]

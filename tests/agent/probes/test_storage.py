@@ -192,3 +192,13 @@ def test_a_machine_without_disks_says_so(tmp_path: Path) -> None:
     result = PROBES["storage"].collect(Context.recorded(tmp_path))
     assert (result.status, result.value) == (Status.NOT_SUPPORTED, None)
     assert result.reason == "/sys/block is not there"
+
+
+def test_of_a_host_of_a_storage_network_no_more_disks_are_sent_than_the_wire_takes(tmp_path: Path) -> None:
+    disks = {f"sys/block/sd{number:04}/size": "2048" for number in range(300)}
+    system = {"sys/block/sd0299/dev": "8:0", "proc/self/mountinfo": "1 0 8:0 / / rw - ext4 /dev/root rw\n"}
+    machine(tmp_path, disks | system)
+    result = PROBES["storage"].collect(Context.recorded(tmp_path))
+    assert len(result.value.disks) == 256
+    assert result.value.disks[0].name == "sd0299"  # the one that holds the system is never left out
+    assert any("more than 256 disks" in each.reason for each in result.missing)

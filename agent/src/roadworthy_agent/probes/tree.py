@@ -16,6 +16,7 @@ from pathlib import Path
 from roadworthy_agent.reading import Missing, Status
 
 LIMIT_BYTES = 1 << 20  # more than any file read here; a DMI table is at most some 64 kB
+MOST_DIGITS = 18  # of a whole number: what fits 64 bits whatever the digits
 UNREADABLE = "roadworthy/unreadable"
 LINKS = "roadworthy/links"
 
@@ -56,7 +57,7 @@ class Tree:
 
     def _lines(self, path: str) -> list[str]:
         try:
-            text = (self.root / path).read_text("utf-8")
+            text = (self.root / path).read_text("utf-8", "replace")
         except OSError:
             return []
         return [line.strip() for line in text.splitlines() if line.strip()]
@@ -105,8 +106,9 @@ class Tree:
 
 
 def whole_number(text: str | None) -> int | None:
-    """Return a decimal whole number, or None for anything else."""
+    """Return a decimal whole number of at most 64 bits, or None for anything else."""
     if text is None:
         return None
-    digits = text.strip()
-    return int(digits) if digits.removeprefix("-").isascii() and digits.removeprefix("-").isdigit() else None
+    number = text.strip()
+    digits = number.removeprefix("-")
+    return int(number) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else None

@@ -12,6 +12,7 @@ from roadworthy_agent.probes.hardware import smbios
 from roadworthy_agent.probes.hardware.placeholders import meaningful, meaningful_uuid, why_missing
 from roadworthy_agent.report import HardwareFacts, MemoryModule
 
+MOST_MODULES = 256  # what the wire takes
 EARLIEST_BIOS_YEAR = 1980
 BOARD_INSTEAD = "; the board's name stands in for it"
 
@@ -72,7 +73,7 @@ def firmware_from_tables(tables: smbios.Tables) -> Firmware:
         texts={name: where.string(offset) if where else None for name, (where, offset) in places.items()},
         chassis_type=smbios.chassis_type(chassis) if chassis else None,
         uuid=str(uuid) if uuid else None,
-        modules=tuple(map(_module, smbios.system_modules(tables))),
+        modules=tuple(map(_module, smbios.system_modules(tables)[:MOST_MODULES])),
         cpu_max_mhz=max(speeds, default=None),
         source=f"smbios {tables.version.major}.{tables.version.minor}",
     )

@@ -121,7 +121,8 @@ def _end(state: SystemdState) -> tuple[int, str | None]:
     for name in systemd.TARGETS:
         reached = state.marks.get(name, 0)
         if reached > state.at(systemd.USERSPACE):
-            shown = state.default_target if name == systemd.DEFAULT_TARGET and state.default_target else name
+            known = name == systemd.DEFAULT_TARGET and state.default_target in systemd.TARGETS
+            shown = state.default_target if known else name  # a target somebody made may be named after them
             return reached, f"{waiting}; counted until {shown} was reached"
     return 0, f"{waiting}, and none of its targets was reached"
 

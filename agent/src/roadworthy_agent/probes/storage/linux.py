@@ -10,6 +10,7 @@ from roadworthy_agent.probes.tree import Tree
 
 SOURCE = "/sys/block"
 MOUNTS = "proc/self/mountinfo"
+MOST_DISKS = 256  # what the wire takes
 MAX_DEPTH = 8  # file system on LVM on LUKS on RAID is four
 
 
@@ -35,6 +36,11 @@ def collect(context: Context) -> ProbeResult[StorageReading]:
         )
         found.append(each)
         missing += without
+    if len(found) > MOST_DISKS:  # a host of a storage network sees each disk once per path
+        found = sorted(found, key=lambda each: not each.holds_system)[:MOST_DISKS]
+        missing.append(
+            Missing("storage", Status.NOT_SUPPORTED, f"more than {MOST_DISKS} disks: the rest is left out")
+        )
     # A hypervisor labels its virtual disks as it likes, the same on each of its machines.
     real = sorted(each.name for each in found if each.holds_system and each.medium != "virtual")
     reading = StorageReading(tuple(found), _identifiers(tree, real))

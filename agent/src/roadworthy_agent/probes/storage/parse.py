@@ -108,7 +108,7 @@ def disk(
     """Return the disk and what is missing of it."""
     bus = bus_of(block.path)
     medium, why = medium_of(block, bus, virtual_machine=virtual_machine)
-    size = block.sectors * SECTOR_BYTES if block.sectors else None
+    size = block.sectors * SECTOR_BYTES if block.sectors and block.sectors > 0 else None
     found = Disk(
         name=block.name,
         model=model_of(block),

@@ -1,0 +1,112 @@
+"""Files, firmware, host names and answers that hold anything: a probe says so, nothing reaches the terminal raw."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import jsonschema
+import pytest
+from agent.devices import ScriptedCollector, static_probe
+from devices.replay import DEVICES
+
+from roadworthy_agent.cli import main
+from roadworthy_agent.observe import Observations
+from roadworthy_agent.probe import Context, ProbeResult, Status, run
+from roadworthy_agent.report import TEXT_LENGTH, to_wire
+from roadworthy_agent.send import Collector
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/wire/report-v1.schema.json").read_text("utf-8"))
+ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b31m\u202eback\u2028line\nline"
+CONTENTS = {
+    "escape sequences": ESCAPES.encode(),
+    "no UTF-8": b"\xff\xfe\x80\x9b",
+    "a megabyte": b"A" * (1 << 20),
+    "an os-release with escapes": f'NAME="{ESCAPES[:8]}"\nVERSION_ID="{"9" * 100_000}"\n'.encode(),
+    "five thousand digits": b"9" * 5000,
+    "thirty digits": b"9" * 30,
+    "a negative number": b"-1",
+    "no number": b"nan",
+    "deeply nested": b"[" * 100_000,
+    "NULs": bytes(64),
+    "nothing": b"",
+}
+FILES = (
+    "etc/os-release", "etc/hostname", "proc/uptime", "proc/stat", "proc/meminfo", "proc/cpuinfo",
+    "roadworthy/systemd.json", "roadworthy/links", "sys/block/sda/size", "sys/block/sda/device/model",
+    "sys/block/sda/queue/rotational", "sys/class/dmi/id/product_name", "sys/class/dmi/id/chassis_type",
+    "sys/class/dmi/id/bios_date", "proc/sys/kernel/random/boot_id", "proc/self/mountinfo",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every command away from this machine's own agent."""
+    monkeypatch.setenv("ROADWORTHY_AGENT_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a copy of a recorded device that may be spoilt."""
+    root = tmp_path_factory.mktemp("recorded") / "root"
+    shutil.copytree(DEVICES / "asrock_770-extreme3/root", root, symlinks=True)
+    return root
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_whatever_a_file_holds_the_report_keeps_to_the_contract(
+    recorded: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in FILES:
+        file = recorded / name
+        before = file.read_bytes() if file.exists() else None
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        assert main(["once", "--json", "--root", str(recorded)]) == 0, name
+        said = capsys.readouterr().out
+        assert said.isascii(), name
+        jsonschema.validate(json.loads(said), SCHEMA)
+        for command in ("once", "explain"):
+            assert main([command, "--root", str(recorded)]) == 0, name
+            assert capsys.readouterr().out.replace("\n", "").isprintable(), name
+        if before is None:
+            file.unlink()
+        else:
+            file.write_bytes(before)
+
+
+def test_texts_are_cut_and_cleaned_where_they_leave_the_device() -> None:
+    sent = to_wire({"name": ESCAPES, "long": "x" * 5000, "half": "\udc9b\ud800"})
+    assert all(value.isprintable() for value in sent.values())
+    assert "red" in sent["name"]
+    assert len(sent["long"]) == TEXT_LENGTH
+    assert sent["half"].encode() == "\ufffd\ufffd".encode()
+
+
+def test_a_host_name_of_any_bytes_can_be_sent(
+    monkeypatch: pytest.MonkeyPatch, collector: ScriptedCollector
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "desk-\udcff\x1b[2J")
+    name = Observations(Context(), {}).facts().hostname
+    assert name == "desk-\ufffd\ufffd[2J"
+    line = Collector(collector.url)
+    line.enrol({"hostname": name})
+    line.close()
+    assert collector.asked[0].body == {"hostname": name}
+
+
+@pytest.mark.parametrize("fault", [ValueError("secret-text"), KeyError("secret-text"), ZeroDivisionError()])
+def test_a_probe_that_does_not_understand_says_so_and_quotes_nothing(fault: Exception) -> None:
+    def collect(_context: Context) -> ProbeResult[None]:
+        raise fault
+
+    probe = static_probe("os", ProbeResult("os", Status.OK))
+    probe.collect = collect
+    result = run(probe, Context())
+    assert (result.status, result.value) == (Status.ERROR, None)
+    assert result.reason is not None
+    assert result.reason.startswith(f"the probe did not understand what it read ({type(fault).__name__} at ")
+    assert "secret-text" not in result.reason
