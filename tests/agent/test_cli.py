@@ -107,6 +107,28 @@ def test_status_before_anything_ran(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the agent has not run here" in said
 
 
+@pytest.mark.parametrize("content", [b"this is no database" * 1000, b""], ids=["garbage", "no tables"])
+def test_status_of_a_damaged_spool_is_one_clear_line(
+    state: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state.mkdir(mode=0o700)
+    (state / "spool.db").write_bytes(content)
+    assert main(["status"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"roadworthy-agent: {state}/spool.db: cannot read the spool: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_lock_that_cannot_be_taken_is_no_running_agent(
+    device: Device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROADWORTHY_AGENT_STATE_DIR", str(device.folder))
+    device.state.lock.mkdir()
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["running"] is False
+
+
 def test_status_tells_of_quarantine_clock_and_a_stop(
     sending: Device,
     collector: ScriptedCollector,

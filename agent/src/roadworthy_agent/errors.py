@@ -3,6 +3,7 @@
 AgentError
 ├── SettingsError       the settings are wrong; permanent until somebody edits them
 ├── StateError          the state folder cannot be used as it is
+│   └── HeldError       another agent runs with it
 ├── KeyFileError        the enrolment key cannot be used as it is
 ├── ProbeError          one probe cannot make sense of what it read; becomes its status, ends nothing else
 ├── TransportError      no answer came: network, TLS, a broken reply; worth trying again
@@ -22,6 +23,10 @@ class SettingsError(AgentError):
 
 class StateError(AgentError):
     """The state folder cannot be used as it is."""
+
+
+class HeldError(StateError):
+    """Another agent runs with this state folder."""
 
 
 class KeyFileError(AgentError):

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from roadworthy_agent.errors import StateError
+from roadworthy_agent.errors import HeldError, StateError
 
 
 def hold(path: Path) -> IO[bytes]:
     """Lock a file and return it; keep it open as long as the lock is wanted.
 
-    Raises StateError where another process holds it.
+    Raises HeldError where another process holds it, another StateError where it cannot be locked at all.
     """
     file: IO[bytes] | None = None
     try:
@@ -22,7 +22,7 @@ def hold(path: Path) -> IO[bytes]:
         if file is not None:
             file.close()
         if isinstance(error, (BlockingIOError, PermissionError)) and file is not None:
-            raise StateError(f"{path.parent}: another agent is running with this state folder") from error
+            raise HeldError(f"{path.parent}: another agent is running with this state folder") from error
         raise StateError(f"{path}: cannot lock it: {error.strerror}") from error
     return file
 

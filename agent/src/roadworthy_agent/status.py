@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from roadworthy_agent.database import Database
 from roadworthy_agent.delivery import stopped_message
-from roadworthy_agent.errors import StateError
+from roadworthy_agent.errors import HeldError, StateError
 from roadworthy_agent.identity import StateFolder
 from roadworthy_agent.lock import hold
 from roadworthy_agent.outbox import Outbox
@@ -35,6 +36,8 @@ def read(settings: Settings) -> dict[str, Any]:
     database = Database(state.spool, read_only=True)
     try:
         return found | _spool(database, settings)
+    except sqlite3.Error as error:
+        raise StateError(f"{state.spool}: cannot read the spool: {error}") from error
     finally:
         database.close()
 
@@ -72,8 +75,10 @@ def _is_running(state: StateFolder) -> bool:
         return False
     try:
         hold(state.lock).close()
-    except StateError:
+    except HeldError:
         return True
+    except StateError:  # a read-only file system, say: no agent could run there either
+        return False
     return False
 
 
