@@ -10,20 +10,25 @@ from roadworthy_agent.probe import Context, Probe, ProbeResult
 from roadworthy_agent.reading import Status
 from roadworthy_agent.show import Style, wrapped
 
+# With the WHAT of the probes this is all that is sent; a test holds every field of recorded reports against it.
 ALWAYS = (
     (
-        "A random device id the collector gave at enrolment, a random number made with the state folder, and the "
-        "kernel's boot id."
+        "A random device id the collector gave at enrolment, a random number made with the state folder, the "
+        "kernel's boot id, and the number and time of the report."
     ),
     (
         "The host name, and the SHA-256 of known hardware facts (system, board and chassis serial, system UUID, "
         "disk serial, network address) that tell a cloned disk image from its original."
     ),
     (
-        "When each start-up began and how long its phases took; stretches in which the device was off, asleep or "
-        "unobserved."
+        "When each start-up began and how long its phases took; how long the device has been up; stretches in "
+        "which the device was off, asleep or unobserved."
     ),
-    "The agent's own health: version, memory, processor seconds, size of its spool, clock offset.",
+    "What could not be measured and why, and from what source and how well each value is known.",
+    (
+        "The agent's own health: version, platform, when it started, memory, processor seconds, size of its spool, "
+        "what it gave up or put into quarantine, clock offset."
+    ),
 )
 NEVER = (
     "user names, and who is or was signed in",
@@ -43,7 +48,7 @@ def explain(probes: Mapping[str, Probe[Any]], context: Context, style: Style) ->
         lines += ["", *explain_probe(one, context, style)]
     lines += ["", style.heading("What is never collected")]
     lines += [f"  - {text}" for text in NEVER]
-    lines += ["", "See the exact report, as it would be sent: roadworthy-agent once --json"]
+    lines += ["", "See a report of this moment, in the form that is sent: roadworthy-agent once --json"]
     return "\n".join(lines)
 
 

@@ -7,7 +7,8 @@ from roadworthy_agent.probes.platforms import chosen
 
 NAME = "hardware"
 WHAT = (
-    "Maker, model, firmware date, processor and memory, to tell what the device is and how old; serial numbers "
+    "Maker, model, family and SKU, chassis type, firmware version and date, processor, memory modules, and whether "
+    "it is a virtual machine or a container, to tell what the device is and how old; serial number and asset tag "
     "join it to the asset register."
 )
 

@@ -6,6 +6,9 @@ from roadworthy_agent.probes.os import linux
 from roadworthy_agent.probes.platforms import chosen
 
 NAME = "os"
-WHAT = "Name, version and kernel of the operating system, to see which devices still get security updates."
+WHAT = (
+    "Name, version, build, architecture and kernel of the operating system, to see which devices still get "
+    "security updates."
+)
 
 collect = chosen(NAME, {"linux": linux.collect})

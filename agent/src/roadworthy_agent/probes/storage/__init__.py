@@ -6,6 +6,9 @@ from roadworthy_agent.probes.platforms import chosen
 from roadworthy_agent.probes.storage import linux
 
 NAME = "storage"
-WHAT = "Kind and size of each disk and which one holds the system, because a hard disk is the commonest slow start-up."
+WHAT = (
+    "Kernel name, model, kind, bus and size of each disk, whether it is removable and which one holds the system, "
+    "because a hard disk is the commonest slow start-up."
+)
 
 collect = chosen(NAME, {"linux": linux.collect})
