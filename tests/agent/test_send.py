@@ -9,12 +9,13 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from agent.devices import TEN, TOKEN, Answer, Asked, ScriptedCollector, refusal
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import free_port
 
@@ -89,6 +90,8 @@ def test_an_error_answer_keeps_its_code_field_and_retry_after(
         Answer(200, {"rejected": [], "server_time": 1.0, "next_call": None}),
         Answer(200, b'{"rejected": [], "server_time": NaN, "next_call": 900}'),
         Answer(200, {"rejected": "none", "server_time": 1.0, "next_call": 900}),
+        Answer(200, {"rejected": [], "server_time": 12.0, "next_call": 900}),
+        Answer(200, {"rejected": [], "server_time": 1e18, "next_call": 900}),
         Answer(302, b"", {"Location": "http://portal.example.org"}),
         Answer(404, b"not here"),
         Answer(403, b"proxy says no"),
@@ -153,6 +156,7 @@ def test_a_base_path_comes_before_the_address(collector: ScriptedCollector) -> N
     assert collector.asked[0].path == "/base/api/v1/reports"
 
 
+@example("0\x1f", None)  # a blank to a pattern, none to float()
 @given(st.text(max_size=40), st.one_of(st.none(), st.text(max_size=40)))
 def test_any_retry_after_gives_seconds_or_nothing(value: str, date: str | None) -> None:
     found = send.parse_retry_after(value, date)
@@ -330,3 +334,33 @@ def test_a_too_large_report_is_one_whoever_says_so(line: Collector, collector: S
     with pytest.raises(AnswerError) as again:
         line.report(TOKEN, BODY)
     assert again.value.code == "decompressed_too_large"
+
+
+def test_an_answer_that_trickles_in_does_not_hold_the_agent() -> None:
+    """Each byte is in time, the whole never is: a proxy that keeps the line warm, or somebody who means it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        line = Collector(f"http://127.0.0.1:{server.getsockname()[1]}", answer_seconds=0.5)
+        ended = threading.Event()
+
+        def trickle() -> None:
+            peer, _address = server.accept()
+            with peer, contextlib.suppress(OSError):
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while not ended.wait(0.05):
+                    peer.sendall(b" ")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(TransportError, match="no answer in time"):
+            line.report(TOKEN, BODY)
+        assert time.monotonic() - began < 5
+        ended.set()
+        thread.join()
+
+
+def test_a_rejection_s_texts_are_cut(line: Collector, collector: ScriptedCollector) -> None:
+    item = {"item": "period", "key": "1778580000", "code": "schema", "field": "f", "message": "x" * 100_000}
+    collector.decide = lambda _asked: collector.took(1, rejected=[item])
+    (rejected,) = line.report(TOKEN, BODY).rejected
+    assert rejected.message == "x" * 256

@@ -6,10 +6,13 @@ TransportError: nothing is ever taken as held because something answered 200.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +20,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from roadworthy_agent import __version__
+from roadworthy_agent.clock import LATEST
 from roadworthy_agent.errors import AnswerError, TransportError
+from roadworthy_agent.report import TEXT_LENGTH
 from roadworthy_agent.settings import is_loopback
+from roadworthy_agent.timeline import EARLIEST
 
 if TYPE_CHECKING:
     import ssl
     from http.client import HTTPConnection, HTTPResponse
 
 REPORTS = "/api/v1/reports"
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0  # without a byte
+ANSWER_SECONDS = 120.0  # for a whole exchange: a byte now and then must not hold the agent for ever
 LARGEST_ANSWER_BYTES = 1_048_576
 TOKEN = re.compile(r"^rw1_[0-9a-f]{16}_[0-9a-f]{64}$")
 DEVICE = re.compile(r"^rwd_[0-9a-f]{32}$")
@@ -66,8 +73,13 @@ class Collector:
     """The collector at one address. Not for several threads at once."""
 
     def __init__(
-        self, server: str, ca_file: Path | None = None, environment: Mapping[str, str] = os.environ
+        self,
+        server: str,
+        ca_file: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        self._answer_seconds = answer_seconds
         self._parts = urlsplit(server)
         self._ca_file = ca_file
         self._environment = environment
@@ -120,9 +132,18 @@ class Collector:
     def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any, bytes]:
         if self._connection is None:
             self._connection = self._connect()
-        self._connection.request("POST", self._parts.path.rstrip("/") + path, body=body, headers=headers)
-        response: HTTPResponse = self._connection.getresponse()
-        content = response.read(LARGEST_ANSWER_BYTES + 1)
+        began = time.monotonic()
+        limit = threading.Timer(self._answer_seconds, _hang_up, (self._connection,))
+        limit.daemon = True
+        limit.start()
+        try:
+            self._connection.request("POST", self._parts.path.rstrip("/") + path, body=body, headers=headers)
+            response: HTTPResponse = self._connection.getresponse()
+            content = response.read(LARGEST_ANSWER_BYTES + 1)
+        finally:
+            limit.cancel()
+            if time.monotonic() - began >= self._answer_seconds:
+                raise TimeoutError
         if len(content) > LARGEST_ANSWER_BYTES or response.will_close:
             self.close()
         return response.status, response.headers, content
@@ -174,6 +195,15 @@ class Collector:
         return connection
 
 
+def _hang_up(connection: HTTPConnection) -> None:
+    """End an exchange from another thread: whoever reads finds the connection closed."""
+    import socket
+
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):  # closed by the other side meanwhile
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a context that trusts `ca_file`, else the system's authorities; TLS 1.2 at least."""
     import ssl
@@ -214,8 +244,8 @@ def parse_retry_after(value: str | None, date: str | None) -> float | None:
     """Return Retry-After in seconds: a number, or an HTTP date against the answer's own Date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if re.fullmatch(r"\s*\d{1,9}\s*", value):
-        return float(value)
+    if number := re.fullmatch(r"\s*(\d{1,9})\s*", value):
+        return float(number[1])
     from email.utils import parsedate_to_datetime
 
     try:
@@ -234,7 +264,7 @@ def parse_enrolled(answer: Mapping[str, Any]) -> Enrolled:
         and TOKEN.match(token)
     ):
         raise TransportError("the collector's answer to the enrolment holds no device_id or token")
-    return Enrolled(device_id, token, _number(answer, "server_time"), _number(answer, "next_call"))
+    return Enrolled(device_id, token, _server_time(answer), _number(answer, "next_call"))
 
 
 def parse_accepted(answer: Mapping[str, Any]) -> Accepted:
@@ -245,7 +275,7 @@ def parse_accepted(answer: Mapping[str, Any]) -> Accepted:
     token = answer.get("token")
     return Accepted(
         rejected=tuple(_rejected(item) for item in rejected),
-        server_time=_number(answer, "server_time"),
+        server_time=_server_time(answer),
         next_call_seconds=_number(answer, "next_call"),
         token=token if isinstance(token, str) and TOKEN.match(token) else None,
     )
@@ -254,12 +284,20 @@ def parse_accepted(answer: Mapping[str, Any]) -> Accepted:
 def _rejected(item: Mapping[str, Any]) -> Rejected:
     field, message = item.get("field"), item.get("message")
     return Rejected(
-        item=str(item.get("item", "")),
-        key=str(item.get("key", "")),
-        code=str(item.get("code", "other")),
-        field=None if field is None else str(field),
-        message=None if message is None else str(message),
+        item=str(item.get("item", ""))[:TEXT_LENGTH],
+        key=str(item.get("key", ""))[:TEXT_LENGTH],
+        code=str(item.get("code", "other"))[:TEXT_LENGTH],
+        field=None if field is None else str(field)[:TEXT_LENGTH],
+        message=None if message is None else str(message)[:TEXT_LENGTH],
     )
+
+
+def _server_time(answer: Mapping[str, Any]) -> float:
+    """Return the collector's time; one that cannot be right would place the device's history there for good."""
+    at = _number(answer, "server_time")
+    if not EARLIEST <= at < LATEST:
+        raise TransportError(f"the collector's clock is wrong: its server_time is {at:.0f}")
+    return at
 
 
 def _number(answer: Mapping[str, Any], name: str) -> float:
