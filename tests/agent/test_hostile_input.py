@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -110,3 +112,16 @@ def test_a_probe_that_does_not_understand_says_so_and_quotes_nothing(fault: Exce
     assert result.reason is not None
     assert result.reason.startswith(f"the probe did not understand what it read ({type(fault).__name__} at ")
     assert "secret-text" not in result.reason
+
+
+def test_an_output_of_an_old_encoding_takes_every_text(recorded: Path, state: Path) -> None:
+    name = recorded / "etc/hostname"
+    name.write_text("büro-日本\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "roadworthy_agent", "once", "--root", str(recorded)],
+        env={"PYTHONIOENCODING": "latin-1", "ROADWORTHY_AGENT_STATE_DIR": str(state)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr.decode()) == (0, False)
+    assert "büro-??".encode("latin-1") in done.stdout

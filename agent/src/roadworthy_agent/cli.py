@@ -180,7 +180,9 @@ def _check_config(options: argparse.Namespace) -> int:
 
 
 def _out(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    """Print a text; what the output's encoding does not know becomes `?` (a pipe on Windows, an old locale)."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def _say(message: str) -> None:
