@@ -212,6 +212,27 @@ def test_a_new_token_that_does_not_work_gives_way_to_the_old_one(
     assert (kept.token, kept.next_token) == (TOKEN, None)
 
 
+@pytest.mark.parametrize("decision", [None, refusal(403, "revoked")], ids=["taken", "refused"])
+def test_an_enrolment_beside_a_running_call_is_not_overwritten_by_it(
+    sending: Device, collector: ScriptedCollector, decision: Answer | None
+) -> None:
+    """`roadworthy-agent enrol` while the agent waits for an answer to the old identity."""
+    sending.enrolled(next_token=OTHER_TOKEN)
+    new = Identity(collector.url, "rwd_" + "ee" * 16, TOKEN, sending.clock.true)
+
+    def decide(_asked: Asked) -> Answer | None:
+        if len(collector.asked) == 1:
+            sending.state.save(new)
+            return decision
+        return None
+
+    collector.decide = decide
+    assert sending.delivery.call().kind is Kind.FAILED
+    assert sending.state.identity() == new
+    assert sending.delivery.call().kind is Kind.ANSWERED
+    assert {report["device_id"] for report in collector.reports()[1:]} == {new.device_id}
+
+
 def test_no_secret_is_ever_logged(
     make_device: Callable[..., Device],
     collector: ScriptedCollector,

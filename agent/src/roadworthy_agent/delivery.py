@@ -231,6 +231,16 @@ class Delivery:
         boot = self._composer.spool.current()
         return boot is not None and boot.confirmed
 
+    def _keep(self, identity: Identity) -> None:
+        """Keep what a call changed of its identity, unless somebody enrolled this device while it was under way."""
+        held = self._state.identity()
+        if held is not None and held.device_id != identity.device_id:
+            self._outbox.discard()  # what was on its way carries the old device id
+            raise _EndedError(
+                Outcome(Kind.FAILED, "enrolled anew during the call; calling as the new device")
+            )
+        self._state.save(identity)
+
     def _post(self, identity: Identity, pending: Pending) -> tuple[Identity, Accepted]:
         """Send one report with the newest token that works."""
         sent = self._clock.boottime()
@@ -244,16 +254,16 @@ class Delivery:
                 if error.status != 401:
                     raise
                 identity = replace(identity, next_token=None)  # it never worked: back to the old one
-                self._state.save(identity)
+                self._keep(identity)
                 sent = self._clock.boottime()
                 answer = self._line().report(identity.token, pending.body)
             else:
                 identity = replace(identity, token=newest, next_token=None)
-                self._state.save(identity)
+                self._keep(identity)
         self._composer.spool.confirm(answer.server_time, sent, self._clock.boottime())
         if answer.token is not None and answer.token != identity.token:
             identity = replace(identity, next_token=answer.token)
-            self._state.save(identity)
+            self._keep(identity)
         return identity, answer
 
     def _on_accepted(self, pending: Pending, answer: Accepted) -> None:
@@ -273,7 +283,7 @@ class Delivery:
         """React to an error answer; return whether the envelope must be proven next. Raises to end the call."""
         if error.status in {401, 403} and error.code != "missing_token":  # that one is a fault of the way
             self._outbox.discard()
-            self._state.save(replace(identity, stopped=error.code))
+            self._keep(replace(identity, stopped=error.code))
             if error.status == 403:
                 raise _EndedError(Outcome(Kind.STOPPED, stopped_message(error.code))) from error
             raise _EndedError(self._after_unknown(error)) from error
