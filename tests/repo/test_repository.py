@@ -84,3 +84,12 @@ def test_help_lists_every_make_target() -> None:
         ["make", "-s", "help"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     assert phony == set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
+
+
+def test_every_promise_names_something_that_is_there() -> None:
+    text = (ROOT / "docs/promises.md").read_text()
+    named = re.findall(r"`((?:tests|deploy)/[\w./-]+?)(?:::(\w+))?`", text)
+    assert len(named) > 20
+    for path, test in named:
+        assert (ROOT / path).exists(), path
+        assert not test or f"def {test}(" in (ROOT / path).read_text(), f"{path}::{test}"
