@@ -18,7 +18,7 @@ find_python() {
     for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
         if command -v "$name" >/dev/null 2>&1 && new_enough "$name"; then echo "$name"; return; fi
     done
-    fail "Roadworthy needs Python 3.11 or newer; here is $(python3 --version 2>&1 || echo none). Install it, or name one with PYTHON=/path/to/python3"
+    fail "Roadworthy needs Python 3.11 or newer; here is $(python3 --version 2>/dev/null || echo none). Install it, or name one with PYTHON=/path/to/python3"
 }
 
 # What is installed is named by the files that decide it; a change in any of them installs again.
@@ -26,19 +26,42 @@ wanted=$(cat requirements.lock "$lock" agent/pyproject.toml inventory/pyproject.
 stamp=.venv/.roadworthy-$kind
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted $(pwd)" ]; then exit 0; fi
 
+# The mark stands from before the first file until the last: an installation that was killed leaves it behind, and
+# half an environment cannot be repaired from within. It holds our process id, so that a second command waits.
+mark=.venv/.unfinished
+if [ -f "$mark" ]; then
+    owner=$(cat "$mark")
+    if [ -n "$owner" ] && kill -0 "$owner" 2>/dev/null; then
+        echo "Waiting for the installation of process $owner (if that is none: rm -rf .venv)"
+        while [ -f "$mark" ] && kill -0 "$owner" 2>/dev/null; do sleep 1; done
+        exec sh tools/bootstrap.sh "$kind"
+    fi
+    echo "The installation before was broken off; beginning again"
+    rm -rf .venv
+fi
+# The programs in .venv/bin name their interpreter by its full path.
+for held in .venv/.roadworthy-*; do
+    if [ -f "$held" ]; then
+        case $(cat "$held") in *" $(pwd)") ;; *) echo "This folder has moved; beginning again"; rm -rf .venv ;; esac
+    fi
+done
 if [ ! -x .venv/bin/python ] || ! new_enough .venv/bin/python; then
     python=$(find_python) || exit 1
     echo "[1/3] Making .venv with $("$python" --version)"
     rm -rf .venv
+    mkdir .venv
+    echo $$ > "$mark"
     # Without ensurepip, which some systems package apart, it prints ten lines of its own.
     "$python" -m venv .venv >/dev/null || {
         rm -rf .venv
         fail "$python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"
     }
 fi
+echo $$ > "$mark"
 echo "[2/3] Installing $(grep -c '==' "$lock") locked packages, every one checked against its hash"
+# One filter: two in a row would keep the lines back until there are 4 KiB of them, and show no progress.
 .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r "$lock" |
-    grep -v -E '^(Requirement already satisfied|Looking in |Ignoring |Installing collected packages|\[notice\])|^ *$' | sed 's/^/      /'
+    sed -E -e '/^(Requirement already satisfied|Looking in |Ignoring |Installing collected packages|\[notice\])/d' -e '/^ *$/d' -e 's/^/      /'
 # A pipe hides pip's own exit code; ask it instead whether everything is there.
 .venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-index --no-deps -r "$lock" ||
     fail "the packages in $lock could not be installed; see the lines above"
@@ -46,3 +69,4 @@ echo "[3/3] Installing Roadworthy itself"
 .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
     -e agent -e inventory -e collector -e dashboards || fail "the members could not be installed; see the lines above"
 echo "$wanted $(pwd)" > "$stamp"
+rm "$mark"
