@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import wait_until
+from support import free_port, wait_until
 from support.running import Running, call, call_json, running
 
 ROOT = Path(__file__).parents[2]
@@ -111,10 +111,30 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     assert "ROADWORTHY_PORT" in line
 
 
-def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path, command: str) -> None:
     (tmp_path / "file").write_text("not a folder")
-    line = one_line(call("up", folder=tmp_path / "file"))
+    line = one_line(call(command, folder=tmp_path / "file", ROADWORTHY_PORT=str(free_port())))
     assert str(tmp_path / "file" / "data") in line
+    assert "ROADWORTHY_DATA" in line
+
+
+@pytest.mark.parametrize("arguments", [("first-start", "--secrets"), ("dashboards", "render", "--folder")])
+def test_an_unwritable_target_is_one_clear_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    line = one_line(call(*arguments, str(tmp_path / "file" / "target"), folder=tmp_path))
+    assert str(tmp_path / "file" / "target") in line
+    assert arguments[-1] in line
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_second_start_beside_the_first_is_one_clear_line(tmp_path: Path, command: str) -> None:
+    with running("up", folder=tmp_path) as started:
+        started.wait_ready()
+        line = one_line(call(command, folder=tmp_path, ROADWORTHY_PORT=str(free_port())))
+        assert str(started.data) in line
+        assert "ROADWORTHY_DATA" in line
+        assert started.get("/readyz")[0] == 200
 
 
 def test_an_unknown_setting_is_one_clear_line(tmp_path: Path) -> None:

@@ -269,7 +269,12 @@ def first_start(
     from roadworthy_collector.security import users as accounts
     from roadworthy_collector.store.engine import require_estate, write_transaction
 
-    secrets_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        secrets_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RoadworthyError(
+            f"{secrets_folder}: cannot keep secrets here: {error.strerror}; name another folder with --secrets"
+        ) from None
     password_file, token_file = secrets_folder / "admin-password", secrets_folder / "scrape-token"
     with _store(config) as (_, engine):
         require_estate(engine, simulated=False)

@@ -10,8 +10,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import typer
@@ -105,12 +105,13 @@ def up(settings: Settings, *, with_agent: bool) -> None:
     """Run serve and jobs, and with `with_agent` an agent on this machine, until a stop signal."""
     stop = threading.Event()
     stop_on_signals(stop)
-    _prepare(settings, simulated=False)
-    environment = _child_environment(settings)
-    if with_agent and "report_interval_seconds" not in settings.model_fields_set:
-        environment["ROADWORTHY_REPORT_INTERVAL_SECONDS"] = str(_SINGLE_MACHINE_INTERVAL_SECONDS)
-    companion = (lambda: _agent(settings)) if with_agent else None
-    _supervise(settings, environment, stop, companion=companion)
+    with _alone(settings):
+        _prepare(settings, simulated=False)
+        environment = _child_environment(settings)
+        if with_agent and "report_interval_seconds" not in settings.model_fields_set:
+            environment["ROADWORTHY_REPORT_INTERVAL_SECONDS"] = str(_SINGLE_MACHINE_INTERVAL_SECONDS)
+        companion = (lambda: _agent(settings)) if with_agent else None
+        _supervise(settings, environment, stop, companion=companion)
 
 
 def demo(settings: Settings, *, devices: int, seed: int) -> None:
@@ -119,15 +120,34 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
 
     stop = threading.Event()
     stop_on_signals(stop)
-    with closing(listen(settings)):
-        pass  # a taken port should be said before a minute of building, not after
-    prepare_demo(settings, devices=devices, seed=seed, stop=stop)
-    if stop.is_set():
-        return
-    _prepare(settings, simulated=True)
-    environment = _child_environment(settings)
-    live = _program("demo-live", environment)
-    _supervise(settings, environment, stop, "--simulated", companion=lambda: live)
+    with _alone(settings):
+        with closing(listen(settings)):
+            pass  # a taken port should be said before a minute of building, not after
+        prepare_demo(settings, devices=devices, seed=seed, stop=stop)
+        if stop.is_set():
+            return
+        _prepare(settings, simulated=True)
+        environment = _child_environment(settings)
+        live = _program("demo-live", environment)
+        _supervise(settings, environment, stop, "--simulated", companion=lambda: live)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the data folder: two supervisors on one database would both do its jobs, and fight over one agent."""
+    from roadworthy_collector.store.engine import make_folder
+    from roadworthy_collector.store.lock import file_lock
+
+    make_folder(settings.database)
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(settings.data / "running.lock", wait=False))
+        except OSError:
+            raise RoadworthyError(
+                f"{settings.data.resolve()}: Roadworthy runs on this data already; end it, "
+                "or name another folder with ROADWORTHY_DATA"
+            ) from None
+        yield
 
 
 def _supervise(

@@ -18,7 +18,16 @@ def render(folder: Folder = None) -> None:
     """Write every board as JSON that Grafana provisions from files."""
     from roadworthy_dashboards.render import RENDERED, write
 
-    for path in write(folder or RENDERED):
+    target = folder or RENDERED
+    try:
+        paths = write(target)
+    except OSError as error:
+        typer.echo(
+            f"roadworthy: {target}: cannot write the boards here: {error.strerror}; name another --folder",
+            err=True,
+        )
+        raise typer.Exit(2) from None
+    for path in paths:
         typer.echo(path)
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "backup",
     "current_revision",
     "head_revision",
+    "make_folder",
     "open_engine",
     "require_estate",
     "upgrade",
@@ -169,13 +170,25 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {kind}")
 
 
-def _prepare(database: Path) -> None:
-    """Make the folder (0700) and the file (0600); SQLite gives its -wal and -shm the file's mode."""
-    try:
+def make_folder(database: Path) -> None:
+    """Make the folder of `database` (0700); raise StoreError if it cannot be written."""
+    with _writing(database):
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
-        # Also the folder itself: SQLite writes its log beside the file, and would fail later and less clearly.
+        # SQLite writes its log beside the file, and would fail later and less clearly.
         os.close(os.open(database.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _prepare(database: Path) -> None:
+    """Make the folder and the file (0600); SQLite gives its -wal and -shm the file's mode."""
+    make_folder(database)
+    with _writing(database):
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+@contextmanager
+def _writing(database: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise StoreError(
             f"{database.parent}: cannot keep the database here: {error.strerror}; "
