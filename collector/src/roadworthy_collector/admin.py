@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from sqlalchemy import Connection, Engine
 
@@ -21,7 +22,9 @@ from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.settings import Settings, load
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
-Format = Annotated[str, typer.Option("--format", help="table or json.")]
+Format = Annotated[Literal["table", "json"], typer.Option("--format", help="For people or for programs.")]
+
+_NAME_LENGTH = 100
 
 enrol_keys = typer.Typer(help="Keys that let agents enrol.", no_args_is_help=True)
 scrape_tokens = typer.Typer(help="Tokens that let Prometheus read.", no_args_is_help=True)
@@ -48,7 +51,10 @@ def _store(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
     from roadworthy_collector.store.engine import open_engine, upgrade
 
     settings = load(config)
+    new = not settings.database.exists()
     upgrade(settings.database)
+    if new:  # a forgotten --config or ROADWORTHY_DATA would else pass unnoticed
+        typer.echo(f"roadworthy: {settings.database.resolve()} was not there and is new", err=True)
     engine = open_engine(settings.database)
     try:
         yield settings, engine
@@ -76,7 +82,17 @@ def _show(rows: list[dict[str, Any]], output: str) -> None:
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*("" if value is None else _readable(name, value) for name, value in row.items()))
-    Console().print(table)
+    # An id is for copying into the next command: a line too long for the window beats half an id.
+    whole = Measurement.get(roomy := Console(width=1000), roomy.options, table).maximum
+    Console(width=max(Console().width, whole)).print(table)
+
+
+def _name(option: str, text: str) -> str:
+    """Return `text` as the name of a site or unit, which a typing slip would otherwise make for good."""
+    name = text.strip()
+    if not 1 <= len(name) <= _NAME_LENGTH or not name.isprintable():
+        raise RoadworthyError(f"{option}: a name is 1 to {_NAME_LENGTH} characters on one line, not {text!r}")
+    return name
 
 
 def _readable(name: str, value: object) -> str:
@@ -99,6 +115,7 @@ def create_enrol_key(
     """Make a key and print it once; only its hash is kept."""
     from roadworthy_collector.security import tokens
 
+    site, unit = _name("--site", site), _name("--unit", unit)
     with _connection(config) as connection:
         issued = tokens.create_enrol_key(
             connection,

@@ -29,9 +29,9 @@ ConfigFile = Annotated[
         "--config", help="Settings file (TOML). Also $ROADWORTHY_CONFIG; ROADWORTHY_* variables win over it."
     ),
 ]
-Host = Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on [default: 8470].")]
-Data = Annotated[Path | None, typer.Option(help="Folder of the database and secrets [default: data].")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if not said.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 8470 if not said.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the database and secrets; ./data if not said.")]
 
 
 def _settings(config: Path | None, **options: object) -> Settings:
