@@ -21,7 +21,7 @@ from roadworthy_collector.demo.history import DayFacts
 from roadworthy_collector.demo.load import DayError, check_day
 from roadworthy_collector.demo.patterns import PATTERNS, bank_holidays, easter, is_working_day
 from roadworthy_collector.demo.reporting import World, next_chapter, whole_story
-from roadworthy_collector.demo.telling import identity
+from roadworthy_collector.demo.telling import facts, identity, probes
 from roadworthy_collector.settings import Settings
 from roadworthy_inventory.calendar import local_day, period_start
 from roadworthy_inventory.identity import another_machine, differs, normalise_serial
@@ -165,9 +165,7 @@ def test_every_shape_is_there() -> None:
         "ghost": [device for device in devices if device.ghost],
         "no permission": [device for device in devices if device.power_status == "no_permission"],
         "unreadable hardware": [device for device in devices if not device.reads_hardware],
-        "placeholder serial": [
-            device for device in devices if device.serial and normalise_serial(device.serial) is None
-        ],
+        "placeholders in the firmware": [device for device in devices if not device.model.name],
         "hard disk": [device for device in devices if device.model.medium == "hdd"],
         "two meters": [device for device in devices if len(device.meters) > 1],
         "left on": [device for device in devices if device.left_on],
@@ -176,6 +174,21 @@ def test_every_shape_is_there() -> None:
     assert [name for name, found in shapes.items() if not found] == []
     on = sum(is_on(device, world.on_until(device, begin, now), now) for device in devices)
     assert 800 < on < 950  # a working morning
+
+
+def test_no_placeholder_leaves_an_agent() -> None:
+    world, devices = estate(at("2026-11-18 10:30"))
+    unfilled = [device for device in devices if device.reads_hardware and not device.model.name]
+    assert unfilled
+    for device in unfilled:
+        hardware = facts(device).hardware
+        assert hardware is not None
+        assert (hardware.vendor, hardware.model, hardware.serial) == (None, None, None)
+        (said,) = (probe for probe in probes(device, world.timeline.now) if probe.probe == "hardware")
+        assert {value.field for value in said.missing} >= {"hardware.model", "hardware.serial"}
+    texts = {value for model in MODELS.values() for value in (model.vendor, model.name) if value}
+    texts |= {device.serial for device in devices if device.serial}
+    assert {text for text in texts if normalise_serial(text) is None} == set()
 
 
 def test_no_two_devices_are_each_other_s_clone() -> None:

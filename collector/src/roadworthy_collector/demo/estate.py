@@ -201,10 +201,8 @@ def _absences(
 
 
 def _serial(rng: random.Random, group: Group, model: Model) -> str | None:
-    if model.environment == "container":
+    if model.environment == "container" or group.model == "unknown_box":
         return None
-    if group.model == "unknown_box":
-        return "To Be Filled By O.E.M."  # as its maker left it: the console must not take it for a serial
     letters = "BCDFGHJKLMNPQRSTVWXYZ0123456789"
     return model.vendor[:2].upper() + "".join(rng.choice(letters) for _ in range(7))
 

@@ -164,9 +164,10 @@ MODELS: dict[str, Model] = {
         "QEMU", "Standard PC (Q35 + ICH9, 2009)", 1, "QEMU Virtual CPU", 2, 2, 4, "virtual", 20, "2014-04-01",
         0, 0, 3, 0.20, "container", "systemd-nspawn",
     ),
-    # Says nothing about its chassis: its class stays unknown, and is counted as unknown.
+    # Its maker left every text of the firmware as it was: the agent drops such words, so maker, model and serial are
+    # not known. Nor does it say anything about its chassis: its class stays unknown, and is counted as unknown.
     "unknown_box": Model(
-        "To Be Filled By O.E.M.", "To Be Filled By O.E.M.", 2, "Intel Celeron J1900", 4, 4, 8, "ssd", 120, "2015-01-30",
+        "", "", 2, "Intel Celeron J1900", 4, 4, 8, "ssd", 120, "2015-01-30",
         10, 21, 58, 0.30,
     ),
 }  # fmt: skip

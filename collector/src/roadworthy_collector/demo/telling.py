@@ -52,6 +52,7 @@ _FACTORS = {
     "macos": (("service", "Endpoint protection daemon", 0.2), ("service", "Management agent", 0.12)),
 }
 _GHOST = "the firmware's figure exceeds the time since the last shutdown; shown, not counted"
+_UNFILLED = "'To Be Filled By O.E.M.' is a placeholder"
 _POWER = {
     "ok": None,
     "no_permission": "energy counters are readable by root only; the service's helper was not run",
@@ -96,7 +97,7 @@ def facts(device: Device) -> wire.Facts:
                 else "sda"
                 if model.medium != "nvme"
                 else "nvme0n1",
-                model=f"{model.vendor} {model.medium.upper()} {model.disk_gb}",
+                model=f"{model.vendor} {model.medium.upper()} {model.disk_gb}".strip(),
                 size_bytes=model.disk_gb * _GB,
                 medium=model.medium,
                 bus="nvme" if model.medium == "nvme" else "sata",
@@ -123,8 +124,8 @@ def _hardware(device: Device) -> wire.Hardware:
     if not device.reads_hardware:
         return wire.Hardware(environment=model.environment, cpu=cpu, memory=memory, source="simulated")
     return wire.Hardware(
-        vendor=model.vendor,
-        model=model.name,
+        vendor=model.vendor or None,
+        model=model.name or None,
         serial=device.serial,
         asset_tag=device.asset_tag if model.environment == "physical" else None,
         chassis_type=model.chassis_type,
@@ -142,7 +143,14 @@ def _hardware(device: Device) -> wire.Hardware:
 def probes(device: Device, at: float) -> tuple[wire.Probe, ...]:
     """Return the statuses of the device's probes: blanks are explained, never silent."""
     denied = "reading the SMBIOS tables takes root; the service's helper was not run"
-    missing = () if device.reads_hardware else (wire.MissingValue("serial", "no_permission", denied),)
+    missing: tuple[wire.MissingValue, ...] = ()
+    if not device.reads_hardware:
+        missing = (wire.MissingValue("serial", "no_permission", denied),)
+    elif not device.model.name:
+        missing = tuple(
+            wire.MissingValue(f"hardware.{name}", "not_supported", _UNFILLED)
+            for name in ("vendor", "model", "serial")
+        )
     watched = device.watches_state
     unwatched = "the collection policy of personal-issue devices and servers leaves device state out"
     rows = (
