@@ -57,6 +57,13 @@ def _texts(svg: str) -> list[str]:
     return ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]  # noqa: S314 - ours
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_few_devices_are_counted_in_whole_numbers(most: int) -> None:
+    few = {"series": [{"name": "Processor", "counts": [most] + [0] * 9}]}
+    texts = _texts(_draw("bands", data=few))
+    assert [text for text in texts if text.isdigit()] == [str(number) for number in range(most + 1)]
+
+
 @pytest.mark.parametrize("width", [charts.FULL, charts.HALF, charts.NARROW])
 @pytest.mark.parametrize("kind", sorted(drawing.KINDS))
 def test_every_kind_is_drawn_as_wide_as_asked_for(kind: str, width: int) -> None:

@@ -215,6 +215,7 @@ def bins(data: Mapping[str, Any], width: int) -> Layered:
 def bands(data: Mapping[str, Any], width: int) -> Layered:
     """Draw how many devices are how busy: two columns per tenth of capacity."""
     names = [series["name"] for series in data["series"]]
+    most = max((number for series in data["series"] for number in series["counts"]), default=0) or 1
     values = [
         {"band": f"{10 * index}\N{EN DASH}{10 * index + 10}", "series": series["name"], "count": number}
         for series in data["series"]
@@ -224,7 +225,7 @@ def bands(data: Mapping[str, Any], width: int) -> Layered:
         x=alt.X("band:N", sort=None, title="per cent of capacity in use",
                 axis=alt.Axis(labelAngle=-45 if width < 500 else 0, ticks=False, labelFontSize=11 * _ROOM)),
         xOffset=alt.XOffset("series:N", sort=names),
-        y=alt.Y("count:Q", title="devices", axis=alt.Axis(tickMinStep=1, format=",d", tickCount=4, domain=False)),
+        y=alt.Y("count:Q", title="devices", axis=alt.Axis(tickMinStep=1, format=",d", tickCount=min(4, most), domain=False)),
         color=_colour(names, (BLUE, AMBER), "series"),
     )  # fmt: skip
     return alt.layer(columns).properties(width=width, height=215)

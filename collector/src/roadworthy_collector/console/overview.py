@@ -19,7 +19,7 @@ _UNKNOWNS = (
     (
         "startup",
         f"have no start-up on record in the last {STARTUP_DAYS} days",
-        "see what is not measured, below",
+        "see what is not measured, above",
     ),
     ("model", "have no known model", "no value in the firmware, or not readable"),
     (
