@@ -25,6 +25,9 @@ class Client:
     def get(self, path: str, **arguments: Any) -> httpx.Response:
         return self._runner.run(self._http.get(path, **arguments))
 
+    def head(self, path: str, **arguments: Any) -> httpx.Response:
+        return self._runner.run(self._http.head(path, **arguments))
+
     def post(self, path: str, **arguments: Any) -> httpx.Response:
         return self._runner.run(self._http.post(path, **arguments))
 

@@ -47,6 +47,26 @@ def test_no_page_carries_script_of_its_own_or_style_in_its_mark_up(client: Clien
     assert "https://" not in page
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/metrics", "/sd/devices", "/healthz", "/api/v1/enrol"])
+def test_head_is_get_without_a_body(client: Client, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+def test_the_api_page_says_what_each_operation_does(client: Client) -> None:
+    text = _text(client.get("/docs").text)
+    for path, said in (
+        ("/healthz", "Is the process alive?"),
+        ("/readyz", "Can reports be taken?"),
+        ("/metrics", "Roll-ups and own health, for Prometheus"),
+        ("/metrics/devices", "Detail per device, for Prometheus"),
+        ("/sd/devices", "Targets for Prometheus' service discovery"),
+    ):
+        assert f"GET {path} {said}" in text
+
+
 def test_the_first_page_counts_devices_by_state(client: Client) -> None:
     text = _text(client.get("/").text)
     # 9 reported and one is at a restricted site; of them one fell silent and one is retired; one never reported.

@@ -33,7 +33,13 @@ _protected = [Depends(require_scrape)]
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {CONTENT_TYPE: {}}}}
 
 
-@router.get(Endpoint.METRICS, dependencies=_protected, response_class=Response, responses=_TEXT)
+@router.get(
+    Endpoint.METRICS,
+    dependencies=_protected,
+    response_class=Response,
+    responses=_TEXT,
+    summary="Roll-ups and own health, for Prometheus",
+)
 def metrics(request: Request) -> Response:
     """Own health of the collector and the IT estate's roll-ups, in Prometheus' text format."""
     began = time.perf_counter()
@@ -47,7 +53,13 @@ def metrics(request: Request) -> Response:
     return Response(body, media_type=CONTENT_TYPE)
 
 
-@router.get(Endpoint.DEVICES, dependencies=_protected, response_class=Response, responses=_TEXT)
+@router.get(
+    Endpoint.DEVICES,
+    dependencies=_protected,
+    response_class=Response,
+    responses=_TEXT,
+    summary="Detail per device, for Prometheus",
+)
 def devices(
     request: Request,
     shard: Annotated[int, Query(ge=0, lt=MAX_SHARDS, description="Which part, from 0.")] = 0,
@@ -71,7 +83,7 @@ def devices(
     return Response(body, media_type=CONTENT_TYPE)
 
 
-@router.get("/sd/devices", dependencies=_protected)
+@router.get("/sd/devices", dependencies=_protected, summary="Targets for Prometheus' service discovery")
 def discover(
     request: Request,
     shards: Annotated[
@@ -104,13 +116,17 @@ def discover(
     ]
 
 
-@router.get("/healthz")
+@router.get("/healthz", summary="Is the process alive?")
 def healthz() -> dict[str, str]:
     """Say that the process is alive; nothing else is asked."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"description": "Not ready; `error` says why."}})
+@router.get(
+    "/readyz",
+    summary="Can reports be taken?",
+    responses={503: {"description": "Not ready; `error` says why."}},
+)
 def readyz(request: Request) -> JSONResponse:
     """Say whether reports can be taken: the database at this program's schema, the writer alive."""
     state = request.app.state
