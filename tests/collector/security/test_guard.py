@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from sqlalchemy import Engine
 from support.estates import NOW
 from support.web import Client, client_of
 
-from roadworthy_collector.security.guard import CONTENT_SECURITY_POLICY, host_name
+from roadworthy_collector.security import guard
+from roadworthy_collector.security.guard import CONTENT_SECURITY_POLICY, FORM_BYTES, host_name
 from roadworthy_collector.security.users import create_user
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - a test's own
@@ -106,6 +108,45 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
 def test_behind_tls_browsers_are_told_to_stay_there(engine: Engine, tmp_path: Path) -> None:
     with _client(engine, tmp_path, behind_tls_proxy=True) as client:
         assert "max-age=" in client.get("/").headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout", "/devices/rwd_x/open", "/nothing"])
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
+)
+def test_a_form_larger_than_any_of_ours_is_refused_before_it_is_kept(
+    client: Client, path: str, content_type: str
+) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\n'
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        yield part
+        for _ in range(1000):
+            taken += FORM_BYTES
+            yield b"a" * FORM_BYTES
+
+    answer = client.post(path, content=endless(), headers={"Content-Type": content_type})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "too_large"
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert taken < 10 * FORM_BYTES
+
+
+def test_a_slow_form_is_not_waited_for(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "FORM_SECONDS", 0.05)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"name=ada"
+        await asyncio.sleep(10)
+
+    with _client(engine, tmp_path) as client:
+        answer = client.post("/login", content=slow())
+    assert answer.status_code == 408
+    assert answer.json()["error"]["code"] == "timeout"
 
 
 @given(st.text(max_size=60))

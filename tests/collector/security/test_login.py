@@ -145,7 +145,7 @@ def test_a_form_without_its_token_is_refused(client: Client, csrf: str) -> None:
 
 
 @pytest.mark.usefixtures("ada")
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://["])
 def test_a_form_from_elsewhere_is_refused(client: Client, origin: str) -> None:
     form = {"name": "ada", "password": PASSWORD, "csrf": _csrf(client)}
     assert client.post("/login", data=form, headers={"Origin": origin}).status_code == 403
@@ -163,6 +163,9 @@ def test_a_form_from_elsewhere_is_refused(client: Client, origin: str) -> None:
         ("javascript:alert(1)", "/"),
         ("/ok\r\nSet-Cookie: a=b", "/"),
         ("", "/"),
+        ("http://[", "/"),
+        ("/devices?q=[", "/devices?q=["),
+        ("///[evil.example", "/"),
     ],
 )
 def test_after_signing_in_nobody_is_sent_elsewhere(wanted: str, goes: str) -> None:

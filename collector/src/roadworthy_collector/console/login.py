@@ -99,7 +99,7 @@ def sign_out(
 def ensure_own_form(request: Request, given: str, expected: str) -> None:
     """Raise 403 unless a form carries the token it was given and comes from one of our own pages."""
     origin = request.headers.get("origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
+    foreign = origin is not None and _parts(origin)[1] != request.headers.get("host", "")
     if foreign or not expected or not hmac.compare_digest(given.encode(), expected.encode()):
         raise HTTPException(
             HTTPStatus.FORBIDDEN, "This form is out of date. Go back, reload the page and try again."
@@ -108,14 +108,17 @@ def ensure_own_form(request: Request, given: str, expected: str) -> None:
 
 def safe_next(wanted: str) -> str:
     """Return a path on this collector to go to after signing in; anything that could lead elsewhere is `/`."""
-    parts = urlsplit(wanted)
-    ours = (
-        wanted.startswith("/")
-        and not wanted.startswith(("//", "/\\"))
-        and not parts.scheme
-        and not parts.netloc
-    )
+    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and _parts(wanted) == ("", "")
     return wanted if ours and wanted.isprintable() and "\\" not in wanted else "/"
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Return scheme and host of an address; what is none has a host nobody goes by."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets without an address between them
+        return "", "?"
+    return parts.scheme, parts.netloc
 
 
 def _form(request: Request, next_path: str, error: str | None, status: int) -> HTMLResponse:

@@ -14,6 +14,8 @@ from typing import Any
 import anyio.to_thread
 from sqlalchemy import Engine
 
+from roadworthy_collector.errors import EnvelopeError
+from roadworthy_collector.ingest.http import ClientGoneError, Headers, error_headers, read_body
 from roadworthy_collector.security.access import is_open
 from roadworthy_collector.settings import LOOPBACK, Settings
 
@@ -39,8 +41,12 @@ _HEADERS = {
 }
 _HSTS = "max-age=31536000"
 # Agents and load balancers reach these by any name; each needs a secret or tells nothing.
-_ANY_HOST = frozenset({"/api/v1/enrol", "/healthz", "/readyz"})
+_ENROL = "/api/v1/enrol"
+_ANY_HOST = frozenset({_ENROL, "/healthz", "/readyz"})
 _REPORTS = "/api/v1/reports"
+# Forms are a password or a reason long. A form library keeps parts of any size, in memory or on the disk, before
+# the route it belongs to has asked who sends it.
+FORM_BYTES, FORM_SECONDS = 65_536, 20.0
 _UNKNOWN_HOST = "this collector does not go by that name; add it to the setting allowed_hosts if it should"
 _FORWARDED = "this collector is open to everybody on its own machine and takes nothing from a proxy; create a user first"
 
@@ -49,7 +55,8 @@ class Guard:
     """Wraps an ASGI application.
 
     Answers 421 for a host name this collector does not go by, 400 for a missing one, and 400 for X-Forwarded-*
-    while it is open to everybody on this machine: a proxy would then open it to everybody else.
+    while it is open to everybody on this machine: a proxy would then open it to everybody else. A form larger
+    than FORM_BYTES is 413, one slower than FORM_SECONDS 408; reports and enrolments have bounds of their own.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, engine: Engine) -> None:
@@ -75,8 +82,18 @@ class Guard:
 
         if refusal := await self._refusal(scope):
             await _answer(send_guarded, *refusal)
-        else:
+            return
+        if scope["method"] != "POST" or scope["path"] == _ENROL:
             await self._app(scope, receive, send_guarded)
+            return
+        try:
+            body = await read_body(scope, receive, FORM_BYTES, timeout_seconds=FORM_SECONDS)
+        except EnvelopeError as error:
+            await _answer(send_guarded, error.status, error.code, str(error), "body", error_headers(error))
+        except ClientGoneError:
+            return
+        else:
+            await self._app(scope, _replayed(body, receive), send_guarded)
 
     def _completed(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Return `headers` and what is missing from ours; a route's own word wins."""
@@ -127,8 +144,24 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def _answer(send: Send, status: int, code: str, message: str, field: str) -> None:
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return what gives out `body` once, then whatever comes after it: the client's leaving."""
+    waiting = [body]
+
+    async def again() -> Message:
+        return (
+            {"type": "http.request", "body": waiting.pop(), "more_body": False}
+            if waiting
+            else await receive()
+        )
+
+    return again
+
+
+async def _answer(
+    send: Send, status: int, code: str, message: str, field: str, headers: Headers = ()
+) -> None:
     body = json.dumps({"error": {"code": code, "message": message, "field": field}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    own = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": body})
