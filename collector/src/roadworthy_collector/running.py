@@ -51,18 +51,20 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
     import uvicorn
 
     from roadworthy_collector.app import create_app
+    from roadworthy_collector.connections import BoundedHead, allow_connections
     from roadworthy_collector.security.access import ensure_may_bind
     from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
 
     upgrade(settings.database)
     engine = open_engine(settings.database)
     require_estate(engine, simulated=simulated)
+    allow_connections()
     ensure_may_bind(settings, engine)
     with closing(listen(settings)) as bound:
         config = uvicorn.Config(
             create_app(settings, engine),
             loop="auto",
-            http="httptools",
+            http=BoundedHead,
             access_log=False,
             log_level="warning",
             proxy_headers=False,
