@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from roadworthy_collector.ingest import writer as module
 from roadworthy_collector.ingest.stats import Stats
 from roadworthy_collector.ingest.writer import Incoming, Outcome, Writer
 from roadworthy_collector.settings import Settings
+from roadworthy_collector.store import engine as store
 from roadworthy_collector.store.engine import open_engine
 from roadworthy_collector.store.schema import periods
 
@@ -78,6 +81,31 @@ def test_a_database_that_cannot_be_written_is_said_once_and_acknowledges_nothing
     assert all(5 <= (error.retry_after_seconds or 0) <= 60 for error in refusals)
     assert len(caplog.records) == 1
     assert rows(engine, periods) == []
+
+
+def test_a_locked_database_is_waited_for_once_a_group(
+    engine: Engine, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_SECONDS", 0.2)
+    impatient = open_engine(tmp_path / "roadworthy.db")
+    other = sqlite3.connect(tmp_path / "roadworthy.db", isolation_level=None)
+    took = 0.0
+
+    async def work(writer: Writer) -> None:
+        nonlocal took
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [asyncio.ensure_future(writer.submit(incoming(device, slot))) for slot in range(50)]
+        began = time.monotonic()
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        took = time.monotonic() - began
+        assert {getattr(answer, "code", None) for answer in answers} == {"busy"}
+        other.execute("COMMIT")
+        assert await writer.submit(incoming(device, 0)) == (1, 1, [])
+
+    with_writer(impatient, tmp_path, work)
+    impatient.dispose()
+    other.close()
+    assert took < 2  # two groups at most, not fifty waits
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

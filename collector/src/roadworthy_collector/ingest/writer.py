@@ -11,13 +11,14 @@ import asyncio
 import logging
 import queue
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from roadworthy_collector.errors import EnvelopeError, StoreError
 from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
@@ -31,6 +32,12 @@ __all__ = ["Incoming", "Outcome", "Writer", "write_reports"]
 GROUP_REPORTS = 256
 GROUP_ITEMS = 5000  # keeps a transaction, and so everybody's wait for the lock, short
 RETRY_AFTER_SECONDS = (5, 60)  # spread, so that those turned away do not come back together
+_DATABASE_FAULTS = frozenset(
+    {
+        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+        *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+    }
+)
 
 _log = logging.getLogger(__name__)
 
@@ -135,18 +142,22 @@ class Writer:
         return group, waiting is None
 
     def _write(self, group: list[_Waiting]) -> list[Result]:
-        """Write a group in one transaction; if that fails, each report in its own, so that only the cause fails."""
+        """Write a group in one transaction.
+
+        If that fails because of a report, each is written in its own, so that only the cause fails. If the database
+        is at fault all are turned away at once: one after another would each wait for the lock as long again.
+        """
         try:
             return [*self._commit([waiting.incoming for waiting in group])]
         except (SQLAlchemyError, OverflowError, StoreError) as error:
-            if len(group) > 1:
+            if len(group) > 1 and not _is_database_fault(error):
                 return [result for waiting in group for result in self._write([waiting])]
             if isinstance(error, UnknownDeviceError):
                 return [EnvelopeError(401, "unknown", str(error))]
             if not self._failing:  # said once when it begins, and once when it is over
                 _log.warning("reports cannot be written: %s", error)
             self._failing = True
-            return [busy(f"the database cannot be written: {type(error).__name__}")]
+            return [busy(f"the database cannot be written: {type(error).__name__}") for _ in group]
 
     def _commit(self, group: list[Incoming]) -> list[Outcome]:
         """Write and commit a group."""
@@ -171,6 +182,12 @@ def busy(why: str) -> EnvelopeError:
     """Return the answer to a report that cannot be taken now."""
     wait = random.randint(*RETRY_AFTER_SECONDS)  # noqa: S311 - spreads load, hides nothing
     return EnvelopeError(503, "busy", f"{why}; try again in {wait} s", retry_after_seconds=wait)
+
+
+def _is_database_fault(error: Exception) -> bool:
+    """Return whether the database cannot be written by anybody: locked, full, read-only, its disk broken."""
+    code = getattr(error.orig, "sqlite_errorcode", None) if isinstance(error, DBAPIError) else None
+    return code is not None and code & 0xFF in _DATABASE_FAULTS  # the other bits say more exactly which
 
 
 def _answer(group: list[_Waiting], results: list[Result]) -> None:
