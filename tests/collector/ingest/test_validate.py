@@ -175,6 +175,10 @@ def test_a_gap_that_breaks_a_rule_is_refused(
         ({"memory_latest_ratio": -0.5}, "out_of_range", "memory_latest_ratio"),
         ({"cpu": USE | {"mean_ratio": 2}}, "out_of_range", "cpu.mean_ratio"),
         ({"energy": [ENERGY, ENERGY]}, "duplicate", "energy[1].scope"),
+        # The sweeper books these when the device never comes back: they must be seconds of a half-hour.
+        ({"state_seconds": STATE | {"idle": -1}}, "out_of_range", "state_seconds.idle"),
+        ({"state_seconds": STATE | {"off": -(10**30)}}, "out_of_range", "state_seconds.off"),
+        ({"state_seconds": STATE | {"in_use": 1801}}, "out_of_range", "state_seconds.in_use"),
     ],
 )
 def test_a_reading_that_breaks_a_rule_is_refused_and_not_counted(
