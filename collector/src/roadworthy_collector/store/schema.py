@@ -274,6 +274,7 @@ startups = Table(
     Column("factors", JSON, nullable=False),  # as on the wire
     Column("content_hash", LargeBinary(8), nullable=False),
     Index(None, "started_at"),
+    Index(None, "device", "started_at"),  # each device's newest: asked for by every scrape and every list
 )
 signins = Table(
     "signins",

@@ -320,6 +320,7 @@ def _records() -> None:
         sa.PrimaryKeyConstraint("device", "start_id", name="pk_startups"),
     )
     op.create_index("ix_startups_started_at", "startups", ["started_at"])
+    op.create_index("ix_startups_device_started_at", "startups", ["device", "started_at"])
     op.create_table(
         "signins",
         sa.Column("device", sa.BigInteger(), nullable=False),
