@@ -209,6 +209,15 @@ def test_a_first_final_startup_is_counted_once_in_every_grouping(engine: Engine,
     assert [(row["bucket"], row["sum"]) for row in found if row["count"]] == [(45.0, 41.375)]
 
 
+def test_wake_ups_from_sleep_are_kept_and_not_counted_among_start_ups(engine: Engine, device: Device) -> None:
+    kinds = ("resume", "hibernate", "cold", "never heard of")
+    found = [startup(f"boot:{number}", kind=kind) for number, kind in enumerate(kinds)]
+    (outcome,) = write(engine, device, report(device, startups=found))
+    assert outcome == (4, 4, [])
+    assert len(rows(engine, startups)) == 4
+    assert observations(engine)["site", "unassigned"] == 3
+
+
 def test_bucket_bounds_are_inclusive_and_the_last_is_infinite(engine: Engine, device: Device) -> None:
     totals = (5.0, 5.001, 7200.0, 7200.5)
     found = [startup(f"boot-{n}:0", total_seconds=total, phases=[]) for n, total in enumerate(totals)]

@@ -1,6 +1,7 @@
 """Writes start-ups and sign-ins: a higher revision replaces until one is final.
 
-The first final revision is counted, once and for ever, in the histograms Prometheus sees.
+The first final revision is counted, once and for ever, in the histograms Prometheus sees; wake-ups from sleep are
+kept and shown but not counted there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from roadworthy_collector.ingest.history import content_hash, held_rows
 from roadworthy_collector.ingest.tally import Tally
 from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Signin, Startup
+from roadworthy_collector.store.queries.states import WAKE_KIND
 from roadworthy_collector.store.schema import histograms, signins, startups
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
 
@@ -89,7 +91,8 @@ def write_startups(
         tally.mark_dirty(change.device, startup.started_at)
         if change.before is not None:  # a corrected clock may have moved it to another day
             tally.mark_dirty(change.device, change.before)
-        if change.first_final and startup.total_seconds is not None:
+        counted = change.first_final and startup.kind != WAKE_KIND
+        if counted and startup.total_seconds is not None:
             histogram.observe("startup_seconds", members[change.device], startup.total_seconds)
         rows[change.device, startup.start_id] = _startup_row(change, tally.vocabulary)
     if rows:

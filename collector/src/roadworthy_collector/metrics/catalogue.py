@@ -104,7 +104,7 @@ def _startups(group: str, words: str) -> Metric:
         f"roadworthy_{group}_startup_seconds",
         Kind.HISTOGRAM,
         "seconds",
-        f"Duration of start-ups by {words}: every kind, counted once, when the record becomes final.",
+        f"Duration of start-ups by {words}: all kinds but wake-ups from sleep, once, when the record becomes final.",
         "measured by the agents; start-ups whose total is not known are left out",
         (group,),
     )

@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
 )
 
+from roadworthy_collector.store.queries.states import state_of
 from roadworthy_collector.store.schema import (
     device_now,
     devices,
@@ -40,9 +41,6 @@ from roadworthy_collector.store.schema import (
     users,
 )
 
-# The same rule as the metric `roadworthy_devices`: reporting within the interval and a grace, missing after three.
-GRACE_SECONDS = 60
-MISSING_INTERVALS = 3
 PAGE_SIZE = 50
 SEARCH_LENGTH = 128
 
@@ -80,22 +78,6 @@ def is_simulated(connection: Connection) -> bool:
 def has_users(connection: Connection) -> bool:
     """Return whether anybody can sign in."""
     return bool(connection.scalar(select(exists(select(literal(1)).select_from(users)))))
-
-
-def state_of(now: float, interval_seconds: int) -> ColumnElement[str]:
-    """Return reporting, late, missing or retired as an expression over `devices`.
-
-    A device's interval is what it was last told, `interval_seconds` before its first report.
-    """
-    silence = int(now) - func.coalesce(devices.c.last_report_at, devices.c.enrolled_at)
-    interval = func.coalesce(devices.c.next_call_seconds, interval_seconds)
-    grace = case((interval // 4 > GRACE_SECONDS, interval // 4), else_=GRACE_SECONDS)
-    return case(
-        (devices.c.retired_at.is_not(None), "retired"),
-        (silence > MISSING_INTERVALS * interval, "missing"),
-        (silence > interval + grace, "late"),
-        else_="reporting",
-    )
 
 
 def _visible() -> ColumnElement[bool]:

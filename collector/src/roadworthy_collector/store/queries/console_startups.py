@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, case, desc, exists, func, literal, select
 
 from roadworthy_collector.store.queries.console import nearest_rank
+from roadworthy_collector.store.queries.states import WAKE_KIND
 from roadworthy_collector.store.schema import devices, sites, startups
 
 # Upper bounds of the distribution's bins; the last bin has none. Start-ups of over half an hour exist.
@@ -25,9 +26,9 @@ _JOINED = startups.join(devices, devices.c.id == startups.c.device).join(sites, 
 def _of_kind(kind: str) -> list[ColumnElement[bool]]:
     """Return the condition for `boot`, `resume` or anything else for all."""
     if kind == "boot":
-        return [startups.c.kind != "resume"]
+        return [startups.c.kind != WAKE_KIND]
     if kind == "resume":
-        return [startups.c.kind == "resume"]
+        return [startups.c.kind == WAKE_KIND]
     return []
 
 
@@ -205,7 +206,7 @@ def last_totals(connection: Connection, wanted: Sequence[int]) -> dict[int, floa
             .over(partition_by=startups.c.device, order_by=desc(startups.c.started_at))
             .label("rank"),
         )
-        .where(startups.c.device.in_(wanted), startups.c.kind != "resume")
+        .where(startups.c.device.in_(wanted), startups.c.kind != WAKE_KIND)
         .subquery()
     )
     found = connection.execute(select(ranked.c.device, ranked.c.total_seconds).where(ranked.c.rank == 1))

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select
 
-from roadworthy_collector.store.queries.console import MISSING_INTERVALS, state_of
 from roadworthy_collector.store.queries.jobs import SCOPES
+from roadworthy_collector.store.queries.states import MISSING_INTERVALS, state_of
 from roadworthy_collector.store.schema import (
     counters,
     device_now,

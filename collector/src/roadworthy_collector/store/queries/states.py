@@ -1,0 +1,30 @@
+"""What pages and metrics must mean alike: when a device is late or missing, and which start-ups are wake-ups."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, case, func
+
+from roadworthy_collector.store.schema import devices
+
+# Reporting within the interval and a grace, missing after three.
+GRACE_SECONDS = 60
+MISSING_INTERVALS = 3
+# A wake-up from sleep takes seconds where a start from off takes a minute; one distribution of both says nothing.
+# Hibernation is from off: it goes through the firmware, and people wait for it as for any other.
+WAKE_KIND = "resume"
+
+
+def state_of(now: float, interval_seconds: int) -> ColumnElement[str]:
+    """Return reporting, late, missing or retired as an expression over `devices`.
+
+    A device's interval is what it was last told, `interval_seconds` before its first report.
+    """
+    silence = int(now) - func.coalesce(devices.c.last_report_at, devices.c.enrolled_at)
+    interval = func.coalesce(devices.c.next_call_seconds, interval_seconds)
+    grace = case((interval // 4 > GRACE_SECONDS, interval // 4), else_=GRACE_SECONDS)
+    return case(
+        (devices.c.retired_at.is_not(None), "retired"),
+        (silence > MISSING_INTERVALS * interval, "missing"),
+        (silence > interval + grace, "late"),
+        else_="reporting",
+    )
