@@ -24,7 +24,9 @@ from roadworthy_collector.security.limiter import (
     LoginLimiter,
 )
 from roadworthy_collector.security.users import create_user, set_password
+from roadworthy_collector.store import engine as store
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import write_transaction
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - a test's own
 
@@ -237,6 +239,25 @@ def test_a_reason_holds_for_an_hour(engine: Engine, tmp_path: Path, device_id: s
         page = client.get(f"/devices/{device_id}", headers={"Cookie": f"roadworthy_8470={secret}"})
         assert title in page.text
         client.close()
+
+
+@pytest.mark.usefixtures("ada")
+def test_nothing_is_shown_that_cannot_be_put_on_the_record(
+    tmp_path: Path, engine: Engine, device_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_SECONDS", 0.1)
+    impatient = store.open_engine(tmp_path / "roadworthy.db")
+    client = client_of(impatient, tmp_path, NOW)
+    _sign_in(client)
+    form = {"csrf": _csrf(client, "/"), "reason": "a call to the help desk"}
+    with write_transaction(engine):
+        answer = client.post(f"/devices/{device_id}/open", data=form)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert "Not just now" in answer.text
+        assert "sqlite" not in answer.text.lower()
+    assert client.post(f"/devices/{device_id}/open", data=form).status_code == 303
+    client.close()
+    impatient.dispose()
 
 
 @pytest.mark.usefixtures("ada")

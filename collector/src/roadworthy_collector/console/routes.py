@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from http import HTTPStatus
 from typing import Annotated
@@ -13,6 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, R
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from roadworthy_collector.console import assets, device, devices, login, overview, startups
@@ -35,11 +37,15 @@ REASON_LENGTH = (5, 200)
 _CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MACHINES = re.compile(r"/(api|metrics|sd|healthz|readyz|openapi\.json|charts|static)(/|$)")
 
+_BUSY = "The database cannot be read or written just now. Nothing was changed; try again in half a minute."
+_log = logging.getLogger(__name__)
+
 
 def install(api: FastAPI) -> None:
     """Give `api` what the console's routes rely on: pages for errors, and the memory of failed sign-ins."""
     api.state.login_limiter = LoginLimiter()
     api.add_exception_handler(StarletteHTTPException, _failed)
+    api.add_exception_handler(OperationalError, _out_of_reach)
 
 
 @router.get("/")
@@ -184,8 +190,19 @@ async def _failed(request: Request, error: Exception) -> Response:
     return page
 
 
+async def _out_of_reach(request: Request, error: Exception) -> Response:
+    """Answer 503 where the database is locked by another program, its disk full or gone: that passes."""
+    _log.warning("%s %s: %s", request.method, request.url.path, str(error).splitlines()[0])
+    refused = HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, {"Retry-After": "30"})
+    return await _failed(request, refused)
+
+
 def _error_page(request: Request, status: int, detail: str) -> HTMLResponse:
-    title = {404: "Not found", 403: "Not allowed", 405: "Not allowed", 429: "Too many attempts"}.get(
-        status, "That did not work"
-    )
+    title = {
+        404: "Not found",
+        403: "Not allowed",
+        405: "Not allowed",
+        429: "Too many attempts",
+        503: "Not just now",
+    }.get(status, "That did not work")
     return View(request, None).html("error.html", {"title": title, "detail": detail}, status)
