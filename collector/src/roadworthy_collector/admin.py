@@ -1,4 +1,4 @@
-"""Commands that look after a collector: keys, tokens, users, devices, the database, the first start."""
+"""Commands that look after a collector: keys, tokens, users, devices, sites, the database, the first start."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ enrol_keys = typer.Typer(help="Keys that let agents enrol.", no_args_is_help=Tru
 scrape_tokens = typer.Typer(help="Tokens that let Prometheus read.", no_args_is_help=True)
 users = typer.Typer(help="People who may sign in to the console.", no_args_is_help=True)
 devices = typer.Typer(help="Devices: list, retire, revoke.", no_args_is_help=True)
+sites = typer.Typer(help="Sites: list, restrict.", no_args_is_help=True)
 database = typer.Typer(help="The database: upgrade, back up.", no_args_is_help=True)
 
 
@@ -39,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(scrape_tokens, name="scrape-token")
     app.add_typer(users, name="user")
     app.add_typer(devices, name="devices")
+    app.add_typer(sites, name="sites")
     app.add_typer(database, name="db")
     app.command("first-start", epilog="Example: roadworthy first-start --secrets /run/roadworthy")(
         first_start
@@ -253,6 +255,36 @@ def retire_device(
             raise RoadworthyError(
                 f"no device in service has the id {device_id}; see `roadworthy devices list`"
             )
+
+
+@sites.command("list")
+def list_sites(config: ConfigFile = None, output: Format = "table") -> None:
+    """List the sites, restricted ones too: this is for whoever runs the collector."""
+    from roadworthy_collector.store.queries import sites as queries
+
+    with _connection(config) as connection:
+        _show(queries.list_sites(connection), output)
+
+
+@sites.command("restrict", epilog="Example: roadworthy sites restrict 'Annexe R'")
+def restrict_site(
+    name: Annotated[str, typer.Argument(help="The site; made if new.")], config: ConfigFile = None
+) -> None:
+    """Keep a site and its devices out of every list, page and metric but totals. Do it before they enrol."""
+    from roadworthy_collector.store.queries import sites as queries
+
+    with _connection(config) as connection:
+        queries.restrict(connection, _name("site", name), now=int(time.time()))
+
+
+@sites.command("release")
+def release_site(name: Annotated[str, typer.Argument(help="The site.")], config: ConfigFile = None) -> None:
+    """Show a restricted site and its devices again."""
+    from roadworthy_collector.store.queries import sites as queries
+
+    with _connection(config) as connection:
+        if not queries.release(connection, name, now=int(time.time())):
+            raise RoadworthyError(f"no restricted site is called {name}; see `roadworthy sites list`")
 
 
 @database.command("upgrade")
