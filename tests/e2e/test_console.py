@@ -199,6 +199,23 @@ def test_with_users_people_sign_in_give_reasons_and_sign_out(browser: Browser, t
         assert [error for error in watched.errors if "401" not in error] == []
 
 
+def test_people_sign_in_where_compose_publishes_it(browser: Browser, tmp_path: Path) -> None:
+    """Behind a TLS proxy by its settings, asked in plain on 127.0.0.1: browsers take Secure cookies there."""
+    database = tmp_path / "data" / "roadworthy.db"
+    engine = console_sample.make(database, time.time())
+    create_user(engine, "ada", PASSWORD, now=time.time())
+    engine.dispose()
+    told = {"ROADWORTHY_HOST": "0.0.0.0", "ROADWORTHY_BEHIND_TLS_PROXY": "true"}  # noqa: S104 - what is tested
+    with running("serve", folder=tmp_path, **told) as started:
+        started.wait_ready()
+        with visit(browser, started.address) as watched:
+            page = watched.open("/about")
+            _sign_in(page, PASSWORD)
+            expect(page.get_by_role("heading", level=1)).to_have_text("About Roadworthy")
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
 def _sign_in(page: Page, password: str) -> None:
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill(password)
