@@ -6,21 +6,26 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from collector.ingest.samples import DECODER, NOW, START, Device, encoded, period, report, rows
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.errors import EnvelopeError
 from roadworthy_collector.ingest import writer as module
 from roadworthy_collector.ingest.stats import Stats
-from roadworthy_collector.ingest.writer import Incoming, Outcome, Writer
+from roadworthy_collector.ingest.writer import Incoming, Outcome, Writer, write_reports
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import engine as store
 from roadworthy_collector.store.engine import open_engine
 from roadworthy_collector.store.schema import periods
+
+
+class EndOfThreadError(BaseException):
+    """What no fault of a report can be."""
 
 
 def incoming(device: Device, slot: int = 0) -> Incoming:
@@ -108,12 +113,40 @@ def test_a_locked_database_is_waited_for_once_a_group(
     assert took < 2  # two groups at most, not fifty waits
 
 
+def test_a_report_the_program_trips_over_fails_alone(
+    engine: Engine,
+    device: Device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def faulty(connection: Connection, group: Sequence[Incoming], *more: Any, **named: Any) -> list[Outcome]:
+        if any(one.report.periods[0].start == START - 1800 * 7 for one in group):
+            raise KeyError("a fault")
+        return write_reports(connection, group, *more, **named)
+
+    monkeypatch.setattr(module, "write_reports", faulty)
+
+    async def work(writer: Writer) -> None:
+        waiting = [asyncio.ensure_future(writer.submit(incoming(device, slot))) for slot in range(10)]
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        refused = answers.pop(7)
+        assert isinstance(refused, EnvelopeError)
+        assert (refused.status, refused.code) == (503, "busy")
+        assert answers == [(1, 1, [])] * 9
+        assert writer.alive
+
+    with_writer(engine, tmp_path, work)
+    assert len(rows(engine, periods)) == 9
+    assert "KeyError: 'a fault'" in caplog.text
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_the_program_ends_the_writer_and_leaves_nobody_waiting(
     engine: Engine, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(*_: object, **__: object) -> list[Outcome]:
-        raise KeyError("a fault")
+        raise EndOfThreadError
 
     monkeypatch.setattr(module, "write_reports", faulty)
 

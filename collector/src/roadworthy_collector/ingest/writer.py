@@ -149,11 +149,15 @@ class Writer:
         """
         try:
             return [*self._commit([waiting.incoming for waiting in group])]
-        except (SQLAlchemyError, OverflowError, StoreError) as error:
+        except Exception as error:  # noqa: BLE001 - a report this program trips over must not end everybody's writing
             if len(group) > 1 and not _is_database_fault(error):
                 return [result for waiting in group for result in self._write([waiting])]
             if isinstance(error, UnknownDeviceError):
                 return [EnvelopeError(401, "unknown", str(error))]
+            if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
+                device = group[0].incoming.device
+                _log.exception("a report of device %s cannot be written: a fault of this program", device)
+                return [busy("the collector cannot write this report")]
             if not self._failing:  # said once when it begins, and once when it is over
                 _log.warning("reports cannot be written: %s", error)
             self._failing = True
