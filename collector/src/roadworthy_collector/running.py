@@ -52,13 +52,14 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
 
     from roadworthy_collector.app import create_app
     from roadworthy_collector.connections import BoundedHead, allow_connections
-    from roadworthy_collector.security.access import ensure_may_bind
+    from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
     from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
 
     upgrade(settings.database)
     engine = open_engine(settings.database)
     require_estate(engine, simulated=simulated)
     allow_connections()
+    ensure_certificate(settings)
     ensure_may_bind(settings, engine)
     with closing(listen(settings)) as bound:
         config = uvicorn.Config(
@@ -195,7 +196,7 @@ def address(settings: Settings) -> str:
 
 def _prepare(settings: Settings, *, simulated: bool) -> None:
     """Check what would stop a child, so that it is one clear line here and not a restart loop there."""
-    from roadworthy_collector.security.access import ensure_may_bind
+    from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
     from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
 
     with closing(listen(settings)):
@@ -203,6 +204,7 @@ def _prepare(settings: Settings, *, simulated: bool) -> None:
     engine = open_engine(settings.database)
     try:
         require_estate(engine, simulated=simulated)
+        ensure_certificate(settings)
         ensure_may_bind(settings, engine)
     finally:
         engine.dispose()

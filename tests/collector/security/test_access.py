@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from support.estates import NOW
 from support.web import Client
 
-from roadworthy_collector.errors import AddressError
-from roadworthy_collector.security.access import ensure_may_bind
+from roadworthy_collector.errors import AddressError, SettingsError
+from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
 from roadworthy_collector.security.tokens import create_scrape_token, revoke_scrape_token
 from roadworthy_collector.security.users import create_user
 from roadworthy_collector.settings import Settings
@@ -81,3 +81,19 @@ def test_beyond_loopback_needs_tls_and_a_user(engine: Engine, tmp_path: Path) ->
     ensure_may_bind(
         Settings(host="::", data=tmp_path, tls_certificate=tmp_path / "c", tls_key=tmp_path / "k"), engine
     )
+
+
+def test_a_certificate_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    settings = Settings(data=tmp_path, tls_certificate=certificate, tls_key=key)
+    with pytest.raises(SettingsError, match=r"tls_certificate: .*c\.pem is missing"):
+        ensure_certificate(settings)
+    certificate.write_text("no certificate")
+    with pytest.raises(SettingsError, match=r"tls_key: .*k\.pem is missing"):
+        ensure_certificate(settings)
+    key.write_text("no key")
+    with pytest.raises(SettingsError, match="no PEM chain and its key"):
+        ensure_certificate(settings)
+    with pytest.raises(SettingsError, match="no tls_certificate to go with it"):
+        ensure_certificate(Settings(data=tmp_path, tls_key=key))
+    ensure_certificate(Settings(data=tmp_path))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -17,7 +19,7 @@ from urllib.parse import quote
 from fastapi import HTTPException, Request
 from sqlalchemy import Engine
 
-from roadworthy_collector.errors import AddressError
+from roadworthy_collector.errors import AddressError, SettingsError
 from roadworthy_collector.security import sessions
 from roadworthy_collector.security.tokens import scrape_token_holds
 from roadworthy_collector.settings import Settings
@@ -71,6 +73,26 @@ def ensure_may_bind(settings: Settings, engine: Engine) -> None:
             raise AddressError(
                 f"{settings.host}: nobody can sign in yet; create a user before listening beyond loopback"
             )
+
+
+def ensure_certificate(settings: Settings) -> None:
+    """Raise SettingsError naming what is wrong with the certificate or its key."""
+    if settings.tls_certificate is None:
+        if settings.tls_key is not None:
+            raise SettingsError("tls_key: there is no tls_certificate to go with it")
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for name, path in (("tls_certificate", settings.tls_certificate), ("tls_key", settings.tls_key)):
+        if path is not None and not os.access(path, os.R_OK):
+            raise SettingsError(f"{name}: {path} is missing or may not be read")
+    try:
+        # Without a passphrase to give, OpenSSL would ask for one at a terminal nobody watches.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"tls_certificate, tls_key: {settings.tls_certificate} and {settings.tls_key or 'no key'} "
+            f"are no PEM chain and its key without a passphrase: {error}"
+        ) from None
 
 
 def current_reader(request: Request) -> Reader | None:
