@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     top = _parser(
         argparse.ArgumentParser,
         prog="roadworthy-agent",
-        description="Measures how this device starts, works and draws power, and reports it to a collector.",
+        description="Measures how this device starts and works, and reports it to a collector.",
         epilog=EXAMPLES,
     )
     top.add_argument("--version", action="version", version=f"roadworthy-agent {__version__}")

@@ -45,6 +45,23 @@ def _log_to_stderr() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def roadworthy(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Is your IT roadworthy? Collect what the agents measure, and show it."""
+
+
 @app.command(epilog="Example: roadworthy serve --port 9000 --data /var/lib/roadworthy")
 def serve(
     config: ConfigFile = None,
@@ -115,12 +132,6 @@ def check_config(config: ConfigFile = None) -> None:
     """Read the settings, say what they are, and end with 2 if they are wrong."""
     for name, value in _settings(config).model_dump(mode="json").items():
         typer.echo(f"{name} = {value!r}")
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
 
 
 admin.add_to(app)

@@ -18,7 +18,9 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 class Settings(BaseSettings):
     """All a collector can be told. Environment wins over the file, which wins over these defaults."""
 
-    model_config = SettingsConfigDict(env_prefix="ROADWORTHY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ROADWORTHY_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     host: str = Field(
         default="127.0.0.1", description="Address to listen on. Beyond loopback a user must exist."
@@ -92,7 +94,9 @@ def load(path: Path | None = None, **overrides: Any) -> Settings:
     environment = {
         name
         for name in Settings.model_fields
-        if f"ROADWORTHY_{name.upper()}" in os.environ  # pydantic-settings lets init values win over variables
+        if os.environ.get(
+            f"ROADWORTHY_{name.upper()}"
+        )  # pydantic-settings lets init values win over variables
     }
     values = {name: value for name, value in from_file.items() if name not in environment} | overrides
     try:
@@ -100,6 +104,15 @@ def load(path: Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        where = f"{path}: " if name in from_file and path else ""
+        setting = str(first["loc"][0]) if first["loc"] else ""
         said = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise SettingsError(f"{where}{name}: {said}") from None
+        raise SettingsError(f"{_whose(setting, name, path, from_file, environment)}: {said}") from None
+
+
+def _whose(
+    setting: str, name: str, path: Path | None, from_file: dict[str, Any], environment: set[str]
+) -> str:
+    """Return a setting's name with where its value came from: variable, file or command line."""
+    if setting in environment:
+        return f"ROADWORTHY_{name.upper()}"
+    return f"{path}: {name}" if path and setting in from_file else name

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -46,6 +47,7 @@ def install(api: FastAPI) -> None:
     api.state.login_limiter = LoginLimiter()
     api.add_exception_handler(StarletteHTTPException, _failed)
     api.add_exception_handler(OperationalError, _out_of_reach)
+    api.add_exception_handler(RequestValidationError, _unfit)
 
 
 @router.get("/")
@@ -188,6 +190,18 @@ async def _failed(request: Request, error: Exception) -> Response:
     page = await anyio.to_thread.run_sync(_error_page, request, error.status_code, str(error.detail))
     page.headers.update(error.headers or {})
     return page
+
+
+async def _unfit(request: Request, error: Exception) -> Response:
+    """Answer 422 in the form of every other error, naming the parameter."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:])
+    if _MACHINES.match(request.url.path):
+        body = {"error": {"code": "schema", "field": field, "message": f"{field}: {first['msg']}"}}
+        return JSONResponse(body, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return await _failed(request, HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {first['msg']}"))
 
 
 async def _out_of_reach(request: Request, error: Exception) -> Response:

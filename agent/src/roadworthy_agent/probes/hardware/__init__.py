@@ -9,7 +9,7 @@ NAME = "hardware"
 WHAT = (
     "Maker, model, family and SKU, chassis type, firmware version and date, processor, memory modules, and whether "
     "it is a virtual machine or a container, to tell what the device is and how old; serial number and asset tag "
-    "join it to the asset register."
+    "join it to the register."
 )
 
 collect = chosen(NAME, {"linux": linux.collect})
