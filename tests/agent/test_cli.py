@@ -72,6 +72,7 @@ def test_an_empty_recorded_tree_gives_blanks_with_reasons(
     assert main(["once", "--json", "--root", str(tmp_path / "tree")]) == 0
     report = json.loads(capsys.readouterr().out)
     assert "cpu_latest_ratio" not in report["now"]
+    assert not report.get("startups")
     assert all(probe.get("reason") for probe in report["probes"] if probe["status"] != "ok")
     assert "hostname" not in report["facts"]
 

@@ -258,6 +258,7 @@ def test_what_a_collector_answers_writes_no_lines_of_its_own_into_the_log(
 def test_a_damaged_spool_is_put_aside_and_measuring_goes_on(start: Start, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state/spool.db").write_bytes(b"this is no database" * 1000)
+    (tmp_path / "state/instance").write_text("0123456789abcdef\n")
     agent = start()
     wait_until((tmp_path / "state/spool.db.damaged").exists, what="the old spool")
     wait_until(lambda: rows(tmp_path, STATUSES), what="the new spool")
@@ -265,3 +266,5 @@ def test_a_damaged_spool_is_put_aside_and_measuring_goes_on(start: Start, tmp_pa
     log = agent.communicate()[1]
     assert "the spool is damaged" in log
     assert "Traceback" not in log
+    # Its reports count from one again: under the old instance they would look like a clone's.
+    assert (tmp_path / "state/instance").read_text() != "0123456789abcdef\n"

@@ -84,6 +84,8 @@ class Agent:
         self._state.prepare()
         self._lock = lock.hold(self._state.lock)
         self._database = Database(self._state.spool)
+        if self._database.begun_anew:
+            self._state.renew_instance()
         self._spool = Spool(self._database, settings.spool_max_bytes)
         self._recorder = Recorder(self._spool, self._clock, settings.sample_interval_seconds)
         self._observations = Observations(replace(context, last_seen_at=self._last_seen_at()), probes)

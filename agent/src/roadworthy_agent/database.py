@@ -59,6 +59,8 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        # Whether there was no spool before: its numbering begins again, so the reports are another stream.
+        self.begun_anew = not path.exists()
         try:
             self._connection = _open_reading(path) if read_only else _open(path)
         except sqlite3.DatabaseError as error:
@@ -70,6 +72,7 @@ class Database:
                 "%s: the spool is damaged (%s); kept as %s, starting a new one", path, error, aside.name
             )
             self._connection = _open(path)
+            self.begun_anew = True
 
     def close(self) -> None:
         """Close the connection."""

@@ -106,6 +106,10 @@ class StateFolder:
                 "run as the agent's user or set state_dir"
             ) from error
 
+    def renew_instance(self) -> None:
+        """Make another instance: with a new spool the reports count from one again, which is another stream."""
+        self._write("instance", secrets.token_hex(8) + "\n")
+
     def instance(self) -> str | None:
         """Return the 16 hex digits made with the folder, or None before `prepare`."""
         text = self._read("instance", errors="replace")

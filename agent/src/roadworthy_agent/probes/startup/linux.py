@@ -90,6 +90,9 @@ def _systemd(context: Context, tree: Tree) -> SystemdState | Missing:
 def _without_systemd(context: Context, tree: Tree, around: parse.Around, why: Missing) -> Result:
     """Return the kernel's own marks, with the status that says why there is no more."""
     missing = [Missing("startups.total_seconds", why.status, why.reason)]
+    if not context.live and not tree.names("proc"):
+        # Without even a /proc nothing is known, not that there was a start-up either.
+        return ProbeResult("startup", why.status, (), "the recorded tree holds no /proc", missing=(*missing,))
     hand_over, source, quality = None, "/proc/1/stat", parse.APPROXIMATE
     status = why.status
     if around.where.kind == environment.CONTAINER:
