@@ -4,7 +4,8 @@
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
-# Two workers: tests start real servers, and the machines they must pass on have two cores.
+# Two workers: tests start real servers, and the machines they must pass on have two cores. Each file stays on one,
+# so that a run has one browser and its servers are started once.
 WORKERS ?= 2
 
 help: ## List these commands
@@ -26,7 +27,7 @@ dev: ## Set up .venv with the test tools too
 
 test: dev ## Set up and run every test
 	@tools/test-parts.sh
-	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: dev ## Ruff: rules and format
 	@$(VENV)/ruff check .

@@ -111,7 +111,6 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boot]:
 
 
 @pytest.mark.needs("nspawn", "debootstrap")
-@pytest.mark.xdist_group("nspawn")
 def test_both_units_work_under_their_hardening(booted: Boot) -> None:
     files = booted.files
     said = json.dumps(files, indent=1) + booted.log
@@ -123,7 +122,6 @@ def test_both_units_work_under_their_hardening(booted: Boot) -> None:
 
 
 @pytest.mark.needs("nspawn", "debootstrap")
-@pytest.mark.xdist_group("nspawn")
 def test_the_agent_runs_without_any_right(booted: Boot) -> None:
     status = dict(line.split(":\t", 1) for line in booted.files["agent-status"].splitlines())
     assert status["CapEff"].strip() == "0000000000000000"
@@ -136,7 +134,6 @@ def test_the_agent_runs_without_any_right(booted: Boot) -> None:
 
 
 @pytest.mark.needs("nspawn", "debootstrap")
-@pytest.mark.xdist_group("nspawn")
 def test_energy_counters_are_open_while_the_agent_runs_and_only_then(booted: Boot) -> None:
     assert "-r--r-----" in booted.files["open"]
     assert "-r--------" in booted.files["closed"]

@@ -28,8 +28,7 @@ from roadworthy_collector.console.present import visible
 from roadworthy_collector.security.users import create_user
 from roadworthy_collector.store.engine import open_engine
 
-# One group, so that the run has one browser, whatever the number of workers.
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.needs("chromium")
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - a test's own
 HOSTILE_NUMBER = next(number for number, machine in enumerate(MACHINES) if machine.hostname == HOSTILE)

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 from support import free_port, wait_until
 from support.running import Running
 
@@ -28,7 +27,6 @@ def bare_environment(home: Path) -> dict[str, str]:
     return kept | {"HOME": str(home), "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin"}
 
 
-@pytest.mark.xdist_group("heavy")
 def test_make_run_shows_this_machine_within_two_minutes(tmp_path: Path) -> None:
     clone, output, port = tmp_path / "clone", tmp_path / "output.txt", free_port()
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)

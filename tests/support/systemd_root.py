@@ -196,6 +196,14 @@ def write_unit(root: Path, name: str, text: str, *, wanted_by: str | None = "mul
         (wants / name).symlink_to(f"/etc/systemd/system/{name}")
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other test boots on this machine: two systemds under one control group end each other's units."""
+    with (cache_folder() / "boot.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def boot(
     root: Path,
     script: str,
@@ -213,9 +221,7 @@ def boot(
     output.mkdir(parents=True, exist_ok=True)
     (root / "roadworthy-test.sh").write_text(script, encoding="utf-8")
     write_unit(root, "roadworthy-test.service", UNIT.format(after=after))
-    machine = (
-        f"rw-test-{os.getpid()}-{next(_NUMBERS)}"  # also its host name; unique, as boots may run at once
-    )
+    machine = f"rw-test-{os.getpid()}-{next(_NUMBERS)}"  # also its host name
     shown = [
         f"--bind{'' if bind.writable else '-ro'}={bind.outside}:{bind.inside}"
         for bind in (*binds, Bind(output, "/out", writable=True))
@@ -223,14 +229,15 @@ def boot(
     command = ["systemd-nspawn", "-q", "-D", str(root), "-b", f"--machine={machine}", "--register=no",
                "--keep-unit", "--private-network", "--console=pipe", *shown]  # fmt: skip
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
+        with _alone():
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                check=False,
+            )
     except subprocess.TimeoutExpired as late:
         text = (late.stdout or b"").decode("utf-8", "replace")
         raise AssertionError(f"the booted root did not power off within {timeout:g} s:\n{text}") from late

@@ -16,10 +16,7 @@ from roadworthy_agent.probe import Context
 from roadworthy_agent.probes import PROBES
 from roadworthy_agent.probes.startup.names import worth_asking
 
-pytestmark = [
-    pytest.mark.needs("nspawn", "debootstrap", "systemd-analyze"),
-    pytest.mark.xdist_group("nspawn"),
-]
+pytestmark = pytest.mark.needs("nspawn", "debootstrap", "systemd-analyze")
 
 SOURCE = Path(roadworthy_agent.__file__).parents[1]
 BINDS = (
