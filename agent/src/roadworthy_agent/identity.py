@@ -16,45 +16,12 @@ from pathlib import Path
 from typing import TextIO
 
 from roadworthy_agent.errors import KeyFileError, StateError
+from roadworthy_agent.placeholders import BOGUS_UUIDS, meaningful, meaningful_uuid
 from roadworthy_agent.probe import Context
 from roadworthy_agent.report import one_line
 
 UNENROLLED_DEVICE = "rwd_" + "0" * 32
 KEY = re.compile(r"^rwe1_[0-9a-f]{16}_[0-9a-f]{64}$")
-
-# Serial numbers and identifiers that firmware ships with when nobody filled them in, compared without case,
-# blanks or punctuation. Many machines share them, so they identify none.
-PLACEHOLDERS = frozenset(
-    {
-        "0123456789",
-        "03000200040005000006000700080009",
-        "123456",
-        "12345678",
-        "123456789",
-        "1234567890",
-        "123456781234567890abcddeefaabbcc",
-        "baseboardserialnumber",
-        "chassisserialnumber",
-        "default",
-        "defaultstring",
-        "empty",
-        "invalid",
-        "na",
-        "none",
-        "notapplicable",
-        "notavailable",
-        "notspecified",
-        "null",
-        "oem",
-        "serial",
-        "serialnumber",
-        "systemproductname",
-        "systemserialnumber",
-        "tobefilledbyoem",
-        "unknown",
-        "unspecified",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +185,20 @@ def fingerprint(identifiers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: hashlib.sha256(f"{name}:{_bare(value)}".encode()).hexdigest()
         for name, value in sorted(identifiers.items())
-        if not is_placeholder(value) and not (name == "mac" and _made_up_mac(value))
+        if _names_a_machine(name, value)
     }
 
 
-def is_placeholder(value: str) -> bool:
-    """Return whether an identifier names no machine: blank, a known filler, or one character repeated."""
-    bare = _bare(value)
-    return len(set(bare)) <= 1 or bare in PLACEHOLDERS
+def _names_a_machine(name: str, value: str) -> bool:
+    """Return whether an identifier is this machine's own, and neither a placeholder nor made up."""
+    if name == "mac":
+        return not _made_up_mac(value) and len(set(_bare(value))) > 1
+    if name == "system_uuid":
+        return meaningful_uuid(value) is not None
+    filler = (
+        value.strip().casefold() in BOGUS_UUIDS
+    )  # some firmware puts its sample UUID in the serials as well
+    return bool(_bare(value)) and not filler and meaningful(value) is not None
 
 
 def _bare(value: str) -> str:

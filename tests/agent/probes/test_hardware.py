@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadworthy_agent.placeholders import meaningful, meaningful_uuid, why_missing
 from roadworthy_agent.probe import Context, HardwareReading, Status
 from roadworthy_agent.probes import PROBES
 from roadworthy_agent.probes.hardware.cpu import Topology, cpu_facts, parse_cpuinfo
 from roadworthy_agent.probes.hardware.parse import parse_bios_date
-from roadworthy_agent.probes.hardware.placeholders import meaningful, meaningful_uuid, why_missing
 
 
 @pytest.mark.parametrize(

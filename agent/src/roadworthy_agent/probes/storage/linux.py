@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status, StorageReading
 from roadworthy_agent.probes import environment
-from roadworthy_agent.probes.hardware.placeholders import meaningful
 from roadworthy_agent.probes.storage import parse
 from roadworthy_agent.probes.tree import Tree
 
