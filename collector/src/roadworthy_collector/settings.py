@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from roadworthy_collector.errors import SettingsError
+from roadworthy_inventory.calendar import local_day
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -63,6 +65,7 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError):
             message = f"no time zone is called {value!r}; use a name such as Europe/London"
             raise ValueError(message) from None
+        local_day(date(2026, 1, 1), value)  # refuses a zone whose midnights no settlement period begins at
         return value
 
     @property

@@ -14,7 +14,8 @@ from roadworthy_collector.store import schema
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES, pruned_before
 
 RETENTION_DAYS = 30
-HORIZON = (int(NOW) - RETENTION_DAYS * DAY_SECONDS) // DAY_SECONDS * DAY_SECONDS
+# Half-hours stay a day longer than reports are taken for, because a local day reaches into two UTC days.
+HORIZON = (int(NOW) - (RETENTION_DAYS + 1) * DAY_SECONDS) // DAY_SECONDS * DAY_SECONDS
 
 
 def work(estate: Estate) -> Work:

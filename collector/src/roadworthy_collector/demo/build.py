@@ -210,9 +210,9 @@ class _Builder:
         for day, some in waiting.items():
             with write_transaction(self._engine) as connection:
                 for begin in range(0, len(some), _ROLLUPS_AT_ONCE):
-                    roll_up_some(
-                        connection, day, some[begin : begin + _ROLLUPS_AT_ONCE], now=self._plan.timeline.now
-                    )
+                    part = some[begin : begin + _ROLLUPS_AT_ONCE]
+                    times = self._plan.timeline
+                    roll_up_some(connection, day, part, now=times.now, zone=self._settings.reporting_timezone)
             done += len(some)
             yield done, total
 

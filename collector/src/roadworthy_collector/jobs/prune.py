@@ -18,7 +18,9 @@ def prune(work: Work) -> int:
     That the days are going is noted before the first half-hour goes: from then on their totals are never computed
     again from what is left.
     """
-    kept = work.settings.half_hour_retention_days * DAY_SECONDS
+    # One day more than reports are taken for: a local day reaches into two UTC days, and the half-hours of both must
+    # be there while late ones may still change it.
+    kept = (work.settings.half_hour_retention_days + 1) * DAY_SECONDS
     before = int(work.clock() - kept) // DAY_SECONDS * DAY_SECONDS
     with work.write() as connection:
         if queries.has_dirty_before(connection, before):

@@ -1,4 +1,4 @@
-"""Daily totals: what the half-hours and start-ups of a device's UTC day add up to.
+"""Daily totals: what the half-hours and start-ups of a device's UTC day, and of its local days, add up to.
 
 Ingest marks each (device, day) it adds a fact to as dirty; this job replaces that day's totals by what the facts
 say now. It is therefore the same however often it runs, and late data corrects its day by itself.
@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.store import schema
 from roadworthy_collector.store.queries import jobs as queries
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES
+from roadworthy_inventory.calendar import Span, local_date, local_days
 
 _log = logging.getLogger(__name__)
 
@@ -27,39 +29,45 @@ def roll_up(work: Work) -> int:
     for day, some in waiting.items():
 
         def roll(connection: Connection, part: Sequence[int], day: int = day) -> None:
-            roll_up_some(connection, day, part, now=work.clock())
+            roll_up_some(connection, day, part, now=work.clock(), zone=work.settings.reporting_timezone)
 
         done += work.for_each(some, roll)
     return done
 
 
-def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: float) -> None:
-    """Replace the totals of `day` of these devices and take them off the list of dirty days.
+def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: float, zone: str) -> None:
+    """Replace the totals of `day`, and of the local days it touches, of these devices; the day is dirty no more.
 
     Facts that arrive meanwhile wait for this transaction and mark the day again.
     """
-    if day < queries.pruned_before(connection):
+    pruned = queries.pruned_before(connection)
+    if day < pruned:
         # What is left of that day's half-hours is not all of them: totals from it would be too small.
         _log.warning(
             "%d device days of %d came after their half-hours were pruned; totals kept", len(some), day
         )
     else:
-        rows = day_rows(connection, day, some)
-        queries.write_days(connection, rows, keep_place=day + DAY_SECONDS <= now)
+        span = Span(day, day + DAY_SECONDS)
+        rows = [{"day": day, **row} for row in day_rows(connection, span, some)]
+        queries.write_days(connection, schema.days, rows, keep_place=span.end <= now)
+        for date, local in local_days(local_date(span.start, zone), local_date(span.end - 1, zone), zone):
+            if local.start >= pruned:
+                own = {"date": date.isoformat(), "start": local.start, "half_hours": local.periods}
+                rows = [own | row for row in day_rows(connection, local, some)]
+                queries.write_days(connection, schema.local_days, rows, keep_place=local.end <= now)
     queries.forget_dirty(connection, day, some)
 
 
-def day_rows(connection: Connection, day: int, some: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the rows of `days` for these devices; a device without any fact that day gets none."""
-    periods = queries.sum_periods(connection, day, some)
-    states = queries.sum_states(connection, day, some)
-    startups = queries.sum_startups(connection, day, some)
-    joules = queries.sum_joules(connection, day, some)
+def day_rows(connection: Connection, span: Span, some: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the totals of these devices over `span`; a device without any fact in it gets none."""
+    periods = queries.sum_periods(connection, span, some)
+    states = queries.sum_states(connection, span, some)
+    startups = queries.sum_startups(connection, span, some)
+    joules = queries.sum_joules(connection, span, some)
     places = queries.places(connection, some)
     return [
         {
             "device": device,
-            "day": day,
             "site": places[device].site,
             "unit": places[device].unit,
             **_use(periods.get(device)),

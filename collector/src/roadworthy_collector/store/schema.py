@@ -7,6 +7,8 @@ retention.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -291,27 +293,48 @@ signins = Table(
     Column("content_hash", LargeBinary(8), nullable=False),
 )
 
+
+def _totals() -> list[Column[Any]]:
+    """Return the columns of a day's totals: where the device stood, and what the day adds up to."""
+    return [
+        Column("site", BigInteger, nullable=False),
+        Column("unit", BigInteger, nullable=False),
+        Column("periods", Integer, nullable=False),
+        Column("observed_seconds", Integer, nullable=False),
+        Column("cpu_mean_ratio", Float),  # weighted by observed seconds
+        Column("memory_mean_ratio", Float),
+        *(
+            Column(f"{state}_seconds", Integer, nullable=False)
+            for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+        ),
+        Column("startups", Integer, nullable=False),
+        Column("startup_seconds_sum", Float),
+        Column("startup_seconds_max", Float),
+        Column("joules", _JSON),  # {scope: {quality: joules}}
+    ]
+
+
 # Daily totals in UTC days (always 48 slots); `days` outlives the half-hours.
 days = Table(
     "days",
     metadata,
     _device(),
     Column("day", BigInteger, primary_key=True),  # midnight UTC
-    Column("site", BigInteger, nullable=False),
-    Column("unit", BigInteger, nullable=False),
-    Column("periods", Integer, nullable=False),
-    Column("observed_seconds", Integer, nullable=False),
-    Column("cpu_mean_ratio", Float),  # weighted by observed seconds
-    Column("memory_mean_ratio", Float),
-    *(
-        Column(f"{state}_seconds", Integer, nullable=False)
-        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-    ),
-    Column("startups", Integer, nullable=False),
-    Column("startup_seconds_sum", Float),
-    Column("startup_seconds_max", Float),
-    Column("joules", _JSON),  # {scope: {quality: joules}}
+    *_totals(),
     Index(None, "day"),
+    sqlite_with_rowid=False,
+)
+# The same for days as people count them, in the reporting time zone: financial years begin at its midnight, and
+# once the half-hours are gone nothing could tell. 46 or 50 half-hours long where the clocks change.
+local_days = Table(
+    "local_days",
+    metadata,
+    _device(),
+    Column("date", String(10), primary_key=True),  # 2026-03-29
+    Column("start", BigInteger, nullable=False),  # its midnight
+    Column("half_hours", Integer, nullable=False),  # how many it has
+    *_totals(),
+    Index(None, "date"),
     sqlite_with_rowid=False,
 )
 dirty = Table(

@@ -14,7 +14,6 @@ from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy_collector.store.schema import (
     charts,
-    days,
     device_now,
     devices,
     dirty,
@@ -29,6 +28,7 @@ from roadworthy_collector.store.schema import (
     state_periods,
 )
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
+from roadworthy_inventory.calendar import Span
 
 DAY_SECONDS = 86400
 STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
@@ -75,7 +75,7 @@ def forget_dirty(connection: Connection, day: int, some: Sequence[int]) -> None:
     connection.execute(delete(dirty).where(dirty.c.day == day, dirty.c.device.in_(some)))
 
 
-def sum_periods(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
+def sum_periods(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row} of one day's half-hours.
 
     periods, observed_seconds, and of the processor and memory the sums weighted by observed seconds beside the
@@ -92,19 +92,19 @@ def sum_periods(connection: Connection, day: int, some: Sequence[int]) -> dict[i
             func.sum(mean * periods.c.observed_seconds).label(f"{name}_weighted"),
             func.sum(case((mean.is_not(None), periods.c.observed_seconds))).label(f"{name}_seconds"),
         ]
-    return _by_device(connection, columns, _within(periods, day, some), periods.c.device)
+    return _by_device(connection, columns, _within(periods, span, some), periods.c.device)
 
 
-def sum_states(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
+def sum_states(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row} of one day's seconds per device state."""
     columns = [
         state_periods.c.device,
         *(func.sum(state_periods.c[f"{name}_seconds"]).label(f"{name}_seconds") for name in STATES),
     ]
-    return _by_device(connection, columns, _within(state_periods, day, some), state_periods.c.device)
+    return _by_device(connection, columns, _within(state_periods, span, some), state_periods.c.device)
 
 
-def sum_startups(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
+def sum_startups(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
     """Return {device: row} of one day's final start-ups whose total is known: startups, their sum and the longest."""
     total = startups.c.total_seconds
     columns = [
@@ -115,15 +115,17 @@ def sum_startups(connection: Connection, day: int, some: Sequence[int]) -> dict[
     ]
     condition = and_(
         startups.c.device.in_(some),
-        startups.c.started_at >= day,
-        startups.c.started_at < day + DAY_SECONDS,
+        startups.c.started_at >= span.start,
+        startups.c.started_at < span.end,
         startups.c.final.is_(True),
         total.is_not(None),
     )
     return _by_device(connection, columns, condition, startups.c.device)
 
 
-def sum_joules(connection: Connection, day: int, some: Sequence[int]) -> dict[int, dict[str, dict[str, int]]]:
+def sum_joules(
+    connection: Connection, span: Span, some: Sequence[int]
+) -> dict[int, dict[str, dict[str, int]]]:
     """Return {device: {scope: {quality: joules}}} of one day."""
     query = (
         select(
@@ -132,7 +134,7 @@ def sum_joules(connection: Connection, day: int, some: Sequence[int]) -> dict[in
             energy_periods.c.quality,
             func.sum(energy_periods.c.joules).label("joules"),
         )
-        .where(_within(energy_periods, day, some))
+        .where(_within(energy_periods, span, some))
         .group_by(energy_periods.c.device, energy_periods.c.scope, energy_periods.c.quality)
     )
     found: dict[int, dict[str, dict[str, int]]] = {}
@@ -147,24 +149,25 @@ def places(connection: Connection, some: Sequence[int]) -> dict[int, Any]:
     return {row.id: row for row in connection.execute(query)}
 
 
-def write_days(connection: Connection, rows: Sequence[Mapping[str, Any]], *, keep_place: bool) -> None:
-    """Insert or replace daily totals.
+def write_days(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep_place: bool
+) -> None:
+    """Insert or replace daily totals in `table`, which is `days` or `local_days`.
 
     With `keep_place` a row that is there keeps its site and unit: late data of a past day must not move it to where
     the device stands today.
     """
     if not rows:
         return
-    statement = insert(days)
-    kept = {"device", "day"} | ({"site", "unit"} if keep_place else set())
-    replaced = {column.name: statement.excluded[column.name] for column in days.c if column.name not in kept}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["device", "day"], set_=replaced), list(rows)
-    )
+    statement = insert(table)
+    key = [column.name for column in table.primary_key.columns]
+    kept = set(key) | ({"site", "unit"} if keep_place else set())
+    replaced = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced), list(rows))
 
 
-def _within(table: Any, day: int, some: Sequence[int]) -> Any:
-    return and_(table.c.device.in_(some), table.c.start >= day, table.c.start < day + DAY_SECONDS)
+def _within(table: Any, span: Span, some: Sequence[int]) -> Any:
+    return and_(table.c.device.in_(some), table.c.start >= span.start, table.c.start < span.end)
 
 
 def _by_device(connection: Connection, columns: Iterable[Any], condition: Any, device: Any) -> dict[int, Any]:

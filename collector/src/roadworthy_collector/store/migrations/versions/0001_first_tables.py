@@ -366,6 +366,33 @@ def _totals() -> None:
     )
     op.create_index("ix_days_day", "days", ["day"])
     op.create_table(
+        "local_days",
+        sa.Column("device", sa.BigInteger(), nullable=False),
+        sa.Column("date", sa.String(length=10), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("half_hours", sa.Integer(), nullable=False),
+        sa.Column("site", sa.BigInteger(), nullable=False),
+        sa.Column("unit", sa.BigInteger(), nullable=False),
+        sa.Column("periods", sa.Integer(), nullable=False),
+        sa.Column("observed_seconds", sa.Integer(), nullable=False),
+        sa.Column("cpu_mean_ratio", sa.Float()),
+        sa.Column("memory_mean_ratio", sa.Float()),
+        sa.Column("in_use_seconds", sa.Integer(), nullable=False),
+        sa.Column("idle_seconds", sa.Integer(), nullable=False),
+        sa.Column("locked_seconds", sa.Integer(), nullable=False),
+        sa.Column("asleep_seconds", sa.Integer(), nullable=False),
+        sa.Column("off_seconds", sa.Integer(), nullable=False),
+        sa.Column("unobserved_seconds", sa.Integer(), nullable=False),
+        sa.Column("startups", sa.Integer(), nullable=False),
+        sa.Column("startup_seconds_sum", sa.Float()),
+        sa.Column("startup_seconds_max", sa.Float()),
+        sa.Column("joules", sa.JSON()),
+        sa.ForeignKeyConstraint(["device"], ["devices.id"], name="fk_local_days_device", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("device", "date", name="pk_local_days"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_local_days_date", "local_days", ["date"])
+    op.create_table(
         "dirty",
         sa.Column("device", sa.BigInteger(), nullable=False),
         sa.Column("day", sa.BigInteger(), nullable=False),
