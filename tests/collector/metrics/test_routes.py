@@ -194,6 +194,21 @@ def test_discovery_lists_each_shard_under_one_instance(estate: Estate) -> None:
     assert visible == {"instance"}
 
 
+def test_a_simulated_estate_is_marked_in_its_detail_and_discovery(estate: Estate) -> None:
+    with serving(estate) as client:
+        assert "SIMULATED" not in client.get("/metrics/devices").text
+    with write_transaction(estate.engine) as connection:
+        connection.execute(
+            schema.estate.update().where(schema.estate.c.name == "simulated").values(value="true")
+        )
+    with serving(estate) as client:
+        text = client.get("/metrics/devices").text
+        (group,) = client.get("/sd/devices").json()
+    assert text.startswith("# SIMULATED IT ESTATE")
+    assert all(line.startswith(("#", "roadworthy_")) for line in text.splitlines())
+    assert group["labels"]["simulated"] == "true"
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

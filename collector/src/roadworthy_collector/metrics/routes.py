@@ -20,8 +20,10 @@ from roadworthy_collector.metrics.shards import MAX_SHARDS, render_shard
 from roadworthy_collector.metrics.text import CONTENT_TYPE
 from roadworthy_collector.security.access import is_open, require_scrape
 from roadworthy_collector.store.engine import current_revision, head_revision
+from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_collector.store.queries.metrics import read_snapshot
 
+_SIMULATED_MARK = b"# SIMULATED IT ESTATE: every device and figure here is made up\n"
 # Constant whatever the number of shards: a label that changed with it would make every series a new one.
 INSTANCE = "roadworthy"
 # The jobs process computes the roll-ups twice a minute. Once they are this old they are no longer true, and leaving
@@ -80,7 +82,7 @@ def devices(
         interval_seconds=state.settings.report_interval_seconds,
     )
     _health(request).rendered(Endpoint.DEVICES, time.perf_counter() - began)
-    return Response(body, media_type=CONTENT_TYPE)
+    return Response(_SIMULATED_MARK + body if _simulated(request) else body, media_type=CONTENT_TYPE)
 
 
 @router.get("/sd/devices", dependencies=_protected, summary="Targets for Prometheus' service discovery")
@@ -94,12 +96,15 @@ def discover(
     """Targets for Prometheus' http_sd: one a shard, none while the detail is off.
 
     The target is the address this request came to, so that Prometheus scrapes where it found the list. `instance`
-    is the same for all; `__meta_roadworthy_shard` is there for those who want `up` told apart.
+    is the same for all; `__meta_roadworthy_shard` is there for those who want `up` told apart. The series of a
+    simulated IT estate carry the label `simulated`, those of a real one do not.
     """
     if not _detail_on(request):
         return []
     count = shards or request.app.state.settings.shards
-    scheme = {"__scheme__": "https"} if request.url.scheme == "https" else {}
+    more = {"__scheme__": "https"} if request.url.scheme == "https" else {}
+    if _simulated(request):
+        more["simulated"] = "true"
     return [
         {
             "targets": [request.url.netloc],
@@ -109,7 +114,7 @@ def discover(
                 "__param_shards": str(count),
                 "__meta_roadworthy_shard": f"{shard}/{count}",
                 "instance": INSTANCE,
-                **scheme,
+                **more,
             },
         }
         for shard in range(count)
@@ -139,6 +144,12 @@ def readyz(request: Request) -> JSONResponse:
     if not state.writer.alive:
         return _refused(503, "writer", "the writer does not run, so no report can be acknowledged")
     return JSONResponse({"status": "ready"})
+
+
+def _simulated(request: Request) -> bool:
+    """Return whether the IT estate is a simulated one."""
+    with request.app.state.engine.connect() as connection:
+        return is_simulated(connection)
 
 
 @lru_cache(maxsize=1)
