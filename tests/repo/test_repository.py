@@ -86,10 +86,14 @@ def test_help_lists_every_make_target() -> None:
     assert phony == set(re.findall(r"^  make (\S+)", listed, re.MULTILINE))
 
 
-def test_every_promise_names_something_that_is_there() -> None:
-    text = (ROOT / "docs/promises.md").read_text()
+@pytest.mark.parametrize(("document", "least"), [("docs/promises.md", 20), ("THREAT_MODEL.md", 15)])
+def test_what_shows_a_promise_or_a_defence_is_there(document: str, least: int) -> None:
+    text = (ROOT / document).read_text()
     named = re.findall(r"`((?:tests|deploy)/[\w./-]+?)(?:::(\w+))?`", text)
-    assert len(named) > 20
+    assert len(named) > least
     for path, test in named:
         assert (ROOT / path).exists(), path
         assert not test or f"def {test}(" in (ROOT / path).read_text(), f"{path}::{test}"
+    everything = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    for test in re.findall(r"`(test_\w+)`", text):
+        assert f"def {test}(" in everything, test
