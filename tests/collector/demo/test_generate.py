@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import pytest
@@ -16,7 +18,7 @@ from jsonschema import Draft202012Validator
 from roadworthy_collector.demo.build import plan
 from roadworthy_collector.demo.estate import Device, allocate
 from roadworthy_collector.demo.fleet import GROUPS, MODELS, OPERATING_SYSTEMS, SITES, UNITS
-from roadworthy_collector.demo.generate import HalfHour, closed_until, half_hours, is_on, sessions
+from roadworthy_collector.demo.generate import HalfHour, closed_until, half_hours, is_on, sessions, start_ups
 from roadworthy_collector.demo.history import DayFacts
 from roadworthy_collector.demo.load import DayError, check_day
 from roadworthy_collector.demo.patterns import PATTERNS, bank_holidays, easter, is_working_day
@@ -174,6 +176,47 @@ def test_every_shape_is_there() -> None:
     assert [name for name, found in shapes.items() if not found] == []
     on = sum(is_on(device, world.on_until(device, begin, now), now) for device in devices)
     assert 800 < on < 950  # a working morning
+
+
+def test_the_places_and_the_old_machines_are_there() -> None:
+    """Headquarters, stations, custody and homes; hard disks, systems past their support, models that are slow."""
+    now = at("2026-11-18 10:30")
+    world, devices = estate(now)
+    sites = Counter(device.group.site for device in devices)
+    kinds = {site.name: site.kind for site in SITES}
+    assert sites["Headquarters"] > 200
+    for word, places in (("Station", 3), ("Custody", 2)):
+        found = [name for name in sites if word in name]
+        assert len(found) == places
+        assert min(sites[name] for name in found) > 20
+    assert sum(count for name, count in sites.items() if kinds[name] == "home") > 100
+    assert {device.pattern for device in devices if "Custody" in device.group.site} == {PATTERNS["custody"]}
+
+    spinning = [device for device in devices if device.model.medium == "hdd"]
+    assert 150 < len(spinning) < 350  # about a quarter
+    ended = {
+        device.os.name
+        for device in devices
+        if support(device.os.id, device.os.version, date(2026, 11, 18), name=device.os.name).status == "ended"
+    }
+    assert {
+        "Windows 10 Enterprise",
+        "Windows Server 2012 R2 Standard",
+        "Debian GNU/Linux 10 (buster)",
+        "Ubuntu 20.04.6 LTS",
+    } <= ended
+
+    seconds: dict[str, list[float]] = {}
+    for device in devices:
+        on = world.on_until(device, world.timeline.half_hours_from, now)
+        for start_up in start_ups(device, on, world.timeline, now):
+            if start_up.cause != "resume":
+                seconds.setdefault(device.group.model, []).append(start_up.seconds)
+    usual = median(chain.from_iterable(seconds.values()))
+    slow = {model for model, took in seconds.items() if median(took) > 3 * usual}
+    assert {"terminal_2013", "tower_2014"} <= slow
+    assert slow <= {device.group.model for device in devices if device.model.medium != "nvme"}
+    assert median(seconds["terminal_2013"]) > 10 * usual
 
 
 def test_no_placeholder_leaves_an_agent() -> None:

@@ -121,8 +121,8 @@ def test_a_revoked_key_is_refused(app: FastAPI, engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"{", (400, "malformed_json", None)),
-        (b"[" * 50_000, (413, "too_large", None)),
+        (b"{", (400, "malformed_json", "body")),
+        (b"[" * 50_000, (413, "too_large", "body")),
         (b"[" * 5_000, (400, "schema", None)),
         (encoded({"schema_version": "2.0"}), (426, "upgrade_required", "schema_version")),
         (encoded({"schema_version": "1.0"}), (400, "schema", "enrolment_key")),

@@ -206,11 +206,11 @@ def test_next_call_is_the_devices_own_and_spread(server: Server, engine: Engine)
 def test_nothing_of_a_body_is_read_before_its_sender_is_known(server: Server) -> None:
     """The head alone, with a body announced that never comes, gets its answer."""
     for authorization, error in (
-        ("", (401, "missing_token", None)),
-        ("Authorization: Bearer hello\r\n", (401, "unknown", None)),
-        ("Authorization: Basic eDp5\r\n", (401, "unknown", None)),
-        (f"Authorization: Bearer {tokens.issue('rw1').text}\r\n", (401, "unknown", None)),
-        (f"Authorization: Bearer {tokens.issue('rws1').text}\r\n", (401, "unknown", None)),
+        ("", (401, "missing_token", "authorization")),
+        ("Authorization: Bearer hello\r\n", (401, "unknown", "authorization")),
+        ("Authorization: Basic eDp5\r\n", (401, "unknown", "authorization")),
+        (f"Authorization: Bearer {tokens.issue('rw1').text}\r\n", (401, "unknown", "authorization")),
+        (f"Authorization: Bearer {tokens.issue('rws1').text}\r\n", (401, "unknown", "authorization")),
     ):
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
             head = f"POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\n{authorization}Content-Length: 5000\r\n\r\n"
@@ -224,16 +224,18 @@ def test_nothing_of_a_body_is_read_before_its_sender_is_known(server: Server) ->
 
 def test_a_wrong_secret_is_unknown(server: Server, device: Device) -> None:
     wrong = device.token[:-64] + "0" * 64
-    assert server.send(b"{}", wrong).error == (401, "unknown", None)
+    error = (401, "unknown", "authorization")
+    assert server.send(b"{}", wrong).error == error
     assert server.report(device).status == 200
-    assert server.send(b"{}", wrong).error == (401, "unknown", None)  # also while the right one is remembered
+    assert server.send(b"{}", wrong).error == error  # also while the right one is remembered
 
 
 @pytest.mark.parametrize(
-    ("reason", "error"), [("revoked", (403, "revoked", None)), ("re_enrol", (401, "re_enrol", None))]
+    ("reason", "error"),
+    [("revoked", (403, "revoked", "authorization")), ("re_enrol", (401, "re_enrol", "authorization"))],
 )
 def test_a_revocation_holds_within_five_seconds(
-    server: Server, engine: Engine, device: Device, clock: Clock, reason: str, error: tuple[int, str, None]
+    server: Server, engine: Engine, device: Device, clock: Clock, reason: str, error: tuple[int, str, str]
 ) -> None:
     assert server.report(device).status == 200
     with write_transaction(engine) as connection:
@@ -254,7 +256,7 @@ def test_a_rotated_token_ends_the_old_one_when_it_is_first_used(
     assert server.report(device).status == 200
     assert server.report(device._replace(token=newer.text)).status == 200
     clock.seconds += 5
-    assert server.report(device).error == (401, "re_enrol", None)
+    assert server.report(device).error == (401, "re_enrol", "authorization")
     assert server.report(device._replace(token=newer.text)).status == 200
 
 
@@ -268,8 +270,8 @@ def test_a_report_for_another_device_is_refused(server: Server, engine: Engine, 
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"{", (400, "malformed_json", None)),
-        (b"", (400, "malformed_json", None)),
+        (b"{", (400, "malformed_json", "body")),
+        (b"", (400, "malformed_json", "body")),
         (encoded({"schema_version": "1.0"}), (400, "schema", "device_id")),
         (encoded({"schema_version": "2.0"}), (426, "upgrade_required", "schema_version")),
         (encoded(recorded("wrong-major")), (426, "upgrade_required", "schema_version")),
@@ -290,7 +292,7 @@ def test_each_fault_of_the_envelope_has_its_typed_error(
 def test_a_body_past_the_bound_is_refused_whatever_it_says_about_itself(
     server: Server, device: Device
 ) -> None:
-    error = (413, "too_large", None)
+    error = (413, "too_large", "body")
     assert server.send(b"x" * (MAX_BODY + 1), device.token).error == error
     assert server.send(b"x" * (MAX_BODY * 3), device.token, chunked=True).error == error
     head = f"POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {device.token}\r\n"
@@ -317,7 +319,7 @@ def test_a_zip_bomb_is_refused(server: Server, device: Device) -> None:
     bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(15)) + packer.flush()
     assert len(bomb) < MAX_BODY
     answer = server.send(bomb, device.token, headers={"Content-Encoding": "gzip"})
-    assert answer.error == (413, "decompressed_too_large", None)
+    assert answer.error == (413, "decompressed_too_large", "body")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +327,7 @@ def test_a_zip_bomb_is_refused(server: Server, device: Device) -> None:
     [
         ("br", (415, "unsupported_encoding", "content-encoding")),
         ("gzip, gzip", (415, "unsupported_encoding", "content-encoding")),
-        ("gzip", (400, "bad_gzip", None)),
+        ("gzip", (400, "bad_gzip", "body")),
     ],
 )
 def test_only_gzip_or_nothing(
@@ -451,7 +453,7 @@ def test_a_report_of_a_deleted_device_fails_alone(
         for sender in senders:
             sender.join(30)
     assert answers[device.device_id].status == 200
-    assert answers[doomed.device_id].error == (401, "unknown", None)
+    assert answers[doomed.device_id].error == (401, "unknown", "authorization")
 
 
 def test_without_a_writer_nothing_is_acknowledged(

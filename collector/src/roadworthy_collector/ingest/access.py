@@ -46,11 +46,12 @@ class Access:
     def parse(self, authorization: str | None) -> Parsed:
         """Return the device token of an Authorization header; raise missing_token or unknown."""
         if not authorization:
-            raise EnvelopeError(401, "missing_token", "a report comes with `Authorization: Bearer <token>`")
+            message = "a report comes with `Authorization: Bearer <token>`"
+            raise EnvelopeError(401, "missing_token", message, field="authorization")
         scheme, _, text = authorization.partition(" ")
         parsed = parse(text.strip()) if scheme.lower() == "bearer" else None
         if parsed is None or parsed.kind is not Kind.DEVICE:
-            raise EnvelopeError(401, "unknown", "this is no device token")
+            raise EnvelopeError(401, "unknown", "this is no device token", field="authorization")
         return parsed
 
     def remembered(self, token: Parsed) -> Holder | None:
@@ -98,11 +99,13 @@ def _judge(token: Parsed, row: _Row) -> Holder:
     if not matches(token.secret, row.secret_sha256):
         raise _unknown()
     if row.revoked_as == "re_enrol":
-        raise EnvelopeError(401, "re_enrol", "this token was replaced; enrol again")
+        raise EnvelopeError(401, "re_enrol", "this token was replaced; enrol again", field="authorization")
     if row.revoked_as is not None:
-        raise EnvelopeError(403, "revoked", "this device's token was revoked; stop reporting")
+        message = "this device's token was revoked; stop reporting"
+        raise EnvelopeError(403, "revoked", message, field="authorization")
     return Holder(row.device, row.device_id, None if row.used else token.id)
 
 
 def _unknown() -> EnvelopeError:
-    return EnvelopeError(401, "unknown", "this collector does not know the token; enrol again")
+    message = "this collector does not know the token; enrol again"
+    return EnvelopeError(401, "unknown", message, field="authorization")

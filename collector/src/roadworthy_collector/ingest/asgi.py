@@ -25,6 +25,7 @@ from roadworthy_collector.ingest.http import (
     Receive,
     Scope,
     Send,
+    UnfinishedBodyError,
     error_body,
     error_headers,
     header,
@@ -78,7 +79,9 @@ class ReportsApp:
             outcome = await self._writer.submit(incoming)
         except EnvelopeError as error:
             self.stats.reports[error.code] += 1
-            await send_json(send, error.status, error_body(error, self._clock()), error_headers(error))
+            unread = receive if isinstance(error, UnfinishedBodyError) else None
+            said = error_body(error, self._clock())
+            await send_json(send, error.status, said, error_headers(error), unread=unread)
         except ClientGoneError:
             self.stats.reports["client_gone"] += 1
         else:

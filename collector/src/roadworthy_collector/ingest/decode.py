@@ -53,15 +53,15 @@ def gunzip(body: bytes, limit: int) -> bytes:
     try:
         plain = stream.decompress(body, limit + 1)
     except zlib.error as error:
-        raise EnvelopeError(400, "bad_gzip", f"the body is not gzip: {error}") from error
+        raise EnvelopeError(400, "bad_gzip", f"the body is not gzip: {error}", field="body") from error
     if len(plain) > limit:
-        raise EnvelopeError(
-            413, "decompressed_too_large", f"the report is larger than {limit} bytes; send it in parts"
-        )
+        message = f"the report is larger than {limit} bytes; send it in parts"
+        raise EnvelopeError(413, "decompressed_too_large", message, field="body")
     if not stream.eof:
-        raise EnvelopeError(400, "bad_gzip", "the gzip stream ends early")
+        raise EnvelopeError(400, "bad_gzip", "the gzip stream ends early", field="body")
     if stream.unused_data:
-        raise EnvelopeError(400, "bad_gzip", f"{len(stream.unused_data)} bytes follow the gzip stream")
+        message = f"{len(stream.unused_data)} bytes follow the gzip stream"
+        raise EnvelopeError(400, "bad_gzip", message, field="body")
     return plain
 
 
@@ -91,9 +91,13 @@ class ReportDecoder:
             except msgspec.ValidationError:
                 return self._by_items(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise EnvelopeError(400, "malformed_json", f"the body is not JSON: {error}") from error
+            raise EnvelopeError(
+                400, "malformed_json", f"the body is not JSON: {error}", field="body"
+            ) from error
         except RecursionError as error:
-            raise EnvelopeError(400, "malformed_json", "the JSON is nested too deeply") from error
+            raise EnvelopeError(
+                400, "malformed_json", "the JSON is nested too deeply", field="body"
+            ) from error
         _require_major(report.schema_version)
         return Decoded(report, [])
 

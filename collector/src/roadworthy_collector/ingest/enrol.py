@@ -171,7 +171,7 @@ def _decode(body: bytes) -> EnrolRequest:
         where = f"{field}: " if field else ""
         raise EnvelopeError(400, "schema", f"{where}{message}", field=field) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EnvelopeError(400, "malformed_json", f"the body is not JSON: {error}") from error
+        raise EnvelopeError(400, "malformed_json", f"the body is not JSON: {error}", field="body") from error
 
 
 def _write(engine: Engine, settings: Settings, now: float, asked: EnrolRequest) -> EnrolAnswer:

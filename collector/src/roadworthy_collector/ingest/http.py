@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,13 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 BODY_TIMEOUT_SECONDS = 60.0
 DISCARD_FACTOR = 4
+# What a refused client may still send until it reads why: more than any agent has, less than would keep us busy.
+DISCARD_BYTES = 32 * 1024 * 1024
+DISCARD_SECONDS = 2.0
+
+
+class UnfinishedBodyError(EnvelopeError):
+    """A body is refused while more of it is still on its way."""
 
 
 class ClientGoneError(Exception):
@@ -38,11 +46,12 @@ async def read_body(
     """Return the request's body of at most `limit` bytes.
 
     What the client says about its length may be a lie or missing, so the bytes are counted as they come. Raises
-    EnvelopeError too_large or timeout, ClientGoneError if the client leaves.
+    EnvelopeError too_large (UnfinishedBodyError before its end was seen) or timeout, ClientGoneError if the client
+    leaves.
     """
     said = header(scope, b"content-length")
     if said is not None and said.isdigit() and int(said) > limit * DISCARD_FACTOR:
-        raise _too_large(limit)
+        raise UnfinishedBodyError(*_too_large(limit), field="body")
     parts: list[bytes] = []
     size = 0
     try:
@@ -57,16 +66,25 @@ async def read_body(
                     parts.append(part)
                 # A client that is cut off while sending may never see why, so a little more is thrown away first.
                 ended = not message.get("more_body", False)
-                if size > limit and (ended or size > limit * DISCARD_FACTOR):
-                    raise _too_large(limit)
+                if size > limit * DISCARD_FACTOR and not ended:
+                    raise UnfinishedBodyError(*_too_large(limit), field="body")
+                if size > limit and ended:
+                    raise EnvelopeError(*_too_large(limit), field="body")
                 if ended:
                     return b"".join(parts)
     except TimeoutError:
-        raise EnvelopeError(408, "timeout", f"the body took longer than {timeout_seconds:g} s") from None
+        why = f"the body took longer than {timeout_seconds:g} s"
+        raise EnvelopeError(408, "timeout", why, field="body") from None
 
 
-async def send_json(send: Send, status: int, value: Any, headers: Headers = ()) -> None:
-    """Send `value` as the whole answer."""
+async def send_json(
+    send: Send, status: int, value: Any, headers: Headers = (), *, unread: Receive | None = None
+) -> None:
+    """Send `value` as the whole answer.
+
+    With `unread`, what still comes of the request is thrown away before the answer is ended: closing a connection
+    that has unread bytes resets it, and a client that is still sending would then never read its answer.
+    """
     body = msgspec.json.encode(value)
     start = {
         "type": "http.response.start",
@@ -79,7 +97,22 @@ async def send_json(send: Send, status: int, value: Any, headers: Headers = ()) 
         ],
     }
     await send(start)
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": unread is not None})
+    if unread is not None:
+        await _discard(unread)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _discard(receive: Receive) -> None:
+    """Throw away what comes until the request ends, the client leaves or a bound is reached."""
+    left = DISCARD_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):  # its end, or http.disconnect
+                    return
 
 
 def error_body(error: EnvelopeError, server_time: float) -> dict[str, Any]:
@@ -106,5 +139,5 @@ def error_headers(error: EnvelopeError) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _too_large(limit: int) -> EnvelopeError:
-    return EnvelopeError(413, "too_large", f"the body is larger than {limit} bytes; send it in parts")
+def _too_large(limit: int) -> tuple[int, str, str]:
+    return 413, "too_large", f"the body is larger than {limit} bytes; send it in parts"

@@ -153,7 +153,7 @@ class Writer:
             if len(group) > 1 and not _is_database_fault(error):
                 return [result for waiting in group for result in self._write([waiting])]
             if isinstance(error, UnknownDeviceError):
-                return [EnvelopeError(401, "unknown", str(error))]
+                return [EnvelopeError(401, "unknown", str(error), field="authorization")]
             if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
                 device = group[0].incoming.device
                 _log.exception("a report of device %s cannot be written: a fault of this program", device)
