@@ -262,3 +262,60 @@ def test_a_collector_that_refuses_the_envelope_costs_no_item(
         TEN + 3600,
     }
     assert sending.outbox.waiting() == 0
+
+
+# Answers of a collector that knows more than this agent
+
+
+def test_words_and_fields_of_a_newer_collector_do_not_disturb(
+    sending: Device, collector: ScriptedCollector
+) -> None:
+    sending.confirm()
+    sending.measure(2 * 1800 + 60)
+    rejected = [
+        {
+            "item": "period",
+            "key": str(TEN),
+            "code": "not_yet_invented",
+            "field": None,
+            "message": None,
+            "hint": 7,
+        },
+        {
+            "item": "hologram",
+            "key": "h1",
+            "code": "too_old",
+            "field": "depth",
+            "message": "no such thing here",
+        },
+        {},
+    ]
+    advice = {"advice": {"sleep": [1, 2, 3]}, "schema_version": "1.9", "next_call_at": None}
+    collector.decide = lambda _asked: collector.took(2, rejected=rejected, **advice)
+    outcome = sending.delivery.call()
+    assert (outcome.kind, outcome.next_call_seconds) == (Kind.ANSWERED, 900)
+    assert sending.outbox.waiting() == 0
+    assert quarantine(sending) == [
+        ("period", str(TEN), "not_yet_invented"),
+        ("hologram", "h1", "too_old"),
+        ("", "", "other"),
+    ]
+    collector.decide = lambda _asked: None
+    sending.measure(1800)
+    assert sending.delivery.call().kind is Kind.ANSWERED
+    assert [starts(report) for report in collector.reports()] == [[TEN, TEN + 1800], [TEN + 3600]]
+
+
+def test_an_enrolment_answer_may_say_more(
+    make_device: Callable[..., Device], collector: ScriptedCollector, key_file: Path
+) -> None:
+    device = make_device(server=collector.url, key_file=key_file)
+    collector.now = lambda: device.clock.true
+
+    def decide(asked: Asked) -> Answer:
+        usual = collector.usual(asked)
+        return dataclasses.replace(usual, body=usual.body | {"advice": {"colour": "green"}, "revision": 12})
+
+    collector.decide = decide
+    assert device.delivery.call().kind is Kind.ANSWERED
+    assert collector.reports()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from roadworthy_agent.identity import Identity, StateFolder
 from roadworthy_agent.probes import PROBES
 
 STATUSES = "SELECT value FROM meta WHERE name = 'statuses'"
+INTERVAL = 5.0  # the shortest there is
+TOLERANCE = 4.0  # for a loaded machine; with it, still less than two intervals
 PROMPT = 5.0  # a loaded machine is slow, an agent that waits for its next sample or an answer far slower
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -38,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         environment = {
             "PATH": os.environ["PATH"],
             "ROADWORTHY_AGENT_STATE_DIR": str(tmp_path / "state"),
-            "ROADWORTHY_AGENT_SAMPLE_INTERVAL_SECONDS": "5",
+            "ROADWORTHY_AGENT_SAMPLE_INTERVAL_SECONDS": f"{INTERVAL:g}",
         } | {f"ROADWORTHY_AGENT_{name.upper()}": value for name, value in settings.items()}
         command = [*prefix, sys.executable, "-m", "roadworthy_agent"]
         agent = subprocess.Popen([*command, "run"], env=environment, stderr=subprocess.PIPE, text=True)
@@ -72,18 +75,33 @@ def samples(tmp_path: Path) -> list[Any]:
 
 
 def test_a_killed_agent_loses_at_most_one_sample(start: Start, tmp_path: Path) -> None:
+    """At no moment does more than the sample under way wait outside the disk, and a kill takes nothing off it."""
     agent = start()
-    before = wait_until(lambda: samples(tmp_path), what="a first sample")
+    seen = wait_until(lambda: samples(tmp_path), what="a first sample")
+    longest = 0.0
+    deadline = time.monotonic() + 60
+    while len(seen) < 4:
+        assert time.monotonic() < deadline, "waited 60 s for four samples"
+        time.sleep(0.02)
+        seen = samples(tmp_path)
+        longest = max(longest, boot_seconds() - seen[-1][1])
     agent.kill()
+    killed_at = boot_seconds()
     agent.wait()
-    killed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+    # An agent that held back two samples would come to two intervals at every second one, and a kill then lost both.
+    assert longest < INTERVAL + TOLERANCE < 2 * INTERVAL
     kept = samples(tmp_path)
-    assert kept[: len(before)] == before
-    assert killed_at - kept[-1][1] < 3 * 5
+    assert kept[: len(seen)] == seen
+    assert 0 <= killed_at - kept[-1][1] < INTERVAL + TOLERANCE
+    assert all(later[0] == earlier[1] for earlier, later in pairwise(kept))  # none is missing in between
     start()
     after = wait_until(lambda: samples(tmp_path)[len(kept) :], what="a sample of the next agent")
     assert samples(tmp_path)[: len(kept)] == kept
     assert after[0][0] >= killed_at
+
+
+def boot_seconds() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def test_a_spool_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
