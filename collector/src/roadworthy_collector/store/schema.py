@@ -2,7 +2,7 @@
 
 Times are integer UTC epoch seconds unless a name says otherwise. Physical facts only: carbon and money are
 derived from them elsewhere. Device state lives apart from energy because the two have their own rights and
-retention.
+retention. One file, although a long one: the tables refer to each other and are read together.
 """
 
 from __future__ import annotations
