@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    agent = Agent(settings, Context(), PROBES, utilisation.Sampler)
+    agent = Agent(settings, Context(), PROBES, utilisation.sampler)
     try:
         agent.run()
     finally:

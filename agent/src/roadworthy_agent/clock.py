@@ -9,13 +9,15 @@ both are `time.monotonic`, so time asleep counts as unobserved until a probe of 
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 LATEST = 4_102_444_800  # 2100, the latest moment the wire contract knows
 BOOT_ID = "proc/sys/kernel/random/boot_id"
+RECORDED_CLOCK = "roadworthy/clock.json"
 
 
 class Clock(Protocol):
@@ -67,26 +69,32 @@ class SystemClock:
 class RecordedClock:
     """The clock of a recorded tree: stands still at the moment it was recorded.
 
-    What the tree does not hold comes from the machine that reads it, since a report needs some time.
+    Trees of Linux hold /proc; others hold roadworthy/clock.json: {"boot_id", "boottime_seconds", "wall"}. What the
+    tree does not hold comes from the machine that reads it, since a report needs some time.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._told = _clock_of(_read(root / RECORDED_CLOCK))
 
     def boot_id(self) -> str:
         """Return the recorded boot id, or a name for a tree without one."""
-        return read_boot_id(self._root / BOOT_ID) or "recorded-tree"
+        told = str(self._told.get("boot_id", ""))[:64]
+        return told or read_boot_id(self._root / BOOT_ID) or "recorded-tree"
 
     def boottime(self) -> float:
         """Return the recorded uptime, 0 seconds long where none was recorded."""
-        return parse_uptime(_read(self._root / "proc/uptime")) or 0.0
+        told = parse_uptime(str(self._told.get("boottime_seconds", "")))
+        return told or parse_uptime(_read(self._root / "proc/uptime")) or 0.0
 
     def monotonic(self) -> float:
         """Return the same as `boottime`: no one recorded a suspend clock."""
         return self.boottime()
 
     def wall(self) -> float:
-        """Return the kernel's start plus the uptime as recorded, else this machine's time."""
+        """Return the recorded time, else the kernel's start plus the uptime, else this machine's time."""
+        if (told := parse_uptime(str(self._told.get("wall", "")))) is not None:
+            return told
         started = parse_btime(_read(self._root / "proc/stat"))
         uptime = parse_uptime(_read(self._root / "proc/uptime"))
         return time.time() if started is None or uptime is None else started + uptime
@@ -120,6 +128,14 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _clock_of(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _derived_boot_id(started_at: float) -> str:

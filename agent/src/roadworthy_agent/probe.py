@@ -6,6 +6,7 @@ To add one, copy a neighbour.
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from roadworthy_agent.clock import Clock, RecordedClock, SystemClock
 from roadworthy_agent.errors import ProbeError
-from roadworthy_agent.reading import Missing, Quality, Sample, Status
+from roadworthy_agent.reading import Missing, PowerReading, Quality, Sample, StateReading, Status
 from roadworthy_agent.report import Disk, HardwareFacts
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
 
 # What a parser raises for input it was not written for
 NOT_UNDERSTOOD = (ValueError, LookupError, ArithmeticError, RecursionError)
+
+RECORDED_PLATFORM = "roadworthy/platform"  # linux, windows or macos; linux where there is none
+PLATFORM_WORDS = {"linux": "linux", "windows": "win32", "macos": "darwin"}
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -63,6 +67,9 @@ class Context:
     `live` is False for a recorded tree: then no psutil, no D-Bus and no clock of this machine, only files under
     `root`. `last_seen_at` is the wall time (epoch seconds) of the last sample stored in an earlier boot, None
     where none is known: the start-up probe does not believe firmware that took longer than the device was away.
+    `platform` is sys.platform's word (linux, win32, darwin), for a recorded tree that of the recorded device.
+    `allow` names what the settings permit beyond the usual: `ipmi`, `smart`, `application_names`. A tree was
+    recorded with what was permitted then, so all of it is read there.
     """
 
     root: Path = Path("/")
@@ -70,15 +77,33 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     sleep: Callable[[float], None] = time.sleep
     last_seen_at: float | None = None
+    platform: str = sys.platform
+    allow: frozenset[str] = frozenset()
 
     @classmethod
     def recorded(cls, root: Path) -> Context:
-        """Return the context of a recorded tree."""
-        return cls(root=root, live=False, clock=RecordedClock(root), sleep=lambda _seconds: None)
+        """Return the context of a recorded tree, of whichever platform it was recorded on."""
+        return cls(
+            root=root,
+            live=False,
+            clock=RecordedClock(root),
+            sleep=lambda _seconds: None,
+            platform=recorded_platform(root),
+            allow=frozenset({"ipmi", "smart", "application_names"}),
+        )
 
     def path(self, below: str) -> Path:
         """Return a path under the root; a leading slash makes no difference."""
         return self.root / below.lstrip("/")
+
+
+def recorded_platform(root: Path) -> str:
+    """Return sys.platform's word for the machine a tree was recorded on; `roadworthy/platform` says which."""
+    try:
+        word = (root / RECORDED_PLATFORM).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return "linux"
+    return PLATFORM_WORDS.get(word, "linux")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +131,10 @@ class Probe(Protocol[T_co]):
 
     NAME is the probe's name on the wire, in settings and in messages; WHAT one plain sentence: what is collected
     and why. `collect` looks once: os gives ProbeResult[OsFacts], hardware ProbeResult[HardwareReading], storage
-    ProbeResult[StorageReading], startup ProbeResult[tuple[StartupRecord, ...]], utilisation ProbeResult[Sample]
-    after about a second of looking (`context.sleep`).
+    ProbeResult[StorageReading], battery ProbeResult[tuple[Battery, ...]], startup
+    ProbeResult[tuple[StartupRecord, ...]], signin ProbeResult[tuple[SigninRecord, ...]], power
+    ProbeResult[PowerReading], state ProbeResult[StateReading], utilisation ProbeResult[Sample] after about a
+    second of looking (`context.sleep`).
     """
 
     NAME: str
@@ -122,6 +149,23 @@ class Sampler(Protocol):
 
     def sample(self) -> ProbeResult[Sample]:
         """Return the means since the previous call (the first: since construction)."""
+
+
+class PowerSampler(Protocol):
+    """What `probes.power.Sampler(context)` offers: it chooses its sources once and then only reads them.
+
+    Called at each sample, so it is quick (under a millisecond), starts nothing and opens no more than it must.
+    """
+
+    def read(self) -> ProbeResult[PowerReading]:
+        """Return what the instruments say now."""
+
+
+class StateSampler(Protocol):
+    """What `probes.state.Sampler(context)` offers: asked at each sample, it answers within a second at most."""
+
+    def read(self) -> ProbeResult[StateReading]:
+        """Return the device state at this moment."""
 
 
 def run(

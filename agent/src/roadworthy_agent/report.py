@@ -26,6 +26,9 @@ class OsFacts:
     id: str | None = None
     architecture: str | None = None
     kernel: str | None = None
+    edition: str | None = None
+    installation_type: str | None = None
+    long_term: bool | None = None  # a long-term servicing release (LTSC, LTSB)
     source: str | None = None
 
 
@@ -39,6 +42,9 @@ class Cpu:
     cores: int | None = None
     threads: int | None = None
     max_mhz: int | None = None
+    family: int | None = None
+    model_number: int | None = None
+    stepping: int | None = None
     source: str | None = None
 
 
@@ -64,6 +70,18 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Monitor:
+    """One display, from its EDID, without its serial number; `vendor` is the maker's three PNP letters."""
+
+    vendor: str | None = None
+    model: str | None = None
+    year: int | None = None
+    width_millimetres: int | None = None
+    height_millimetres: int | None = None
+    internal: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HardwareFacts:
     """The machine. `bios_date` is YYYY-MM-DD; `chassis_type` is SMBIOS's number without its lock bit."""
 
@@ -81,12 +99,19 @@ class HardwareFacts:
     environment_detail: str | None = None
     cpu: Cpu | None = None
     memory: Memory | None = None
+    tpm_version: str | None = None  # 2.0, 1.2, or none where the device says it has none
+    secure_boot: bool | None = None
+    boot_mode: str | None = None  # uefi, legacy, unknown
+    monitors: tuple[Monitor, ...] = ()
     source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk; `medium` is hdd, ssd, nvme, emmc, virtual or unknown."""
+    """One disk; `medium` is hdd, ssd, nvme, emmc, virtual or unknown.
+
+    `wear_ratio` is the share of its rated life that is used and may pass 1; `failing` is the disk's own word.
+    """
 
     name: str
     model: str | None = None
@@ -95,6 +120,31 @@ class Disk:
     bus: str | None = None
     removable: bool | None = None
     holds_system: bool | None = None
+    source: str | None = None
+    firmware: str | None = None
+    wear_ratio: float | None = None
+    spare_ratio: float | None = None
+    power_on_hours: int | None = None
+    media_errors: int | None = None
+    reallocated_sectors: int | None = None
+    failing: bool | None = None
+    health_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """One battery. It tells energy (watt hours) or charge (ampere hours); `health_ratio` is of one of them."""
+
+    name: str
+    vendor: str | None = None
+    model: str | None = None
+    technology: str | None = None
+    design_watt_hours: float | None = None
+    full_watt_hours: float | None = None
+    design_ampere_hours: float | None = None
+    full_ampere_hours: float | None = None
+    health_ratio: float | None = None
+    cycles: int | None = None
     source: str | None = None
 
 
@@ -107,6 +157,7 @@ class Facts:
     os: OsFacts | None = None
     hardware: HardwareFacts | None = None
     storage: tuple[Disk, ...] | None = None
+    battery: tuple[Battery, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +221,30 @@ class StateSeconds:
 
 
 @dataclass(frozen=True, slots=True)
+class Energy:
+    """Energy of one scope in one settlement period or day; scopes overlap and are never added up."""
+
+    scope: str  # cpu, memory, gpu, machine, wall
+    joules: int
+    counter_end_joules: int
+    quality: str
+    source: str
+    covered_seconds: int | None = None
+    relative_error: float | None = None
+    latest_watts: float | None = None  # only in `now`
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryUse:
+    """What was drawn from the batteries; `cpu_joules` is scope cpu over the same seconds, None if not in all."""
+
+    discharge_joules: int
+    discharge_seconds: int
+    source: str
+    cpu_joules: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """One closed settlement period."""
 
@@ -179,6 +254,19 @@ class Period:
     state_seconds: StateSeconds
     cpu: Use | None = None
     memory: Use | None = None
+    energy: tuple[Energy, ...] = ()
+    battery: BatteryUse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Device state and energy of one closed UTC day, under the collection policy `daily`; the states add up to 86400."""
+
+    day: int
+    observed_seconds: int
+    state_seconds: StateSeconds
+    energy: tuple[Energy, ...] = ()
+    battery: BatteryUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +283,7 @@ class Now:
     memory: Use | None = None
     cpu_latest_ratio: float | None = None
     memory_latest_ratio: float | None = None
+    energy: tuple[Energy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +326,33 @@ class StartupRecord:
     environment: str | None = None
     total_seconds: float | None = None
     usable_seconds: float | None = None
+    shutdown_seconds: float | None = None  # how long the shutdown before it took
     attended: bool | None = None
     reason: str | None = None
+    source: str | None = None
+    phases: tuple[Phase, ...] = ()
+    factors: tuple[Factor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SigninRecord:
+    """A sign-in as its probe sees it, without who.
+
+    `key` names it on this device and never leaves it (the agent sends a random id in its place), and
+    `began_boottime_seconds` gives the day; the clock time is never sent. The rest is the wire's.
+    """
+
+    key: str
+    began_boottime_seconds: float
+    final: bool
+    quality: str
+    start_id: str | None = None
+    total_seconds: float | None = None
+    usable_seconds: float | None = None
+    first_on_device: bool | None = None
+    credentials: str | None = None  # cached, network, unknown
+    connection: str | None = None  # lan, wifi, vpn, none, unknown
+    roaming_profile: bool | None = None
     source: str | None = None
     phases: tuple[Phase, ...] = ()
     factors: tuple[Factor, ...] = ()
@@ -258,6 +372,7 @@ class Startup:
     environment: str | None = None
     total_seconds: float | None = None
     usable_seconds: float | None = None
+    shutdown_seconds: float | None = None
     attended: bool | None = None
     reason: str | None = None
     source: str | None = None
@@ -291,6 +406,8 @@ class Report:
     now: Now | None = None
     periods: tuple[dict[str, Any], ...] = ()  # as frozen: the bytes a settlement period was first given
     startups: tuple[dict[str, Any], ...] = ()
+    days: tuple[dict[str, Any], ...] = ()
+    signins: tuple[dict[str, Any], ...] = ()
     gaps: tuple[dict[str, Any], ...] = ()
 
 

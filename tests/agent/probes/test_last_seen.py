@@ -8,7 +8,7 @@ from agent.devices import Device
 
 from roadworthy_agent.agent import Agent
 from roadworthy_agent.probe import Context, ProbeResult, Status
-from roadworthy_agent.probes.utilisation import Sampler
+from roadworthy_agent.probes.utilisation.linux import Sampler
 from roadworthy_agent.settings import Settings
 
 

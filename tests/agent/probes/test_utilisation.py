@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from roadworthy_agent.probe import Context, Sample, Status
 from roadworthy_agent.probes import PROBES
-from roadworthy_agent.probes.utilisation import Sampler
+from roadworthy_agent.probes.utilisation.linux import Sampler
 from roadworthy_agent.probes.utilisation.parse import (
     COLUMNS,
     CpuTimes,

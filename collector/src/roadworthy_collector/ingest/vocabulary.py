@@ -31,10 +31,13 @@ WORDS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
             "facts.storage.medium": ("hdd", "ssd", "nvme", "emmc", "virtual", "unknown"),
             "cpu.quality": _QUALITY,
             "memory.quality": _QUALITY,
-            "energy.scope": ("cpu", "machine", "wall"),
+            "energy.scope": ("cpu", "memory", "gpu", "machine", "wall"),
             "energy.quality": _QUALITY,
             "phase.quality": _MEASURED,
-            "factor.kind": ("unit", "service", "driver", "application", "device", "policy", "profile"),
+            "factor.kind": (
+                *("unit", "service", "driver", "application", "device", "policy", "profile", "subscriber"),
+                *("run_key", "component", "shutdown"),
+            ),
             "startup.kind": (
                 *("cold", "restart", "fast_startup", "hibernate", "resume", "update", "dirty", "first"),
                 *("soft_reboot", "container", "unknown"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from roadworthy_agent.probes.hardware import linux
 from roadworthy_agent.probes.platforms import chosen
 
 NAME = "hardware"
@@ -12,4 +11,4 @@ WHAT = (
     "join it to the register."
 )
 
-collect = chosen(NAME, {"linux": linux.collect})
+collect = chosen(NAME, __name__)

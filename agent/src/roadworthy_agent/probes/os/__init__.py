@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from roadworthy_agent.probes.os import linux
 from roadworthy_agent.probes.platforms import chosen
 
 NAME = "os"
@@ -11,4 +10,4 @@ WHAT = (
     "security updates."
 )
 
-collect = chosen(NAME, {"linux": linux.collect})
+collect = chosen(NAME, __name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from roadworthy_agent.probes.platforms import chosen
-from roadworthy_agent.probes.startup import linux
 
 NAME = "startup"
 WHAT = (
@@ -11,4 +10,4 @@ WHAT = (
     "anything that names a person, a disk or a network."
 )
 
-collect = chosen(NAME, {"linux": linux.collect})
+collect = chosen(NAME, __name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from roadworthy_agent.probes.platforms import chosen
-from roadworthy_agent.probes.storage import linux
 
 NAME = "storage"
 WHAT = (
@@ -11,4 +10,4 @@ WHAT = (
     "because a hard disk is the commonest slow start-up."
 )
 
-collect = chosen(NAME, {"linux": linux.collect})
+collect = chosen(NAME, __name__)
