@@ -18,6 +18,7 @@ from roadworthy_agent.delivery import Delivery
 from roadworthy_agent.identity import Identity, StateFolder
 from roadworthy_agent.observe import Observations
 from roadworthy_agent.outbox import Outbox
+from roadworthy_agent.policy import CollectionPolicy
 from roadworthy_agent.probe import Context, HardwareReading, ProbeResult, StorageReading
 from roadworthy_agent.reading import Sample, Status
 from roadworthy_agent.report import Disk, HardwareFacts, OsFacts, StartupRecord
@@ -99,6 +100,7 @@ class Device:
     folder: Path
     interval: float = 60.0
     max_bytes: int = 33_554_432
+    policy: CollectionPolicy = CollectionPolicy.HALF_HOURLY
     server: str | None = None
     key_file: Path | None = None
     probes: dict[str, Any] = field(default_factory=probes)
@@ -114,6 +116,7 @@ class Device:
         self.spool = Spool(self.database, self.max_bytes)
         self.outbox = Outbox(self.database)
         self.recorder = Recorder(self.spool, self.clock, self.interval)
+        self.database.put(policy=self.policy)
         context = Context(clock=self.clock)
         self.observations = Observations(context, self.probes)
         self.composer = Composer(

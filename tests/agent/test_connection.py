@@ -20,6 +20,10 @@ class StillSampler:
         return ProbeResult("utilisation", Status.OK, Sample(0.25, 0.5))
 
 
+def _none(_context: Context) -> None:
+    return None
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -33,7 +37,12 @@ def agent(tmp_path: Path, collector: ScriptedCollector, clock: ManualClock) -> A
     device.enrolled()
     device.close()
     settings = Settings(collector.url, device.folder, None, None, 60, 33_554_432, ())
-    made = Agent(settings, Context(clock=clock), probes(), lambda _context: StillSampler())
+    made = Agent(
+        settings,
+        Context(clock=clock),
+        probes(),
+        {"utilisation": lambda _context: StillSampler(), "state": _none, "power": _none},
+    )
     made._recorder.begin()
     return made
 

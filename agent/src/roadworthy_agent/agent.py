@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from roadworthy_agent import lock, startups
+from roadworthy_agent import days, lock, signins, startups
 from roadworthy_agent.compose import Composer
 from roadworthy_agent.database import Database
 from roadworthy_agent.delivery import Delivery, Kind, Outcome
@@ -23,10 +23,12 @@ from roadworthy_agent.history import corrected_now
 from roadworthy_agent.identity import StateFolder
 from roadworthy_agent.observe import FACTS, Observations, statuses_mark
 from roadworthy_agent.outbox import Outbox
-from roadworthy_agent.probe import Context, Probe, Sampler, run_sampler
-from roadworthy_agent.reading import Sample, Status
+from roadworthy_agent.policy import CollectionPolicy, policy_of
+from roadworthy_agent.probe import Context, HardwareReading, Probe
+from roadworthy_agent.reading import Status
 from roadworthy_agent.report import to_wire
 from roadworthy_agent.samples import Recorder
+from roadworthy_agent.sampling import POWER, STATE, UTILISATION, Makers, Sampling
 from roadworthy_agent.schedule import DAY_SECONDS, KEPT_SECONDS, Calls
 from roadworthy_agent.settings import Settings
 from roadworthy_agent.spool import Spool
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 RECHECK_SECONDS = 300.0  # how often a stopped agent looks whether somebody enrolled it; costs no call
 REFUSED_SECONDS = 3600.0
 FIRST_CALL_SECONDS = 2.0  # after the start, so that the first report has a first sample to show
-NOTHING = Sample(None, None)
+SAMPLED = (UTILISATION, STATE, POWER)
 
 
 class Fault:
@@ -73,13 +75,12 @@ class Agent:
         settings: Settings,
         context: Context,
         probes: Mapping[str, Probe[Any]],
-        sampler: Callable[[Context], Sampler],
+        samplers: Makers,
     ) -> None:
         self._settings = settings
         self._context = context
         self._clock = context.clock
         self._started = self._clock.boottime()
-        self._make_sampler = sampler
         self._state = StateFolder(settings.state_dir)
         self._state.prepare()
         self._lock = lock.hold(self._state.lock)
@@ -88,7 +89,9 @@ class Agent:
             self._state.renew_instance()
         self._spool = Spool(self._database, settings.spool_max_bytes)
         self._recorder = Recorder(self._spool, self._clock, settings.sample_interval_seconds)
-        self._observations = Observations(replace(context, last_seen_at=self._last_seen_at()), probes)
+        context = replace(context, last_seen_at=self._last_seen_at(), allow=frozenset(settings.allow))
+        self._sampling = Sampling.of(context, samplers)
+        self._observations = Observations(context, probes)
         composer = Composer(
             self._spool,
             Outbox(self._database),
@@ -103,15 +106,15 @@ class Agent:
         self._statuses_kept = ""
         self._go = threading.Event()
         self._working = threading.Event()
-        self._faults = {name: Fault(name) for name in ("collector", "spool", "utilisation")}
+        self._faults = {name: Fault(name) for name in ("collector", "spool", *SAMPLED)}
         self._identity_seen = self._identity_stamp()
 
     def run(self) -> None:
         """Run until SIGINT or SIGTERM."""
         with Waker() as waker:
             worker = threading.Thread(target=self._work, args=(waker,), name="worker", daemon=True)
-            sampler = self._make_sampler(self._context)
-            self._guarded(self._recorder.begin)
+            first = self._sampling.begin(self._policy())
+            self._guarded(lambda: self._recorder.begin(first))
             self._start_work()
             worker.start()
             interval = float(self._settings.sample_interval_seconds)
@@ -122,10 +125,10 @@ class Agent:
                 waker.wait(self._until_next(next_sample))
                 late = next_sample - self._clock.monotonic() <= 0
                 if not waker.stopping and (late or self._call_is_due()):
-                    self._sample(sampler)
+                    self._sample()
                     next_sample = self._clock.monotonic() + interval
                     self._start_work()
-            self._sample(sampler)  # what a planned end would otherwise lose
+            self._sample()  # what a planned end would otherwise lose
         log.info("stopped")
 
     def _last_seen_at(self) -> float | None:
@@ -146,18 +149,24 @@ class Agent:
     def _call_is_due(self) -> bool:
         return not self._working.is_set() and self._calls.due_at() <= self._clock.boottime()
 
-    def _sample(self, sampler: Sampler) -> None:
-        result = run_sampler(sampler)
-        self._observations.keep(result)
-        fault = self._faults["utilisation"]
-        if result.value is None:
-            fault.broke(result.reason or str(result.status))
-        else:
-            fault.healed()
-        value = result.value or NOTHING
-        self._guarded(lambda: self._recorder.take(value))
+    def _sample(self) -> None:
+        sample, results = self._sampling.take(self._policy())
+        for result in results:
+            self._observations.keep(result)
+            fault = self._faults[result.probe]
+            if result.status is Status.ERROR:
+                fault.broke(result.reason or str(result.status))
+            else:
+                fault.healed()
+        self._guarded(lambda: self._recorder.take(sample))
         self._guarded(self._thin)
         self._guarded(self._keep_statuses)
+        if self._recorder.slept:
+            self._recorder.slept = False
+            self._startup_settled = False  # it woke up: that may be a start-up of its own
+
+    def _policy(self) -> CollectionPolicy:
+        return days.policy_in(self._database)
 
     def _keep_statuses(self) -> None:
         """Keep what the probes say for `status`, when it changed; from either thread."""
@@ -232,9 +241,33 @@ class Agent:
         if now >= self._facts_due:
             self._observations.look(FACTS)
             self._facts_due = now + DAY_SECONDS
+        self._settle_policy()
         if not self._startup_settled:
             self._look_at_startup(now)
+        if self._calls.due_at() <= now:
+            self._look_at_signins(now)
         self._keep_statuses()
+
+    def _settle_policy(self) -> None:
+        """Keep the collection policy that the settings, the kind of device and the collector come to."""
+        hardware = self._observations.value("hardware")
+        chassis = hardware.facts.chassis_type if isinstance(hardware, HardwareReading) else None
+        policy = policy_of(
+            self._settings.collection_policy,
+            chassis,
+            self._database.get("asked_policy"),
+            has_battery=bool(self._observations.value("battery")),
+        )
+        if self._database.get("policy") != policy:
+            self._database.put(policy=policy)
+            log.info("collection policy: %s", policy)
+
+    def _look_at_signins(self, now: float) -> None:
+        """Look at sign-ins before a call; sending waits until their day is over."""
+        if self._policy() is CollectionPolicy.OFF or "signin" not in self._observations.names:
+            return
+        result = self._observations.look_at("signin")
+        signins.keep(self._spool, result.value or (), now, self._settings.suppress)
 
     def _look_at_startup(self, now: float) -> None:
         """Look until the start-up is final, or it is clear that none can be seen."""

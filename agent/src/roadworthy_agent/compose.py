@@ -135,6 +135,8 @@ def assemble(
         now=now,
         periods=tuple(items.get("period", ())),
         startups=tuple(items.get("startup", ())),
+        days=tuple(items.get("day", ())),
+        signins=tuple(items.get("signin", ())),
         gaps=tuple(items.get("gap", ())),
     )
 

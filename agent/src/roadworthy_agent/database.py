@@ -19,7 +19,7 @@ from roadworthy_agent.errors import StateError
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE boots (
     id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE boots (
 );
 CREATE TABLE samples (
     boot INTEGER NOT NULL REFERENCES boots, begin REAL NOT NULL, "end" REAL NOT NULL,
-    cpu REAL, memory REAL, cpu_source TEXT NOT NULL, memory_source TEXT NOT NULL, quality TEXT NOT NULL,
+    cpu REAL, memory REAL, cpu_source TEXT NOT NULL, memory_source TEXT NOT NULL, quality TEXT NOT NULL, state TEXT,
     PRIMARY KEY (boot, begin)
 ) WITHOUT ROWID;
 CREATE TABLE gaps (
@@ -49,6 +49,23 @@ CREATE TABLE quarantine (
     field TEXT, message TEXT, content TEXT
 );
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+# Since version 2: energy, days, sign-ins.
+SCHEMA_2 = """
+CREATE TABLE energy (
+    boot INTEGER NOT NULL REFERENCES boots, scope TEXT NOT NULL, begin REAL NOT NULL, "end" REAL NOT NULL,
+    counter_begin INTEGER NOT NULL, counter_end INTEGER NOT NULL,
+    source TEXT NOT NULL, quality TEXT NOT NULL, relative_error REAL, beside INTEGER,
+    PRIMARY KEY (boot, scope, begin)
+) WITHOUT ROWID;
+CREATE TABLE counters (scope TEXT PRIMARY KEY, microjoules INTEGER NOT NULL, settled INTEGER NOT NULL);
+CREATE TABLE open_days (day INTEGER PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE frozen_days (day INTEGER PRIMARY KEY, payload TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE signins (
+    key TEXT PRIMARY KEY, signin_id TEXT NOT NULL UNIQUE, boot INTEGER NOT NULL, boottime REAL NOT NULL,
+    record TEXT NOT NULL, revision INTEGER NOT NULL, final INTEGER NOT NULL, day INTEGER,
+    held_revision INTEGER NOT NULL DEFAULT 0
+);
 """
 
 
@@ -182,7 +199,12 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: written by a newer agent (spool version {version}); install that one again"
         )
     if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        steps = SCHEMA + SCHEMA_2
+    elif version == 1:
+        steps = f"ALTER TABLE samples ADD COLUMN state TEXT; {SCHEMA_2}"
+    else:
+        return
+    connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _set_aside(path: Path) -> Path:

@@ -4,8 +4,9 @@ Freezing, in this order and in one transaction:
 1. Nothing happens until the collector has told the time during the current boot.
 2. Each boot of the log is placed on the wall clock, or found to fit nowhere.
 3. Samples of closed settlement periods become payloads; a period that was frozen before is never made again.
+   What they tell of device state and energy goes out with them, by the day, or not at all (see `days`).
 4. Samples behind the open period are deleted; one that reaches into it keeps the part that lies there.
-5. Gaps and start-ups whose boots have a place get their times.
+5. Days that are over become records; gaps, start-ups and sign-ins whose boots have a place get their times.
 6. Boots nothing refers to any more are forgotten.
 """
 
@@ -18,8 +19,11 @@ from dataclasses import asdict, replace
 from sqlite3 import Connection
 from typing import Any
 
+from roadworthy_agent import days, meters, signins
 from roadworthy_agent.database import Database
+from roadworthy_agent.energy import energies, within
 from roadworthy_agent.periods import Absence, Stretch, compute, period_of
+from roadworthy_agent.policy import CollectionPolicy
 from roadworthy_agent.report import PERIOD_SECONDS, Gap, Now, to_json, to_wire
 from roadworthy_agent.spool import Spool
 from roadworthy_agent.timeline import Boot, latest_possible, place
@@ -56,8 +60,12 @@ def freeze(spool: Spool) -> int:
         anchors = place(boots)
         closed_until = period_of(boots[-1].anchor + boots[-1].boottime)
         _drop_unplaced(spool.database, connection, boots, anchors)
-        frozen = _freeze_periods(spool.database, connection, anchors, closed_until)
+        absences = list(_absences(spool.database, anchors))
+        frozen = _freeze_periods(spool.database, connection, anchors, closed_until, absences)
         _trim(connection, anchors, closed_until)
+        days.close(connection, closed_until, absences)
+        signins.place(connection, anchors)
+        signins.release(spool.database, connection, closed_until)
         _freeze_gaps(connection, anchors)
         _place_startups(connection, boots, anchors)
         _settle_boots(connection, boots, anchors)
@@ -77,17 +85,21 @@ def now(spool: Spool, boottime: float) -> Now | None:
     anchors[boots[-1].id] = boots[-1].anchor
     stretches = list(_stretches(spool.database, anchors, start))
     period = compute(stretches, _absences(spool.database, anchors)).get(start)
+    told = days.policy_in(spool.database) is CollectionPolicy.HALF_HOURLY
+    pieces = within(meters.pieces(spool.database, anchors, start, start + PERIOD_SECONDS), start, at)
+    drawn, _battery, _ends = energies(pieces, meters.settled(spool.database), latest=True)
     return Now(
         at=at,
         start=start,
         observed_seconds=period.observed_seconds if period else 0,
         samples=period.samples if period else 0,
         uptime_seconds=round(boottime, 1),
-        state_seconds=period.state_seconds if period else None,
+        state_seconds=period.state_seconds if period and told else None,
         cpu=period.cpu if period else None,
         memory=period.memory if period else None,
         cpu_latest_ratio=_rounded(stretches[-1].cpu) if stretches else None,
         memory_latest_ratio=_rounded(stretches[-1].memory) if stretches else None,
+        energy=drawn if told else (),
     )
 
 
@@ -111,6 +123,7 @@ def _stretches(database: Database, anchors: dict[int, float | None], start: int)
                 cpu_source=row["cpu_source"],
                 memory_source=row["memory_source"],
                 quality=row["quality"],
+                state=row["state"],
             )
 
 
@@ -138,23 +151,42 @@ def _drop_unplaced(
     for boot in boots:
         if anchors[boot.id] is None:
             gone = connection.execute("DELETE FROM samples WHERE boot = ?", (boot.id,)).rowcount
+            meters.give_up(connection, boot.id)
             database.count("dropped_samples", gone)
             if gone:
                 log.warning("%d samples of boot %s have no true time and were dropped", gone, boot.boot_id)
 
 
 def _freeze_periods(
-    database: Database, connection: Connection, anchors: dict[int, float | None], closed_until: int
+    database: Database,
+    connection: Connection,
+    anchors: dict[int, float | None],
+    closed_until: int,
+    absences: list[Absence],
 ) -> int:
-    absences = list(_absences(database, anchors))
+    policy = days.policy_in(database)
     frozen = dropped = 0
     for start in sorted(start for start in _starts(connection, anchors) if start < closed_until):
         period = compute(_stretches(database, anchors, start), absences).get(start)
         if period is None:
             continue
+        pieces = within(
+            meters.pieces(database, anchors, start, start + PERIOD_SECONDS), start, start + PERIOD_SECONDS
+        )
+        drawn, battery, ends = energies(pieces, meters.settled(database))
         if database.row("SELECT 1 FROM frozen_keys WHERE start = ?", (start,)) is not None:
-            dropped += period.samples if period.observed_seconds > 0 else 0
+            if (
+                period.observed_seconds > 0
+            ):  # else a sliver, as clocks are corrected: the next period tells it
+                dropped += period.samples
+                meters.settle(connection, ends)
             continue
+        meters.settle(connection, ends)
+        period = replace(period, energy=drawn, battery=battery)
+        if policy is CollectionPolicy.DAILY:
+            period = days.kept_back(connection, period)
+        elif policy is CollectionPolicy.OFF:
+            period = days.without_state(period)
         connection.execute("INSERT INTO frozen VALUES (?, ?)", (start, to_json(to_wire(period))))
         connection.execute("INSERT INTO frozen_keys VALUES (?)", (start,))
         frozen += 1
@@ -170,6 +202,7 @@ def _trim(connection: Connection, anchors: dict[int, float | None], closed_until
             connection.execute(
                 "UPDATE samples SET begin = ? WHERE boot = ? AND begin < ?", (until, boot, until)
             )
+            meters.trim(connection, boot, until)
 
 
 def _freeze_gaps(connection: Connection, anchors: dict[int, float | None]) -> None:
@@ -231,6 +264,7 @@ def _settle_boots(connection: Connection, boots: list[Boot], anchors: dict[int, 
         "DELETE FROM boots WHERE id < (SELECT max(id) FROM boots) - ?"
         " AND id NOT IN (SELECT boot FROM samples)"
         " AND id NOT IN (SELECT boot FROM startups WHERE started_at IS NULL)"
+        " AND id NOT IN (SELECT boot FROM energy)"
         " AND id NOT IN (SELECT from_boot FROM gaps WHERE from_boot IS NOT NULL)"
         " AND id NOT IN (SELECT to_boot FROM gaps WHERE to_boot IS NOT NULL)",
         (REMEMBERED_BOOTS,),
@@ -238,9 +272,9 @@ def _settle_boots(connection: Connection, boots: list[Boot], anchors: dict[int, 
 
 
 def _forget(connection: Connection, closed_until: int) -> None:
-    """Forget gaps that were taken and lie behind the open period, and keys nobody will ask for again."""
+    """Forget gaps that were taken and lie behind any open day, and keys nobody will ask for again."""
     for row in connection.execute("SELECT id, payload FROM gaps WHERE held = 1").fetchall():
-        if json.loads(row["payload"])["to"] <= closed_until:
+        if json.loads(row["payload"])["to"] <= closed_until - days.DAY_SECONDS:
             connection.execute("DELETE FROM gaps WHERE id = ?", (row["id"],))
     connection.execute("DELETE FROM frozen_keys WHERE start < ?", (closed_until - REMEMBERED_SECONDS,))
 

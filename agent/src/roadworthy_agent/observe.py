@@ -13,7 +13,7 @@ from roadworthy_agent.identity import fingerprint, hostname
 from roadworthy_agent.probe import Context, HardwareReading, Probe, ProbeResult, StorageReading
 from roadworthy_agent.report import Facts, MissingValue, OsFacts, ProbeStatus, StartupRecord, to_json, to_wire
 
-FACTS = ("os", "hardware", "storage")
+FACTS = ("os", "hardware", "storage", "battery")
 
 
 class Observations:
@@ -28,7 +28,13 @@ class Observations:
     def look(self, names: Iterable[str]) -> None:
         """Run the named probes."""
         for name in names:
-            self.look_at(name)
+            if name in self._probes:
+                self.look_at(name)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The probes there are."""
+        return frozenset(self._probes)
 
     def look_at(self, name: str) -> ProbeResult[Any]:
         """Run one probe and return what it gave."""
@@ -63,13 +69,14 @@ class Observations:
 
     def facts(self) -> Facts:
         """Return what the device is, as far as is known by now."""
-        system, hardware, storage = (self.value(name) for name in FACTS)
+        system, hardware, storage, battery = (self.value(name) for name in FACTS)
         return Facts(
             hostname=hostname(self._context),
             fingerprint=fingerprint(self.identifiers()),
             os=system if isinstance(system, OsFacts) else None,
             hardware=hardware.facts if isinstance(hardware, HardwareReading) else None,
             storage=storage.disks if isinstance(storage, StorageReading) else None,
+            battery=battery if isinstance(battery, tuple) else None,
         )
 
     def statuses(self, anchor: float | None) -> tuple[ProbeStatus, ...]:

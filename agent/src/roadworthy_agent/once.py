@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from roadworthy_agent import startups
+from roadworthy_agent.clock import Clock
 from roadworthy_agent.compose import Composer, Sender, agent_about_itself, assemble
 from roadworthy_agent.database import Database
+from roadworthy_agent.days import DAY_SECONDS
 from roadworthy_agent.delivery import Delivery
+from roadworthy_agent.energy import Accumulator, Added, Moment, Piece, energies
 from roadworthy_agent.errors import SettingsError, StateError
 from roadworthy_agent.identity import UNENROLLED_DEVICE, Identity, StateFolder
 from roadworthy_agent.observe import FACTS, Observations
 from roadworthy_agent.outbox import Outbox
 from roadworthy_agent.periods import period_of
-from roadworthy_agent.probe import Context
+from roadworthy_agent.probe import Context, run
 from roadworthy_agent.probes import PROBES
-from roadworthy_agent.reading import Sample
-from roadworthy_agent.report import Now, Startup, StartupRecord, to_json, to_wire
+from roadworthy_agent.reading import PowerReading, Sample
+from roadworthy_agent.report import Now, SigninRecord, Startup, StartupRecord, to_json, to_wire
 from roadworthy_agent.samples import Recorder
 from roadworthy_agent.settings import Settings
 from roadworthy_agent.spool import Spool
@@ -27,10 +30,10 @@ from roadworthy_agent.spool import Spool
 NO_INSTANCE = "0" * 16
 
 
-def context_of(root: Path | None) -> Context:
-    """Return the context of this machine, or of a recorded tree."""
+def context_of(root: Path | None, allow: Iterable[str] = ()) -> Context:
+    """Return the context of this machine, with what its settings allow, or of a recorded tree."""
     if root is None:
-        return Context()
+        return Context(allow=frozenset(allow))
     if not root.is_dir():
         raise SettingsError(f"{root}: no such folder; --root takes a recorded tree")
     return Context.recorded(root)
@@ -44,7 +47,11 @@ def measure(settings: Settings, context: Context, warn: Callable[[str], None]) -
     clock = context.clock
     observations = Observations(context, PROBES)
     began = clock.boottime()
+    drawn = Accumulator()
+    drawn.look(_power(context), _moment(clock))
     observations.look(PROBES)
+    later = context.later()
+    stretches = [] if later is None else drawn.look(_power(later), _moment(later.clock))
     boottime = clock.boottime()
     anchor = clock.wall() - boottime
     sample = observations.value("utilisation")
@@ -53,14 +60,18 @@ def measure(settings: Settings, context: Context, warn: Callable[[str], None]) -
         1,
         anchor + boottime,
         agent_about_itself(started_at=round(anchor + began, 3)),
-        now=_now(anchor, boottime, sample if isinstance(sample, Sample) else None),
+        now=_now(anchor, boottime, sample if isinstance(sample, Sample) else None, stretches),
         facts=observations.facts(),
         probes=observations.statuses(anchor),
         items={
             "startup": [
                 _startup(record, anchor)
                 for record in startups.shown(observations.startups(), settings.suppress)
-            ]
+            ],
+            "signin": [
+                _signin(number, record, anchor)
+                for number, record in enumerate(observations.value("signin") or ())
+            ],
         },
     )
     wire: dict[str, Any] = json.loads(to_json(to_wire(report)))
@@ -102,8 +113,36 @@ def _sender(settings: Settings, boot_id: str, warn: Callable[[str], None]) -> Se
     return Sender(identity.device_id if identity else UNENROLLED_DEVICE, instance or NO_INSTANCE, boot_id)
 
 
-def _now(anchor: float, boottime: float, sample: Sample | None) -> Now:
+def _power(context: Context) -> PowerReading | None:
+    result = run(PROBES["power"], context)
+    return result.value if isinstance(result.value, PowerReading) else None
+
+
+def _moment(clock: Clock) -> Moment:
+    return Moment(0, clock.boottime(), clock.monotonic())
+
+
+def _now(anchor: float, boottime: float, sample: Sample | None, drawn: Iterable[Added]) -> Now:
     at = anchor + boottime
+    told, _battery, _ends = energies(
+        (
+            *(
+                Piece(
+                    one.scope,
+                    one.begin,
+                    one.end,
+                    0,
+                    one.microjoules,
+                    one.source,
+                    str(one.quality),
+                    one.relative_error,
+                )
+                for one in drawn
+            ),
+        ),
+        {},
+        latest=True,
+    )
     return Now(
         at=round(at, 3),
         start=period_of(at),
@@ -111,7 +150,16 @@ def _now(anchor: float, boottime: float, sample: Sample | None) -> Now:
         uptime_seconds=round(boottime, 1) if boottime > 0 else None,
         cpu_latest_ratio=None if sample is None else sample.cpu_ratio,
         memory_latest_ratio=None if sample is None else sample.memory_ratio,
+        energy=told,
     )
+
+
+def _signin(number: int, record: SigninRecord, anchor: float) -> dict[str, Any]:
+    """Return a sign-in as on the wire; its id, random when sent, is its number here."""
+    wire: dict[str, Any] = to_wire(record)
+    del wire["key"], wire["began_boottime_seconds"]
+    day = int((anchor + record.began_boottime_seconds) // DAY_SECONDS) * DAY_SECONDS
+    return {"signin_id": f"{number:032x}", "revision": 1, "day": day} | wire
 
 
 def _startup(record: StartupRecord, anchor: float) -> Startup:

@@ -1,7 +1,7 @@
 """What waits to be sent, the one report on its way, and what was refused.
 
 A report keeps its number and its bytes until it is answered. Its *parts* are all that can be refused: the open
-period (`now`), `facts`, `probes`, and the items `startup`, `gap`, `period`. Where the collector refuses a whole
+period (`now`), `facts`, `probes`, and the items `startup`, `gap`, `period`, `day`, `signin`. Where the collector refuses a whole
 report, the next one holds half as many parts, until the offender is alone and goes to quarantine.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from sqlite3 import Row
 from typing import Any
 
 from roadworthy_agent.database import Database
@@ -63,7 +64,7 @@ class Outbox:
         return int(self._database.get("batch_limit", MOST_PARTS))
 
     def items(self, most: int) -> list[tuple[Part, dict[str, Any]]]:
-        """Return the next items and their contents: start-ups, gaps, then periods, each oldest first."""
+        """Return the next items and their contents: start-ups, gaps, periods, days, each oldest first, then sign-ins."""
         chosen: list[tuple[Part, dict[str, Any]]] = []
         size = 0
         for part, content in self._candidates(most):
@@ -82,6 +83,11 @@ class Outbox:
             yield Part("gap", str(json.loads(row["payload"])["from"])), row["payload"]
         for row in self._database.rows("SELECT * FROM frozen ORDER BY start LIMIT ?", (most,)):
             yield Part("period", str(row["start"])), row["payload"]
+        for row in self._database.rows(f"SELECT * FROM {_DAYS} ORDER BY day LIMIT ?", (most,)):  # noqa: S608 - a constant
+            yield Part("day", str(row["day"])), row["payload"]
+        # By their random id: their order must not tell that of the day.
+        for row in self._database.rows(f"SELECT * FROM {_SIGNINS} ORDER BY signin_id LIMIT ?", (most,)):  # noqa: S608 - a constant
+            yield Part("signin", row["signin_id"], row["revision"]), _signin(row)
 
     def next_seq(self) -> int:
         """Return the number of the next report."""
@@ -153,6 +159,12 @@ class Outbox:
                     connection.execute(
                         "UPDATE startups SET held_revision = ? WHERE start_id = ?", (part.revision, part.key)
                     )
+                case "day":
+                    connection.execute("UPDATE frozen_days SET held = 1 WHERE day = ?", (int(part.key),))
+                case "signin":
+                    connection.execute(
+                        "UPDATE signins SET held_revision = ? WHERE signin_id = ?", (part.revision, part.key)
+                    )
                 case "facts" | "probes":
                     self._database.put(**{f"held_{part.item}": part.key})
                 case _:  # the open period is made anew for each call
@@ -160,7 +172,7 @@ class Outbox:
 
     def _content(self, item: str, key: str) -> str | None:
         query = _CONTENT.get(item)
-        if query is None or (item != "startup" and not key.isdecimal()):
+        if query is None or (item not in {"startup", "signin"} and not key.isdecimal()):
             return None
         row = self._database.row(query, (key,))
         return None if row is None else str(row[0])
@@ -181,9 +193,26 @@ class Outbox:
 
 _STARTUPS = "startups WHERE revision > held_revision AND started_at IS NOT NULL"
 _GAPS = "gaps WHERE held = 0 AND payload IS NOT NULL"
-_WAITING = (_STARTUPS, _GAPS, "frozen")
+_DAYS = "frozen_days WHERE held = 0"
+# Only of days that are over: the moment of a report would tell the time of a sign-in.
+_SIGNINS = (
+    "signins WHERE revision > held_revision AND day < (SELECT value FROM meta WHERE name = 'signins_until')"
+)
+_WAITING = (_STARTUPS, _GAPS, "frozen", _DAYS, _SIGNINS)
 _CONTENT = {
     "period": "SELECT payload FROM frozen WHERE start = CAST(? AS INTEGER)",
     "gap": "SELECT payload FROM gaps WHERE json_extract(payload, '$.from') = CAST(? AS INTEGER)",
     "startup": "SELECT record FROM startups WHERE start_id = ?",
+    "day": "SELECT payload FROM frozen_days WHERE day = CAST(? AS INTEGER)",
+    "signin": "SELECT record FROM signins WHERE signin_id = ?",
 }
+
+
+def _signin(row: Row) -> str:
+    added = {
+        "signin_id": row["signin_id"],
+        "revision": row["revision"],
+        "final": bool(row["final"]),
+        "day": row["day"],
+    }
+    return to_json(added | json.loads(row["record"]))

@@ -7,10 +7,13 @@ a year do not exist here and each UTC day has 48. What comes in is already place
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from roadworthy_agent.report import PERIOD_SECONDS, Period, StateSeconds, Use
+
+WATCHED = ("in_use", "idle", "locked")
+LONGEST_MEAN_SECONDS = 60.0  # a longer mean says less than the 95th percentile claims to be of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Stretch:
     cpu_source: str = ""
     memory_source: str = ""
     quality: str = "sensor"
+    state: str | None = None  # in_use, idle or locked; None: nobody watched
+    whole_seconds: float | None = None  # of the sample this is a part of; None: it is the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,7 @@ class _Bin:
     """What falls into one settlement period."""
 
     pieces: list[Stretch] = field(default_factory=list)
-    asleep: list[float] = field(default_factory=list)
-    off: list[float] = field(default_factory=list)
+    absent: dict[str, list[float]] = field(default_factory=dict)
 
 
 def period_of(moment: float) -> int:
@@ -63,8 +67,7 @@ def compute(stretches: Iterable[Stretch], absences: Iterable[Absence]) -> dict[i
         for start in _starts(absence.begin, absence.end):
             if (into := bins.get(start)) is not None:
                 seconds = min(absence.end, start + PERIOD_SECONDS) - max(absence.begin, start)
-                into.asleep.append(seconds if absence.kind == "asleep" else 0.0)
-                into.off.append(seconds if absence.kind == "off" else 0.0)
+                into.absent.setdefault(absence.kind, []).append(seconds)
     return {start: _period(start, content) for start, content in sorted(bins.items())}
 
 
@@ -77,6 +80,7 @@ def split(stretch: Stretch) -> Iterator[tuple[int, Stretch]]:
                 stretch,
                 begin=max(stretch.begin, float(start)),
                 end=min(stretch.end, float(start + PERIOD_SECONDS)),
+                whole_seconds=_whole(stretch),
             ),
         )
 
@@ -97,36 +101,60 @@ def _starts(begin: float, end: float) -> range:
 def _period(start: int, content: _Bin) -> Period:
     pieces = sorted(content.pieces, key=lambda piece: (piece.begin, piece.end))
     observed = math.fsum(piece.end - piece.begin for piece in pieces)
-    asleep = min(math.floor(math.fsum(content.asleep)), PERIOD_SECONDS)
-    off = min(math.floor(math.fsum(content.off)), PERIOD_SECONDS - asleep)
     return Period(
         start=start,
         observed_seconds=min(math.floor(observed), PERIOD_SECONDS),
         samples=min(len(pieces), PERIOD_SECONDS),
-        # Nobody watches the device state yet, so all that is not known to be asleep or off is unobserved.
-        state_seconds=StateSeconds(asleep=asleep, off=off, unobserved=PERIOD_SECONDS - asleep - off),
-        cpu=_use([(p.end - p.begin, p.cpu, p.cpu_source, p.quality) for p in pieces]),
-        memory=_use([(p.end - p.begin, p.memory, p.memory_source, p.quality) for p in pieces]),
+        state_seconds=state_seconds(
+            {
+                **{state: _seconds(p for p in pieces if p.state == state) for state in WATCHED},
+                **{kind: math.fsum(content.absent.get(kind, ())) for kind in ("asleep", "off")},
+            }
+        ),
+        cpu=_use([(p, p.cpu, p.cpu_source) for p in pieces]),
+        memory=_use([(p, p.memory, p.memory_source) for p in pieces]),
     )
 
 
-def _use(readings: list[tuple[float, float | None, str, str]]) -> Use | None:
-    """Return the mean weighted by seconds and the 95th percentile of (seconds, ratio, source, quality)."""
-    known = [
-        (seconds, ratio, source, quality) for seconds, ratio, source, quality in readings if ratio is not None
-    ]
-    weight = math.fsum(seconds for seconds, _ratio, _source, _quality in known)
+def _seconds(pieces: Iterable[Stretch]) -> float:
+    return math.fsum(piece.end - piece.begin for piece in pieces)
+
+
+def state_seconds(known: Mapping[str, float], whole: int = PERIOD_SECONDS) -> StateSeconds:
+    """Return whole seconds of each state that add up to `whole`; what is not known of is unobserved.
+
+    The running sum is rounded, not each part: parts that fill the period leave no second over for `unobserved`.
+    """
+    told: dict[str, int] = {}
+    total, before = 0.0, 0
+    for state in (*WATCHED, "asleep", "off"):
+        total += max(0.0, known.get(state, 0.0))
+        upto = min(round(total), whole)
+        told[state] = upto - before
+        before = upto
+    return StateSeconds(**told, unobserved=whole - before)
+
+
+def _use(readings: list[tuple[Stretch, float | None, str]]) -> Use | None:
+    """Return the mean weighted by seconds, and the 95th percentile of the means of at most a minute."""
+    known = [(piece, ratio, source) for piece, ratio, source in readings if ratio is not None]
+    weight = _seconds(piece for piece, _ratio, _source in known)
     if weight <= 0:
         return None
-    mean = math.fsum(seconds * ratio for seconds, ratio, _source, _quality in known) / weight
-    p95 = nearest_rank((ratio for _seconds, ratio, _source, _quality in known), 0.95)
-    _, _, source, quality = known[-1]
+    mean = math.fsum((piece.end - piece.begin) * ratio for piece, ratio, _source in known) / weight
+    short = (ratio for piece, ratio, _source in known if _whole(piece) <= LONGEST_MEAN_SECONDS)
+    p95 = nearest_rank(short, 0.95)
+    last, _ratio, source = known[-1]
     return Use(
         mean_ratio=rounded(mean),
         p95_ratio=None if p95 is None else rounded(p95),
-        quality=quality,
+        quality=last.quality,
         source=source,
     )
+
+
+def _whole(piece: Stretch) -> float:
+    return piece.end - piece.begin if piece.whole_seconds is None else piece.whole_seconds
 
 
 def rounded(ratio: float) -> float:

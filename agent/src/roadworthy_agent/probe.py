@@ -36,6 +36,7 @@ __all__ = [
 # What a parser raises for input it was not written for
 NOT_UNDERSTOOD = (ValueError, LookupError, ArithmeticError, RecursionError)
 
+RECORDED_LATER = "roadworthy/later"
 RECORDED_PLATFORM = "roadworthy/platform"  # linux, windows or macos; linux where there is none
 PLATFORM_WORDS = {"linux": "linux", "windows": "win32", "macos": "darwin"}
 
@@ -91,6 +92,18 @@ class Context:
             platform=recorded_platform(root),
             allow=frozenset({"ipmi", "smart", "application_names"}),
         )
+
+    def later(self) -> Context | None:
+        """Return where a second look finds what has changed since the first; None where nothing was recorded.
+
+        A recorded tree may hold a second one, taken a moment later, under roadworthy/later.
+        """
+        if self.live:
+            return self
+        root = self.root / RECORDED_LATER
+        if not root.is_dir():
+            return None
+        return replace(Context.recorded(root), platform=self.platform)
 
     def path(self, below: str) -> Path:
         """Return a path under the root; a leading slash makes no difference."""
@@ -175,9 +188,11 @@ def run(
     return _guarded(probe.NAME, lambda: probe.collect(context), timer)
 
 
-def run_sampler(sampler: Sampler, timer: Callable[[], float] = time.perf_counter) -> ProbeResult[Sample]:
-    """Take one utilisation sample, guarded the same way."""
-    return _guarded("utilisation", sampler.sample, timer)
+def run_reader(
+    name: str, look: Callable[[], ProbeResult[T]], timer: Callable[[], float] = time.perf_counter
+) -> ProbeResult[T]:
+    """Ask what is asked at each sample, guarded the same way; `name` is the probe's."""
+    return _guarded(name, look, timer)
 
 
 def _guarded(name: str, look: Callable[[], ProbeResult[T]], timer: Callable[[], float]) -> ProbeResult[T]:

@@ -137,3 +137,5 @@ class Sample:
     cpu_source: str = "psutil.cpu_times"
     memory_source: str = "psutil.virtual_memory"
     quality: Quality = Quality.SENSOR
+    power: PowerReading | None = None  # what the instruments say at its end
+    state: DeviceState | None = None  # the device state at its end; None: nobody watched

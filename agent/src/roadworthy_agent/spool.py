@@ -10,8 +10,11 @@ from dataclasses import fields
 from itertools import groupby
 from sqlite3 import Connection, Row
 
+from roadworthy_agent import meters
 from roadworthy_agent.clock import Clock
 from roadworthy_agent.database import Database
+from roadworthy_agent.energy import Added
+from roadworthy_agent.periods import WATCHED
 from roadworthy_agent.reading import Sample
 from roadworthy_agent.report import PERIOD_SECONDS, Gap, to_json, to_wire
 from roadworthy_agent.timeline import TOLERANCE_SECONDS, Boot
@@ -71,8 +74,8 @@ class Spool:
         """Add the means over [begin, end) of the boot clock."""
         with self.database.transaction() as connection:
             connection.execute(
-                'INSERT INTO samples (boot, begin, "end", cpu, memory, cpu_source, memory_source, quality) '
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                'INSERT INTO samples (boot, begin, "end", cpu, memory, cpu_source, memory_source, quality, state) '
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     boot.id,
                     begin,
@@ -82,8 +85,14 @@ class Spool:
                     sample.cpu_source,
                     sample.memory_source,
                     str(sample.quality),
+                    str(sample.state) if sample.state in WATCHED else None,
                 ),
             )
+
+    def add_energy(self, boot: Boot, found: Iterable[Added]) -> None:
+        """Add energy drawn during a boot."""
+        with self.database.transaction() as connection:
+            meters.add(connection, boot.id, found)
 
     def add_gap(self, kind: str, basis: str, begin: tuple[int, float], end: tuple[int, float]) -> None:
         """Add a stretch without samples, from and to (boot, seconds of its clock)."""
@@ -118,6 +127,7 @@ class Spool:
                 lost = list(rows)
                 begin, end = (boot, lost[0]["begin"]), (boot, lost[-1]["end"])
                 _insert_gap(connection, "unobserved", "spool_full", begin, end)
+                meters.give_up(connection, boot, lost[-1]["end"])
             connection.executemany(
                 "DELETE FROM samples WHERE boot = ? AND begin = ?",
                 ((row["boot"], row["begin"]) for row in oldest),

@@ -48,10 +48,12 @@ def all_final(spool: Spool) -> bool:
 def shown(records: Iterable[StartupRecord], suppress: Iterable[str]) -> list[StartupRecord]:
     """Return records whose suppressed names are taken out; their seconds stay, so that sums close."""
     hidden = frozenset(name.casefold() for name in suppress)
-    return [
-        replace(record, factors=tuple(_shown(factor, hidden) for factor in record.factors))
-        for record in records
-    ]
+    return [replace(record, factors=without_suppressed(record.factors, hidden)) for record in records]
+
+
+def without_suppressed(factors: Iterable[Factor], hidden: frozenset[str]) -> tuple[Factor, ...]:
+    """Return factors without the names in `hidden`, which are case-folded."""
+    return tuple(_shown(factor, hidden) for factor in factors)
 
 
 def _shown(factor: Factor, hidden: frozenset[str]) -> Factor:
