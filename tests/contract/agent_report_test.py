@@ -131,7 +131,10 @@ def test_every_report_of_a_device_s_life_is_as_the_schema_says(
         (wire.Facts, ("facts",)),
         (wire.Use, ("use",)),
         (wire.StateSeconds, ("state_seconds",)),
+        (wire.Energy, ("energy",)),
+        (wire.BatteryUse, ("battery_use",)),
         (wire.Period, ("period",)),
+        (wire.Day, ("day",)),
         (wire.Now, ("now",)),
         (wire.Phase, ("phase",)),
         (wire.Factor, ("factor",)),
@@ -141,11 +144,10 @@ def test_every_report_of_a_device_s_life_is_as_the_schema_says(
 )
 def test_the_dataclasses_name_what_the_schema_names(type_: type, path: tuple[str, ...]) -> None:
     rule = schema()["$defs"][path[0]] if path else schema()
-    later = {"signins", "energy"}  # no probe writes them yet
     names = {{"begin": "from", "end": "to"}.get(part.name, part.name) for part in fields(type_)}
     if type_ is not wire.Gap:
         names = {part.name for part in fields(type_)}
-    assert names == set(rule["properties"]) - later
+    assert names == set(rule["properties"])
     assert set(rule.get("required", ())) <= names
 
 
@@ -162,7 +164,7 @@ def value_of(hint: Any) -> st.SearchStrategy[Any]:
         str: st.text(max_size=400),
         bool: st.booleans(),
         int: st.integers(0, 2**40),
-        float: st.floats(0, 1e6),
+        float: st.floats(0, 1),  # amounts and ratios alike; what a ratio may exceed is its probe's test
     }
     if hint in plain:
         return plain[hint]
@@ -175,12 +177,12 @@ def value_of(hint: Any) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize(
     ("type_", "name"),
-    [(wire.OsFacts, "os"), (wire.Cpu, "cpu"), (wire.Memory, "memory"), (wire.Disk, "storage")],
+    [(wire.OsFacts, "os"), (wire.Cpu, "cpu"), (wire.Memory, "memory"), (wire.Disk, "storage"), (wire.Battery, "battery")],
 )
 def test_facts_of_any_size_fit_the_schema(type_: type, name: str) -> None:
     rules = schema()["$defs"]["facts"]["properties"]
     rules |= {part: rules["hardware"]["properties"][part] for part in ("cpu", "memory")}
-    rule = rules[name]["items"] if name == "storage" else rules[name]
+    rule = rules[name]["items"] if name in {"storage", "battery"} else rules[name]
     validator = Draft202012Validator(rule | {"$defs": schema()["$defs"]})
 
     @given(facts_of(type_))

@@ -33,7 +33,7 @@ def test_every_recorded_report_is_read_whole(path: Path) -> None:
     decoded = ReportDecoder().decode(body)
     sent = json.loads(body)
     assert decoded.refused == []
-    for name in ("probes", "periods", "startups", "signins", "gaps"):
+    for name in ("probes", "periods", "days", "startups", "signins", "gaps"):
         assert len(getattr(decoded.report, name)) == len(sent.get(name, []))
     assert (decoded.report.device_id, decoded.report.seq) == (sent["device_id"], sent["seq"])
 

@@ -60,7 +60,7 @@ def full(device: Device, **parts: Any) -> dict[str, Any]:
 
 def test_everything_of_a_full_report_is_kept(engine: Engine, device: Device) -> None:
     (outcome,) = write(engine, device, full(device))
-    assert outcome == (5, 5, [])
+    assert outcome == (6, 6, [])
     new, old = rows(engine, periods)[::-1]
     assert (new["cpu_mean_ratio"], new["cpu_quality"], new["memory_source"]) == (
         0.1234,
@@ -248,7 +248,7 @@ def test_unknown_words_are_other_and_counted(engine: Engine, device: Device) -> 
     }
     assert rows(engine, gaps)[0]["kind"] == "other"
     found = counted(engine)
-    assert found["unknown_enum", "energy.scope=gpu"] == 1
+    assert found["unknown_enum", "energy.scope=rack"] == 1
     assert found["unknown_enum", "startup.kind=teleport"] == 1
     assert found["unknown_enum", "probe.status=too_loud"] == 1
 

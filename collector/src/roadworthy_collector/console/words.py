@@ -112,7 +112,13 @@ QUALITIES = {
     "modelled": "modelled",
     "assumed": "assumed",
 }
-SCOPES = {"cpu": "Processor", "machine": "Whole machine", "wall": "At the wall"}
+SCOPES = {
+    "cpu": "Processor",
+    "memory": "Memory",
+    "gpu": "Graphics",
+    "machine": "Whole machine",
+    "wall": "At the wall",
+}
 
 
 def say(words: dict[str, str], key: str | None) -> str:

@@ -140,6 +140,7 @@ class ReportsApp:
         unread = Counter(refused.answer.item for refused in decoded.refused)
         read: dict[str, int] = {
             "period": len(report.periods),
+            "day": len(report.days),
             "startup": len(report.startups),
             "signin": len(report.signins),
             "gap": len(report.gaps),

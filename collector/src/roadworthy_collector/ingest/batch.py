@@ -14,15 +14,15 @@ from sqlalchemy import Connection
 
 from roadworthy_collector.ingest import validate
 from roadworthy_collector.ingest.decode import Refused, bounded
-from roadworthy_collector.ingest.history import write_gaps, write_periods
+from roadworthy_collector.ingest.history import write_days, write_gaps, write_periods
 from roadworthy_collector.ingest.latest import Latest
 from roadworthy_collector.ingest.records import Histograms, write_signins, write_startups
 from roadworthy_collector.ingest.tally import Tally
-from roadworthy_collector.ingest.wire import Gap, Period, Rejected, Report, Signin, Startup
+from roadworthy_collector.ingest.wire import Day, Gap, Period, Rejected, Report, Signin, Startup
 from roadworthy_collector.security.tokens import first_use
 
 # Kinds whose items are counted in an answer; the others (now, facts, probe) are overwritten by the next report.
-HISTORY = frozenset({"period", "startup", "signin", "gap"})
+HISTORY = frozenset({"period", "day", "startup", "signin", "gap"})
 SPREAD_RATIO = 0.1
 MIN_INTERVAL_SECONDS = 60
 
@@ -57,6 +57,7 @@ class _Group:
 
     def __init__(self) -> None:
         self.periods: list[tuple[int, Period]] = []
+        self.days: list[tuple[int, Day]] = []
         self.startups: list[tuple[int, Startup]] = []
         self.signins: list[tuple[int, Signin]] = []
         self.gaps: list[tuple[int, Gap]] = []
@@ -109,11 +110,12 @@ def _take(
     refused = list(one.refused)
     unread = sum(1 for answer, _ in refused if answer.item in HISTORY)
     received = unread + sum(
-        len(kind) for kind in (report.periods, report.startups, report.signins, report.gaps)
+        len(kind) for kind in (report.periods, report.days, report.startups, report.signins, report.gaps)
     )
     accepted = 0
     for item, key, found, good, check in (
         ("period", "start", report.periods, group.periods, validate.check_period),
+        ("day", "day", report.days, group.days, validate.check_day),
         ("startup", "start_id", report.startups, group.startups, validate.check_startup),
         ("signin", "signin_id", report.signins, group.signins, validate.check_signin),
         ("gap", "begin", report.gaps, group.gaps, validate.check_gap),
@@ -161,6 +163,8 @@ def _write(connection: Connection, group: _Group, latest: Latest, tally: Tally) 
     latest.write()
     if group.periods:
         write_periods(connection, group.periods, tally)
+    if group.days:
+        write_days(connection, group.days, tally)
     if group.gaps:
         write_gaps(connection, group.gaps, tally)
     if group.startups:

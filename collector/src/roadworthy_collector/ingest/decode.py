@@ -76,6 +76,7 @@ class ReportDecoder:
         self._now = msgspec.json.Decoder(wire.Now)
         self._probe = msgspec.json.Decoder(wire.Probe)
         self._period = msgspec.json.Decoder(wire.Period)
+        self._day = msgspec.json.Decoder(wire.Day)
         self._startup = msgspec.json.Decoder(wire.Startup)
         self._signin = msgspec.json.Decoder(wire.Signin)
         self._gap = msgspec.json.Decoder(wire.Gap)
@@ -117,6 +118,7 @@ class ReportDecoder:
             facts=self._one("facts", self._facts, envelope.facts, refused),
             now=self._one("now", self._now, envelope.now, refused),
             periods=self._items("period", "start", self._period, envelope.periods, refused),
+            days=self._items("day", "day", self._day, envelope.days, refused),
             startups=self._items("startup", "start_id", self._startup, envelope.startups, refused),
             signins=self._items("signin", "signin_id", self._signin, envelope.signins, refused),
             gaps=self._items("gap", "from", self._gap, envelope.gaps, refused),

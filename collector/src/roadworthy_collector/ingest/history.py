@@ -15,9 +15,18 @@ from msgspec import Struct
 from sqlalchemy import Column, Connection, select, tuple_
 
 from roadworthy_collector.ingest.tally import Tally
+from roadworthy_collector.ingest.validate import DAY_SECONDS, PERIOD_SECONDS
 from roadworthy_collector.ingest.vocabulary import OTHER
-from roadworthy_collector.ingest.wire import Energy, Gap, Period, Use
-from roadworthy_collector.store.schema import energy_periods, gaps, periods, state_periods
+from roadworthy_collector.ingest.wire import BatteryUse, Day, Energy, Gap, Period, Use
+from roadworthy_collector.store.schema import (
+    battery_use,
+    energy_days,
+    energy_periods,
+    gaps,
+    periods,
+    state_days,
+    state_periods,
+)
 from roadworthy_collector.store.statements import Bulk
 
 KEYS_PER_QUERY = 500
@@ -25,6 +34,9 @@ _PERIODS = Bulk(periods)
 _STATES = Bulk(state_periods)
 _ENERGY = Bulk(energy_periods)
 _GAPS = Bulk(gaps)
+_STATE_DAYS = Bulk(state_days)
+_ENERGY_DAYS = Bulk(energy_days)
+_BATTERIES = Bulk(battery_use)
 _NO_USE = (None, None, None, None)
 
 
@@ -40,7 +52,7 @@ def write_periods(connection: Connection, found: Sequence[tuple[int, Period]], t
         found = _without_conflicts(
             "period", connection, found, rows, (periods.c.device, periods.c.start), tally
         )
-    states, energies = [], []
+    states, energies, batteries = [], [], []
     for device, period in found:
         start, state = period.start, period.state_seconds
         states.append(
@@ -48,9 +60,35 @@ def write_periods(connection: Connection, found: Sequence[tuple[int, Period]], t
         )
         if period.energy:
             energies += _energy_rows(device, start, period.energy, tally)
+        if period.battery is not None:
+            batteries.append(_battery_row(device, start, PERIOD_SECONDS, period.battery))
         tally.mark_dirty(device, start)
     _STATES.insert(connection, states)
     _ENERGY.insert(connection, energies)
+    _BATTERIES.insert(connection, batteries)
+
+
+def write_days(connection: Connection, found: Sequence[tuple[int, Day]], tally: Tally) -> None:
+    """Write days of device state and energy, given as (device row id, day)."""
+    rows = [
+        (
+            *(device, day.day, day.observed_seconds),
+            *(getattr(day.state_seconds, name) for name in day.state_seconds.__struct_fields__),
+            content_hash(day),
+        )
+        for device, day in found
+    ]
+    if _STATE_DAYS.insert(connection, rows) < len(rows):
+        key = (state_days.c.device, state_days.c.day)
+        found = _without_conflicts("day", connection, found, rows, key, tally)
+    energies, batteries = [], []
+    for device, day in found:
+        energies += _energy_rows(device, day.day, day.energy, tally)
+        if day.battery is not None:
+            batteries.append(_battery_row(device, day.day, DAY_SECONDS, day.battery))
+        tally.mark_dirty(device, day.day)
+    _ENERGY_DAYS.insert(connection, energies)
+    _BATTERIES.insert(connection, batteries)
 
 
 def write_gaps(connection: Connection, found: Sequence[tuple[int, Gap]], tally: Tally) -> None:
@@ -121,7 +159,7 @@ def _use(field: str, use: Use, tally: Tally) -> tuple[float, float | None, str, 
 
 
 def _energy_rows(device: int, start: int, energy: Iterable[Energy], tally: Tally) -> list[tuple[Any, ...]]:
-    """Return a row per scope.
+    """Return a row per scope of a settlement period or day.
 
     Of several scopes this version does not know only the first is kept, as `other`: scopes are never added up.
     """
@@ -136,3 +174,8 @@ def _energy_rows(device: int, start: int, energy: Iterable[Energy], tally: Tally
             *(one.covered_seconds, quality, one.source, one.relative_error),
         )
     return list(rows.values())
+
+
+def _battery_row(device: int, start: int, length: int, use: BatteryUse) -> tuple[Any, ...]:
+    """Return the row of `battery_use`."""
+    return (device, start, length, use.discharge_joules, use.discharge_seconds, use.cpu_joules, use.source)

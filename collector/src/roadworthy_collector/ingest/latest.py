@@ -133,6 +133,8 @@ class Latest:
         if hardware is not None:
             environment = read("facts.hardware.environment", hardware.environment)
             whole["hardware"]["environment"] = environment
+            if hardware.boot_mode is not None:
+                whole["hardware"]["boot_mode"] = read("facts.hardware.boot_mode", hardware.boot_mode)
         if system is not None and system.family is not None:
             whole["os"]["family"] = read("facts.os.family", system.family)
         for disk in whole.get("storage", ()):

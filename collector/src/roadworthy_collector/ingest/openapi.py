@@ -37,7 +37,10 @@ _REJECTED: dict[str, Any] = {
     "type": "object",
     "required": ["item", "key", "code", "field", "message"],
     "properties": {
-        "item": {"type": "string", "enum": ["period", "startup", "signin", "gap", "now", "facts", "probe"]},
+        "item": {
+            "type": "string",
+            "enum": ["period", "day", "startup", "signin", "gap", "now", "facts", "probe"],
+        },
         "key": {"type": ["integer", "string", "null"]},
         "code": {"type": "string"},
         "field": {"type": ["string", "null"]},
@@ -68,7 +71,7 @@ _REPORT: dict[str, Any] = {
         "boot_id": {"type": "string", "minLength": 1, "maxLength": 64},
         "sent_at": {"type": "number"},
         "agent": {"type": "object"},
-        **{name: {"type": "array"} for name in ("probes", "periods", "startups", "signins", "gaps")},
+        **{name: {"type": "array"} for name in ("probes", "periods", "days", "startups", "signins", "gaps")},
         **{name: {"type": "object"} for name in ("facts", "now")},
     },
 }

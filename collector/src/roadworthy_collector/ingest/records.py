@@ -157,6 +157,7 @@ def _startup_row(change: _Change, vocabulary: Vocabulary) -> dict[str, Any]:
         "started_at": startup.started_at,
         "total_seconds": startup.total_seconds,
         "usable_seconds": startup.usable_seconds,
+        "shutdown_seconds": startup.shutdown_seconds,
         "attended": startup.attended,
         "quality": vocabulary.read("startup.quality", startup.quality),
         "reason": startup.reason,

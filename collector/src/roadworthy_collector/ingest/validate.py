@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from roadworthy_collector.ingest.wire import (
+    BatteryUse,
+    Day,
     Energy,
     Factor,
     Gap,
@@ -27,7 +29,8 @@ DAY_SECONDS = 86400
 AHEAD_SECONDS = 600  # how far a device's clock may run ahead of ours
 MAX_AGE_SECONDS = 3660 * DAY_SECONDS  # of start-ups, sign-ins and gaps; older ones come from a wrong clock
 MAX_SECONDS = 31_622_400  # a leap year: longer than anything that is a duration here
-MAX_JOULES = 1_000_000_000
+MAX_JOULES = 1_000_000_000  # of a half-hour: half a megawatt
+MAX_WATTS = 1_000_000
 MAX_COUNTER_JOULES = 2**53 - 1  # what a JSON number holds exactly
 MAX_REVISION = 1_000_000
 SUM_TOLERANCE_SECONDS = 0.01
@@ -72,10 +75,28 @@ def check_period(period: Period, bounds: Bounds) -> Fault | None:
     if not 0 <= period.samples <= PERIOD_SECONDS:
         return _range("samples", 0, PERIOD_SECONDS)
     return (
-        _state(period.state_seconds)
+        _state(period.state_seconds, PERIOD_SECONDS)
         or _use("cpu", period.cpu)
         or _use("memory", period.memory)
-        or (_energy(period.energy) if period.energy else None)
+        or (_energy(period.energy, PERIOD_SECONDS) if period.energy else None)
+        or (_battery(period.battery, PERIOD_SECONDS) if period.battery else None)
+    )
+
+
+def check_day(day: Day, bounds: Bounds) -> Fault | None:
+    """Check a day's device state and energy: aligned, over, still kept, its seconds possible."""
+    if day.day % DAY_SECONDS:
+        return Fault("not_aligned", "day", f"{day.day} is no midnight UTC")
+    if day.day + DAY_SECONDS > bounds.newest:
+        return Fault("in_future", "day", "the day has not ended yet")
+    if day.day < bounds.oldest_period:
+        return Fault("too_old", "day", "days of that age are no longer taken")
+    if not 0 <= day.observed_seconds <= DAY_SECONDS:
+        return _range("observed_seconds", 0, DAY_SECONDS)
+    return (
+        _state(day.state_seconds, DAY_SECONDS)
+        or _energy(day.energy, DAY_SECONDS)
+        or (_battery(day.battery, DAY_SECONDS) if day.battery else None)
     )
 
 
@@ -95,7 +116,7 @@ def check_now(now: Now, bounds: Bounds) -> Fault | None:
         _state_so_far(now.state_seconds)
         or _use("cpu", now.cpu)
         or _use("memory", now.memory)
-        or _energy(now.energy)
+        or _energy(now.energy, PERIOD_SECONDS)
     )
 
 
@@ -151,14 +172,14 @@ def _range(field: str, low: float, high: float) -> Fault:
     return Fault("out_of_range", field, f"must lie between {low:g} and {high:.15g}")
 
 
-def _state(state: StateSeconds) -> Fault | None:
-    """Six counts of seconds that make up the whole period."""
+def _state(state: StateSeconds, whole: int) -> Fault | None:
+    """Six counts of seconds that make up the whole period or day."""
     seconds = (state.in_use, state.idle, state.locked, state.asleep, state.off, state.unobserved)
     if min(seconds) < 0:
         name = StateSeconds.__struct_fields__[seconds.index(min(seconds))]
-        return _range(f"state_seconds.{name}", 0, PERIOD_SECONDS)
-    if sum(seconds) != PERIOD_SECONDS:
-        return Fault("state_sum", "state_seconds", f"add up to {sum(seconds)}, not {PERIOD_SECONDS}")
+        return _range(f"state_seconds.{name}", 0, whole)
+    if sum(seconds) != whole:
+        return Fault("state_sum", "state_seconds", f"add up to {sum(seconds)}, not {whole}")
     return None
 
 
@@ -183,22 +204,37 @@ def _use(name: str, use: Use | None) -> Fault | None:
     return None
 
 
-def _energy(rows: Iterable[Energy]) -> Fault | None:
-    """Energy per scope, each scope once."""
+def _energy(rows: Iterable[Energy], whole: int) -> Fault | None:
+    """Energy per scope over at most `whole` seconds, each scope once."""
     scopes = set()
+    most = MAX_JOULES * whole // PERIOD_SECONDS
     for index, row in enumerate(rows):
         where = f"energy[{index}]"
         if row.scope in scopes:
             return Fault("duplicate", f"{where}.scope", f"{row.scope} is there twice")
         scopes.add(row.scope)
-        if not 0 <= row.joules <= MAX_JOULES:
-            return _range(f"{where}.joules", 0, MAX_JOULES)
-        if not 0 <= row.counter_end_joules <= MAX_COUNTER_JOULES:
-            return _range(f"{where}.counter_end_joules", 0, MAX_COUNTER_JOULES)
-        if row.covered_seconds is not None and not 0 <= row.covered_seconds <= PERIOD_SECONDS:
-            return _range(f"{where}.covered_seconds", 0, PERIOD_SECONDS)
-        if row.relative_error is not None and not 0 <= row.relative_error <= 10:
-            return _range(f"{where}.relative_error", 0, 10)
+        for name, value, limit in (
+            ("joules", row.joules, most),
+            ("counter_end_joules", row.counter_end_joules, MAX_COUNTER_JOULES),
+            ("covered_seconds", row.covered_seconds or 0, whole),
+            ("latest_watts", row.latest_watts or 0, MAX_WATTS),
+            ("relative_error", row.relative_error or 0, 10),
+        ):
+            if not 0 <= value <= limit:
+                return _range(f"{where}.{name}", 0, limit)
+    return None
+
+
+def _battery(use: BatteryUse, whole: int) -> Fault | None:
+    """Joules and seconds drawn from the batteries over at most `whole` seconds."""
+    most = MAX_JOULES * whole // PERIOD_SECONDS
+    for name, value, limit in (
+        ("discharge_joules", use.discharge_joules, most),
+        ("discharge_seconds", use.discharge_seconds, whole),
+        ("cpu_joules", use.cpu_joules or 0, most),
+    ):
+        if not 0 <= value <= limit:
+            return _range(f"battery.{name}", 0, limit)
     return None
 
 
@@ -208,6 +244,7 @@ def _record(record: Startup | Signin) -> Fault | None:
         return _range("revision", 1, MAX_REVISION)
     return (
         _durations("", record, ("total_seconds", "usable_seconds"))
+        or (_durations("", record, ("shutdown_seconds",)) if isinstance(record, Startup) else None)
         or _each("phases", record.phases, ("seconds",))
         or _each("factors", record.factors, ("seconds", "degradation_seconds", "began_seconds"))
     )

@@ -28,6 +28,7 @@ WORDS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
             "probe.missing.status": _STATUSES,
             "facts.os.family": ("linux", "windows", "macos"),
             "facts.hardware.environment": _ENVIRONMENTS,
+            "facts.hardware.boot_mode": ("uefi", "legacy", "unknown"),
             "facts.storage.medium": ("hdd", "ssd", "nvme", "emmc", "virtual", "unknown"),
             "cpu.quality": _QUALITY,
             "memory.quality": _QUALITY,

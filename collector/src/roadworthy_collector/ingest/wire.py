@@ -15,7 +15,7 @@ from msgspec import Meta, Raw, Struct
 
 MAJOR = "1"
 MAX_INTEGER = 2**63 - 1  # what the database holds
-LISTS = {"periods": 2000, "startups": 500, "signins": 500, "gaps": 500}  # items per report
+LISTS = {"periods": 2000, "days": 500, "startups": 500, "signins": 500, "gaps": 500}  # items per report
 
 Text = Annotated[str, Meta(max_length=256)]
 Source = Annotated[str, Meta(max_length=128)]
@@ -25,6 +25,7 @@ Key = Annotated[str, Meta(min_length=1, max_length=96)]
 BootId = Annotated[str, Meta(min_length=1, max_length=64)]
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+Amount = Annotated[float, Meta(ge=0, le=MAX_INTEGER)]
 DeviceId = Annotated[str, Meta(pattern="^rwd_[0-9a-f]{32}$")]
 Instance = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 Seq = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
@@ -79,6 +80,9 @@ class OsFacts(_Part):
     id: Text | None = None
     architecture: Text | None = None
     kernel: Text | None = None
+    edition: Text | None = None
+    installation_type: Text | None = None
+    long_term: bool | None = None
     source: Source | None = None
 
 
@@ -91,6 +95,9 @@ class Cpu(_Part):
     cores: Count | None = None
     threads: Count | None = None
     max_mhz: Count | None = None
+    family: Count | None = None
+    model_number: Count | None = None
+    stepping: Count | None = None
     source: Source | None = None
 
 
@@ -113,6 +120,17 @@ class Memory(_Part):
     modules: Annotated[tuple[MemoryModule, ...], Meta(max_length=256)] = ()
 
 
+class Monitor(_Part):
+    """One display."""
+
+    vendor: Text | None = None
+    model: Text | None = None
+    year: Annotated[int, Meta(ge=1990, le=2245)] | None = None
+    width_millimetres: Count | None = None
+    height_millimetres: Count | None = None
+    internal: bool | None = None
+
+
 class Hardware(_Part):
     """The machine."""
 
@@ -130,6 +148,10 @@ class Hardware(_Part):
     environment_detail: Text | None = None
     cpu: Cpu | None = None
     memory: Memory | None = None
+    tpm_version: Annotated[str, Meta(max_length=16)] | None = None
+    secure_boot: bool | None = None
+    boot_mode: Word | None = None
+    monitors: Annotated[tuple[Monitor, ...], Meta(max_length=16)] = ()
     source: Source | None = None
 
 
@@ -144,6 +166,30 @@ class Disk(_Part):
     removable: bool | None = None
     holds_system: bool | None = None
     source: Source | None = None
+    firmware: Text | None = None
+    wear_ratio: Annotated[float, Meta(ge=0, le=2.55)] | None = None
+    spare_ratio: Annotated[float, Meta(ge=0, le=1)] | None = None
+    power_on_hours: Count | None = None
+    media_errors: Count | None = None
+    reallocated_sectors: Count | None = None
+    failing: bool | None = None
+    health_source: Source | None = None
+
+
+class Battery(_Part):
+    """One battery; it tells energy or charge, never both."""
+
+    name: Text
+    vendor: Text | None = None
+    model: Text | None = None
+    technology: Text | None = None
+    design_watt_hours: Amount | None = None
+    full_watt_hours: Amount | None = None
+    design_ampere_hours: Amount | None = None
+    full_ampere_hours: Amount | None = None
+    health_ratio: Annotated[float, Meta(ge=0, le=2)] | None = None
+    cycles: Count | None = None
+    source: Source | None = None
 
 
 class Facts(_Part):
@@ -154,6 +200,7 @@ class Facts(_Part):
     os: OsFacts | None = None
     hardware: Hardware | None = None
     storage: Annotated[tuple[Disk, ...], Meta(max_length=256)] | None = None
+    battery: Annotated[tuple[Battery, ...], Meta(max_length=16)] | None = None
 
 
 class Use(_Part):
@@ -166,7 +213,7 @@ class Use(_Part):
 
 
 class Energy(_Part):
-    """Energy of one scope in one settlement period."""
+    """Energy of one scope in one settlement period or day; `latest_watts` only in the open one."""
 
     scope: Word
     joules: int
@@ -175,10 +222,20 @@ class Energy(_Part):
     source: Source
     covered_seconds: int | None = None
     relative_error: float | None = None
+    latest_watts: float | None = None
+
+
+class BatteryUse(_Part):
+    """What was drawn from the batteries, and by the processor over the same seconds."""
+
+    discharge_joules: int
+    discharge_seconds: int
+    source: Source
+    cpu_joules: int | None = None
 
 
 class StateSeconds(_Part):
-    """How the 1,800 seconds went."""
+    """How the 1,800 seconds of a settlement period went, or the 86,400 of a day."""
 
     in_use: int
     idle: int
@@ -198,6 +255,17 @@ class Period(_Part):
     cpu: Use | None = None
     memory: Use | None = None
     energy: Annotated[tuple[Energy, ...], Meta(max_length=8)] = ()
+    battery: BatteryUse | None = None
+
+
+class Day(_Part):
+    """Device state and energy of one closed UTC day, of a device whose collection policy is daily."""
+
+    day: int
+    observed_seconds: int
+    state_seconds: StateSeconds
+    energy: Annotated[tuple[Energy, ...], Meta(max_length=8)] = ()
+    battery: BatteryUse | None = None
 
 
 class Now(_Part):
@@ -254,6 +322,7 @@ class Startup(_Part):
     environment: Word = "unknown"
     total_seconds: float | None = None
     usable_seconds: float | None = None
+    shutdown_seconds: float | None = None
     attended: bool | None = None
     reason: Text | None = None
     source: Source | None = None
@@ -309,6 +378,7 @@ class Report(Head):
     facts: Facts | None = None
     now: Now | None = None
     periods: Annotated[tuple[Period, ...], Meta(max_length=LISTS["periods"])] = ()
+    days: Annotated[tuple[Day, ...], Meta(max_length=LISTS["days"])] = ()
     startups: Annotated[tuple[Startup, ...], Meta(max_length=LISTS["startups"])] = ()
     signins: Annotated[tuple[Signin, ...], Meta(max_length=LISTS["signins"])] = ()
     gaps: Annotated[tuple[Gap, ...], Meta(max_length=LISTS["gaps"])] = ()
@@ -321,6 +391,7 @@ class Envelope(Head):
     facts: Raw = Raw(b"null")
     now: Raw = Raw(b"null")
     periods: Annotated[tuple[Raw, ...], Meta(max_length=LISTS["periods"])] = ()
+    days: Annotated[tuple[Raw, ...], Meta(max_length=LISTS["days"])] = ()
     startups: Annotated[tuple[Raw, ...], Meta(max_length=LISTS["startups"])] = ()
     signins: Annotated[tuple[Raw, ...], Meta(max_length=LISTS["signins"])] = ()
     gaps: Annotated[tuple[Raw, ...], Meta(max_length=LISTS["gaps"])] = ()

@@ -52,7 +52,8 @@ class _Waiting(NamedTuple):
     def items(self) -> int:
         """How much work it is."""
         report = self.incoming.report
-        return 1 + len(report.periods) + len(report.startups) + len(report.signins) + len(report.gaps)
+        lists = (report.periods, report.days, report.startups, report.signins, report.gaps)
+        return 1 + sum(map(len, lists))
 
 
 Result = Outcome | EnvelopeError

@@ -6,6 +6,7 @@ say now. It is therefore the same however often it runs, and late data corrects 
 
 from __future__ import annotations
 
+import calendar
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -48,22 +49,31 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
         )
     else:
         span = Span(day, day + DAY_SECONDS)
-        rows = [{"day": day, **row} for row in day_rows(connection, span, some)]
+        rows = [{"day": day, **row} for row in day_rows(connection, span, some, day)]
         queries.write_days(connection, schema.days, rows, keep_place=span.end <= now)
         for date, local in local_days(local_date(span.start, zone), local_date(span.end - 1, zone), zone):
             if local.start >= pruned:
                 own = {"date": date.isoformat(), "start": local.start, "half_hours": local.periods}
-                rows = [own | row for row in day_rows(connection, local, some)]
+                same = calendar.timegm(date.timetuple())
+                rows = [own | row for row in day_rows(connection, local, some, same)]
                 queries.write_days(connection, schema.local_days, rows, keep_place=local.end <= now)
     queries.forget_dirty(connection, day, some)
 
 
-def day_rows(connection: Connection, span: Span, some: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the totals of these devices over `span`; a device without any fact in it gets none."""
+def day_rows(connection: Connection, span: Span, some: Sequence[int], day: int) -> list[dict[str, Any]]:
+    """Return the totals of these devices over `span`; a device without any fact in it gets none.
+
+    `day` is the midnight UTC of the same date: what a device tells by whole UTC days (policy daily) counts for the
+    local day of that date. In summer the two are an hour apart, and nobody can tell that hour's part.
+    """
     periods = queries.sum_periods(connection, span, some)
-    states = queries.sum_states(connection, span, some)
+    states = {device: _seconds(row) for device, row in queries.sum_states(connection, span, some).items()}
+    for device, row in queries.told_states(connection, day, some).items():
+        states[device] = _told(_seconds(row), states.get(device))
     startups = queries.sum_startups(connection, span, some)
     joules = queries.sum_joules(connection, span, some)
+    for device, told in queries.told_joules(connection, day, some).items():
+        joules[device] = _added(joules.get(device, {}), told)
     places = queries.places(connection, some)
     return [
         {
@@ -71,7 +81,7 @@ def day_rows(connection: Connection, span: Span, some: Sequence[int]) -> list[di
             "site": places[device].site,
             "unit": places[device].unit,
             **_use(periods.get(device)),
-            **{f"{name}_seconds": getattr(states.get(device), f"{name}_seconds", 0) for name in STATES},
+            **{f"{name}_seconds": states.get(device, {}).get(name, 0) for name in STATES},
             "startups": getattr(startups.get(device), "startups", 0),
             "startup_seconds_sum": getattr(startups.get(device), "startup_seconds_sum", None),
             "startup_seconds_max": getattr(startups.get(device), "startup_seconds_max", None),
@@ -80,6 +90,36 @@ def day_rows(connection: Connection, span: Span, some: Sequence[int]) -> list[di
         for device in some
         if device in places and any(device in found for found in (periods, states, startups, joules))
     ]
+
+
+def _seconds(row: Any) -> dict[str, int]:
+    return {name: int(getattr(row, f"{name}_seconds")) for name in STATES}
+
+
+def _told(day: dict[str, int], half_hours: dict[str, int] | None) -> dict[str, int]:
+    """Return the states of a whole day as told, with what half-hours of another policy saw of use on that day.
+
+    Half-hours under the daily policy tell nothing. Sleep and off are the whole day's already.
+    """
+    if half_hours is None:
+        return day
+    both = dict(day)
+    for name in ("in_use", "idle", "locked"):
+        more = min(half_hours[name], both["unobserved"])
+        both[name] += more
+        both["unobserved"] -= more
+    return both
+
+
+def _added(first: dict[str, dict[str, int]], second: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Return two {scope: {quality: joules}} added up: a policy may change within a day."""
+    return {
+        scope: {
+            quality: first.get(scope, {}).get(quality, 0) + second.get(scope, {}).get(quality, 0)
+            for quality in {**first.get(scope, {}), **second.get(scope, {})}
+        }
+        for scope in {**first, **second}
+    }
 
 
 def _use(row: Any) -> dict[str, Any]:

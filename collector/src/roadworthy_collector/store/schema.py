@@ -246,6 +246,55 @@ energy_periods = Table(
     Index(None, "start"),
     sqlite_with_rowid=False,
 )
+# The same by UTC day, from devices whose collection policy is daily: their half-hours tell neither.
+state_days = Table(
+    "state_days",
+    metadata,
+    _device(),
+    Column("day", BigInteger, primary_key=True),  # midnight UTC
+    Column("observed_seconds", Integer, nullable=False),
+    *(
+        Column(f"{state}_seconds", Integer, nullable=False)
+        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+    ),
+    Column("content_hash", LargeBinary(8), nullable=False),
+    CheckConstraint(
+        "in_use_seconds + idle_seconds + locked_seconds + asleep_seconds + off_seconds + unobserved_seconds = 86400",
+        name="sum",
+    ),
+    Index(None, "day"),
+    sqlite_with_rowid=False,
+)
+energy_days = Table(
+    "energy_days",
+    metadata,
+    _device(),
+    Column("scope", String(16), primary_key=True),
+    Column("day", BigInteger, primary_key=True),
+    Column("joules", BigInteger, nullable=False),
+    Column("counter_end_joules", BigInteger, nullable=False),
+    Column("covered_seconds", Integer),
+    Column("quality", String(16), nullable=False),
+    Column("source", String(128), nullable=False),
+    Column("relative_error", Float),
+    Index(None, "day"),
+    sqlite_with_rowid=False,
+)
+# What was drawn from the batteries over a half-hour or a day: the whole device, measured. The books fit from it what
+# everything but the processor draws.
+battery_use = Table(
+    "battery_use",
+    metadata,
+    _device(),
+    Column("start", BigInteger, primary_key=True),
+    Column("length_seconds", Integer, primary_key=True),  # 1800 or 86400
+    Column("discharge_joules", BigInteger, nullable=False),
+    Column("discharge_seconds", Integer, nullable=False),
+    Column("cpu_joules", BigInteger),  # scope cpu over the same seconds
+    Column("source", String(128), nullable=False),
+    Index(None, "start"),
+    sqlite_with_rowid=False,
+)
 gaps = Table(
     "gaps",
     metadata,
@@ -268,6 +317,7 @@ startups = Table(
     Column("started_at", Float, nullable=False),
     Column("total_seconds", Float),
     Column("usable_seconds", Float),
+    Column("shutdown_seconds", Float),  # of the shutdown before it
     Column("attended", Boolean),
     Column("quality", String(16), nullable=False),
     Column("reason", String(256)),

@@ -13,10 +13,12 @@ from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, l
 from sqlalchemy.dialects.sqlite import insert
 
 from roadworthy_collector.store.schema import (
+    battery_use,
     charts,
     device_now,
     devices,
     dirty,
+    energy_days,
     energy_periods,
     estate,
     jobs,
@@ -25,6 +27,7 @@ from roadworthy_collector.store.schema import (
     sessions,
     snapshots,
     startups,
+    state_days,
     state_periods,
 )
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
@@ -32,7 +35,7 @@ from roadworthy_inventory.calendar import Span
 
 DAY_SECONDS = 86400
 STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-SCOPES = ("cpu", "machine", "wall")
+SCOPES = ("cpu", "memory", "gpu", "machine", "wall")
 _PRUNED = "half_hours_pruned_before"
 
 
@@ -102,6 +105,23 @@ def sum_states(connection: Connection, span: Span, some: Sequence[int]) -> dict[
         *(func.sum(state_periods.c[f"{name}_seconds"]).label(f"{name}_seconds") for name in STATES),
     ]
     return _by_device(connection, columns, _within(state_periods, span, some), state_periods.c.device)
+
+
+def told_states(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
+    """Return {device: row} of the device state told for a whole UTC day, where the policy is daily."""
+    query = select(state_days).where(state_days.c.device.in_(some), state_days.c.day == day)
+    return {row.device: row for row in connection.execute(query)}
+
+
+def told_joules(
+    connection: Connection, day: int, some: Sequence[int]
+) -> dict[int, dict[str, dict[str, int]]]:
+    """Return {device: {scope: {quality: joules}}} told for a whole UTC day, where the policy is daily."""
+    query = select(energy_days).where(energy_days.c.device.in_(some), energy_days.c.day == day)
+    found: dict[int, dict[str, dict[str, int]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.device, {})[row.scope] = {row.quality: row.joules}
+    return found
 
 
 def sum_startups(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
@@ -221,17 +241,28 @@ def has_dirty_before(connection: Connection, day: int) -> bool:
 
 
 def prune_energy(connection: Connection, before: int, limit: int) -> int:
-    """Delete up to `limit` energy rows of half-hours that began before `before`; return how many."""
-    return _delete_before(connection, energy_periods, (energy_periods,), before, limit)
+    """Delete up to `limit` rows of energy and battery use that began before `before`; return how many."""
+    gone = 0
+    for table, start in ((energy_periods, "start"), (energy_days, "day"), (battery_use, "start")):
+        gone += _delete_before(connection, table, (table,), before, limit - gone, start)
+        if gone >= limit:
+            break
+    return gone
 
 
 def prune_half_hours(connection: Connection, before: int, limit: int) -> int:
     """Delete up to `limit` half-hours that began before `before`, with their device states; return how many."""
-    return _delete_before(connection, periods, (state_periods, periods), before, limit)
+    gone = _delete_before(connection, periods, (state_periods, periods), before, limit)
+    return gone + _delete_before(connection, state_days, (state_days,), before, limit - gone, "day")
 
 
 def _delete_before(
-    connection: Connection, found_in: Table, tables: Iterable[Table], before: int, limit: int
+    connection: Connection,
+    found_in: Table,
+    tables: Iterable[Table],
+    before: int,
+    limit: int,
+    start: str = "start",
 ) -> int:
     """Delete from `tables` the rows whose keys `found_in` holds from before `before`; return how many keys.
 
@@ -239,7 +270,8 @@ def _delete_before(
     """
     key = list(found_in.primary_key.columns)
     query = select(*(column.label(f"key_{column.name}") for column in key))
-    rows = connection.execute(query.where(found_in.c.start < before).order_by(found_in.c.start).limit(limit))
+    began = found_in.c[start]
+    rows = connection.execute(query.where(began < before).order_by(began).limit(max(0, limit)))
     keys = [dict(row) for row in rows.mappings()]
     for table in tables if keys else ():
         matches = and_(*(table.c[column.name] == bindparam(f"key_{column.name}") for column in key))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, func, literal, select
 
 from roadworthy_collector.store.queries.jobs import SCOPES
 from roadworthy_collector.store.queries.states import MISSING_INTERVALS, state_of
@@ -18,6 +18,7 @@ from roadworthy_collector.store.schema import (
     device_now,
     devices,
     dirty,
+    energy_days,
     energy_periods,
     estate,
     histograms,
@@ -191,35 +192,33 @@ def read_probe_states(connection: Connection, ids: Sequence[int]) -> Sequence[An
 
 
 def read_energy_counters(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
-    """Return (device_id, scope, quality, counter_end_joules) of each device's newest stored half-hour per scope.
+    """Return (device_id, scope, quality, counter_end_joules) of each device's newest stored half-hour or day per scope.
 
-    One query per scope: each then is a seek in the key (device, scope, start), whatever the history holds.
+    One query per scope and table: each then is a seek in the key (device, scope, start), whatever the history holds.
     """
-    rows: list[Any] = []
+    newest: dict[tuple[str, str], Any] = {}
     for scope in SCOPES:
-        other = energy_periods.alias()
-        newest = (
-            select(func.max(other.c.start))
-            .where(other.c.device == devices.c.id, other.c.scope == literal(scope))
-            .scalar_subquery()
-        )
-        query = (
-            select(
-                devices.c.device_id,
-                energy_periods.c.scope,
-                energy_periods.c.quality,
-                energy_periods.c.counter_end_joules,
-            )
-            .join(energy_periods, energy_periods.c.device == devices.c.id)
-            .where(
-                devices.c.id.in_(ids),
-                energy_periods.c.scope == literal(scope),
-                energy_periods.c.start == newest,
-            )
-            .order_by(devices.c.id)
-        )
-        rows += connection.execute(query).all()
-    return rows
+        for table, start in ((energy_periods, "start"), (energy_days, "day")):
+            for row in connection.execute(_newest_energy(table, start, scope, ids)):
+                held = newest.get((row.device_id, scope))
+                if held is None or row.counter_end_joules > held.counter_end_joules:
+                    newest[row.device_id, scope] = row
+    return list(newest.values())
+
+
+def _newest_energy(table: Table, start: str, scope: str, ids: Sequence[int]) -> Select[Any]:
+    other = table.alias()
+    newest = (
+        select(func.max(other.c[start]))
+        .where(other.c.device == devices.c.id, other.c.scope == literal(scope))
+        .scalar_subquery()
+    )
+    return (
+        select(devices.c.device_id, table.c.scope, table.c.quality, table.c.counter_end_joules)
+        .join(table, table.c.device == devices.c.id)
+        .where(devices.c.id.in_(ids), table.c.scope == literal(scope), table.c[start] == newest)
+        .order_by(devices.c.id)
+    )
 
 
 def read_counters(connection: Connection) -> Sequence[Any]:
