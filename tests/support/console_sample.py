@@ -61,6 +61,9 @@ MACHINES = (
 )
 
 
+EVERYTHING = 3  # the machine that reports all there is to report
+
+
 def make(path: Path, now: float, *, simulated: bool = False) -> Engine:
     """Build the database `path` and fill it as of `now`; return its engine."""
     upgrade(path)
@@ -116,6 +119,60 @@ def _write(engine: Engine, number: int, content: dict[str, Any], now: float) -> 
 
 def report(number: int, machine: Machine, now: float) -> dict[str, Any]:
     """Return what `machine` reports at `now`, as on the wire."""
+    said = _desk(number, machine, now)
+    return _with_all_probes(said, now) if number == EVERYTHING else said
+
+
+def _with_all_probes(said: dict[str, Any], now: float) -> dict[str, Any]:
+    """Add to a laptop's report what a device under the daily policy tells, sign-ins, batteries, disk health, displays."""
+    battery = {
+        "name": "BAT0", "vendor": "LGC", "model": "5B10W13930", "technology": "Li-poly", "cycles": 812,
+        "design_watt_hours": 50.0, "full_watt_hours": 31.2, "health_ratio": 0.624, "source": "power_supply:BAT0",
+    }  # fmt: skip
+    today = int(now) // 86_400 * 86_400
+    states = {
+        "in_use": 21_600,
+        "idle": 5400,
+        "locked": 1800,
+        "asleep": 3600,
+        "off": 50_400,
+        "unobserved": 3600,
+    }
+    energy = {"quality": "sensor", "source": "rapl:package-0", "scope": "cpu", "relative_error": 0.05}
+    signin = {"revision": 1, "final": True, "quality": "measured", "source": "logind", "connection": "wifi"}
+    facts = said["facts"]
+    hidden = {"in_use": 0, "unobserved": 1800} | dict.fromkeys(("idle", "locked", "asleep", "off"), 0)
+    return said | {
+        "facts": facts | {
+            "os": facts["os"] | {"edition": "EnterpriseS", "installation_type": "client", "long_term": True, "build": "19044.4291"},
+            "hardware": facts["hardware"] | {
+                "tpm_version": "2.0", "secure_boot": True, "boot_mode": "uefi",
+                "monitors": [{"vendor": "DEL", "model": "DELL U2419H", "year": 2019, "internal": False}],
+            },
+            "storage": [facts["storage"][0] | {"wear_ratio": 0.83, "reallocated_sectors": 4, "power_on_hours": 21_044, "failing": False}],
+            "battery": [battery],
+        },
+        "periods": [period | {"state_seconds": hidden} for period in said["periods"]],
+        "days": [
+            {
+                "day": today - ago * 86_400, "observed_seconds": 28_800, "state_seconds": states,
+                "energy": [energy | {"joules": 288_000, "counter_end_joules": 288_000 * (4 - ago), "covered_seconds": 28_800}],
+                "battery": {"discharge_joules": 90_000, "discharge_seconds": 7200, "source": "power_supply:BAT0"},
+            }
+            for ago in (3, 2, 1)
+        ],
+        "signins": [
+            signin | {
+                "signin_id": f"{ago:032x}", "day": today - ago * 86_400, "total_seconds": 24.5 + ago, "usable_seconds": 41.0,
+                "first_on_device": ago == 3,
+                "factors": [{"kind": "subscriber", "name": "GPClient", "seconds": 11.5}],
+            }
+            for ago in (3, 2, 1)
+        ],
+    }  # fmt: skip
+
+
+def _desk(number: int, machine: Machine, now: float) -> dict[str, Any]:
     start = int(now) // _HALF_HOUR * _HALF_HOUR
     return {
         "schema_version": "1.0",

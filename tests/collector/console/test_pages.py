@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
-from support.console_sample import HOSTILE, MACHINES, NOW, RESTRICTED_HOST, device_id
+from support.console_sample import EVERYTHING, HOSTILE, MACHINES, NOW, RESTRICTED_HOST, device_id
 from support.web import Client, client_of
 
 from roadworthy_collector.console.present import visible
@@ -354,3 +354,41 @@ def test_the_api_page_lists_operations_without_javascript(client: Client) -> Non
     text = _text(client.get("/docs").text)
     for operation in ("POST /api/v1/enrol", "POST /api/v1/reports", "GET /metrics", "GET /sd/devices"):
         assert operation in text
+
+
+def test_a_device_that_tells_by_the_day_shows_its_days_and_not_its_half_hours(client: Client) -> None:
+    page = client.get(f"/devices/{device_id(EVERYTHING)}").text
+    states = _section(page, "Device state")
+    assert "3 whole days" in states
+    assert "In use 18 h 25.0%" in states
+    electricity = _section(page, "Electricity")
+    assert (
+        "Processor 240.0 Wh 1 d 10.0 W sensor (read on the device), within 5.0%, rapl:package-0"
+        in electricity
+    )
+
+
+def test_batteries_disks_displays_and_sign_ins_are_shown_in_words(client: Client) -> None:
+    page = client.get(f"/devices/{device_id(EVERYTHING)}").text
+    assert "BAT0 LGC 5B10W13930 50.0 Wh 31.2 Wh 62.4% 812" in _section(page, "Batteries")
+    assert "says it is well, 83% of its rated life used, 4 replaced sectors, 21,044 hours on" in _section(
+        page, "Disks"
+    )
+    facts = _section(page, "Facts")
+    for said in (
+        "TPM 2.0",
+        "Secure Boot on",
+        "DEL DELL U2419H (2019)",
+        "EnterpriseS, client, long-term servicing",
+    ):
+        assert said in facts
+    signins = _section(page, "Sign-ins")
+    assert "first on this device, on Wi-Fi" in signins
+    assert "GPClient 12 s" in signins
+    assert not re.search(r"\d\d:\d\d", signins)  # a day, never a time
+
+
+def test_a_device_that_tells_none_of_it_says_why(client: Client) -> None:
+    page = client.get(f"/devices/{device_id(0)}").text
+    for title in ("Batteries", "Sign-ins"):
+        assert "no data" in _section(page, title)

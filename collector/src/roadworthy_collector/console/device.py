@@ -8,18 +8,19 @@ from sqlalchemy import Connection, Row
 
 from roadworthy_collector.console import present, words
 from roadworthy_collector.console.charts import phases_data
-from roadworthy_collector.console.facts import facts_of
+from roadworthy_collector.console.facts import capacity, disk_health, facts_of
 from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.console.startups import split_phases
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason
 from roadworthy_collector.store.queries import console as queries
+from roadworthy_collector.store.queries import console_device as used
 from roadworthy_collector.store.queries import console_startups as startups
 
 PERIOD_SECONDS = 1800
 HOURS = {24: "24 hours", 48: "2 days", 168: "7 days", 720: "30 days"}
 STATE_DAYS = 7
-_STARTUPS, _CHARTED = 20, 10
+_STARTUPS, _CHARTED, _SIGNINS = 20, 10, 20
 # Marks on the time axis are whole hours apart by what fits: the span in hours, then the hours between marks.
 _TICK_HOURS = ((24, 3), (48, 6), (168, 24), (720, 120))
 
@@ -47,13 +48,19 @@ def context(connection: Connection, view: View, device: Row[Any], hours: int) ->
             "use": reason(probes, "utilisation", otherwise="not in the latest report"),
             "state": reason(probes, "state", otherwise="nobody watched it"),
             "power": reason(probes, "power", otherwise="no half-hour of the last days carries any"),
+            "battery": reason(probes, "battery", otherwise="the device has none"),
+            "signins": reason(probes, "signin", otherwise="none yet; they are sent when their day is over"),
         },
         "hours": hours,
         "hours_choices": HOURS,
         "use": _use(connection, view, device, hours),
-        "states": queries.state_seconds_of(connection, device.id, states_since),
+        "states": used.state_totals(connection, device.id, states_since),
         "state_days": STATE_DAYS,
-        "energy": queries.energy_of(connection, device.id, states_since),
+        "energy": used.energy_of(connection, device.id, states_since),
+        "batteries": facts.get("battery") or [],
+        "capacity": capacity,
+        "disk_health": disk_health,
+        "signins": _signins(connection, view, device.id),
         "gaps": queries.gaps_of(connection, device.id),
         **_startups(connection, view, device.id),
     }
@@ -87,6 +94,32 @@ def _startups(connection: Connection, view: View, device: int) -> dict[str, Any]
         "latest": listed[0] if listed else None,
         "factors": factors,
     }
+
+
+def _signins(connection: Connection, view: View, device: int) -> list[dict[str, Any]]:
+    """Return the latest sign-ins by day, with what made them long."""
+    return [
+        {
+            "day": view.when.day(row.day),
+            "seconds": row.total_seconds,
+            "usable": row.usable_seconds,
+            "quality": words.say(words.STARTUP_QUALITIES, row.quality),
+            "source": row.record.get("source"),
+            "about": ", ".join(_about_signin(row.record)),
+            "longest": sorted(row.record.get("factors", ()), key=_factor_seconds, reverse=True)[:3],
+        }
+        for row in used.signins_of(connection, device, _SIGNINS)
+    ]
+
+
+def _about_signin(record: dict[str, Any]) -> list[str]:
+    known = [
+        "first on this device" if record.get("first_on_device") else None,
+        "roaming profile" if record.get("roaming_profile") else None,
+        words.CREDENTIALS.get(record.get("credentials") or ""),
+        words.CONNECTIONS.get(record.get("connection") or ""),
+    ]
+    return [word for word in known if word]
 
 
 def _total(row: Row[Any]) -> str:

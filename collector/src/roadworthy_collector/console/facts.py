@@ -34,6 +34,31 @@ def facts_of(device: Any, facts: Mapping[str, Any], probes: Sequence[ProbeWord])
     ]
 
 
+def capacity(battery: Mapping[str, Any], which: str) -> str | None:
+    """Return what a battery holds (`design` or `full`) in the one quantity it tells, or None."""
+    for quantity, unit in (("watt_hours", "Wh"), ("ampere_hours", "Ah")):
+        if (value := battery.get(f"{which}_{quantity}")) is not None:
+            return f"{value:.1f} {unit}"
+    return None
+
+
+def disk_health(disk: Mapping[str, Any]) -> str | None:
+    """Return what a disk says of its own health in words, or None where it says nothing."""
+    said: list[str] = []
+    if disk.get("failing") is not None:
+        said.append("says it is failing" if disk["failing"] else "says it is well")
+    if disk.get("wear_ratio") is not None:
+        said.append(f"{disk['wear_ratio']:.0%} of its rated life used")
+    for key, one, more in (
+        ("reallocated_sectors", "replaced sector", "replaced sectors"),
+        ("media_errors", "media error", "media errors"),
+        ("power_on_hours", "hour on", "hours on"),
+    ):
+        if disk.get(key):
+            said.append(present.many(disk[key], one, more))
+    return ", ".join(said) or None
+
+
 def _place(device: Any) -> list[Fact]:
     return [
         Fact(
@@ -66,6 +91,15 @@ def _hardware(hardware: Mapping[str, Any], probes: Sequence[ProbeWord]) -> list[
         fact("Model", "model"),
         fact("Serial number", "serial"),
         fact("Asset tag", "asset_tag"),
+        Fact("TPM", _tpm(hardware), _READ, source, reason(probes, "hardware", "tpm_version")),
+        Fact("Secure Boot", _secure_boot(hardware), _READ, source, reason(probes, "hardware", "secure_boot")),
+        Fact(
+            "Displays",
+            _displays(hardware),
+            _READ,
+            "EDID",
+            reason(probes, "hardware", "monitors", "none is connected"),
+        ),
         Fact("Firmware", dated, _READ, source, reason(probes, "hardware", "bios_version")),
     ]
 
@@ -104,6 +138,8 @@ def _system(system: Mapping[str, Any], probes: Sequence[ProbeWord]) -> list[Fact
     named = " ".join(str(system[key]) for key in ("name", "version") if system.get(key)) or None
     rows = [
         ("Operating system", named, "name"),
+        ("Edition", _edition(system), "edition"),
+        ("Build", _text(system.get("build")), "build"),
         ("Kernel", _text(system.get("kernel")), "kernel"),
         ("Architecture", _text(system.get("architecture")), "architecture"),
     ]
@@ -120,6 +156,41 @@ def _processor(cpu: Mapping[str, Any]) -> str | None:
     ]
     parts = [str(cpu["model"])] if cpu.get("model") else []
     return ", ".join(parts + counts) or None
+
+
+def _tpm(hardware: Mapping[str, Any]) -> str | None:
+    version = _text(hardware.get("tpm_version"))
+    return "the device has none" if version == "none" else version
+
+
+def _secure_boot(hardware: Mapping[str, Any]) -> str | None:
+    if hardware.get("secure_boot") is not None:
+        return "on" if hardware["secure_boot"] else "off"
+    return "not possible: starts in legacy (BIOS) mode" if hardware.get("boot_mode") == "legacy" else None
+
+
+def _displays(hardware: Mapping[str, Any]) -> str | None:
+    named = [
+        " ".join(
+            str(part)
+            for part in (
+                display.get("vendor"),
+                display.get("model"),
+                f"({display['year']})" if display.get("year") else None,
+                "built in" if display.get("internal") else None,
+            )
+            if part
+        )
+        for display in hardware.get("monitors") or ()
+    ]
+    return ", ".join(name or "not named" for name in named) or None
+
+
+def _edition(system: Mapping[str, Any]) -> str | None:
+    words_known = [_text(system.get("edition")), _text(system.get("installation_type"))]
+    if system.get("long_term"):
+        words_known.append("long-term servicing")
+    return ", ".join(word for word in words_known if word) or None
 
 
 def _source(part: Mapping[str, Any]) -> str:

@@ -38,6 +38,15 @@ PHASES = {
     "kernel": "Kernel",
     "initrd": "Initial disk",
     "userspace": "System services",
+    "soft_reboot": "Soft restart",
+    "session_init": "Session set-up",
+    "machine_profile": "Machine policy and profile",
+    "user_profile": "User profile",
+    "explorer_init": "Desktop",
+    "other_logon": "Other sign-in work",
+    "post_boot": "Settling down",
+    "user_wait": "Waiting for a person",
+    "resume": "Waking up",
 }
 KINDS = {
     "cold": "cold start",
@@ -67,7 +76,13 @@ FACTORS = {
     "device": "device",
     "policy": "policy",
     "profile": "profile",
+    "subscriber": "sign-in subscriber",
+    "run_key": "start-up program",
+    "component": "system component",
+    "shutdown": "during shutdown",
 }
+CREDENTIALS = {"cached": "checked on the device", "network": "checked over the network"}
+CONNECTIONS = {"lan": "on a cable", "wifi": "on Wi-Fi", "vpn": "over a VPN", "none": "without a network"}
 GAPS = {"off": "off", "asleep": "asleep", "unobserved": "unobserved"}
 BASES = {
     "boot_id_changed": "the device had started anew",

@@ -29,14 +29,12 @@ from roadworthy_collector.store.queries.states import state_of
 from roadworthy_collector.store.schema import (
     device_now,
     devices,
-    energy_periods,
     estate,
     gaps,
     periods,
     probe_status,
     sites,
     startups,
-    state_periods,
     units,
     users,
 )
@@ -336,35 +334,6 @@ def periods_of(connection: Connection, device: int, since: int) -> Sequence[Row[
     """Return one device's half-hours from `since` on, oldest first."""
     return connection.execute(
         select(periods).where(periods.c.device == device, periods.c.start >= since).order_by(periods.c.start)
-    ).all()
-
-
-def state_seconds_of(connection: Connection, device: int, since: int) -> Row[Any]:
-    """Return how many half-hours since `since` carry states, and the seconds per state."""
-    return connection.execute(
-        select(
-            func.count().label("periods"),
-            *(
-                func.sum(state_periods.c[f"{state}_seconds"]).label(state)
-                for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-            ),
-        ).where(state_periods.c.device == device, state_periods.c.start >= since)
-    ).one()
-
-
-def energy_of(connection: Connection, device: int, since: int) -> Sequence[Row[Any]]:
-    """Return joules per scope, quality and source since `since`."""
-    return connection.execute(
-        select(
-            energy_periods.c.scope,
-            energy_periods.c.quality,
-            energy_periods.c.source,
-            func.sum(energy_periods.c.joules).label("joules"),
-            func.count().label("periods"),
-        )
-        .where(energy_periods.c.device == device, energy_periods.c.start >= since)
-        .group_by(energy_periods.c.scope, energy_periods.c.quality, energy_periods.c.source)
-        .order_by(energy_periods.c.scope)
     ).all()
 
 
