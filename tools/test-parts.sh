@@ -10,6 +10,8 @@ want chromium chromium
 want systemd-nspawn systemd-container
 want systemd-analyze systemd
 want debootstrap debootstrap
+want tinyproxy tinyproxy-bin
+want dmidecode dmidecode
 packages=$(printf '%s\n' $packages | sort -u | tr '\n' ' ')
 [ -n "${packages% }" ] || exit 0
 if [ "${ROADWORTHY_TEST_APT:-1}" = 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -63,6 +63,22 @@ def entry_point(major: int, minor: int, length: int, *, wide: bool) -> bytes:
     return bytes(data)
 
 
+def dump(entry: bytes, data: bytes) -> bytes:
+    """Return a file that `dmidecode --from-dump` reads: the entry point, and at byte 32 the table it points to."""
+    place, head = 32, bytearray(entry)
+    if entry.startswith(b"_SM3_"):
+        head[16:24] = place.to_bytes(8, "little")
+        head[5] = 0
+        head[5] = -sum(head) & 0xFF
+    else:
+        head[0x18:0x1C] = place.to_bytes(4, "little")
+        head[0x15] = 0
+        head[0x15] = -sum(head[0x10:0x1F]) & 0xFF
+        head[4] = 0
+        head[4] = -sum(head) & 0xFF
+    return bytes(head).ljust(place, b"\0") + data
+
+
 def build(description: dict[str, Any]) -> tuple[bytes, bytes]:
     """Return entry point and table of a device's smbios.json."""
     major, minor = description["version"]

@@ -16,7 +16,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("prometheus", "promtool", "chromium", "systemd-nspawn", "systemd-analyze", "debootstrap")
+PROGRAMS = (
+    "prometheus",
+    "promtool",
+    "chromium",
+    "systemd-nspawn",
+    "systemd-analyze",
+    "debootstrap",
+    "tinyproxy",
+    "dmidecode",
+)
 PLAIN = ("sort", "tr", "chmod", "rm")  # what the script itself needs
 UPDATE = "update -qq"
 INSTALL = "install -y -qq --no-install-recommends"
@@ -99,7 +108,7 @@ def test_the_script_looks_for_what_the_tests_need() -> None:
     [
         (("chromium",), "chromium"),
         (("prometheus", "promtool"), "prometheus"),  # one package holds both
-        (PROGRAMS, "chromium debootstrap prometheus systemd systemd-container"),
+        (PROGRAMS, "chromium debootstrap dmidecode prometheus systemd systemd-container tinyproxy-bin"),
     ],
 )
 def test_root_gets_what_is_missing_and_nothing_starts_by_itself(

@@ -18,6 +18,8 @@ PARTS = {
     "nspawn": "systemd-nspawn",
     "debootstrap": "debootstrap",
     "systemd-analyze": "systemd-analyze",
+    "tinyproxy": "tinyproxy",
+    "dmidecode": "dmidecode",
 }
 
 

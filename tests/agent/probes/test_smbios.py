@@ -215,3 +215,106 @@ def test_one_wrong_byte_anywhere_in_a_good_table_is_survived(data: st.DataObject
     except SmbiosError:
         return
     hardware_facts(firmware_from_tables(tables))
+
+
+@pytest.mark.parametrize(
+    ("maker", "ident", "expected"),
+    [
+        # as dmidecode prints them of real machines (linuxhw/DMI, CC BY 4.0)
+        ("Intel(R) Corporation", "EA 06 08 00 FF FB EB BF", (6, 142, 10)),
+        ("Intel", "F1 06 04 00 FF FB EB BF", (6, 79, 1)),
+        ("Advanced Micro Devices, Inc.", "11 0F 81 00 FF FB 8B 17", (23, 17, 1)),
+        ("AuthenticAMD", "01 0F 10 00 FF FB 8B 17", (16, 0, 1)),
+        ("GenuineIntel", "29 0F 00 00 FF FB EB BF", (15, 2, 9)),
+        ("Intel", "00 00 00 00 00 00 00 00", None),
+        ("Intel", "FF FF FF FF FF FF FF FF", None),
+        ("ARM Ltd.", "83 D0 0F 41 00 00 00 00", None),
+    ],
+)
+def test_family_model_and_stepping_stand_in_the_processors_id(
+    maker: str, ident: str, expected: tuple[int, int, int] | None
+) -> None:
+    number = int.from_bytes(bytes.fromhex(ident), "little")
+    processor = one(4, 42, strings={7: maker}, qwords={8: number})
+    assert smbios.cpu_signature(processor) == expected
+
+
+@pytest.mark.parametrize(
+    ("major", "minor", "version"), [(2, 0, "2.0"), (1, 2, "1.2"), (0, 0, None), (255, 255, None)]
+)
+def test_a_tpm_tells_its_version(major: int, minor: int, version: str | None) -> None:
+    assert smbios.tpm_version(one(43, 31, bytes={8: major, 9: minor})) == version
+    assert smbios.tpm_version(one(43, 8)) is None
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_facts_or_a_typed_error_and_lose_their_identifiers(data: bytes) -> None:
+    try:
+        parsed = parse_tables(data, V27)
+    except SmbiosError:
+        return
+    firmware = firmware_from_tables(parsed)
+    hardware_facts(firmware)
+    scrubbed = smbios.without_identifiers(data)
+    if scrubbed:
+        again = parse_tables(scrubbed, V27)
+        assert again.fault is None
+        assert firmware_from_tables(again).uuid is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 2, 3, 4, 16, 17, 43, 127, 200]),
+            st.binary(max_size=90),
+            st.binary(max_size=40),
+        ),
+        max_size=8,
+    )
+)
+def test_whole_structures_of_any_content_are_read_and_lose_their_identifiers(
+    parts: list[tuple[int, bytes, bytes]],
+) -> None:
+    built = b"".join(
+        bytes([kind, 4 + len(body), number, 0]) + body + texts.replace(b"\0", b"") + b"\0\0"
+        for number, (kind, body, texts) in enumerate(parts)
+    )
+    parsed = parse_tables(built + b"\x7f\x04\0\0\0\0", V27)
+    assert parsed.fault is None
+    hardware_facts(firmware_from_tables(parsed))
+    again = parse_tables(smbios.without_identifiers(built) or b"\x7f\x04\0\0\0\0", V27)
+    assert again.fault is None
+    assert firmware_from_tables(again).modules == firmware_from_tables(parsed).modules
+
+
+def test_strings_that_never_end_and_structures_of_no_length_end_all_the_same() -> None:
+    endless = b"\x01\x1b\x01\x00" + bytes(23) + b"A" * 200_000
+    with pytest.raises(SmbiosError, match="do not end"):
+        parse_tables(endless, V27)
+    many = structure(1, 27, 1) + b"\x01\x00\x00\x00" * 1000
+    parsed = parse_tables(many, V27)
+    assert (len(parsed.structures), parsed.fault is not None) == (1, True)
+    flood = structure(2, 4, 1) * 20_000
+    assert len(parse_tables(flood, V27).structures) == smbios.MAX_STRUCTURES
+
+
+def test_a_structure_with_more_strings_than_can_be_named_keeps_those_that_can() -> None:
+    raw = b"\x01\x1b\x01\x00\x01\xff" + bytes(21) + b"\0".join(b"s%d" % n for n in range(400)) + b"\0\0"
+    (system,) = parse_tables(raw, V27).structures
+    assert (system.string(4), system.string(5)) == ("s0", "s254")
+
+
+def test_a_string_shared_with_a_serial_number_is_taken_out_too() -> None:
+    raw = bytearray(structure(1, 27, 1, strings={4: "ACME", 5: "SECRET7"}))
+    raw[7] = 2  # the serial number is the model's string
+    (system,) = parse_tables(smbios.without_identifiers(bytes(raw)), V27).structures
+    assert (system.string(4), system.string(5)) == ("ACME", "XXXXXXX")
+
+
+def test_structures_nobody_reads_do_not_reach_a_recording() -> None:
+    built = table(
+        [{"type": 11, "length": 5, "strings": {4: "service tag ABC1234"}}, {"type": 1, "length": 27}]
+    )
+    assert b"ABC1234" not in smbios.without_identifiers(built)
+    assert smbios.without_identifiers(b"") == b""
+    assert smbios.without_identifiers(b"\x01\x02") == b""

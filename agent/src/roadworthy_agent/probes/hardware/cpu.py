@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ ARM_PARTS = {
 }  # fmt: skip
 
 
+HEXADECIMAL = re.compile(r"(0x)?[0-9a-fA-F]{1,8}")
+
+
 @dataclass(frozen=True, slots=True)
 class CpuInfo:
     """What /proc/cpuinfo says."""
@@ -31,6 +35,9 @@ class CpuInfo:
     threads: int | None
     sockets: int | None
     cores: int | None
+    family: int | None = None
+    model_number: int | None = None
+    stepping: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,8 @@ def parse_cpuinfo(text: str) -> CpuInfo:
     """Return names and counts; a field the kernel leaves out is None.
 
     x86 repeats a block per logical processor. Arm gives implementer and part; big.LITTLE machines have several
-    parts, which are all named.
+    parts, which are all named. Family, model number and stepping are the first processor's: x86's own numbers, for
+    Arm architecture, part, and variant and revision as in the Main ID Register (r1p3 is 0x13).
     """
     blocks = [_fields(block) for block in text.split("\n\n")]
     processors = [block for block in blocks if block.get("processor", "").isdecimal()]
@@ -65,6 +73,11 @@ def parse_cpuinfo(text: str) -> CpuInfo:
         threads=len(processors) or None,
         sockets=len(packages) or None,
         cores=len(cores) or None,
+        family=_decimal(first, "cpu family")
+        if "cpu family" in first
+        else _decimal(first, "CPU architecture"),
+        model_number=_decimal(first, "model") if "model" in first else _hex(first, "CPU part"),
+        stepping=_decimal(first, "stepping") if "stepping" in first else _arm_revision(first),
     )
 
 
@@ -80,7 +93,10 @@ def cpu_facts(info: CpuInfo, topology: Iterable[Topology], max_khz: Iterable[int
         sockets=len({each.package for each in seen}) or info.sockets,
         cores=len({(each.package, each.core) for each in seen}) or info.cores,
         threads=info.threads or len(seen) or None,
-        max_mhz=round(khz / 1000) if (khz := max(max_khz, default=0)) else None,
+        max_mhz=round(khz / 1000) if (khz := max(max_khz, default=0)) > 0 else None,
+        family=info.family,
+        model_number=info.model_number,
+        stepping=info.stepping,
         source=source,
     )
 
@@ -91,10 +107,19 @@ def _fields(block: str) -> dict[str, str]:
 
 
 def _hex(fields: Mapping[str, str], name: str) -> int | None:
-    try:
-        return int(fields.get(name, ""), 16)
-    except ValueError:
-        return None
+    text = fields.get(name, "")
+    return int(text, 16) if HEXADECIMAL.fullmatch(text) else None
+
+
+def _decimal(fields: Mapping[str, str], name: str) -> int | None:
+    """Return a number of at most nine digits; a hypervisor may write "unknown"."""
+    text = fields.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+def _arm_revision(fields: Mapping[str, str]) -> int | None:
+    variant, revision = _hex(fields, "CPU variant"), _decimal(fields, "CPU revision")
+    return None if variant is None or revision is None else variant << 4 | revision
 
 
 def _arm_implementer(fields: Mapping[str, str]) -> str | None:

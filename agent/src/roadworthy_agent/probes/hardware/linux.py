@@ -8,7 +8,7 @@ from dataclasses import replace
 from roadworthy_agent.probe import Context, HardwareReading, Missing, ProbeResult, Status
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.environment import CONTAINER, Environment
-from roadworthy_agent.probes.hardware import parse, smbios
+from roadworthy_agent.probes.hardware import monitors, parse, security, smbios
 from roadworthy_agent.probes.hardware.cpu import Topology, cpu_facts, parse_cpuinfo
 from roadworthy_agent.probes.tree import Tree
 from roadworthy_agent.probes.utilisation.parse import parse_meminfo
@@ -26,8 +26,34 @@ SYSFS_TEXTS = (
 LOCAL_BIT = 0x02  # IEEE 802: the address was handed out by software
 PLAUSIBLE_MHZ = 10_000  # VMware says 30,000
 FROM_FIRMWARE = ("vendor", "model", "serial", "chassis_type", "bios_date", "memory.modules")
+OF_THE_MACHINE = ("tpm_version", "secure_boot", "boot_mode", "monitors")
 NO_FIRMWARE = "the firmware gives neither SMBIOS tables nor a device tree"
 OF_THE_HOST = "a container sees the hardware of its host, which reports for itself"
+
+# The plain files this probe reads, for a recording; those that name this one machine are left to `record`.
+FILES = (
+    *(f"{DMI_IDS}/{name}" for name in SYSFS_TEXTS if "serial" not in name and "asset" not in name),
+    f"{DMI_IDS}/chassis_type",
+    f"{DEVICE_TREE}/model",
+    f"{DEVICE_TREE}/compatible",
+    "proc/cpuinfo",
+    "proc/meminfo",
+    "sys/devices/system/cpu/cpu[0-9]*/topology/physical_package_id",
+    "sys/devices/system/cpu/cpu[0-9]*/topology/core_id",
+    "sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq",
+    f"{security.TPM_CLASS}/*/tpm_version_major",
+    security.SECURE_BOOT,
+    f"{security.EFI}/fw_platform_size",
+    f"{monitors.DRM}/card*-*/status",
+    # What tells a physical device from a virtual one (probes/environment.py)
+    "run/systemd/container",
+    "run/host/container-manager",
+    "proc/sys/kernel/osrelease",
+    "proc/2/stat",
+    "proc/xen/capabilities",
+    "sys/hypervisor/type",
+    environment.CLOCKS,
+)
 
 
 def collect(context: Context) -> ProbeResult[HardwareReading]:
@@ -46,15 +72,13 @@ def collect(context: Context) -> ProbeResult[HardwareReading]:
         identifiers = parse.identifiers(firmware)
         missing += missing_texts
         memory = replace(memory, modules=firmware.modules)
-        cpu = _with_firmware_speed(cpu, firmware, where)
-    missing += faults
+        cpu = _with_firmware_facts(cpu, firmware, where)
+    missing += faults + _missing_processor(cpu)
     if mac := _built_in_mac(tree):
         identifiers["mac"] = mac
-    if cpu.max_mhz is None:
-        missing.append(
-            Missing("hardware.cpu.max_mhz", Status.NOT_SUPPORTED, "no cpufreq and no firmware speed")
-        )
     facts = replace(facts, environment=where.kind, environment_detail=where.detail, cpu=cpu, memory=memory)
+    facts, without = _of_the_machine(tree, facts, firmware)
+    missing += without
     reading = HardwareReading(facts, identifiers)
     if firmware is None:
         status = Status.VIRTUAL_MACHINE if where.kind == environment.VIRTUAL_MACHINE else Status.NOT_SUPPORTED
@@ -62,6 +86,16 @@ def collect(context: Context) -> ProbeResult[HardwareReading]:
         reason = f"{NO_FIRMWARE}: maker, model and serial are not known"
         return ProbeResult("hardware", status, reading, reason, source=cpu.source, missing=tuple(missing))
     return ProbeResult("hardware", Status.OK, reading, source=firmware.source, missing=tuple(missing))
+
+
+def record(context: Context) -> dict[str, bytes]:
+    """Return what holds serial numbers, without them: the SMBIOS tables and the displays' EDIDs."""
+    tree = Tree(context.root)
+    found = monitors.record(tree)
+    table, entry = tree.read(DMI_TABLE), tree.read(DMI_ENTRY)
+    if table.data and entry.data and (scrubbed := smbios.without_identifiers(table.data)):
+        found |= {DMI_TABLE: scrubbed, DMI_ENTRY: entry.data}
+    return found
 
 
 def read_firmware(tree: Tree) -> tuple[parse.Firmware | None, list[Missing]]:
@@ -126,7 +160,9 @@ def _in_container(where: Environment, cpu: Cpu, memory: Memory) -> ProbeResult[H
         cpu=replace(cpu, source=f"{cpu.source} (the host's)"),
         memory=replace(memory, source=f"{memory.source} (the host's)"),
     )
-    missing = tuple(Missing(f"hardware.{name}", Status.CONTAINER, OF_THE_HOST) for name in FROM_FIRMWARE)
+    missing = tuple(
+        Missing(f"hardware.{name}", Status.CONTAINER, OF_THE_HOST) for name in FROM_FIRMWARE + OF_THE_MACHINE
+    )
     return ProbeResult(
         "hardware", Status.CONTAINER, HardwareReading(facts), OF_THE_HOST, source=cpu.source, missing=missing
     )
@@ -148,17 +184,42 @@ def _cpu(tree: Tree) -> Cpu:
     return cpu_facts(parse_cpuinfo(tree.text("proc/cpuinfo") or ""), topology, speeds, source)
 
 
-def _with_firmware_speed(cpu: Cpu, firmware: parse.Firmware, where: Environment) -> Cpu:
-    """Take the top speed from the firmware where the kernel has none; a hypervisor's figure is made up."""
+def _with_firmware_facts(cpu: Cpu, firmware: parse.Firmware, where: Environment) -> Cpu:
+    """Take from the firmware what the kernel has not; a hypervisor's top speed is made up."""
+    found = cpu
+    if cpu.family is None and cpu.model_number is None and firmware.cpu_signature is not None:
+        family, model, stepping = firmware.cpu_signature
+        found = replace(found, family=family, model_number=model, stepping=stepping)
     speed = firmware.cpu_max_mhz
-    if (
-        cpu.max_mhz is not None
-        or speed is None
-        or speed > PLAUSIBLE_MHZ
-        or where.kind != environment.PHYSICAL
-    ):
-        return cpu
-    return replace(cpu, max_mhz=speed, source=f"{cpu.source}, {firmware.source}")
+    if cpu.max_mhz is None and speed and speed <= PLAUSIBLE_MHZ and where.kind == environment.PHYSICAL:
+        found = replace(found, max_mhz=speed)
+    return cpu if found == cpu else replace(found, source=f"{cpu.source}, {firmware.source}")
+
+
+def _missing_processor(cpu: Cpu) -> list[Missing]:
+    reasons = {
+        "max_mhz": "no cpufreq and no firmware speed",
+        "model": "/proc/cpuinfo names no processor",
+        "family": "/proc/cpuinfo and the firmware give no family",
+    }
+    return [
+        Missing(f"hardware.cpu.{name}", Status.NOT_SUPPORTED, reason)
+        for name, reason in reasons.items()
+        if getattr(cpu, name) is None
+    ]
+
+
+def _of_the_machine(
+    tree: Tree, facts: HardwareFacts, firmware: parse.Firmware | None
+) -> tuple[HardwareFacts, list[Missing]]:
+    """Add TPM, Secure Boot, the way the machine starts, and its displays."""
+    has_smbios = firmware is not None and not firmware.source.startswith(f"/{DEVICE_TREE}")
+    mode = security.read_boot_mode(tree, has_smbios=has_smbios)
+    tpm, no_tpm = security.read_tpm(tree, firmware.tpm_version if firmware else None)
+    secure, not_secure = security.read_secure_boot(tree, mode)
+    shown, missing = monitors.read_monitors(tree)
+    found = replace(facts, tpm_version=tpm, secure_boot=secure, boot_mode=mode, monitors=shown)
+    return found, [each for each in (no_tpm, not_secure) if each is not None] + missing
 
 
 def _memory(tree: Tree) -> Memory:

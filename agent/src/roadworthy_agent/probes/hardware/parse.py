@@ -29,6 +29,8 @@ class Firmware:
     uuid: str | None = None
     modules: tuple[MemoryModule, ...] = ()
     cpu_max_mhz: int | None = None
+    cpu_signature: tuple[int, int, int] | None = None  # family, model, stepping
+    tpm_version: str | None = None
     denied: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
@@ -64,17 +66,18 @@ def firmware_from_tables(tables: smbios.Tables) -> Firmware:
         "chassis_serial": (chassis, 7), "chassis_asset_tag": (chassis, 8),
     }  # fmt: skip
     uuid = smbios.system_uuid(system, tables.version) if system else None
-    speeds = [
-        mhz
-        for processor in tables.all(smbios.PROCESSOR)
-        if smbios.populated(processor) and (mhz := smbios.max_mhz(processor))
-    ]
+    processors = [each for each in tables.all(smbios.PROCESSOR) if smbios.populated(each)]
+    speeds = [mhz for processor in processors if (mhz := smbios.max_mhz(processor))]
+    signatures = (smbios.cpu_signature(processor) for processor in processors)
+    tpm = tables.first(smbios.TPM)
     return Firmware(
         texts={name: where.string(offset) if where else None for name, (where, offset) in places.items()},
         chassis_type=smbios.chassis_type(chassis) if chassis else None,
         uuid=str(uuid) if uuid else None,
         modules=tuple(map(_module, smbios.system_modules(tables)[:MOST_MODULES])),
         cpu_max_mhz=max(speeds, default=None),
+        cpu_signature=next((each for each in signatures if each), None),
+        tpm_version=smbios.tpm_version(tpm) if tpm else None,
         source=f"smbios {tables.version.major}.{tables.version.minor}",
     )
 

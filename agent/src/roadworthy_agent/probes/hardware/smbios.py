@@ -1,8 +1,8 @@
 """The raw SMBIOS (DMI) tables as values: one parser, whatever operating system hands over the bytes.
 
 Layout: DMTF DSP0134, System Management BIOS Reference Specification (https://www.dmtf.org/standards/smbios),
-sections 5.2 (entry points), 6.1 (structures), 7.1-7.5 and 7.17-7.18 (the types below). Offsets count from the
-structure's first byte. Firmware gets these wrong often enough that nothing here trusts a length: every step
+sections 5.2 (entry points), 6.1 (structures), 7.1-7.5, 7.17-7.18 and 7.44 (the types below). Offsets count from
+the structure's first byte. Firmware gets these wrong often enough that nothing here trusts a length: every step
 forward is at least four bytes, and a table that breaks off keeps what came before and says where it broke.
 """
 
@@ -18,7 +18,7 @@ END_OF_TABLE = 127
 MAX_STRUCTURES = 8192  # a large server has some 600
 MAX_STRINGS = 255  # a string is named by one byte
 
-BIOS, SYSTEM, BOARD, CHASSIS, PROCESSOR, MEMORY_ARRAY, MEMORY_DEVICE = 0, 1, 2, 3, 4, 16, 17
+BIOS, SYSTEM, BOARD, CHASSIS, PROCESSOR, MEMORY_ARRAY, MEMORY_DEVICE, TPM = 0, 1, 2, 3, 4, 16, 17, 43
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -29,6 +29,14 @@ MEMORY_TYPES = {
 }  # fmt: skip
 ROM_TYPES = frozenset({0x08, 0x09, 0x0A, 0x0B, 0x0C})  # a BIOS chip is listed as a memory device too
 SYSTEM_MEMORY_USE = 0x03
+X86_MAKERS = ("intel", "amd", "advanced micro", "hygon", "zhaoxin", "centaur", "via")
+
+# What is read of each type, so that a table can be given on without the rest: type -> offsets of strings that
+# name this one machine (serial numbers, asset tags)
+READ_TYPES = {
+    BIOS: (), SYSTEM: (7,), BOARD: (7, 8), CHASSIS: (7, 8), PROCESSOR: (0x20, 0x21),
+    MEMORY_ARRAY: (), MEMORY_DEVICE: (0x18, 0x19), TPM: (), END_OF_TABLE: (),
+}  # fmt: skip
 
 
 class SmbiosError(ProbeError):
@@ -185,6 +193,29 @@ def max_mhz(processor: Structure) -> int | None:
     return processor.number(0x14, 2) or None
 
 
+def cpu_signature(processor: Structure) -> tuple[int, int, int] | None:
+    """Return (family, model, stepping) of an x86 processor from its id, register EAX of CPUID function 1 (7.5.3).
+
+    None for other processors, which put other registers there, and for an id nobody filled in. The extended
+    fields count as in Intel's and AMD's manuals: the family's from base family 15, the model's from 6 and 15.
+    """
+    maker = (processor.string(7) or "").casefold()
+    word = processor.number(8, 4)
+    if not word or word == 0xFFFFFFFF or not any(name in maker for name in X86_MAKERS):
+        return None
+    base, model = (word >> 8) & 0xF, (word >> 4) & 0xF
+    family = base + ((word >> 20) & 0xFF) if base == 0xF else base
+    if base in {0x6, 0xF}:
+        model |= (word >> 12) & 0xF0
+    return (family, model, word & 0xF) if family else None
+
+
+def tpm_version(device: Structure) -> str | None:
+    """Return the version of the specification a TPM follows, such as 2.0 (7.44)."""
+    major, minor = device.byte(8), device.byte(9)
+    return f"{major}.{minor}" if major in {1, 2} and minor is not None and minor < 10 else None
+
+
 def core_count(processor: Structure) -> int | None:
     """Return the cores of one processor; above 254 they stand in a wider field (7.5.7)."""
     small = processor.byte(0x23)
@@ -228,3 +259,31 @@ def system_modules(tables: Tables) -> tuple[Structure, ...]:
         and device.byte(0x12) not in ROM_TYPES
         and module_bytes(device) != 0
     )
+
+
+def without_identifiers(data: bytes) -> bytes:
+    """Return a table with only the types read here, and without serial numbers, asset tags and the UUID.
+
+    For recordings: X stands for each letter taken out, and OEM structures, which may hold anything, are left out.
+    """
+    try:
+        tables = parse_tables(data, Version(0, 0))
+    except SmbiosError:
+        return b""
+    kept = []
+    for each in tables.structures:
+        secret = READ_TYPES.get(each.type)
+        if secret is None:
+            continue
+        body = bytearray(each.data)
+        if each.type == SYSTEM:
+            body[8:24] = bytes(len(body[8:24]))
+        hidden = {each.byte(offset) for offset in secret}
+        # Firmware points two fields at one string as well; then both go.
+        texts = [
+            ("X" * len(text) if number in hidden else text) or "-"  # an empty one would end the strings
+            for number, text in enumerate(each.strings, 1)
+        ]
+        written = b"".join(text.encode() + b"\0" for text in texts)
+        kept.append(bytes(body) + (written or b"\0") + b"\0")
+    return b"".join(kept)

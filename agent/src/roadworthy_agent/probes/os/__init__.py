@@ -6,7 +6,7 @@ from roadworthy_agent.probes.platforms import chosen
 
 NAME = "os"
 WHAT = (
-    "Name, version, build, architecture and kernel of the operating system, to see which devices still get "
+    "Name, version, build, edition, architecture and kernel of the operating system, to see which devices still get "
     "security updates."
 )
 

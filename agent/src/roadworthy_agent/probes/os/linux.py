@@ -6,30 +6,50 @@ import platform
 
 from roadworthy_agent.probe import Context, ProbeResult, Status
 from roadworthy_agent.probes.os.parse import os_facts, parse_os_release
-from roadworthy_agent.probes.tree import Tree
+from roadworthy_agent.probes.tree import Content, Tree
 from roadworthy_agent.report import OsFacts
 
 # os-release(5): the first one there is wins
 RELEASE_FILES = ("etc/os-release", "usr/lib/os-release")
+RELEASE_BYTES = 65_536  # a real one has some 500
+DEBIAN_VERSION = "etc/debian_version"
+KERNEL, ARCHITECTURE = "proc/sys/kernel/osrelease", "proc/sys/kernel/arch"
+
+# The plain files this probe reads, for a recording; there is nothing else.
+FILES = (*RELEASE_FILES, DEBIAN_VERSION, KERNEL, ARCHITECTURE)
 
 
 def collect(context: Context) -> ProbeResult[OsFacts]:
     """Read os-release and the kernel's own names."""
     tree = Tree(context.root)
-    release, source = None, "/proc/sys/kernel"
-    for path in RELEASE_FILES:
-        content = tree.read(path)
-        if content.text:
-            release, source = content.text, f"/{path}"
-            break
+    contents = [tree.read(path, RELEASE_BYTES) for path in RELEASE_FILES]
+    found = next((each for each in contents if parse_os_release(each.text or "")), None)
+    source = f"/{found.path}" if found else "/proc/sys/kernel"
     facts, missing = os_facts(
-        parse_os_release(release or ""),
-        point_release=tree.text("etc/debian_version"),
-        kernel=tree.text("proc/sys/kernel/osrelease"),
-        architecture=platform.machine() if context.live else tree.text("proc/sys/kernel/arch"),
+        parse_os_release(found.text or "" if found else ""),
+        point_release=tree.text(DEBIAN_VERSION),
+        kernel=tree.text(KERNEL),
+        architecture=platform.machine() if context.live else tree.text(ARCHITECTURE),
         source=source,
     )
-    if release is None:
-        reason = "neither /etc/os-release nor /usr/lib/os-release can be read"
-        return ProbeResult("os", Status.NOT_SUPPORTED, facts, reason=reason, source=source, missing=missing)
+    if found is None:
+        status, reason = _why_none(contents)
+        return ProbeResult("os", status, facts, reason=reason, source=source, missing=missing)
     return ProbeResult("os", Status.OK, facts, source=source, missing=missing)
+
+
+def record(_context: Context) -> dict[str, bytes]:
+    """Return what is no plain file: nothing."""
+    return {}
+
+
+def _why_none(contents: list[Content]) -> tuple[Status, str]:
+    """Return the worst that happened: a file there is but cannot be read says more than one there is not."""
+    for wanted in (Status.NO_PERMISSION, Status.ERROR):
+        for content in contents:
+            if content.status is wanted:
+                return wanted, content.reason or ""
+    held = next((content for content in contents if content.data is not None), None)
+    if held is not None:
+        return Status.ERROR, f"/{held.path} holds no assignment of os-release(5)"
+    return Status.NOT_SUPPORTED, "neither /etc/os-release nor /usr/lib/os-release is there"

@@ -6,8 +6,9 @@ from roadworthy_agent.probes.platforms import chosen
 
 NAME = "storage"
 WHAT = (
-    "Kernel name, model, kind, bus and size of each disk, whether it is removable and which one holds the system, "
-    "because a hard disk is the commonest slow start-up."
+    "Kernel name, model, firmware, kind, bus and size of each disk, whether it is removable and which one holds the "
+    "system, because a hard disk is the commonest slow start-up; where permitted, how worn it is: life and spare "
+    "used, hours, errors, replaced sectors, and whether it says that it fails."
 )
 
 collect = chosen(NAME, __name__)

@@ -6,9 +6,11 @@ Attributes: https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-block
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Missing, Status
+from roadworthy_agent.probes.storage.health import Health, NoHealth
 from roadworthy_agent.report import Disk
 
 SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's own sectors are
@@ -31,7 +33,10 @@ BUSES = (
     (re.compile(r"/ata\d+/"), "ata"),
     (re.compile(r"/host\d+/"), "scsi"),
 )
+MMC_MEDIA = {"MMC": "emmc", "SD": "sd", "SDcombo": "sd"}
 VIRTUAL_BUSES = frozenset({"virtio", "vmbus", "xen"})
+EMMC_PAST_ITS_LIFE = 0x0B
+EMMC_SPARE = {1: False, 2: False, 3: True}
 VIRTUAL_VENDORS = ("qemu", "vmware", "vbox", "msft", "virtual")
 
 
@@ -48,6 +53,9 @@ class Block:
     vendor: str | None = None
     model: str | None = None
     mmc_type: str | None = None
+    firmware: str | None = None
+    life_time: str | None = None  # eMMC: two hexadecimal numbers
+    pre_eol_info: str | None = None  # eMMC: one
 
 
 def is_disk(block: Block) -> bool:
@@ -74,10 +82,8 @@ def medium_of(block: Block, bus: str | None, *, virtual_machine: bool) -> tuple[
     if block.name.startswith("nvme"):
         return "nvme", None
     if block.name.startswith("mmcblk"):
-        is_emmc = block.mmc_type == "MMC"
-        return (
-            ("emmc", None) if is_emmc else ("unknown", "an SD card, which is neither an SSD nor a hard disk")
-        )
+        known = MMC_MEDIA.get(block.mmc_type or "")
+        return (known, None) if known else ("unknown", f"a memory card of type {block.mmc_type or 'unknown'}")
     return _medium_by_rotation(block.rotational, bus)
 
 
@@ -96,7 +102,7 @@ def model_of(block: Block) -> str | None:
     if (
         vendor in {"", "ATA", "NVMe"}
         or vendor.startswith("0x")
-        or model.casefold().startswith(vendor.casefold())
+        or model.casefold().startswith(vendor.casefold().rstrip(",."))
     ):
         return model or None
     return f"{vendor} {model}".strip()
@@ -118,6 +124,7 @@ def disk(
         removable=bus == "usb" or (None if block.removable is None else block.removable == 1),
         holds_system=holds_system,
         source=f"/sys/block/{block.name}",
+        firmware=meaningful(block.firmware),
     )
     missing = []
     if why is not None:
@@ -127,6 +134,51 @@ def disk(
             Missing(f"storage.{block.name}.size_bytes", Status.NOT_SUPPORTED, "the kernel gives no size")
         )
     return found, tuple(missing)
+
+
+def with_health(disk: Disk, health: Health | NoHealth) -> tuple[Disk, tuple[Missing, ...]]:
+    """Return the disk with what it says of itself, and what is missing of that."""
+    if isinstance(health, NoHealth):
+        return disk, (Missing(f"storage.{disk.name}.health", health.status, health.reason),)
+    found = replace(
+        disk,
+        wear_ratio=health.wear_ratio,
+        spare_ratio=health.spare_ratio,
+        power_on_hours=health.power_on_hours,
+        media_errors=health.media_errors,
+        reallocated_sectors=health.reallocated_sectors,
+        failing=health.failing,
+        health_source=health.source,
+    )
+    missing = (
+        Missing(f"storage.{disk.name}.{name}", Status.NOT_SUPPORTED, reason)
+        for name, reason in health.reasons.items()
+    )
+    return found, tuple(missing)
+
+
+def emmc_health(block: Block) -> Health | None:
+    """Return what an eMMC says of itself, None where the kernel shows nothing (eMMC before 5.0).
+
+    JEDEC JESD84-B51, 7.4: life time used of the two kinds of cells in tenths, 0x01 for up to a tenth, 0x0A for
+    up to all of it, 0x0B for past it; 0 is not told. The upper end of the worse kind is given, so 1.1 means no
+    more than "past its rating". Spare blocks: 1 normal, 2 four fifths used, 3 nine tenths: that is called failing.
+    """
+    tenths = [number for number in map(_hexadecimal, (block.life_time or "").split()) if number]
+    worst = max((number for number in tenths if number <= EMMC_PAST_ITS_LIFE), default=None)
+    spare = _hexadecimal(block.pre_eol_info or "")
+    if worst is None and spare not in EMMC_SPARE:
+        return None
+    return Health(
+        source=f"/sys/block/{block.name}/device/life_time",
+        wear_ratio=None if worst is None else worst / 10,
+        failing=EMMC_SPARE.get(spare or 0),
+        reasons={} if worst is not None else {"wear_ratio": "the eMMC does not tell the life time used"},
+    )
+
+
+def _hexadecimal(text: str) -> int | None:
+    return int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,2}", text.strip()) else None
 
 
 @dataclass(frozen=True, slots=True)
