@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from roadworthy_agent.probe import Context, Missing
+from roadworthy_agent.windows.raw import Raw
 
 RegistryValue = int | str | bytes | tuple[str, ...]
 
@@ -34,6 +35,15 @@ class WindowsMachine(Protocol):
 
     def registry_keys(self, key: str) -> tuple[str, ...]:
         """Return the names of a key's sub-keys, sorted."""
+
+    def calls(self, probe: str) -> Raw:
+        """Return what the system calls of a probe give; each call that failed is there as its error.
+
+        A recorded machine gives its looks one after the other, the last again and again.
+        """
+
+    def power_again(self, meters: Collection[str], batteries: Collection[str]) -> Raw:
+        """Return only the figures of the energy meters and batteries named by their paths."""
 
 
 def machine_of(context: Context) -> WindowsMachine:

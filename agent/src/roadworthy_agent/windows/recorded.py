@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from roadworthy_agent.probe import Missing
 from roadworthy_agent.probes.tree import Content, Tree
 from roadworthy_agent.reading import Status
 from roadworthy_agent.windows.machine import RegistryValue
+from roadworthy_agent.windows.raw import Raw, from_json
+from roadworthy_agent.windows.registry import plain
 
 LIMIT_BYTES = 64 << 20
 _EVENT = re.compile(r"<Event[ >].*?</Event>", re.DOTALL)
 _ID = re.compile(r"<EventID[^>]*>\s*(\d{1,5})\s*</EventID>")
+_RECORD = re.compile(r"<EventRecordID>\s*(\d{1,20})\s*</EventRecordID>")
 _PROVIDER = re.compile(r"<Provider[^>]*?\bName=['\"]([^'\"]*)['\"]")
 
 
@@ -24,38 +28,80 @@ class RecordedWindows:
 
     def __init__(self, root: Path) -> None:
         self._tree = Tree(root)
+        self._looks: dict[str, int] = {}
 
     def events(
         self, channel: str, ids: Collection[int], *, provider: str | None = None, most: int = 512
     ) -> tuple[str, ...] | Missing:
-        """Return the recorded events of a channel, as recorded: newest first."""
-        content = self._tree.read(f"roadworthy/events/{channel.replace('/', '%2F')}.xml", LIMIT_BYTES)
-        if content.text is None:
-            return content.missing(channel)
-        found = (each[0] for each in _EVENT.finditer(content.text))
-        return tuple(each for each in found if _is(each, ids, provider))[:most]
+        """Return the recorded events of a channel, as recorded: newest first.
+
+        Several probes may have recorded the same channel: what they saw is joined, by record number.
+        """
+        name = f"{channel.replace('/', '%2F')}.xml"
+        whole = self._tree.read(f"roadworthy/events/{name}", LIMIT_BYTES)
+        contents = [whole] + [
+            self._tree.read(f"roadworthy/events/{probe}/{name}", LIMIT_BYTES)
+            for probe in self._tree.names("roadworthy/events")
+            if self._tree.exists(f"roadworthy/events/{probe}/{name}")
+        ]
+        texts = [content.text for content in contents if content.text is not None]
+        if not texts:
+            return whole.missing(channel)
+        found = dict.fromkeys(each[0] for text in texts for each in _EVENT.finditer(text))
+        newest = list(found) if len(texts) == 1 else sorted(found, key=_record, reverse=True)
+        return tuple(each for each in newest if _is(each, ids, provider))[:most]
 
     def registry(self, key: str, name: str) -> RegistryValue | None:
         """Return a recorded registry value."""
-        value = self._json("roadworthy/registry.json").get(key, {}).get(name)
-        if isinstance(value, dict):
-            return bytes.fromhex(value["hex"])
-        return tuple(value) if isinstance(value, list) else value
+        return plain(_values(self._registry.get(key)).get(name))
 
     def registry_keys(self, key: str) -> tuple[str, ...]:
         """Return the recorded sub-keys."""
         start = f"{key}\\"
-        below = (
-            each[len(start) :] for each in self._json("roadworthy/registry.json") if each.startswith(start)
-        )
+        below = (each[len(start) :] for each in self._registry if each.startswith(start))
         return tuple(sorted({each.partition("\\")[0] for each in below}))
+
+    def calls(self, probe: str) -> Raw:
+        """Return the next recorded look of a probe's system calls."""
+        content = self._tree.read(f"roadworthy/windows/{probe}.json", LIMIT_BYTES)
+        looks = json.loads(content.text, object_hook=from_json) if content.text else []
+        if isinstance(looks, dict):
+            looks = [looks]
+        if not isinstance(looks, list) or not looks:
+            return Raw()
+        at = self._looks.get(probe, 0)
+        self._looks[probe] = at + 1
+        look = looks[min(at, len(looks) - 1)]
+        return Raw(look) if isinstance(look, dict) else Raw()
+
+    def power_again(self, meters: Collection[str], batteries: Collection[str]) -> Raw:  # noqa: ARG002 - recorded whole
+        """Return the next recorded look, whatever of it was asked for."""
+        return self.calls("power")
+
+    @cached_property
+    def _registry(self) -> dict[str, Any]:
+        """The registry as recorded whole and by each probe."""
+        values = dict(self._json("roadworthy/registry.json"))
+        for name in self._tree.names("roadworthy/registry"):
+            for key, recorded in self._json(f"roadworthy/registry/{name}").items():
+                values[key] = _values(values.get(key)) | _values(recorded)
+        return values
 
     def _json(self, path: str) -> dict[str, Any]:
         content: Content = self._tree.read(path, LIMIT_BYTES)
         if content.status is not Status.OK or not content.text:
             return {}
-        values: dict[str, Any] = json.loads(content.text)
-        return values
+        values = json.loads(content.text, object_hook=from_json)
+        return values if isinstance(values, dict) else {}
+
+
+def _values(recorded: Any) -> dict[str, Any]:
+    return recorded if isinstance(recorded, dict) else {}
+
+
+def _record(event: str) -> int:
+    number = _RECORD.search(event)
+    return int(number[1]) if number else -1
 
 
 def _is(event: str, ids: Collection[int], provider: str | None) -> bool:
