@@ -1,0 +1,297 @@
+"""From the events of the log to start-up records; pure.
+
+One record for the start of the running kernel and one for each of the newest wakes. A start without event 100 yet is
+`unfinished` and told by the System log; one where event 100 never comes (servers, a closed log) is `approximate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from roadworthy_agent.probe import Missing, Status
+from roadworthy_agent.probes import environment
+from roadworthy_agent.probes.startup import windows_factors as factors
+from roadworthy_agent.probes.startup import windows_firmware as firmware
+from roadworthy_agent.probes.startup import windows_performance as performance
+from roadworthy_agent.probes.startup.firmware import APPROXIMATE
+from roadworthy_agent.probes.startup.windows_kind import (
+    Boot,
+    away_before,
+    find_boot,
+    kind_of,
+    of_start,
+    timing_of,
+)
+from roadworthy_agent.probes.startup.windows_log import (
+    DIAGNOSTICS,
+    EVENT_LOG,
+    KERNEL_BOOT,
+    PERFORMANCE,
+    WINLOGON,
+    Log,
+    newest,
+)
+from roadworthy_agent.probes.startup.windows_performance import Timing
+from roadworthy_agent.probes.startup.windows_wakes import Wake, find_wakes
+from roadworthy_agent.report import Factor, Phase, StartupRecord
+from roadworthy_agent.windows.event import TICKS, Event, seconds
+
+UNFINISHED = "unfinished"
+FINAL_SECONDS = 1800.0  # a start-up is not waited for any longer
+SYSTEM_LOG = "System event log (Kernel-General 12, EventLog 6005)"
+SERVICES_NOTE = "from the kernel's start until the event log service was up"
+UNTIL_SERVICES = 3600 * TICKS
+LONGEST_REASON = 256
+ENDINGS = {"reboot": "restart", "poweroff": "cold"}
+# The kernel's events of a start are written down after the event log service is up, so an early look may still find
+# the start before as the newest, or the new one without its count.
+WRITTEN_WITHIN_SECONDS = 120.0
+OTHER_START = 900 * TICKS
+SHORT_WAIT = round(performance.SHORT_WAIT_SECONDS * TICKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What surrounds the start-ups and stands in no event. Instants are epoch seconds."""
+
+    boot_id: str
+    environment: str
+    wall: float
+    boottime: float
+    last_seen_at: float | None = None
+    last_ended: str | None = None  # how the agent saw the boot before end: reboot, poweroff
+    installed_at: int | None = None
+    post_milliseconds: int | None = None  # FwPOSTTime
+    automatic_sign_in: bool = False
+    private: Collection[str] = ()
+    application_names: bool = False
+
+    @property
+    def now(self) -> int:
+        """Now, in 100 ns since 1970."""
+        return round(self.wall * TICKS)
+
+
+@dataclass(frozen=True, slots=True)
+class StartUps:
+    """The records, what is missing of them, and the status where the newest start is only known in part."""
+
+    records: tuple[StartupRecord, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    waiting: Missing | None = None
+
+
+def start_ups(log: Log, around: Around) -> StartUps:
+    """Return the start of the running kernel and its newest wakes, oldest first."""
+    timings = [timing for event in log.of(DIAGNOSTICS, 100) if (timing := performance.parse_timing(event))]
+    boot = find_boot(log, timings)
+    if boot is None:
+        return StartUps()
+    if _too_early(boot, around):
+        reason = "Windows has not written down the start of its kernel yet"
+        return StartUps(waiting=Missing("startups", Status.NO_DATA_YET, reason))
+    timing = timing_of(boot, log, timings)
+    wakes = find_wakes(log, boot, around.now)
+    start, missing = _start(log, boot, timing, around, woke=bool(wakes))
+    records = (start, *(_resumed(log, wake, boot, around) for wake in wakes))
+    return StartUps(records, missing, _waiting(log, timing, start, around))
+
+
+def _too_early(boot: Boot, around: Around) -> bool:
+    """Tell whether the newest start in the logs may not be that of the running kernel.
+
+    Only in its first two minutes: later a start far from where the clock puts it means that the clock was set.
+    """
+    if around.boottime >= WRITTEN_WITHIN_SECONDS:
+        return False
+    expected = around.now - round(around.boottime * TICKS)
+    return boot.number is None or boot.started < expected - OTHER_START
+
+
+def starts(log: Log, now: int) -> list[tuple[int, str]]:
+    """Return when each start-up of the running kernel began and its name, oldest first: what sign-ins refer to."""
+    timings = [timing for event in log.of(DIAGNOSTICS, 100) if (timing := performance.parse_timing(event))]
+    boot = find_boot(log, timings)
+    if boot is None:
+        return []
+    woken = [(wake.woken, wake.start_id(boot)) for wake in find_wakes(log, boot, now)]
+    return [(boot.started, f"{boot.start_id}:0"), *woken]
+
+
+def _start(
+    log: Log, boot: Boot, timing: Timing | None, around: Around, *, woke: bool
+) -> tuple[StartupRecord, tuple[Missing, ...]]:
+    kind, ended = kind_of(boot, log, timing, around.installed_at)
+    if kind == "unknown":
+        kind = ENDINGS.get(around.last_ended or "", kind)
+    before, missing = _before(log, boot, timing, around, woke=woke)
+    after, more = _after(log, boot, timing)
+    told = (*before, *after)
+    lead = _sum(before)
+    total = lead + _sum(after) if any(phase.counted for phase in after) else None
+    usable = None
+    if timing is not None and timing.main is not None and timing.main <= timing.total:
+        usable = round(lead + timing.main / 1000, 6)
+    shutdown = _shutdown(log, boot)
+    closed = log.refusal(PERFORMANCE) is not None
+    doubts = [
+        f"{phase.name} is not counted: {phase.reason}" for phase in before if phase.quality == "suspect"
+    ]
+    broken = [f"event 100 contradicts itself: {name}" for name in (timing.broken if timing else ())]
+    quality = timing.quality if timing is not None else APPROXIMATE if closed else UNFINISHED
+    record = StartupRecord(
+        start_id=f"{boot.start_id}:0",
+        boot_id=around.boot_id,
+        final=timing is not None or (closed and total is not None) or around.boottime > FINAL_SECONDS,
+        kind=kind,
+        began_boottime_seconds=-lead if lead else 0.0,
+        quality=quality,
+        environment=around.environment,
+        total_seconds=None if total is None else round(total, 6),
+        usable_seconds=usable,
+        shutdown_seconds=None if shutdown is None else _milliseconds(shutdown, "ShutdownTime"),
+        attended=_attended(log, boot.started, timing, around),
+        reason="; ".join(filter(None, [*broken, ended, *doubts]))[:LONGEST_REASON] or None,
+        source=performance.SOURCE if timing is not None else SYSTEM_LOG,
+        phases=told,
+        factors=_blamed(log, timing, shutdown, around),
+    )
+    return record, (*missing, *more)
+
+
+def _before(
+    log: Log, boot: Boot, timing: Timing | None, around: Around, *, woke: bool
+) -> tuple[tuple[Phase, ...], tuple[Missing, ...]]:
+    """Return the phases before the kernel; the registry's time is that of the latest power-on, so only without wakes."""
+    events = log.of(KERNEL_BOOT, 30, 32)
+    known = firmware.gather(
+        of_start([event for event in events if event.id == 30], boot.marked),
+        of_start([event for event in events if event.id == 32], boot.marked),
+        None if woke else around.post_milliseconds,
+        None if timing is None else timing.event,
+    )
+    away = away_before(boot, log, around.last_seen_at)
+    return firmware.phases(known, away, virtual=around.environment == environment.VIRTUAL_MACHINE)
+
+
+def _after(log: Log, boot: Boot, timing: Timing | None) -> tuple[tuple[Phase, ...], tuple[Missing, ...]]:
+    """Return the phases from the kernel on: event 100's, else how long the event log service took to be up."""
+    if timing is not None:
+        if timing.main is not None:
+            return performance.phases(timing), ()
+        reason = "event 100 tells no MainPathBootTime"
+        return performance.phases(timing), (Missing("startups.usable_seconds", Status.NOT_SUPPORTED, reason),)
+    gone = log.refusal(PERFORMANCE)
+    missing = Missing(
+        "startups.usable_seconds",
+        Status.NO_DATA_YET if gone is None else gone.status,
+        "Windows has not written event 100 of this start-up" if gone is None else gone.reason,
+    )
+    services = next(
+        (event for event in log.of(EVENT_LOG, 6005) if 0 <= event.ticks - boot.started <= UNTIL_SERVICES),
+        None,
+    )
+    if services is None:
+        return (), (missing,)
+    span = Phase(
+        name="until_services",
+        seconds=seconds(services.ticks - boot.started),
+        counted=True,
+        quality=APPROXIMATE,
+        source=SYSTEM_LOG,
+        reason=SERVICES_NOTE,
+    )
+    return (span,), (missing,)
+
+
+def _waiting(log: Log, timing: Timing | None, start: StartupRecord, around: Around) -> Missing | None:
+    """Return why the newest start is known only in part, None where event 100 tells of it."""
+    if timing is not None:
+        return None
+    if (gone := log.refusal(PERFORMANCE)) is not None:
+        reason = f"{gone.reason}: the start-up is told by the System log, approximately"
+        return Missing("startups", gone.status, reason[:LONGEST_REASON])
+    if around.boottime <= FINAL_SECONDS:
+        reason = "Windows measures a start-up some minutes after somebody signs in: not yet"
+    elif start.attended:
+        reason = "Windows measured nothing in 30 minutes: is the Diagnostic Policy Service (DPS) off?"
+    else:
+        reason = "Windows measures a start-up only once somebody signs in, and nobody has in 30 minutes"
+    return Missing("startups", Status.NO_DATA_YET, reason)
+
+
+def _resumed(log: Log, wake: Wake, boot: Boot, around: Around) -> StartupRecord:
+    """Return the record of a wake."""
+    known = any(phase.counted for phase in wake.phases)
+    total = round(_sum(wake.phases), 6) if known else None
+    doubts = [
+        f"{phase.name} is not counted: {phase.reason}" for phase in wake.phases if phase.quality == "suspect"
+    ]
+    reason = None if known else "Windows does not tell how long it took"
+    return StartupRecord(
+        start_id=wake.start_id(boot),
+        boot_id=around.boot_id,
+        final=True,
+        kind=wake.kind,
+        began_boottime_seconds=round(max(0.0, around.boottime - seconds(around.now - wake.woken)), 3),
+        quality=wake.quality,
+        environment=around.environment,
+        total_seconds=total,
+        usable_seconds=total,
+        attended=_attended(log, wake.woken, None, around) if wake.kind == "fast_startup" else None,
+        reason="; ".join(filter(None, [reason, *doubts]))[:LONGEST_REASON] or None,
+        source=wake.source,
+        phases=wake.phases,
+    )
+
+
+def _attended(log: Log, started: int, timing: Timing | None, around: Around) -> bool | None:
+    """Tell whether somebody was waiting: signed in within five minutes of being able to.
+
+    With automatic sign-in nobody can tell, and before anybody signs in only time does.
+    """
+    if around.automatic_sign_in:
+        return None
+    if timing is not None and (waited := performance.somebody_waited(timing)) is not None:
+        return waited
+    first = next((event for event in log.of(WINLOGON, 7001) if event.ticks >= started), None)
+    if first is not None:
+        return first.ticks - started <= SHORT_WAIT
+    return False if around.now - started > SHORT_WAIT and _tells_sign_ins(log) else None
+
+
+def _tells_sign_ins(log: Log) -> bool:
+    """Tell whether the System log could be read, so that no event means no sign-in."""
+    return log.refusal("System") is None
+
+
+def _shutdown(log: Log, boot: Boot) -> Event | None:
+    """Return the event 200 of the shutdown before this start: Windows writes it after the next start."""
+    return newest(
+        log.of(DIAGNOSTICS, 200),
+        lambda event: (
+            event.ticks >= boot.started
+            and (ended := event.instant("ShutdownEndTime")) is not None
+            and (boot.before or 0) <= ended <= boot.started + TICKS
+        ),
+    )
+
+
+def _blamed(log: Log, timing: Timing | None, shutdown: Event | None, around: Around) -> tuple[Factor, ...]:
+    found: tuple[Factor, ...] = ()
+    if timing is not None:
+        found += factors.of_start(log, timing.event, around.private, allowed=around.application_names)
+    if shutdown is not None:
+        found += factors.of_shutdown(log, shutdown, around.private, allowed=around.application_names)
+    return found
+
+
+def _milliseconds(event: Event, name: str) -> float | None:
+    value = performance.milliseconds(event, name)
+    return None if value is None else value / 1000
+
+
+def _sum(phases: Collection[Phase]) -> float:
+    """Add up the counted phases in whole microseconds."""
+    return sum(round(phase.seconds * 1_000_000) for phase in phases if phase.counted) / 1_000_000
