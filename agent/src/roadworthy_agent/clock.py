@@ -2,8 +2,10 @@
 
 A sample is placed by the boot it was taken in and by the boot clock, which no one can set; wall time is
 worked out later (see `periods`). On Linux the boot clock runs on while the device is asleep and the monotonic
-clock does not, so their difference is the time asleep. Python offers no such pair on Windows and macOS: there
-both are `time.monotonic`, so time asleep counts as unobserved until a probe of that platform tells better.
+clock does not, so their difference is the time asleep. macOS has the same pair: CLOCK_MONOTONIC_RAW counts on while
+asleep (mach_continuous_time), and `time.monotonic` is mach_absolute_time, which stands still (clock_gettime(3) there).
+Windows has it as the interrupt time, with sleep and without (see `windows.times`); after a "fast startup" the kernel
+is the one that was hibernated, so the time in between counts as asleep there.
 """
 
 from __future__ import annotations
@@ -46,19 +48,32 @@ class SystemClock:
     def boot_id(self) -> str:
         """Return the kernel's boot id, or one derived from the boot instant where the kernel has none."""
         if self._boot_id is None:
-            self._boot_id = read_boot_id(self._boot_id_file) or _derived_boot_id(
-                self.wall() - self.boottime()
+            self._boot_id = (
+                read_boot_id(self._boot_id_file)
+                or _boot_session()
+                or _windows_boot_id()
+                or _derived_boot_id(self.wall() - self.boottime())
             )
         return self._boot_id
 
     def boottime(self) -> float:
-        """Return CLOCK_BOOTTIME on Linux, `time.monotonic` elsewhere."""
+        """Return CLOCK_BOOTTIME on Linux, its equal on macOS and Windows, `time.monotonic` elsewhere."""
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
+        if sys.platform == "darwin":
+            return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)
+        if sys.platform == "win32":
+            from roadworthy_agent.windows.times import seconds_since_start
+
+            return seconds_since_start()
         return time.monotonic()
 
     def monotonic(self) -> float:
-        """Return CLOCK_MONOTONIC."""
+        """Return CLOCK_MONOTONIC, on Windows its equal: Python's own runs on while asleep there."""
+        if sys.platform == "win32":
+            from roadworthy_agent.windows.times import seconds_awake
+
+            return seconds_awake()
         return time.monotonic()
 
     def wall(self) -> float:
@@ -106,6 +121,15 @@ def read_boot_id(path: Path) -> str | None:
     return text[:64] or None
 
 
+def _boot_session() -> str | None:
+    """Return macOS's name for this boot, which its log carries too (kern.bootsessionuuid); None elsewhere."""
+    if sys.platform != "darwin":
+        return None
+    from roadworthy_agent.macos import sysctl
+
+    return sysctl.read("kern.bootsessionuuid")
+
+
 def parse_uptime(text: str) -> float | None:
     """Return the first number of /proc/uptime in seconds (proc_uptime(5)), or None; nan and inf are none."""
     try:
@@ -138,9 +162,20 @@ def _clock_of(text: str) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _derived_boot_id(started_at: float) -> str:
+def _windows_boot_id() -> str | None:
+    """Return a name for this boot of Windows, from the kernel's own instant and count; None elsewhere."""
+    if sys.platform == "win32":
+        from roadworthy_agent.windows.times import boot_counter, boot_instant
+
+        instant = boot_instant()
+        return None if instant is None else _derived_boot_id(instant, boot_counter())
+    return None
+
+
+def _derived_boot_id(started_at: float, counter: int | None = None) -> str:
     """Return a name for the boot that began at `started_at`, the same for every process of that boot.
 
     Rounded to two minutes, as the wall clock is set now and then and the two clocks are read one after the other.
     """
-    return hashlib.sha256(b"boot %d" % round(started_at / 120)).hexdigest()[:32]
+    name = b"boot %d" % round(started_at / 120) + (b"" if counter is None else b" %d" % counter)
+    return hashlib.sha256(name).hexdigest()[:32]

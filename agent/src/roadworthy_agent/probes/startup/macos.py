@@ -1,0 +1,64 @@
+"""Reading a start-up on macOS: the marks of the unified log on the clock that also runs while the Mac sleeps."""
+
+from __future__ import annotations
+
+from roadworthy_agent.macos import bootlog
+from roadworthy_agent.macos.bootlog import BootMarks
+from roadworthy_agent.macos.machine import machine_of, recording
+from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
+from roadworthy_agent.probes.hardware.macos_parse import virtual_by
+from roadworthy_agent.probes.startup.macos_parse import Around, from_marks
+from roadworthy_agent.report import StartupRecord
+
+FILES: tuple[str, ...] = ()
+LOG = "boot-log"
+SYSCTLS = ("hw.model", "hw.optional.arm64", "hw.tbfrequency", "kern.hv_vmm_present")
+EARLIEST_SECONDS = 120.0  # before that the log is still being written, and reading it would slow the start-up
+LATEST_SECONDS = 3600.0  # the log of weeks takes minutes to read
+TOO_EARLY = "the log of a start-up is read two minutes after it began, so as not to slow it"
+
+Result = ProbeResult[tuple[StartupRecord, ...]]
+
+
+def collect(context: Context) -> Result:
+    """Return the record of the start-up this Mac is running since."""
+    machine = machine_of(context)
+    up = context.clock.boottime()
+    around = Around(
+        boot_id=context.clock.boot_id(),
+        now_boottime=up,
+        ticks_a_second=_frequency(machine.sysctl("hw.tbfrequency")),
+        apple_silicon=machine.sysctl("hw.optional.arm64") == "1",
+        where=virtual_by(machine.sysctl("hw.model"), machine.sysctl("kern.hv_vmm_present")),
+    )
+    refused = _not_now(up) if context.live else None
+    printed = refused or machine.program(LOG)
+    if isinstance(printed, Missing):
+        marks, why = BootMarks(), printed
+    else:
+        marks = bootlog.parse(printed, around.boot_id)
+        why = Missing("startups", Status.NO_DATA_YET, "the log holds no mark of this start-up")
+    record, missing = from_marks(marks, around, why.reason)
+    if record.total_seconds is None:
+        return ProbeResult("startup", why.status, (record,), why.reason, record.source, missing)
+    return ProbeResult("startup", Status.OK, (record,), source=record.source, missing=missing)
+
+
+def record(context: Context) -> dict[str, bytes]:
+    """Return what this probe reads; of the log only the marks themselves."""
+    programs = () if context.live and _not_now(context.clock.boottime()) else (LOG,)
+    return recording(context, SYSCTLS, programs=programs)
+
+
+def _not_now(up: float) -> Missing | None:
+    """Say why the log is not read at this moment, if so."""
+    if up < EARLIEST_SECONDS:
+        return Missing("startups", Status.NO_DATA_YET, TOO_EARLY)
+    if up > LATEST_SECONDS:
+        reason = f"the agent first looked {up / 3600:.0f} h after this start-up, and only the first hour's log is read"
+        return Missing("startups", Status.NO_DATA_YET, reason)
+    return None
+
+
+def _frequency(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 12 else None
