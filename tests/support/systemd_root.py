@@ -21,9 +21,9 @@ from typing import NoReturn
 
 import pytest
 
-PACKAGES = "systemd-sysv,dbus,python3,procps"
+PACKAGES = "systemd-sysv,dbus,libpam-systemd,python3,procps"
 # Raise it when PACKAGES or the options below change, so that an old root is not taken for a new one.
-EDITION = 1
+EDITION = 2
 MARK = "etc/roadworthy-test-root"
 
 _NUMBERS = itertools.count(1)

@@ -25,6 +25,8 @@ from roadworthy_agent.observe import FACTS, Observations, statuses_mark
 from roadworthy_agent.outbox import Outbox
 from roadworthy_agent.policy import CollectionPolicy, policy_of
 from roadworthy_agent.probe import Context, HardwareReading, Probe
+from roadworthy_agent.probes import startup
+from roadworthy_agent.probes.platforms import reader
 from roadworthy_agent.reading import Status
 from roadworthy_agent.report import to_wire
 from roadworthy_agent.samples import Recorder
@@ -89,7 +91,12 @@ class Agent:
             self._state.renew_instance()
         self._spool = Spool(self._database, settings.spool_max_bytes)
         self._recorder = Recorder(self._spool, self._clock, settings.sample_interval_seconds)
-        context = replace(context, last_seen_at=self._last_seen_at(), allow=frozenset(settings.allow))
+        context = replace(
+            context,
+            last_seen_at=self._last_seen_at(),
+            last_ended=self._last_ended(),
+            allow=frozenset(settings.allow),
+        )
         self._sampling = Sampling.of(context, samplers)
         self._observations = Observations(context, probes)
         composer = Composer(
@@ -129,6 +136,7 @@ class Agent:
                     next_sample = self._clock.monotonic() + interval
                     self._start_work()
             self._sample()  # what a planned end would otherwise lose
+            self._guarded(self._keep_ending)
         log.info("stopped")
 
     def _last_seen_at(self) -> float | None:
@@ -136,6 +144,17 @@ class Agent:
         here = self._clock.boot_id()
         earlier = [boot.wall for boot in self._spool.boots() if boot.boot_id != here]
         return earlier[-1] if earlier else None
+
+    def _last_ended(self) -> str | None:
+        """Return how the boot before this one was being ended when the agent was last told to stop."""
+        told = self._database.get("ended") or {}
+        return told.get("word") if told.get("boot_id") != self._clock.boot_id() else None
+
+    def _keep_ending(self) -> None:
+        """Keep how this boot is being ended, if it is: the next start-up is a restart or a cold one by that."""
+        module = reader(startup.__name__, self._context.platform)
+        word = module.ending() if hasattr(module, "ending") else None
+        self._database.put(ended={"boot_id": self._clock.boot_id(), "word": word})
 
     # Main thread
 

@@ -68,6 +68,7 @@ class Context:
     `live` is False for a recorded tree: then no psutil, no D-Bus and no clock of this machine, only files under
     `root`. `last_seen_at` is the wall time (epoch seconds) of the last sample stored in an earlier boot, None
     where none is known: the start-up probe does not believe firmware that took longer than the device was away.
+    `last_ended` is how that boot ended as the agent saw it when it was stopped (reboot, poweroff), None if it did not.
     `platform` is sys.platform's word (linux, win32, darwin), for a recorded tree that of the recorded device.
     `allow` names what the settings permit beyond the usual: `ipmi`, `smart`, `application_names`. A tree was
     recorded with what was permitted then, so all of it is read there.
@@ -78,6 +79,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     sleep: Callable[[float], None] = time.sleep
     last_seen_at: float | None = None
+    last_ended: str | None = None
     platform: str = sys.platform
     allow: frozenset[str] = frozenset()
 

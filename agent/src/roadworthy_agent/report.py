@@ -108,7 +108,7 @@ class HardwareFacts:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk; `medium` is hdd, ssd, nvme, emmc, virtual or unknown.
+    """One disk; `medium` is hdd, ssd, nvme, emmc, sd, virtual or unknown.
 
     `wear_ratio` is the share of its rated life that is used and may pass 1; `failing` is the disk's own word.
     """

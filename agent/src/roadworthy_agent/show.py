@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from roadworthy_agent.report import one_line
+from roadworthy_agent.verified import FAMILIES, NOT_VERIFIED, is_verified
 
 WIDTH = 100
 _GREEN, _YELLOW, _RED, _BOLD, _OFF = "\033[32m", "\033[33m", "\033[31m", "\033[1m", "\033[0m"
@@ -101,14 +103,24 @@ def words(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
+def _on_or_off(value: Any) -> str:
+    return "-" if value is None else "on" if value else "off"
+
+
 def report(wire: Mapping[str, Any], style: Style) -> str:
     """Return a report, as on the wire, as tables for a person."""
-    lines = _device(wire.get("facts") or {}, style)
-    lines += _utilisation(wire.get("now") or {}, style)
+    facts, now = wire.get("facts") or {}, wire.get("now") or {}
+    lines = _device(facts, style)
+    lines += _utilisation(now, style)
+    lines += _power(now.get("energy", ()), style)
     for startup in wire.get("startups", ()):
         lines += _startup(startup, style)
-    lines += _disks((wire.get("facts") or {}).get("storage", ()), style)
-    lines += _probes(wire.get("probes", ()), style)
+    for signin in wire.get("signins", ()):
+        lines += _signin(signin, style)
+    lines += _disks(facts.get("storage", ()), style)
+    lines += _batteries(facts.get("battery", ()), style)
+    family = str(((wire.get("facts") or {}).get("os") or {}).get("family"))
+    lines += _probes(wire.get("probes", ()), style, FAMILIES.get(family, sys.platform))
     return "\n".join(lines)
 
 
@@ -131,6 +143,12 @@ def _device(facts: Mapping[str, Any], style: Style) -> list[str]:
         ("environment", environment or "-"),
         ("processor", f"{words(cpu.get('model'))}, {words(cpu.get('threads'))} threads"),
         ("memory", size(memory.get("total_bytes"))),
+        ("TPM", words(hardware.get("tpm_version"))),
+        ("Secure Boot", _on_or_off(hardware.get("secure_boot"))),
+    ]
+    rows += [
+        ("display", " ".join(filter(None, (display.get("vendor"), display.get("model")))) or "not named")
+        for display in hardware.get("monitors", ())
     ]
     return [style.heading("Device"), *table(rows), ""]
 
@@ -153,6 +171,27 @@ def _startup(startup: Mapping[str, Any], style: Style) -> list[str]:
         lines.append(f"  total {seconds(total)} ({startup['quality']}){ready}")
     if startup.get("reason"):
         lines += wrapped(startup["reason"], first="  ", rest="  ")
+    if startup.get("shutdown_seconds") is not None:
+        lines.append(f"  the shutdown before it took {seconds(startup['shutdown_seconds'])}")
+    return [*lines, *_parts(startup), ""]
+
+
+def _signin(signin: Mapping[str, Any], style: Style) -> list[str]:
+    day = moment(signin["day"]).partition(" ")[0]
+    about = [
+        "first on this device" if signin.get("first_on_device") else "",
+        "roaming profile" if signin.get("roaming_profile") else "",
+        f"connection {signin['connection']}" if signin.get("connection") else "",
+    ]
+    lines = [style.heading("Sign-in") + f"  {day}, {signin['quality']}"]
+    lines.append(
+        f"  total {seconds(signin.get('total_seconds'))}, {', '.join(filter(None, about)) or 'no more known'}"
+    )
+    return [*lines, *_parts(signin), ""]
+
+
+def _parts(record: Mapping[str, Any]) -> list[str]:
+    """Return phases and contributing factors of a start-up or sign-in."""
     phases = [
         (
             phase["name"],
@@ -160,16 +199,16 @@ def _startup(startup: Mapping[str, Any], style: Style) -> list[str]:
             "" if phase.get("counted", True) else "not counted",
             phase.get("reason") or "",
         )
-        for phase in startup.get("phases", ())
+        for phase in record.get("phases", ())
     ]
-    lines += table(phases, "    ")
-    factors = sorted(startup.get("factors", ()), key=lambda factor: -(factor.get("seconds") or 0.0))[:10]
+    lines = table(phases, "    ")
+    factors = sorted(record.get("factors", ()), key=lambda factor: -(factor.get("seconds") or 0.0))[:10]
     if factors:
         lines.append("  contributing factors, longest first")
         lines += table(
             [(seconds(factor.get("seconds")), factor["kind"], factor["name"]) for factor in factors], "    "
         )
-    return [*lines, ""]
+    return lines
 
 
 def _disks(disks: Iterable[Mapping[str, Any]], style: Style) -> list[str]:
@@ -180,16 +219,41 @@ def _disks(disks: Iterable[Mapping[str, Any]], style: Style) -> list[str]:
             size(disk.get("size_bytes")),
             words(disk.get("model")),
             "holds the system" if disk.get("holds_system") else "",
+            f"worn {percent(disk['wear_ratio'])}" if disk.get("wear_ratio") is not None else "",
+            "says it is failing" if disk.get("failing") else "",
         )
         for disk in disks
     ]
     return [style.heading("Disks"), *table(rows), ""] if rows else []
 
 
-def _probes(probes: Iterable[Mapping[str, Any]], style: Style) -> list[str]:
+def _batteries(batteries: Iterable[Mapping[str, Any]], style: Style) -> list[str]:
+    rows = [
+        (
+            battery["name"],
+            f"health {percent(battery.get('health_ratio'))}",
+            f"{words(battery.get('cycles'))} cycles",
+            " ".join(filter(None, (battery.get("vendor"), battery.get("model")))),
+        )
+        for battery in batteries
+    ]
+    return [style.heading("Batteries"), *table(rows), ""] if rows else []
+
+
+def _power(energy: Iterable[Mapping[str, Any]], style: Style) -> list[str]:
+    rows = [
+        (each["scope"], f"{each['latest_watts']:.1f} W", each["quality"], each["source"])
+        for each in energy
+        if each.get("latest_watts") is not None
+    ]
+    return [style.heading("Power"), *table(rows), ""] if rows else []
+
+
+def _probes(probes: Iterable[Mapping[str, Any]], style: Style, platform: str) -> list[str]:
     lines = [style.heading("Probes")]
     for probe in probes:
-        line = f"  {probe['probe']}: {style.status(probe['status'])}"
+        mark = "" if is_verified(probe["probe"], platform) else f" ({NOT_VERIFIED})"
+        line = f"  {probe['probe']}: {style.status(probe['status'])}{mark}"
         lines.append(f"{line}  {probe['reason']}" if probe.get("reason") else line)
         for missing in probe.get("missing", ()):
             lines += wrapped(

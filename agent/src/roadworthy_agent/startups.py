@@ -92,6 +92,13 @@ def _finish_earlier(connection: Connection, current: int) -> bool:
             (record, row["start_id"]),
         )
         changed = True
+    # A laptop wakes some ten times a day for months: of those the collector holds only the key is kept, by which they
+    # are known again.
+    connection.execute(
+        "UPDATE startups SET record = '{}' WHERE boot = ? AND held_revision = revision AND final = 1"
+        " AND record <> '{}'",
+        (current,),
+    )
     connection.execute(
         "DELETE FROM startups WHERE held_revision = revision AND final = 1 AND boot <= ? - ?",
         (current, REMEMBERED),

@@ -21,7 +21,10 @@ def here() -> dict[str, ProbeResult[Any]]:
 
 
 def test_the_table_and_the_modules_agree() -> None:
-    assert list(PROBES) == ["os", "hardware", "storage", "startup", "utilisation"]
+    assert list(PROBES) == [
+        *("os", "hardware", "storage", "battery"),
+        *("startup", "signin", "state", "power", "utilisation"),
+    ]
     for name, probe in PROBES.items():
         assert name == probe.NAME
         assert probe.WHAT.endswith(".")

@@ -115,7 +115,7 @@ def test_an_unfinished_start_up_without_any_target_has_no_total() -> None:
     found, missing = from_systemd(look, PHYSICAL)
     assert (found.total_seconds, found.usable_seconds, found.quality) == (None, None, "unfinished")
     assert "userspace" not in phases(look)
-    assert [each.field for each in missing] == ["startups.usable_seconds"]
+    assert [each.field for each in missing] == ["startups.usable_seconds", "startups.kind"]
 
 
 def test_half_an_hour_after_it_began_a_start_up_is_final_as_it_is() -> None:
@@ -385,7 +385,7 @@ def test_without_systemd_the_part_up_to_init_is_known_and_no_more() -> None:
         "measured",
     )
     assert found.reason
-    assert [each.field for each in missing] == ["startups.phases.firmware"]
+    assert [each.field for each in missing] == ["startups.phases.firmware", "startups.kind"]
 
 
 def without_systemd(root: Path, files: dict[str, str]) -> Context:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sysconfig
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,23 @@ sys.path.insert(0, "/opt/devices")
 from replay import shown
 from roadworthy_agent.probe import Context, run
 from roadworthy_agent.probes import PROBES
-from roadworthy_agent.probes.startup import bus
-from roadworthy_agent.probes.startup.state import to_json
+from roadworthy_agent.probes.startup import linux
 print(json.dumps({name: shown(run(probe, Context())) for name, probe in PROBES.items()}))
 for place in sys.argv[1:]:
     with open(place, "w") as file:
-        file.write(to_json(bus.read_state()))
+        json.dump({path: data.decode() for path, data in linux.record(Context()).items()}, file)
 '
 """
 FINISHED = MEASURE + """\
 systemctl is-system-running --wait
-python3 -c "$PROBE" /out/systemd.json > /out/probes.json
+python3 -c "$PROBE" /out/recorded.json > /out/probes.json
 python3 -c 'from roadworthy_agent.cli import main; raise SystemExit(main(["once", "--json"]))' > /out/once.json
 systemd-analyze time > /out/time
+systemctl show systemd-user-sessions.service -p ActiveEnterTimestampMonotonic --value > /out/sessions_permitted
+systemctl show -p UserspaceTimestampMonotonic --value > /out/userspace
+python3 -c 'import json; from pathlib import Path; from roadworthy_agent.probes.startup import history
+print(json.dumps([[event.what, event.at] for event in history.read(Path("/"))]))' > /out/history.json
+last -x -f /var/log/wtmp --time-format iso reboot > /out/last
 systemd-analyze blame > /out/blame
 cat /proc/sys/kernel/random/boot_id > /out/boot_id
 cat /proc/uptime > /out/uptime
@@ -68,6 +73,19 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/sleep 1.5
 """
+# Stopped while D-Bus still answers, like an agent whose unit says After=dbus.service
+ENDS = """\
+[Unit]
+Description=Asks how it ends
+After=dbus.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+Environment=PYTHONPATH=/opt/agent:/opt/libraries PYTHONDONTWRITEBYTECODE=1
+ExecStop=/usr/bin/python3 -c "from roadworthy_agent.probes.startup.linux import ending; print(ending())"
+StandardOutput=file:/out/ending
+"""
 # A job that never ends, and that nothing else waits for but the start-up itself
 HANG = """\
 [Unit]
@@ -85,6 +103,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Boot:
     with own_copy(systemd_root(), folder / "root") as root:
         write_unit(root, "roadworthy-slow.service", SLOW)
         write_unit(root, "sync-jsmith.service", SLOW.replace("1.5", "0.2"))
+        write_unit(root, "ends.service", ENDS)
         with (root / "etc/passwd").open("a", encoding="utf-8") as accounts:
             accounts.write("jsmith:x:1000:1000::/home/jsmith:/bin/sh\n")
         return boot(root, FINISHED, folder / "out", binds=BINDS)
@@ -171,6 +190,27 @@ def test_the_record_is_placed_on_the_boot_clock(finished: Boot) -> None:
     assert 0 < record["usable_seconds"] <= record["total_seconds"]
 
 
+def test_it_is_usable_when_people_are_let_in(finished: Boot) -> None:
+    permitted, userspace = int(finished.files["sessions_permitted"]), int(finished.files["userspace"])
+    assert startup(finished)["usable_seconds"] == pytest.approx((permitted - userspace) / 1e6, abs=1e-6)
+
+
+def test_nobody_can_sit_down_at_a_container(finished: Boot) -> None:
+    assert "attended" not in startup(finished)
+
+
+def test_the_boots_in_wtmp_are_those_that_last_prints(finished: Boot) -> None:
+    found = json.loads(finished.files["history.json"])
+    printed = [line.split()[4] for line in finished.files["last"].splitlines() if line.startswith("reboot")]
+    assert len(printed) == 1
+    assert [what for what, _at in found] == ["boot"]
+    assert found[0][1] == datetime.fromisoformat(printed[0]).timestamp()
+
+
+def test_it_says_how_the_boot_ends_while_it_does(finished: Boot) -> None:
+    assert finished.files["ending"].split() == ["poweroff"]
+
+
 def test_the_report_of_the_whole_agent_carries_it(finished: Boot) -> None:
     (sent,) = json.loads(finished.files["once.json"])["startups"]
     record = startup(finished)
@@ -187,13 +227,17 @@ def test_an_account_without_rights_reads_the_same_start_up(finished: Boot) -> No
 
 
 def test_what_was_asked_can_be_recorded_and_replayed(finished: Boot, tmp_path: Path) -> None:
-    for path, text in {
-        "roadworthy/systemd.json": finished.files["systemd.json"],
-        "run/systemd/container": "systemd-nspawn\n",
-        "etc/passwd": "jsmith:x:1000:1000::/home/jsmith:/bin/sh\n",
-        "proc/sys/kernel/random/boot_id": finished.files["boot_id"],
-        "proc/uptime": finished.files["uptime"],
-    }.items():
+    recorded = json.loads(finished.files["recorded.json"])
+    assert set(recorded) == {"roadworthy/systemd.json", "roadworthy/startup.json"}
+    assert "jsmith" not in finished.files["recorded.json"]
+    for path, text in (
+        recorded.items()
+        | {
+            "run/systemd/container": "systemd-nspawn\n",
+            "proc/sys/kernel/random/boot_id": finished.files["boot_id"],
+            "proc/uptime": finished.files["uptime"],
+        }.items()
+    ):
         place = tmp_path / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")

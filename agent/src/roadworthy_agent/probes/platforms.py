@@ -21,10 +21,6 @@ PLATFORM_NAMES = {"linux": "Linux", "win32": "Windows", "darwin": "macOS"}
 def reader(package: str, platform: str) -> ModuleType | None:
     """Return the module of a probe's package that reads `platform`, or None where nobody has written one."""
     module = MODULES.get(platform)
-    from importlib.util import find_spec  # TEMPORARY while readers are being written
-
-    if module is not None and find_spec(f"{package}.{module}") is None:
-        return None
     return None if module is None else import_module(f"{package}.{module}")
 
 

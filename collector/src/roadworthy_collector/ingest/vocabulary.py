@@ -29,7 +29,7 @@ WORDS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
             "facts.os.family": ("linux", "windows", "macos"),
             "facts.hardware.environment": _ENVIRONMENTS,
             "facts.hardware.boot_mode": ("uefi", "legacy", "unknown"),
-            "facts.storage.medium": ("hdd", "ssd", "nvme", "emmc", "virtual", "unknown"),
+            "facts.storage.medium": ("hdd", "ssd", "nvme", "emmc", "sd", "virtual", "unknown"),
             "cpu.quality": _QUALITY,
             "memory.quality": _QUALITY,
             "energy.scope": ("cpu", "memory", "gpu", "machine", "wall"),

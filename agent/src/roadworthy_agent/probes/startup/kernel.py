@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 TICKS_PER_SECOND = 100  # USER_HZ, the unit of /proc/<pid>/stat; 100 on every architecture Linux runs PCs on
 
@@ -11,6 +12,12 @@ HAND_OVER = re.compile(r"Run (/\S+) as init process")
 # "[ 2.06] text"; some kernels add who spoke, "[ 2.06][ T1] text", real-time ones the processor, "[ 2.06] 000: text"
 LOG_LINE = re.compile(r"\[\s*(\d+\.\d+)\](?:\[[^\]]*\])? (?:\d{3}: )?(.*)")
 KTHREADD = 2
+# What ext4 and XFS say when they were not unmounted before. Btrfs has nothing to recover, and FAT's mark of it stays
+# until somebody runs fsck, so that an old EFI partition would make every start-up a dirty one.
+RECOVERIES = (
+    re.compile(r"EXT4-fs \(\S+\): recovery complete"),
+    re.compile(r"XFS \(\S+\): Starting recovery .*"),
+)
 
 
 def parse_hand_over(log: str) -> float | None:
@@ -21,16 +28,35 @@ def parse_hand_over(log: str) -> float | None:
     facility 0. Where several candidates were tried, the last is the one that ran.
     """
     found = None
-    for line in log.splitlines():
-        if match := LOG_LINE.fullmatch(line):
-            seconds, message = float(match[1]), match[2]
-        elif (record := _kmsg(line)) is not None:
-            seconds, message = record
-        else:
-            continue
+    for seconds, message in log_records(log):
         if HAND_OVER.fullmatch(message):
             found = seconds
     return found
+
+
+def parse_recovery(log: str, before: float) -> str | None:
+    """Return the first line that says a file system had not been closed, among those of the first `before` seconds.
+
+    A disk that is plugged in later says nothing of this device's own shutdown.
+    """
+    return next(
+        (message for seconds, message in log_records(log) if seconds <= before and is_recovery(message)),
+        None,
+    )
+
+
+def is_recovery(message: str) -> bool:
+    """Tell whether the kernel says that a file system had not been closed."""
+    return any(pattern.fullmatch(message) for pattern in RECOVERIES)
+
+
+def log_records(log: str) -> Iterator[tuple[float, str]]:
+    """Yield time and text of the kernel's own records in a text of dmesg or of /dev/kmsg."""
+    for line in log.splitlines():
+        if match := LOG_LINE.fullmatch(line):
+            yield float(match[1]), match[2]
+        elif (record := _kmsg(line)) is not None:
+            yield record
 
 
 def _kmsg(line: str) -> tuple[float, str] | None:

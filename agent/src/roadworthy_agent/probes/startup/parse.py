@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.environment import Environment
+from roadworthy_agent.probes.logind import Sessions
+from roadworthy_agent.probes.startup import attended, kind
 from roadworthy_agent.probes.startup import state as systemd
 from roadworthy_agent.probes.startup.factors import contributing_factors, unlocking
 from roadworthy_agent.probes.startup.firmware import MEASURED, BootPerformance, believe_both
@@ -22,6 +24,9 @@ UNFINISHED, APPROXIMATE = "unfinished", "approximate"
 SYSTEMD_SOURCE = "systemd over D-Bus"
 LOADER_NOTE = "may include a person at the boot menu or a disk password"
 UNLOCK_NOTE = "an encrypted disk was unlocked: may include waiting for the password"
+NOTHING_KNOWN = kind.Signs(
+    0.0, Missing("startups.kind", Status.NOT_SUPPORTED, "nothing tells of the last boot")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,9 @@ class Around:
     fpdt: BootPerformance | str = ""  # firmware's own record, or why there is none
     init_started: float | None = None  # start of process 1 on the boot clock, seconds
     private: Collection[str] = ()
+    signs: kind.Signs = NOTHING_KNOWN  # of what kind of start-up it was
+    sessions: Sessions | None = None  # who-less, and None where nobody tells
+    asleep: float = 0.0  # seconds the device has slept since the kernel's start
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +65,29 @@ def from_systemd(state: SystemdState, around: Around) -> tuple[StartupRecord, tu
     finished = state.at(systemd.FINISH) > 0
     counted = sum(round(phase.seconds * 1e6) for phase in timeline.phases if phase.counted)
     usable, usable_missing = _usable(state, end if finished else 0, timeline.base)
+    told = _kind(timeline, around, state)
+    was = attended.judge(state.signs, timeline.base, usable if finished else None, _who(timeline, around))
     suspects = [
         f"{phase.name} is not counted: {phase.reason}" for phase in timeline.phases if not phase.counted
     ]
     record = StartupRecord(
         start_id=_start_id(timeline, around),
         boot_id=around.boot_id,
-        final=finished or around.now_boottime - began >= FINAL_SECONDS,
-        kind=timeline.kind,
+        final=(finished and not was.waiting) or around.now_boottime - began >= FINAL_SECONDS,
+        kind=told.kind,
         began_boottime_seconds=began,
         quality=MEASURED if finished else UNFINISHED,
         environment=around.where.kind,
         total_seconds=seconds(counted) if end else None,
         usable_seconds=None if usable is None else seconds(usable + offset),
+        attended=was.attended,
         reason="; ".join(filter(None, [reason, *suspects]))[:256] or None,
-        source=SYSTEMD_SOURCE,
+        source=_source(SYSTEMD_SOURCE, told),
         phases=timeline.phases,
         factors=contributing_factors(state, offset, around.private),
     )
-    return record, (*timeline.missing, *usable_missing)
+    unknown = () if told.missing is None else (told.missing,)
+    return record, (*timeline.missing, *usable_missing, *unknown)
 
 
 def from_kernel(
@@ -92,25 +104,49 @@ def from_kernel(
         phases = before
         if hand_over is not None:
             phases = (*before, _phase("kernel", round(hand_over * 1e6), source, quality=quality))
-        timeline = _Timeline("unknown", 0, phases, lead, missing)
+        timeline = _Timeline(kind.UNKNOWN, 0, phases, lead, missing)
+    told = _kind(timeline, around, None)
     record = StartupRecord(
         start_id=_start_id(timeline, around),
         boot_id=around.boot_id,
         final=True,  # nothing more will ever be known of it
-        kind=timeline.kind,
+        kind=told.kind,
         began_boottime_seconds=_began(timeline, around),
         quality=quality if hand_over is not None else APPROXIMATE,
         environment=around.where.kind,
         reason="without systemd nothing notes when the start-up ended",
-        source=source,
+        source=_source(source, told),
         phases=timeline.phases,
     )
-    return record, timeline.missing
+    return record, (*timeline.missing, *(() if told.missing is None else (told.missing,)))
 
 
 def seconds(microseconds: int) -> float:
     """Return whole microseconds as seconds."""
     return round(microseconds / 1e6, 6)
+
+
+def _kind(timeline: _Timeline, around: Around, state: SystemdState | None) -> kind.Kind:
+    """Return what kind it was: containers and soft reboots say so themselves, the rest is judged by signs."""
+    if timeline.kind != kind.UNKNOWN:
+        return kind.Kind(timeline.kind)
+    knows_firmware = any(phase.name == "firmware" and phase.counted for phase in timeline.phases)
+    return kind.judge(
+        replace(
+            around.signs,
+            before_kernel=timeline.lead / 1e6 if knows_firmware else None,
+            begun={} if state is None else state.signs,
+        )
+    )
+
+
+def _who(timeline: _Timeline, around: Around) -> Sessions | None:
+    """Return the sessions where somebody could have sat down at the device."""
+    return None if timeline.kind == "container" else around.sessions
+
+
+def _source(source: str, told: kind.Kind) -> str:
+    return source if told.source is None else f"{source}; kind: {told.source}"
 
 
 def _end(state: SystemdState) -> tuple[int, str | None]:
@@ -134,7 +170,7 @@ def _timeline(state: SystemdState, end: int, around: Around) -> _Timeline:
         # firmware, loader, kernel and initrd belong to the boot before
         spans = (("soft_reboot", soft, userspace), ("userspace", userspace, end))
         return _Timeline("soft_reboot", soft, _spans(spans, state))
-    if _in_container(state, around):
+    if _in_container(state, around.where):
         return _Timeline("container", userspace, _spans((("userspace", userspace, end),), state))
     told = BootPerformance(
         firmware=state.at(systemd.FIRMWARE) - state.at(systemd.LOADER) if state.at(systemd.FIRMWARE) else 0,
@@ -146,17 +182,17 @@ def _timeline(state: SystemdState, end: int, around: Around) -> _Timeline:
     if initrd:
         inner.append(("initrd", initrd, userspace))
     inner.append(("userspace", userspace, end))
-    return _Timeline("unknown", 0, (*before, *_spans(inner, state)), lead, missing)
+    return _Timeline(kind.UNKNOWN, 0, (*before, *_spans(inner, state)), lead, missing)
 
 
-def _in_container(state: SystemdState, around: Around) -> bool:
+def _in_container(state: SystemdState, where: Environment) -> bool:
     """Tell whether only user space means anything: systemd sets up no security modules in a container.
 
     Very old systemd does not tell; then the signs of the environment decide.
     """
     if systemd.SECURITY in state.manager:
         return state.at(systemd.SECURITY) == 0
-    return around.where.kind == environment.CONTAINER
+    return where.kind == environment.CONTAINER
 
 
 def _spans(spans: Collection[tuple[str, int, int]], state: SystemdState) -> tuple[Phase, ...]:
@@ -226,17 +262,36 @@ def _usable(state: SystemdState, finish: int, base: int) -> tuple[int | None, tu
 
 
 def _began(timeline: _Timeline, around: Around) -> float:
-    """Return when the start-up began on the boot clock: negative where firmware and loader count."""
+    """Return when the start-up began on the boot clock: negative where firmware and loader count.
+
+    Instants are of the clock that stands still while the device sleeps. Only a start-up that is not the kernel's own
+    can have sleep before it.
+    """
     if timeline.kind == "container" and around.init_started is not None:
         return around.init_started
-    return seconds(timeline.base - timeline.lead)
+    slept = round(around.asleep, 6) if timeline.base else 0.0
+    return round(seconds(timeline.base - timeline.lead) + slept, 6)
 
 
 def _start_id(timeline: _Timeline, around: Around) -> str:
-    """Return the key: boot id and ordinal. Containers and soft reboots may share a boot id, so they add their start."""
-    if timeline.base == 0:
-        return f"{around.boot_id}:0"
-    return f"{around.boot_id}:{timeline.kind}-{timeline.base // 1_000_000}"
+    return start_id(around.boot_id, timeline.kind, timeline.base)
+
+
+def start_id(boot_id: str, kind_of_start: str, base: int) -> str:
+    """Return the key: boot id and ordinal. Containers and soft reboots may share a boot id, so they add their start.
+
+    `base` is in microseconds of the monotonic clock, 0 for a start-up of the kernel itself.
+    """
+    return f"{boot_id}:0" if base == 0 else f"{boot_id}:{kind_of_start}-{base // 1_000_000}"
+
+
+def start_id_of(state: SystemdState, boot_id: str, where: Environment) -> str:
+    """Return the key of the start-up a systemd is running since; of its state only the manager's instants count."""
+    if soft := state.at(systemd.SOFT_REBOOT):
+        return start_id(boot_id, "soft_reboot", soft)
+    if _in_container(state, where):
+        return start_id(boot_id, "container", state.at(systemd.USERSPACE))
+    return start_id(boot_id, kind.UNKNOWN, 0)
 
 
 def _phase(

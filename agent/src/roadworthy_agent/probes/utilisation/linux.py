@@ -20,6 +20,8 @@ from roadworthy_agent.probes.utilisation.parse import (
 
 LOOK_SECONDS = 1.0
 RECORDED_LATER = "roadworthy/stat.2"  # /proc/stat once more, recorded a while after proc/stat
+# What a recording holds: the counters, and which file systems show through (is /proc/stat the host's?)
+FILES = ("proc/stat", "proc/meminfo", "proc/self/mountinfo")
 OF_THE_HOST = " (the host's, seen from a container)"
 NO_TIME_YET = "two looks at the CPU counters are needed and no time has passed between them yet"
 NO_MEMORY = "the kernel gives no MemAvailable"
@@ -87,6 +89,13 @@ def collect(context: Context, sampler: Callable[[Context], Sampler] = Sampler) -
     looking = sampler(context)
     context.sleep(LOOK_SECONDS)
     return looking.sample()
+
+
+def record(context: Context) -> dict[str, bytes]:
+    """Return the processor's counters once more, about a second after the recorder read them."""
+    context.sleep(LOOK_SECONDS)
+    later = Tree(context.root).read("proc/stat").data
+    return {} if later is None else {RECORDED_LATER: later}
 
 
 def _four(ratio: float | None) -> float | None:
