@@ -1,6 +1,6 @@
 # One command per habit; CI uses the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test dev lint format types generate lock bench clean
+.PHONY: help install run demo test dev lint format types generate lock bench bench-agent clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ROADWORTHY_PORT (8470) and ROADWORTHY_DATA (.run/data, .run/demo) change port and data folder."
 
@@ -49,6 +49,9 @@ lock: ## Resolve the locks anew (needs uv); hashes, no index addresses
 
 bench: dev ## Run the benchmarks, each beside its peer or limit
 	@for file in bench/*.py; do echo "== $$file"; $(VENV)/python $$file || exit 1; done
+
+bench-agent: dev ## What the agent costs a device in a day, beside node_exporter and collectd
+	@$(VENV)/python bench/agent.py
 
 clean: ## Remove the environment and the run folders
 	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,13 +15,14 @@ from typing import Any
 from roadworthy_agent.compose import Composer
 from roadworthy_agent.database import Database
 from roadworthy_agent.delivery import Delivery
+from roadworthy_agent.facts import Disk, HardwareFacts, OsFacts
 from roadworthy_agent.identity import Identity, StateFolder
 from roadworthy_agent.observe import Observations
 from roadworthy_agent.outbox import Outbox
 from roadworthy_agent.policy import CollectionPolicy
 from roadworthy_agent.probe import Context, HardwareReading, ProbeResult, StorageReading
 from roadworthy_agent.reading import Sample, Status
-from roadworthy_agent.report import Disk, HardwareFacts, OsFacts, StartupRecord
+from roadworthy_agent.report import StartupRecord
 from roadworthy_agent.samples import Recorder
 from roadworthy_agent.settings import Settings
 from roadworthy_agent.spool import Spool

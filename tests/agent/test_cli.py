@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from agent.devices import DEVICE, KEY, TOKEN, Device, ScriptedCollector, refusal
+from devices.replay import DEVICES
 
 from roadworthy_agent.cli import COMMANDS, main, parser
+from roadworthy_agent.probe import Context, ProbeResult, Status
 from roadworthy_agent.probes import PROBES
 
 
@@ -217,3 +219,53 @@ def test_a_reader_that_goes_away_makes_no_noise(state: Path) -> None:
     environment = {"ROADWORTHY_AGENT_STATE_DIR": str(state), "PATH": os.environ["PATH"]}
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_what_has_not_run_on_a_real_machine_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    windows = DEVICES / "windows-11_dell-latitude-5490/root"
+    for command in (["explain", "os"], ["once"]):
+        assert main([*command, "--root", str(windows)]) == 0
+        assert "os: ok (not field-verified)" in capsys.readouterr().out
+        assert main([*command, "--root", str(DEVICES / "dell_optiplex-7010/root")]) == 0
+        assert "os: ok (not field-verified)" not in capsys.readouterr().out
+
+
+def test_what_is_allowed_reaches_the_probes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[frozenset[str]] = []
+
+    def collect(context: Context) -> ProbeResult[None]:
+        seen.append(context.allow)
+        return ProbeResult("os", Status.NOT_SUPPORTED, reason="a test")
+
+    monkeypatch.setattr(PROBES["os"], "collect", collect)
+    monkeypatch.setenv("ROADWORTHY_AGENT_ALLOW", "smart")
+    assert main(["explain", "os"]) == 0
+    assert main(["once", "--json"]) == 0
+    assert seen == [frozenset({"smart"})] * 2
+
+
+def test_the_service_command_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["service", "status", "--purge"]) == 2
+    assert "--purge goes with: roadworthy-agent service remove" in capsys.readouterr().err
+    assert main(["service", "remove", "--server", "https://c.example.org"]) == 2
+    assert "--server and --key-file go with" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "roadworthy-agent")])
+    assert main(["service", "install", "--dry-run"]) == 1
+    assert "no such program; install the agent with pip first" in capsys.readouterr().err
+
+
+def test_check_config_reads_the_client_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("device.pem", "device.key"):
+        (tmp_path / name).write_text("no PEM\n")
+        (tmp_path / name).chmod(0o600)
+    monkeypatch.setenv("ROADWORTHY_AGENT_SERVER", "https://c.example.org")
+    monkeypatch.setenv("ROADWORTHY_AGENT_CLIENT_CERTIFICATE", str(tmp_path / "device.pem"))
+    monkeypatch.setenv("ROADWORTHY_AGENT_CLIENT_KEY", str(tmp_path / "device.key"))
+    assert main(["check-config"]) == 1
+    assert "no certificate with its key in PEM form" in capsys.readouterr().err

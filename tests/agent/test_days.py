@@ -85,7 +85,9 @@ def test_daily_tells_neither_by_the_half_hour_and_both_by_the_day(tmp_path: Path
         "in_use": 10800, "idle": 36000, "locked": 3600, "asleep": 0, "off": 36000, "unobserved": 0,
     }  # fmt: skip
     [energy] = day["energy"]
-    assert energy["covered_seconds"] == 14 * 3600 - 60  # the first look after the restart has nothing before it
+    assert (
+        energy["covered_seconds"] == 14 * 3600 - 60
+    )  # the first look after the restart has nothing before it
     assert energy["joules"] == 10 * (14 * 3600 - 60) == energy["counter_end_joules"]
     discharged = 14 * 3600 - 120  # neither has the very first
     assert day["battery"]["discharge_seconds"] == discharged

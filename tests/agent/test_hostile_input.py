@@ -7,18 +7,21 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
-from agent.devices import ScriptedCollector, static_probe
+from agent.devices import TEN, Answer, Device, ScriptedCollector, refusal, static_probe
 from devices.replay import DEVICES
 
 from roadworthy_agent.cli import main
+from roadworthy_agent.delivery import Kind
 from roadworthy_agent.observe import Observations
 from roadworthy_agent.probe import Context, ProbeResult, Status, run
 from roadworthy_agent.report import TEXT_LENGTH, to_wire
-from roadworthy_agent.send import Collector
+from roadworthy_agent.schedule import Calls
+from roadworthy_agent.send import Collector, parse_accepted
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/wire/report-v1.schema.json").read_text("utf-8"))
 ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b31m\u202eback\u2028line\nline"
@@ -125,3 +128,96 @@ def test_an_output_of_an_old_encoding_takes_every_text(recorded: Path, state: Pa
     )
     assert (done.returncode, "Traceback" in done.stderr.decode()) == (0, False)
     assert "büro-??".encode("latin-1") in done.stdout
+
+
+# A collector, or what answers in its place, that means ill
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[ScriptedCollector]:
+    """Give a second collector, to which nothing may ever go."""
+    made = ScriptedCollector()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 201, 200])
+def test_no_answer_sends_the_agent_elsewhere(
+    sending: Device, collector: ScriptedCollector, elsewhere: ScriptedCollector, status: int
+) -> None:
+    headers = {"Location": f"{elsewhere.url}/api/v1/reports", "Refresh": f"0; url={elsewhere.url}"}
+    collector.decide = lambda _asked: Answer(status, {"server": elsewhere.url}, headers)
+    outcome = sending.delivery.call()
+    assert outcome.kind is Kind.FAILED
+    assert elsewhere.asked == []
+    identity = sending.state.identity()
+    assert identity is not None
+    assert identity.server == collector.url
+
+
+def test_an_accepted_report_or_an_enrolment_cannot_name_another_server(
+    make_device: Callable[..., Device],
+    collector: ScriptedCollector,
+    elsewhere: ScriptedCollector,
+    key_file: Path,
+) -> None:
+    more = {
+        "server": elsewhere.url,
+        "redirect": elsewhere.url,
+        "ca_file": "/etc/passwd",
+        "proxy": elsewhere.url,
+    }
+    collector.decide = lambda asked: Answer(
+        200,
+        collector.usual(asked).body | more,
+        {"Location": elsewhere.url, "Alt-Svc": f'h2="{elsewhere.url}"'},
+    )
+    made = make_device(server=collector.url, key_file=key_file)
+    collector.now = lambda: made.clock.true
+    made.observations.look(made.probes)
+    for _ in range(3):
+        assert made.delivery.call().kind is Kind.ANSWERED
+        made.measure(1800)
+    identity = made.state.identity()
+    assert identity is not None
+    assert identity.server == collector.url
+    assert elsewhere.asked == []
+    assert {asked.path for asked in collector.asked} == {"/api/v1/enrol", "/api/v1/reports"}
+
+
+@pytest.mark.parametrize("next_call", [0, -1, 1e-9, 1, 59, 86_401, 1e18, 10**30])
+def test_no_next_call_silences_the_agent_or_makes_it_call_without_end(
+    sending: Device, collector: ScriptedCollector, next_call: float
+) -> None:
+    collector.decide = lambda _asked: collector.took(0, next_call=next_call)
+    outcome = sending.delivery.call()
+    assert outcome.kind is Kind.ANSWERED
+    calls = Calls(0.0, "0" * 16)
+    calls.answered(0.0, float(TEN), outcome.next_call_seconds)
+    assert 60 * 0.9 <= calls.due_at() <= 86_400 * 1.1  # a tenth of jitter
+
+
+@pytest.mark.parametrize("wait", ["0", "-5", "1e9", "999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_retry_after_silences_the_agent(sending: Device, collector: ScriptedCollector, wait: str) -> None:
+    collector.decide = lambda _asked: refusal(503, "busy", Retry_After=wait)
+    outcome = sending.delivery.call()
+    assert outcome.kind is Kind.FAILED
+    calls = Calls(0.0, "0" * 16)
+    calls.failed(0.0, outcome.retry_after_seconds)
+    assert calls.due_at() <= 86_400 + 3600
+
+
+def test_a_collector_can_ask_for_less_detail_and_for_nothing_else() -> None:
+    """An answer carries a time, an interval, refusals and a token; of the rest no word is acted upon."""
+    answer = {
+        "rejected": [],
+        "server_time": float(TEN),
+        "next_call": 900,
+        "run": "rm",
+        "settings": {"allow": ["ipmi"]},
+    }
+    taken = parse_accepted(answer)
+    assert {"rejected", "server_time", "next_call_seconds", "token"} <= set(taken.__dataclass_fields__)
+    assert set(taken.__dataclass_fields__) <= {
+        "rejected", "server_time", "next_call_seconds", "token", "collection_policy", "device_id",
+    }  # fmt: skip

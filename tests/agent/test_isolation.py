@@ -71,3 +71,10 @@ def test_the_command_is_installed(alone: Path) -> None:
         [alone.parent / "roadworthy-agent", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("roadworthy-agent ")
+
+
+def test_the_wheel_carries_the_unit_and_the_root_step(alone: Path) -> None:
+    site = next((alone.parents[1] / "lib").glob("python*/site-packages"))
+    data = site / "roadworthy_agent/service/data"
+    assert (data / "roadworthy-agent.service").read_text().startswith("# The agent.")
+    assert (data / "roadworthy-agent-open").read_text().startswith("#!/bin/sh")

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from agent.devices import TEN, TOKEN, Answer, Asked, ScriptedCollector, refusal
+from agent.devices import TOKEN, Answer, Asked, ScriptedCollector, refusal
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import free_port
@@ -46,13 +42,16 @@ def test_a_kept_connection_the_other_side_closed_is_opened_again(collector: Scri
     collector.decide = lambda asked: Answer(200, collector.usual(asked).body, {"X-Once": "1"})
     line = Collector(collector.url, environment={})
     line.report(TOKEN, BODY)
-    connection = line._connection
-    assert connection is not None
-    assert connection.sock is not None
-    connection.sock.shutdown(socket.SHUT_RDWR)  # as an idle time-out on the way does
+    break_off(line)
     line.report(TOKEN, BODY)
     assert len(collector.reports()) == 2
     line.close()
+
+
+def break_off(line: Collector) -> None:
+    """End a kept connection under the agent, as an idle time-out on the way does."""
+    assert isinstance(line._connection, socket.socket)
+    line._connection.shutdown(socket.SHUT_RDWR)
 
 
 def test_what_is_sent_says_what_it_is(line: Collector, collector: ScriptedCollector) -> None:
@@ -139,10 +138,7 @@ def test_an_enrolment_answer_without_a_token_is_none(line: Collector, collector:
 
 def test_an_enrolment_is_never_repeated_by_itself(line: Collector, collector: ScriptedCollector) -> None:
     line.report(TOKEN, BODY)
-    connection = line._connection
-    assert connection is not None
-    assert connection.sock is not None
-    connection.sock.shutdown(socket.SHUT_RDWR)
+    break_off(line)
     with pytest.raises(TransportError):
         line.enrol({})
     assert [asked.path for asked in collector.asked] == ["/api/v1/reports"]
@@ -169,157 +165,6 @@ def test_retry_after_may_be_a_date() -> None:
     assert send.parse_retry_after(now, later) == 0.0
     assert send.parse_retry_after("5", None) == 5.0
     assert send.parse_retry_after(None, now) is None
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, None),
-        ({"HTTPS_PROXY": "http://proxy:3128"}, "proxy:3128"),
-        ({"https_proxy": "proxy:3128"}, "proxy:3128"),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost, example.org"}, None),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".example.org"}, None),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, None),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "notexample.org"}, "proxy:3128"),
-        ({"HTTP_PROXY": "http://proxy:3128"}, None),
-    ],
-)
-def test_the_proxy_is_the_environment_s(environment: dict[str, str], expected: str | None) -> None:
-    found = send.proxy_for("rw.example.org", environment)
-    assert (None if found is None else found.netloc) == expected
-
-
-def test_a_proxy_that_is_none_is_told() -> None:
-    with pytest.raises(TransportError, match="HTTPS_PROXY must be an address"):
-        send.proxy_for("rw.example.org", {"HTTPS_PROXY": "socks5://proxy:1080"})
-
-
-# TLS, with an authority made for the test by the openssl program
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an authority and a certificate for localhost."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl(
-        "req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test authority", "-days", "2",
-        "-addext", "keyUsage=critical,keyCertSign",
-    )  # fmt: skip
-    openssl(
-        "req", "-x509", "-CA", "ca.pem", "-CAkey", "ca.key", *curve, "-keyout", "server.key", "-out", "server.pem",
-        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2",
-        "-addext", "basicConstraints=CA:FALSE",
-    )  # fmt: skip
-    return folder
-
-
-def read_request(peer: socket.socket) -> None:
-    """Read a request to its end: closing on unread bytes would reset the connection under the answer."""
-    with peer.makefile("rb") as lines:
-        length = 0
-        while (line := lines.readline()).strip():
-            name, _colon, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        lines.read(length)
-
-
-@contextlib.contextmanager
-def tls_server(authority: Path) -> Iterator[int]:
-    """Serve one 200 answer per connection over TLS on a free port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority / "server.pem", authority / "server.key")
-    body = json.dumps({"rejected": [], "server_time": float(TEN), "next_call": 900}).encode()
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    plain, _peer = server.accept()
-                except OSError:
-                    return
-                with (
-                    contextlib.suppress(OSError),
-                    plain,
-                    context.wrap_socket(plain, server_side=True) as peer,
-                ):
-                    read_request(peer)
-                    peer.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join()
-
-
-def test_a_private_authority_is_trusted_when_named(authority: Path) -> None:
-    with tls_server(authority) as port:
-        line = Collector(f"https://localhost:{port}", authority / "ca.pem", environment={})
-        assert line.report(TOKEN, BODY).server_time == TEN
-        line.close()
-
-
-def test_an_unknown_authority_is_refused_with_advice(authority: Path) -> None:
-    with (
-        tls_server(authority) as port,
-        pytest.raises(TransportError, match=r"cannot be trusted.*set ca_file"),
-    ):
-        Collector(f"https://localhost:{port}", environment={}).report(TOKEN, BODY)
-
-
-def test_a_certificate_for_another_name_is_refused(authority: Path) -> None:
-    with tls_server(authority) as port, pytest.raises(TransportError, match="cannot be trusted"):
-        Collector(f"https://127.0.0.1:{port}", authority / "ca.pem", environment={}).report(TOKEN, BODY)
-
-
-def test_old_tls_is_not_spoken() -> None:
-    assert send.tls_context(None).minimum_version == ssl.TLSVersion.TLSv1_2
-
-
-def test_a_missing_authority_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TransportError, match=r"ca.pem: cannot read the certificates: No such file"):
-        Collector("https://localhost:1", tmp_path / "ca.pem", environment={}).report(TOKEN, BODY)
-
-
-def test_https_goes_through_a_connect_proxy(authority: Path) -> None:
-    asked: list[bytes] = []
-    with tls_server(authority) as port, socket.create_server(("127.0.0.1", 0)) as proxy:
-
-        def relay() -> None:
-            client, _peer = proxy.accept()
-            with client, socket.create_connection(("127.0.0.1", port)) as upstream:
-                asked.append(client.recv(65536))
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                back = threading.Thread(target=pump, args=(upstream, client))
-                back.start()
-                pump(client, upstream)
-                back.join()
-
-        thread = threading.Thread(target=relay)
-        thread.start()
-        address = f"http://user:p%40ss@127.0.0.1:{proxy.getsockname()[1]}"
-        line = Collector(
-            f"https://localhost:{port}", authority / "ca.pem", environment={"HTTPS_PROXY": address}
-        )
-        assert line.report(TOKEN, BODY).next_call_seconds == 900
-        line.close()
-        thread.join()
-    assert asked[0].startswith(f"CONNECT localhost:{port} HTTP/1.".encode())
-    assert b"Proxy-Authorization: Basic dXNlcjpwQHNz" in asked[0]
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    """Copy bytes until one side ends."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
 
 
 def test_a_too_large_report_is_one_whoever_says_so(line: Collector, collector: ScriptedCollector) -> None:
@@ -357,6 +202,15 @@ def test_an_answer_that_trickles_in_does_not_hold_the_agent() -> None:
         assert time.monotonic() - began < 5
         ended.set()
         thread.join()
+
+
+def test_an_address_is_sent_as_it_may_be(collector: ScriptedCollector) -> None:
+    line = Collector(f"{collector.url}/a b\u00fc%20c", environment={})
+    collector.decide = lambda _asked: collector.took(0)
+    line.report(TOKEN, BODY)
+    line.close()
+    assert collector.asked[0].path == "/a%20b%C3%BC%20c/api/v1/reports"
+    assert collector.asked[0].headers["Host"] == collector.url.removeprefix("http://")
 
 
 def test_a_rejection_s_texts_are_cut(line: Collector, collector: ScriptedCollector) -> None:

@@ -24,7 +24,7 @@ def test_each_wrong_file_gets_its_exact_message(path: Path, capsys: pytest.Captu
 
 
 def test_every_wrong_file_has_a_message() -> None:
-    assert len(INVALID) >= 16
+    assert len(INVALID) >= 26
     assert {path.stem for path in INVALID} == {path.stem for path in CONFIGS.glob("*.message")}
 
 
@@ -33,7 +33,9 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
     path.write_text(
         'server = "https://roadworthy.example.org/base/"\nstate_dir = "/srv/roadworthy"\n'
         'enrolment_key_file = "/run/key"\nca_file = "/etc/ca.pem"\nsample_interval_seconds = 30\n'
-        'spool_max_bytes = 1048576\nsuppress = ["vpn.service"]\n'
+        'spool_max_bytes = 1048576\nsuppress = ["vpn.service"]\nallow = ["smart", "ipmi"]\n'
+        'collection_policy = "daily"\nproxy = "http://proxy.example.org:3128/"\n'
+        'client_certificate = "/etc/device.pem"\nclient_key = "/etc/device.key"\n'
     )
     assert settings.load(path, EMPTY) == settings.Settings(
         server="https://roadworthy.example.org/base",
@@ -43,7 +45,20 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
         sample_interval_seconds=30,
         spool_max_bytes=1_048_576,
         suppress=("vpn.service",),
+        allow=("ipmi", "smart"),
+        collection_policy="daily",
+        proxy="http://proxy.example.org:3128",
+        client_certificate=Path("/etc/device.pem"),
+        client_key=Path("/etc/device.key"),
     )
+
+
+def test_nothing_beyond_the_usual_is_read_and_the_device_decides_how_closely_unless_told() -> None:
+    found = settings.load(None, EMPTY)
+    assert (found.allow, found.collection_policy, found.proxy) == ((), "auto", None)
+    given = {"ROADWORTHY_AGENT_ALLOW": "application_names, smart", "ROADWORTHY_AGENT_PROXY": "none"}
+    assert settings.load(None, given).allow == ("smart", "application_names")
+    assert settings.load(None, given).proxy == "none"
 
 
 def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
@@ -73,7 +88,7 @@ def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
             "soon",
             (
                 "ROADWORTHY_AGENT_SAMPLE_INTERVAL_SECONDS: sample_interval_seconds: 'soon' must be a whole number "
-                "of seconds from 5 to 60"
+                "of seconds from 5 to 58"
             ),
         ),
     ],

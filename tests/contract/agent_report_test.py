@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from roadworthy_agent import facts, startups
 from roadworthy_agent import report as wire
-from roadworthy_agent import startups
 from roadworthy_agent.cli import main
 from roadworthy_agent.report import to_json, to_wire
 
@@ -128,7 +128,7 @@ def test_every_report_of_a_device_s_life_is_as_the_schema_says(
         (wire.Report, ()),
         (wire.Agent, ("agent",)),
         (wire.ProbeStatus, ("probe",)),
-        (wire.Facts, ("facts",)),
+        (facts.Facts, ("facts",)),
         (wire.Use, ("use",)),
         (wire.StateSeconds, ("state_seconds",)),
         (wire.Energy, ("energy",)),
@@ -177,7 +177,13 @@ def value_of(hint: Any) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize(
     ("type_", "name"),
-    [(wire.OsFacts, "os"), (wire.Cpu, "cpu"), (wire.Memory, "memory"), (wire.Disk, "storage"), (wire.Battery, "battery")],
+    [
+        (facts.OsFacts, "os"),
+        (facts.Cpu, "cpu"),
+        (facts.Memory, "memory"),
+        (facts.Disk, "storage"),
+        (facts.Battery, "battery"),
+    ],
 )
 def test_facts_of_any_size_fit_the_schema(type_: type, name: str) -> None:
     rules = schema()["$defs"]["facts"]["properties"]

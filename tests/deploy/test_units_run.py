@@ -25,9 +25,17 @@ systemd-sysusers
 systemctl start roadworthy-collector
 until_says http://127.0.0.1:8470/readyz ready 60
 runuser -u roadworthy -- /opt/roadworthy/bin/roadworthy enrol-key create --config /etc/roadworthy/collector.toml \
-    > /etc/roadworthy/agent-secrets/enrolment.key
-chmod 600 /etc/roadworthy/agent-secrets/enrolment.key
-systemctl start roadworthy-agent
+    > /root/enrolment.key
+chmod 600 /root/enrolment.key
+agent=/opt/roadworthy/bin/roadworthy-agent
+runuser -u roadworthy -- $agent service install > /out/not-root 2>&1
+$agent service install --dry-run > /out/dry-run
+ls /etc/systemd/system/roadworthy-agent.service > /out/after-dry-run 2>&1
+$agent service install --server http://127.0.0.1:8470 --key-file /root/enrolment.key > /out/install 2>&1
+systemctl show -P MainPID roadworthy-agent > /out/first-pid
+$agent service install > /out/again 2>&1
+systemctl show -P MainPID roadworthy-agent > /out/second-pid
+$agent service status --json > /out/status
 until_says http://127.0.0.1:8470/metrics/devices roadworthy_device_info 60
 ask http://127.0.0.1:8470/metrics/devices > /out/devices
 ask http://127.0.0.1:8470/metrics > /out/metrics
@@ -42,6 +50,18 @@ stat -c '%n %a %U' /var/lib/roadworthy /var/lib/private/roadworthy-agent > /out/
 ls -l /run/roadworthy-agent-open /srv/sys/class/powercap/*/ > /out/open
 systemctl stop roadworthy-agent
 ls -l /run/roadworthy-agent-open /srv/sys/class/powercap/*/ > /out/closed 2>&1
+$agent service status > /out/status-stopped; echo $? >> /out/status-stopped
+systemctl start roadworthy-agent
+$agent service remove > /out/remove 2>&1
+ls /run/roadworthy-agent-open > /out/after-remove 2>&1
+ls -d /etc/roadworthy/agent.toml /var/lib/private/roadworthy-agent/spool.db >> /out/after-remove 2>&1
+$agent service status >> /out/after-remove 2>&1
+pgrep -f 'roadworthy-agent run' >> /out/after-remove
+$agent service remove > /out/remove-again 2>&1
+$agent service remove --purge > /out/purge 2>&1
+find /etc /run /usr /var /opt/roadworthy/lib -xdev -name '*roadworthy-agent*' > /out/left 2>/dev/null
+ls -A /etc/roadworthy >> /out/left
+systemctl list-units --all --plain --no-legend 'roadworthy-agent*' >> /out/left
 systemctl stop roadworthy-collector
 systemctl show -P Result roadworthy-collector roadworthy-agent > /out/results
 journalctl --no-pager -u roadworthy-collector -u roadworthy-agent > /out/journal
@@ -55,19 +75,17 @@ def install(root: Path) -> tuple[Bind, ...]:
     binaries = Path(sys.executable).parent
     for program in ("roadworthy", "roadworthy-agent"):
         (root / "opt/roadworthy/bin" / program).symlink_to(binaries / program)
-    shutil.copy(SYSTEMD / "roadworthy-agent-open", root / "opt/roadworthy/lib")
     shutil.copy(
         SYSTEMD / "roadworthy-collector.sysusers.conf", root / "usr/lib/sysusers.d/roadworthy-collector.conf"
     )
-    for name in ("collector.toml", "agent.toml"):
-        shutil.copy(SYSTEMD / name, root / "etc/roadworthy")
-    (root / "etc/roadworthy/agent-secrets").mkdir(mode=0o700)
+    shutil.copy(SYSTEMD / "collector.toml", root / "etc/roadworthy")
     counter = root / "srv/sys/class/powercap/intel-rapl:0/energy_uj"
     counter.parent.mkdir(parents=True)
     counter.write_text("42\n")
     counter.chmod(0o400)
-    for unit in ("roadworthy-collector.service", "roadworthy-agent.service"):
-        write_unit(root, unit, (SYSTEMD / unit).read_text("utf-8"), wanted_by=None)
+    collector = "roadworthy-collector.service"
+    write_unit(root, collector, (SYSTEMD / collector).read_text("utf-8"), wanted_by=None)
+    for unit in (collector, "roadworthy-agent.service"):
         # This clone may be in somebody's home or in /tmp, which the units rightly hide; an installation is in /opt.
         shown = f"BindReadOnlyPaths={REPOSITORY}\n" if in_tmp(REPOSITORY) else ""
         add_drop_in(root, unit, f"ProtectHome=no\n{shown}Environment=ROADWORTHY_SYS=/srv/sys\n")
@@ -78,7 +96,7 @@ def install(root: Path) -> tuple[Bind, ...]:
 
 def add_drop_in(root: Path, unit: str, text: str) -> None:
     folder = root / f"etc/systemd/system/{unit}.d"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "test.conf").write_text(f"[Service]\n{text}")
 
 
@@ -138,3 +156,35 @@ def test_energy_counters_are_open_while_the_agent_runs_and_only_then(booted: Boo
     assert "-r--r-----" in booted.files["open"]
     assert "-r--------" in booted.files["closed"]
     assert "No such file" in booted.files["closed"]
+
+
+@pytest.mark.needs("nspawn", "debootstrap")
+def test_installing_the_service_asks_for_root_and_changes_nothing_the_second_time(booted: Boot) -> None:
+    files = booted.files
+    assert "only root can install or remove a service" in files["not-root"]
+    assert "would write /etc/systemd/system/roadworthy-agent.service" in files["dry-run"]
+    assert "No such file" in files["after-dry-run"]
+    assert "run systemctl restart roadworthy-agent.service" in files["install"]
+    assert "agent.service (" in files["again"]
+    assert files["again"].count("nothing to do") >= 3, files["again"]
+    assert "restart" not in files["again"]
+    assert files["first-pid"] == files["second-pid"]
+    status = json.loads(files["status"])
+    assert [status[name] for name in ("installed", "running", "enabled")] == [True] * 3, status
+    assert status["as_this_version_writes_it"] is True
+    assert status["program"] == "/opt/roadworthy/bin/roadworthy-agent"
+    assert files["status-stopped"].splitlines()[0].startswith("roadworthy-agent.service: not running")
+    assert files["status-stopped"].endswith("1\n")
+
+
+@pytest.mark.needs("nspawn", "debootstrap")
+def test_removing_the_service_keeps_its_state_and_purging_leaves_nothing(booted: Boot) -> None:
+    files = booted.files
+    assert "State, settings and key are kept" in files["remove"]
+    after = files["after-remove"]
+    assert "cannot access '/run/roadworthy-agent-open'" in after
+    assert "/etc/roadworthy/agent.toml\n" in after
+    assert "/var/lib/private/roadworthy-agent/spool.db\n" in after
+    assert after.endswith("not installed; run: roadworthy-agent service install\n"), after  # and no process
+    assert "ended with" not in files["remove-again"]
+    assert files["left"] == "collector.toml\n"

@@ -21,7 +21,7 @@ from roadworthy_agent.delivery import Delivery, Kind, Outcome
 from roadworthy_agent.errors import AgentError
 from roadworthy_agent.history import corrected_now
 from roadworthy_agent.identity import StateFolder
-from roadworthy_agent.observe import FACTS, Observations, statuses_mark
+from roadworthy_agent.observe import FACTS, Observations
 from roadworthy_agent.outbox import Outbox
 from roadworthy_agent.policy import CollectionPolicy, policy_of
 from roadworthy_agent.probe import Context, HardwareReading, Probe
@@ -110,7 +110,8 @@ class Agent:
         self._calls = Calls(self._started + FIRST_CALL_SECONDS, self._state.instance() or "")
         self._facts_due = self._started
         self._startup_settled = False
-        self._statuses_kept = ""
+        self._called = False
+        self._statuses_kept = 0
         self._go = threading.Event()
         self._working = threading.Event()
         self._faults = {name: Fault(name) for name in ("collector", "spool", *SAMPLED)}
@@ -152,21 +153,26 @@ class Agent:
 
     def _keep_ending(self) -> None:
         """Keep how this boot is being ended, if it is: the next start-up is a restart or a cold one by that."""
-        module = reader(startup.__name__, self._context.platform)
-        word = module.ending() if hasattr(module, "ending") else None
+        ending = getattr(reader(startup.__name__, self._context.platform), "ending", None)
+        word = None if ending is None else ending()
         self._database.put(ended={"boot_id": self._clock.boot_id(), "word": word})
 
     # Main thread
 
     def _until_next(self, next_sample: float) -> float:
-        """Return the seconds until a sample or, unless the worker is busy, a call is due."""
+        """Return the seconds until a sample is due, or the first call: later ones wait for a sample.
+
+        A device wakes up for a reason once per sample and never more often.
+        """
         until_sample = next_sample - self._clock.monotonic()
-        if self._working.is_set():
+        if self._called or self._working.is_set():
             return until_sample
         return min(until_sample, self._calls.due_at() - self._clock.boottime())
 
     def _call_is_due(self) -> bool:
-        return not self._working.is_set() and self._calls.due_at() <= self._clock.boottime()
+        return (
+            not self._called and not self._working.is_set() and self._calls.due_at() <= self._clock.boottime()
+        )
 
     def _sample(self) -> None:
         sample, results = self._sampling.take(self._policy())
@@ -189,10 +195,11 @@ class Agent:
 
     def _keep_statuses(self) -> None:
         """Keep what the probes say for `status`, when it changed; from either thread."""
+        if (changes := self._observations.changes) == self._statuses_kept:
+            return  # at each sample: making statuses only to see that they are the same was half of its cost
         statuses = self._observations.statuses(corrected_now(self._spool, 0.0))
-        if (mark := statuses_mark(statuses)) != self._statuses_kept:
-            self._database.put(statuses=[to_wire(status) for status in statuses])
-            self._statuses_kept = mark
+        self._database.put(statuses=[to_wire(status) for status in statuses])
+        self._statuses_kept = changes
 
     def _thin(self) -> None:
         samples, periods = self._spool.thin()
@@ -299,6 +306,7 @@ class Agent:
         self._startup_settled = startups.all_final(self._spool) if records else too_late or not waiting
 
     def _call(self) -> None:
+        self._called = True
         outcome = self._delivery.call()
         self._identity_seen = self._identity_stamp()
         self._plan(outcome)

@@ -1,14 +1,14 @@
-"""The command line: roadworthy-agent run | once | enrol | status | explain | check-config."""
+"""The command line: roadworthy-agent run | once | enrol | status | explain | record | check-config | service."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from roadworthy_agent import __version__
@@ -16,6 +16,9 @@ from roadworthy_agent.errors import AgentError, AnswerError, SettingsError
 from roadworthy_agent.report import one_line
 
 if TYPE_CHECKING:
+    import argparse
+
+    from roadworthy_agent.probe import Context
     from roadworthy_agent.settings import Settings
 
 EXAMPLES = """
@@ -25,13 +28,16 @@ examples:
   roadworthy-agent enrol --key-file KEY    make this device known to the collector
   roadworthy-agent run                     measure and report until stopped
   roadworthy-agent status                  how it is doing
+  roadworthy-agent record DIR              what a bug report needs, without names and serial numbers
+  roadworthy-agent service install         run it with the system
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 it could not be done, 2 it was asked for wrongly."""
-    options = parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _plain_run(given) or parser().parse_args(given)
+    command: Callable[[Any], int] = options.command
     try:
         code = command(options)
         sys.stdout.flush()
@@ -51,8 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _plain_run(given: list[str]) -> SimpleNamespace | None:
+    """Return the options of `[--config FILE] run`, else None.
+
+    That is how services start the agent, which then stays for months: argparse would stay with it, 1.3 MB for nothing.
+    """
+    match given:
+        case ["run"]:
+            return SimpleNamespace(config=None, command=_run, service=False)
+        case ["--config", file, "run"]:
+            return SimpleNamespace(config=Path(file), command=_run, service=False)
+    return None
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
+    import argparse
+
     top = _parser(
         argparse.ArgumentParser,
         prog="roadworthy-agent",
@@ -73,6 +94,8 @@ def parser() -> argparse.ArgumentParser:
 def _parser(
     make: Callable[..., argparse.ArgumentParser], *names: str, **settings: Any
 ) -> argparse.ArgumentParser:
+    import argparse
+
     return make(*names, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
 
@@ -84,19 +107,31 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _run(options: argparse.Namespace) -> int:
     settings = _settings(options)
+    if options.service and sys.platform == "win32":
+        from roadworthy_agent.service.windows_run import log_file, run_as_service
+
+        _log_to(log_file(settings.state_dir))
+        return run_as_service(lambda: _agent(settings))
+    _log_to(logging.StreamHandler())
+    return _agent(settings)
+
+
+def _agent(settings: Settings) -> int:
     from roadworthy_agent.agent import Agent
     from roadworthy_agent.probe import Context
-    from roadworthy_agent.probes import PROBES, utilisation
+    from roadworthy_agent.probes import PROBES, SAMPLERS
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    agent = Agent(settings, Context(), PROBES, utilisation.sampler)
+    agent = Agent(settings, Context(allow=frozenset(settings.allow)), PROBES, SAMPLERS)
     try:
         agent.run()
     finally:
         agent.close()
     return 0
+
+
+def _log_to(handler: logging.Handler) -> None:
+    handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 class _OneLine(logging.Formatter):
@@ -111,13 +146,23 @@ def _once(options: argparse.Namespace) -> int:
     settings = _settings(options)
     from roadworthy_agent import once, show
 
-    context = once.context_of(options.root)
+    context = _context(options, settings)
     wire = once.measure(settings, context, warn=_say)
     if options.json:
         _out(json.dumps(wire, indent=2))
     else:
         _out(show.report(wire, show.Style.of(sys.stdout)))
     return 0
+
+
+def _context(options: argparse.Namespace, settings: Settings) -> Context:
+    """Return where to look: this machine with what the settings allow, or a recorded tree."""
+    from dataclasses import replace
+
+    from roadworthy_agent.once import context_of
+
+    context = context_of(options.root)
+    return replace(context, allow=frozenset(settings.allow)) if context.live else context
 
 
 def _enrol(options: argparse.Namespace) -> int:
@@ -151,10 +196,10 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from roadworthy_agent import explain, once, show
+    from roadworthy_agent import explain, show
     from roadworthy_agent.probes import PROBES
 
-    context, style = once.context_of(options.root), show.Style.of(sys.stdout)
+    context, style = _context(options, _settings(options)), show.Style.of(sys.stdout)
     if options.probe is None:
         _out(explain.explain(PROBES, context, style))
         return 0
@@ -176,7 +221,31 @@ def _check_config(options: argparse.Namespace) -> int:
         from roadworthy_agent.identity import read_key
 
         read_key(settings.enrolment_key_file)  # its text is never printed
+    if settings.server is not None and settings.server.startswith("https:"):
+        from roadworthy_agent.delivery import connection_to
+
+        connection_to(settings).check()
     return 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    from roadworthy_agent.probe import Context
+    from roadworthy_agent.recording import record
+    from roadworthy_agent.recording.show import text
+
+    if options.probe is not None and options.probe not in record.names():
+        return _failed(f"no probe is called {options.probe!r}; there are {', '.join(record.names())}", 2)
+    context = Context(allow=frozenset(settings.allow))
+    made = record.record(options.folder, context, settings.suppress, options.probe)
+    _out(json.dumps(made.as_json(), indent=2) if options.json else text(made))
+    return 0
+
+
+def _service(options: argparse.Namespace) -> int:
+    from roadworthy_agent.service.command import service
+
+    return service(options, _settings(options), _out)
 
 
 def _out(text: str) -> None:
@@ -204,6 +273,23 @@ _KEY_FILE = (
     {"type": Path, "metavar": "FILE", "help": "file with the enrolment key, mode 0600; - for standard input"},
 )
 _PROBE = (("probe",), {"nargs": "?", "metavar": "PROBE", "help": "only this probe"})
+_ONLY_PROBE = (("--probe",), {"metavar": "NAME", "help": "record only what this probe reads"})
+_FOLDER = (("folder",), {"type": Path, "metavar": "DIR", "help": "a folder that is empty or not there yet"})
+_AS_SERVICE = (
+    ("--service",),
+    {"action": "store_true", "help": "as the service manager of Windows starts it; elsewhere no difference"},
+)
+_SERVICE = (
+    (("action",), {"choices": ("install", "remove", "status"), "help": "what to do"}),
+    (("--dry-run",), {"action": "store_true", "help": "only say what would be done"}),
+    (("--server",), {"metavar": "URL", "help": "install: write this collector into the settings"}),
+    (
+        ("--key-file",),
+        {"type": Path, "metavar": "FILE", "help": "install: copy this enrolment key; - for standard input"},
+    ),
+    (("--purge",), {"action": "store_true", "help": "remove: also remove state, settings and key"}),
+    _JSON,
+)
 
 COMMANDS: tuple[
     tuple[str, str, str, Callable[[argparse.Namespace], int], tuple[tuple[Any, Any], ...]], ...
@@ -213,7 +299,7 @@ COMMANDS: tuple[
         "Measure, and report to the collector, until stopped by SIGTERM or Ctrl-C.",
         "  roadworthy-agent run\n  ROADWORTHY_AGENT_SERVER=http://127.0.0.1:8470 roadworthy-agent run",
         _run,
-        (),
+        (_AS_SERVICE,),
     ),
     (
         "once",
@@ -242,6 +328,24 @@ COMMANDS: tuple[
         "  roadworthy-agent explain\n  roadworthy-agent explain startup",
         _explain,
         (_PROBE, _ROOT),
+    ),
+    (
+        "record",
+        "Write what the probes read into a folder, with stand-ins for names and serial numbers: for a bug report.",
+        "  roadworthy-agent record recorded\n  roadworthy-agent record recorded --probe power",
+        _record,
+        (_FOLDER, _ONLY_PROBE, _JSON),
+    ),
+    (
+        "service",
+        "Install, remove or look at the service that runs the agent with the system.",
+        (
+            "  roadworthy-agent service install --dry-run\n"
+            "  roadworthy-agent service install --server https://roadworthy.example.org --key-file enrolment.key\n"
+            "  roadworthy-agent service status\n  roadworthy-agent service remove --purge"
+        ),
+        _service,
+        _SERVICE,
     ),
     (
         "check-config",

@@ -10,7 +10,6 @@ is the one that was hibernated, so the time in between counts as asleep there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import time
@@ -177,5 +176,7 @@ def _derived_boot_id(started_at: float, counter: int | None = None) -> str:
 
     Rounded to two minutes, as the wall clock is set now and then and the two clocks are read one after the other.
     """
+    import hashlib  # here, because it loads OpenSSL, 3.6 MB, and Linux has boot ids of its own
+
     name = b"boot %d" % round(started_at / 120) + (b"" if counter is None else b" %d" % counter)
     return hashlib.sha256(name).hexdigest()[:32]

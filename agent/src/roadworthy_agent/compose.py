@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import psutil
-
 from roadworthy_agent import __version__, history
+from roadworthy_agent.facts import Facts
 from roadworthy_agent.observe import Observations, facts_mark, statuses_mark
 from roadworthy_agent.outbox import Outbox, Part, Pending
-from roadworthy_agent.report import Agent, Facts, Now, ProbeStatus, Report, to_json, to_wire
+from roadworthy_agent.report import Agent, Now, ProbeStatus, Report, to_json, to_wire
 from roadworthy_agent.spool import Spool
 
 PLATFORMS = {"linux": "linux", "win32": "windows", "darwin": "macos"}
@@ -146,7 +146,20 @@ def agent_about_itself(**known: Any) -> Agent:
     return Agent(
         version=__version__,
         platform=PLATFORMS.get(sys.platform, sys.platform),
-        rss_bytes=psutil.Process(os.getpid()).memory_info().rss,
+        rss_bytes=resident_bytes(),
         cpu_seconds=round(time.process_time(), 3),
         **known,
     )
+
+
+def resident_bytes() -> int | None:
+    """Return the agent's resident memory, or None; on Linux without psutil, which would be an eighth of it."""
+    if sys.platform != "linux":
+        import psutil
+
+        return int(psutil.Process(os.getpid()).memory_info().rss)
+    try:
+        pages = Path("/proc/self/statm").read_text("ascii").split()[1]
+    except (OSError, LookupError):
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

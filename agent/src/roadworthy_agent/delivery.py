@@ -277,7 +277,7 @@ class Delivery:
                 first.key,
                 first.message or first.code,
             )
-        self._composer.spool.database.put(last_answer_at=now)
+        self._composer.spool.database.put(last_answer_at=now, asked_policy=answer.collection_policy)
 
     def _on_refusal(self, identity: Identity, pending: Pending, error: AnswerError, *, proven: bool) -> bool:
         """React to an error answer; return whether the envelope must be proven next. Raises to end the call."""
@@ -310,7 +310,12 @@ class Delivery:
 
 def connection_to(settings: Settings) -> Collector:
     """Return the collector the settings name."""
-    return Collector(settings.server or "", settings.ca_file)
+    client = None
+    if settings.client_certificate is not None:
+        from roadworthy_agent.client_certificate import ClientCertificate
+
+        client = ClientCertificate(settings.client_certificate, settings.client_key)
+    return Collector(settings.server or "", settings.ca_file, proxy=settings.proxy, client=client)
 
 
 def stopped_message(code: str) -> str:

@@ -5,6 +5,8 @@ AgentError
 ├── StateError          the state folder cannot be used as it is
 │   └── HeldError       another agent runs with it
 ├── KeyFileError        the enrolment key cannot be used as it is
+├── ServiceError        the service cannot be installed or removed
+├── RecordError         a recording cannot be made
 ├── ProbeError          one probe cannot make sense of what it read; becomes its status, ends nothing else
 ├── TransportError      no answer came: network, TLS, a broken reply; worth trying again
 └── AnswerError         the collector answered with an error; carries its code and whether trying again can help
@@ -31,6 +33,14 @@ class HeldError(StateError):
 
 class KeyFileError(AgentError):
     """The enrolment key cannot be used as it is."""
+
+
+class ServiceError(AgentError):
+    """The service cannot be installed, removed or run."""
+
+
+class RecordError(AgentError):
+    """A recording cannot be made."""
 
 
 class ProbeError(AgentError):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import secrets
 import socket
 import stat
 import sys
@@ -15,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from roadworthy_agent.digest import sha256
 from roadworthy_agent.errors import KeyFileError, StateError
 from roadworthy_agent.placeholders import BOGUS_UUIDS, meaningful, meaningful_uuid
 from roadworthy_agent.probe import Context
@@ -66,7 +65,7 @@ class StateFolder:
             if stat.S_IMODE(self.path.stat().st_mode) & 0o077 and sys.platform != "win32":
                 self.path.chmod(0o700)
             if self.instance() is None:  # none yet, or not as this agent wrote it
-                self._write("instance", secrets.token_hex(8) + "\n")
+                self._write("instance", os.urandom(8).hex() + "\n")
         except OSError as error:
             raise StateError(
                 f"{self.path}: cannot keep the agent's state here: {error.strerror}; "
@@ -75,7 +74,7 @@ class StateFolder:
 
     def renew_instance(self) -> None:
         """Make another instance: with a new spool the reports count from one again, which is another stream."""
-        self._write("instance", secrets.token_hex(8) + "\n")
+        self._write("instance", os.urandom(8).hex() + "\n")
 
     def instance(self) -> str | None:
         """Return the 16 hex digits made with the folder, or None before `prepare`."""
@@ -144,7 +143,7 @@ def read_key(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if sys.platform != "win32" and mode & _forbidden_bits(path):
+            if sys.platform != "win32" and mode & forbidden_bits(path):
                 raise KeyFileError(
                     f"{path}: others may read this enrolment key (mode {mode:04o}); run: chmod 600 {path}"
                 )
@@ -171,7 +170,7 @@ def parse_key(text: str, where: str) -> str:
     return key
 
 
-def _forbidden_bits(path: Path) -> int:
+def forbidden_bits(path: Path) -> int:
     """Return the mode bits a key file must not have.
 
     systemd hands credentials over with an access list for the service's user, whose mask shows as group bits.
@@ -183,7 +182,7 @@ def _forbidden_bits(path: Path) -> int:
 def fingerprint(identifiers: Mapping[str, str]) -> dict[str, str]:
     """Return the SHA-256 of each known hardware fact; placeholders are left out, so may give {}."""
     return {
-        name: hashlib.sha256(f"{name}:{_bare(value)}".encode()).hexdigest()
+        name: sha256(f"{name}:{_bare(value)}".encode()).hex()
         for name, value in sorted(identifiers.items())
         if _names_a_machine(name, value)
     }

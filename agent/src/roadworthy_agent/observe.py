@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roadworthy_agent import probe
+from roadworthy_agent.digest import sha256
+from roadworthy_agent.facts import Facts, OsFacts
 from roadworthy_agent.identity import fingerprint, hostname
 from roadworthy_agent.probe import Context, HardwareReading, Probe, ProbeResult, StorageReading
-from roadworthy_agent.report import Facts, MissingValue, OsFacts, ProbeStatus, StartupRecord, to_json, to_wire
+from roadworthy_agent.report import MissingValue, ProbeStatus, StartupRecord, to_json, to_wire
+from roadworthy_agent.verified import marked
 
 FACTS = ("os", "hardware", "storage", "battery")
 
@@ -24,6 +26,7 @@ class Observations:
         self._probes = probes
         self._lock = threading.Lock()
         self._results: dict[str, tuple[ProbeResult[Any], float]] = {}
+        self.changes = 0  # counts up when what a probe says differs from what it said before
 
     def look(self, names: Iterable[str]) -> None:
         """Run the named probes."""
@@ -45,6 +48,9 @@ class Observations:
     def keep(self, result: ProbeResult[Any]) -> None:
         """Keep a result that was got elsewhere (the sampler's)."""
         with self._lock:
+            held = self._results.get(result.probe)
+            if held is None or _said(held[0]) != _said(result):
+                self.changes += 1
             self._results[result.probe] = (result, self._context.clock.boottime())
 
     def value(self, name: str) -> Any:
@@ -88,13 +94,18 @@ class Observations:
                 probe=result.probe,
                 status=str(result.status),
                 reason=result.reason,
-                source=result.source,
+                source=marked(result.source, result.probe, self._context.platform),
                 duration_seconds=round(result.duration_seconds, 6),
                 checked_at=None if anchor is None else round(anchor + seen, 3),
                 missing=tuple(MissingValue(m.field, str(m.status), m.reason) for m in result.missing[:64]),
             )
             for result, seen in held
         )
+
+
+def _said(result: ProbeResult[Any]) -> tuple[object, ...]:
+    """Return what a status tells without its times."""
+    return (result.status, result.reason, result.source, result.missing)
 
 
 def facts_mark(facts: Facts) -> str:
@@ -112,4 +123,4 @@ def statuses_mark(statuses: Iterable[ProbeStatus]) -> str:
 
 
 def _mark(wire: Any) -> str:
-    return hashlib.sha256(to_json(json.loads(to_json(wire))).encode()).hexdigest()[:16]
+    return sha256(to_json(json.loads(to_json(wire))).encode()).hex()[:16]

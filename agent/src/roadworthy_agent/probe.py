@@ -16,8 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from roadworthy_agent.clock import Clock, RecordedClock, SystemClock
 from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.facts import Disk, HardwareFacts
 from roadworthy_agent.reading import Missing, PowerReading, Quality, Sample, StateReading, Status
-from roadworthy_agent.report import Disk, HardwareFacts
 
 __all__ = [
     "Context",

@@ -6,10 +6,10 @@ settlement period. After a failure nothing comes before its back-off has passed.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
 
+from roadworthy_agent.digest import sha256
 from roadworthy_agent.periods import period_of
 from roadworthy_agent.report import PERIOD_SECONDS
 
@@ -64,6 +64,9 @@ class Calls:
         self._close_due = None
         if interval <= PERIOD_SECONDS:
             self._close_due = now + period_of(wall) + PERIOD_SECONDS - wall + self._spread
+            # A call that falls just before a period's close would be followed by another at once; it waits instead.
+            if 0 < self._close_due - self._interval_due <= 2 * JITTER * interval:
+                self._interval_due = self._close_due
 
     def failed(self, now: float, retry_after_seconds: float | None = None) -> float:
         """Plan after a failure, later each time, never before Retry-After; return the seconds until then.
@@ -86,4 +89,4 @@ class Calls:
 
 def spread(instance: str) -> float:
     """Return a device's own share of SPREAD_SECONDS."""
-    return int.from_bytes(hashlib.sha256(instance.encode()).digest()[:4]) / 2**32 * SPREAD_SECONDS
+    return int.from_bytes(sha256(instance.encode())[:4]) / 2**32 * SPREAD_SECONDS

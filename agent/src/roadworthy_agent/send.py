@@ -1,4 +1,4 @@
-"""Talking to the collector: two POSTs over one kept connection, HTTP(S) by the standard library.
+"""Talking to the collector: two POSTs over one kept connection. HTTP is spoken here, TLS beside the agent.
 
 A reply that is not one of the documented ones (a captive portal, a proxy's page, another program) is a
 TransportError: nothing is ever taken as held because something answered 200.
@@ -6,34 +6,31 @@ TransportError: nothing is ever taken as held because something answered 200.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import re
-import threading
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
-from roadworthy_agent import __version__
+from roadworthy_agent import __version__, apart, tunnel
 from roadworthy_agent.clock import LATEST
-from roadworthy_agent.errors import AnswerError, TransportError
+from roadworthy_agent.errors import AgentError, AnswerError, KeyFileError, TransportError
+from roadworthy_agent.exchange import TIMEOUT_SECONDS, Response, Stream, post
 from roadworthy_agent.report import TEXT_LENGTH
 from roadworthy_agent.settings import is_loopback
 from roadworthy_agent.timeline import EARLIEST
 
 if TYPE_CHECKING:
-    import ssl
-    from http.client import HTTPConnection, HTTPResponse
+    from roadworthy_agent.client_certificate import ClientCertificate
 
 REPORTS = "/api/v1/reports"
-TIMEOUT_SECONDS = 30.0  # without a byte
 ANSWER_SECONDS = 120.0  # for a whole exchange: a byte now and then must not hold the agent for ever
-LARGEST_ANSWER_BYTES = 1_048_576
 TOKEN = re.compile(r"^rw1_[0-9a-f]{16}_[0-9a-f]{64}$")
 DEVICE = re.compile(r"^rwd_[0-9a-f]{32}$")
 
@@ -67,6 +64,9 @@ class Accepted:
     server_time: float
     next_call_seconds: float
     token: str | None
+    collection_policy: str | None = (
+        None  # what the collector asks for; it can only be stricter than the device's
+    )
 
 
 class Collector:
@@ -78,12 +78,21 @@ class Collector:
         ca_file: Path | None = None,
         environment: Mapping[str, str] = os.environ,
         answer_seconds: float = ANSWER_SECONDS,
+        *,
+        proxy: str | None = None,
+        client: ClientCertificate | None = None,
+        own_process: bool | None = None,
     ) -> None:
+        """Take what is known of the way; `own_process` says whether TLS gets one, None: where that can be."""
         self._answer_seconds = answer_seconds
         self._parts = urlsplit(server)
+        self._path = quote(self._parts.path.rstrip("/"), safe="/%~!$&'()*+,;=:@")
         self._ca_file = ca_file
+        self._proxy = proxy
+        self._client = client
         self._environment = environment
-        self._connection: HTTPConnection | None = None
+        self._own_process = apart.possible() if own_process is None else own_process
+        self._connection: Stream | None = None
         if self._parts.scheme == "http" and not is_loopback(self._parts.hostname or ""):
             raise TransportError(f"{server}: plain http goes only to this machine; use https")
 
@@ -100,6 +109,14 @@ class Collector:
             )
         )
 
+    def check(self) -> None:
+        """Raise what would keep a call from being made at all: certificates, key or proxy; sends nothing."""
+        if self._parts.scheme == "https":
+            try:
+                tunnel.tls_context(self._way())
+            except tunnel.FaultError as fault:
+                raise _told(fault) from fault
+
     def close(self) -> None:
         """Close the connection; the next call opens another."""
         if self._connection is not None:
@@ -108,54 +125,42 @@ class Collector:
 
     def _post(self, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
         """Return the JSON object of a 200 answer."""
-        import http.client
-
-        headers = headers | {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": f"roadworthy-agent/{__version__}",
-        }
         kept = self._connection is not None
         try:
             response = self._exchange(path, body, headers)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+        except ConnectionError as error:
             self.close()
             if not kept or path != REPORTS:
-                raise TransportError(f"{self._where}: {_words(error)}") from error
+                raise TransportError(f"{self._where}: {tunnel.words(error)}") from error
             # The other side had closed a kept connection; a report is safe to repeat.
             return self._post(path, body, headers)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, TransportError) as error:
             self.close()
-            raise TransportError(f"{self._where}: {_words(error)}") from error
-        return self._answer(*response)
+            raise TransportError(f"{self._where}: {tunnel.words(error)}") from error
+        return self._answer(response.status, response.headers, response.content)
 
-    def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any, bytes]:
+    def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> Response:
+        deadline = time.monotonic() + self._answer_seconds
         if self._connection is None:
             self._connection = self._connect()
-        began = time.monotonic()
-        limit = threading.Timer(self._answer_seconds, _hang_up, (self._connection,))
-        limit.daemon = True
-        limit.start()
-        try:
-            self._connection.request("POST", self._parts.path.rstrip("/") + path, body=body, headers=headers)
-            response: HTTPResponse = self._connection.getresponse()
-            content = response.read(LARGEST_ANSWER_BYTES + 1)
-        finally:
-            limit.cancel()
-            if time.monotonic() - began >= self._answer_seconds:
-                raise TimeoutError
-        if len(content) > LARGEST_ANSWER_BYTES or response.will_close:
+        headers = {
+            "Host": self._host(),
+            "User-Agent": f"roadworthy-agent/{__version__}",
+            "Content-Type": "application/json",
+        } | headers
+        response = post(self._connection, self._path + path, headers, body, deadline=deadline)
+        if response.closes:
             self.close()
-        return response.status, response.headers, content
+        return response
 
-    def _answer(self, status: int, headers: Any, content: bytes) -> dict[str, Any]:
+    def _answer(self, status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
             answer = None
         if status == 200 and isinstance(answer, dict):
             return answer
-        retry_after = parse_retry_after(headers.get("Retry-After"), headers.get("Date"))
+        retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"))
         error = answer.get("error") if isinstance(answer, dict) else None
         if isinstance(error, dict) and isinstance(error.get("code"), str):
             raise AnswerError(
@@ -178,66 +183,56 @@ class Collector:
     def _where(self) -> str:
         return f"{self._parts.scheme}://{self._parts.netloc}"
 
-    def _connect(self) -> HTTPConnection:
-        import http.client
+    def _host(self) -> str:
+        """Return what the Host header holds."""
+        usual = {"http": 80, "https": 443}[self._parts.scheme]
+        host, port = self._name(), self._parts.port or usual
+        host = f"[{host}]" if ":" in host else host
+        return host if port == usual else f"{host}:{port}"
 
-        host, port = self._parts.hostname or "", self._parts.port
+    def _name(self) -> str:
+        """Return the collector's host name in ASCII."""
+        name = self._parts.hostname or ""
+        try:
+            return name if name.isascii() else name.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise TransportError(f"{name!r} is no name a host can have") from error
+
+    def _connect(self) -> Stream:
         if self._parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
-        context = tls_context(self._ca_file)
-        proxy = proxy_for(host, self._environment)
-        if proxy is None:
-            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=context)
-        connection = http.client.HTTPSConnection(
-            proxy.hostname or "", proxy.port or 8080, timeout=TIMEOUT_SECONDS, context=context
-        )
-        connection.set_tunnel(host, port or 443, headers=_proxy_headers(proxy))
-        return connection
+            plain = socket.create_connection((self._name(), self._parts.port or 80), TIMEOUT_SECONDS)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return plain
+        way = self._way()
+        if self._own_process:
+            return apart.Apart(way, self._answer_seconds)
+        try:
+            return tunnel.open_tls(way)
+        except tunnel.FaultError as fault:
+            raise _told(fault) from fault
+
+    def _way(self) -> dict[str, str]:
+        """Return `tunnel.FIELDS`: where to connect, through what, and which files say who is who."""
+        host = self._name()
+        way = dict.fromkeys(tunnel.FIELDS, "") | {"host": host, "port": str(self._parts.port or 443)}
+        way["ca_file"] = str(self._ca_file or "")
+        if self._client is not None:
+            from roadworthy_agent.client_certificate import check_private
+
+            check_private(self._client.secret)
+            way |= {"certificate": str(self._client.certificate), "key": str(self._client.key or "")}
+        from roadworthy_agent.proxy import DEFAULT_PORT, proxy_for, proxy_headers
+
+        if (proxy := proxy_for(host, self._environment, self._proxy)) is not None:
+            way |= {"proxy_host": proxy.hostname or "", "proxy_port": str(proxy.port or DEFAULT_PORT)}
+            way["proxy_sign_in"] = proxy_headers(proxy).get("Proxy-Authorization", "")
+        if wrong := [name for name, value in way.items() if not value.isprintable()]:
+            raise TransportError(f"{wrong[0]} holds letters that cannot be written in one line")
+        return way
 
 
-def _hang_up(connection: HTTPConnection) -> None:
-    """End an exchange from another thread: whoever reads finds the connection closed."""
-    import socket
-
-    if connection.sock is not None:
-        with contextlib.suppress(OSError):  # closed by the other side meanwhile
-            connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that trusts `ca_file`, else the system's authorities; TLS 1.2 at least."""
-    import ssl
-
-    try:
-        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except OSError as error:
-        raise TransportError(f"{ca_file}: cannot read the certificates: {error.strerror or error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def proxy_for(host: str, environment: Mapping[str, str]) -> SplitResult | None:
-    """Return the proxy that HTTPS_PROXY names for `host`, or None; NO_PROXY lists hosts and domains."""
-    address = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
-    if not address:
-        return None
-    for entry in (environment.get("NO_PROXY") or environment.get("no_proxy") or "").split(","):
-        domain = entry.strip().lstrip(".").casefold()
-        if domain and (domain == "*" or host.casefold() == domain or host.casefold().endswith(f".{domain}")):
-            return None
-    proxy = urlsplit(address if "//" in address else f"http://{address}")
-    if proxy.scheme != "http" or not proxy.hostname:
-        raise TransportError("HTTPS_PROXY must be an address such as http://proxy.example.org:3128")
-    return proxy
-
-
-def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    import base64
-
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+def _told(fault: tunnel.FaultError) -> AgentError:
+    return KeyFileError(str(fault)) if fault.kind == tunnel.KEY else TransportError(str(fault))
 
 
 def parse_retry_after(value: str | None, date: str | None) -> float | None:
@@ -272,12 +267,13 @@ def parse_accepted(answer: Mapping[str, Any]) -> Accepted:
     rejected = answer.get("rejected")
     if not isinstance(rejected, list) or not all(isinstance(item, dict) for item in rejected):
         raise TransportError("the collector's answer does not say which items it rejected")
-    token = answer.get("token")
+    token, policy = answer.get("token"), answer.get("collection_policy")
     return Accepted(
         rejected=tuple(_rejected(item) for item in rejected),
         server_time=_server_time(answer),
         next_call_seconds=_number(answer, "next_call"),
         token=token if isinstance(token, str) and TOKEN.match(token) else None,
+        collection_policy=policy if isinstance(policy, str) else None,
     )
 
 
@@ -305,14 +301,3 @@ def _number(answer: Mapping[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TransportError(f"the collector's answer holds no {name}")
     return float(value)
-
-
-def _words(error: Exception) -> str:
-    """Return what went wrong with a connection in words."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    verify = getattr(error, "verify_message", "")
-    if verify:
-        return f"its certificate cannot be trusted: {verify}; set ca_file if your authority is a private one"
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or error or type(error).__name__)

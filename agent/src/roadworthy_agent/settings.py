@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy_agent.errors import SettingsError
+from roadworthy_agent.policy import AUTO, CHOICES
 
 PREFIX = "ROADWORTHY_AGENT_"
+ALLOWED = ("ipmi", "smart", "application_names")
 LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|::1)$")
 
 
@@ -31,6 +33,11 @@ class Settings:
     sample_interval_seconds: int
     spool_max_bytes: int
     suppress: tuple[str, ...]
+    allow: tuple[str, ...] = ()
+    collection_policy: str = AUTO
+    proxy: str | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +54,34 @@ class Setting:
     check: Callable[[Any], Any]
 
 
-def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    path: Path | None = None, environment: Mapping[str, str] = os.environ, *, default: bool = True
+) -> Settings:
     """Read the settings from `path`, else $ROADWORTHY_AGENT_CONFIG, else the default file if there is one.
 
+    Without `default` the default file does not count.
     Raises SettingsError naming the file and line (or the variable), the setting and what is wrong.
     """
     if path is None and (named := environment.get(f"{PREFIX}CONFIG")):
         path = Path(named)
-    if path is None and default_config().is_file():
+    if path is None and default and default_config().is_file():
         path = default_config()
     given: dict[str, Any] = {} if path is None else _from_file(path)
     given |= _from_environment(environment)
-    return Settings(
+    settings = Settings(
         **{row.name: given[row.name] if row.name in given else row.default() for row in SETTINGS},
     )
+    _check_together(settings, path)
+    return settings
+
+
+def _check_together(settings: Settings, path: Path | None) -> None:
+    """Raise SettingsError where two settings do not go together."""
+    if settings.client_key is not None and settings.client_certificate is None:
+        where = "the variables" if path is None else str(path)
+        raise SettingsError(
+            f"{where}: client_key is of no use without client_certificate; name the certificate as well"
+        )
 
 
 def default_config() -> Path:
@@ -183,11 +204,39 @@ def _between(low: int, high: int, unit: str) -> Callable[[Any], int]:
     return check
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def _names(value: Any, example: str = '["vpn.service"]') -> tuple[str, ...]:
     names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError('must be a list of names such as ["vpn.service"]')
+        raise ValueError(f"must be a list of names such as {example}")
     return tuple(name for name in names if name)
+
+
+def _allowed(value: Any) -> tuple[str, ...]:
+    names = _names(value, '["ipmi", "smart"]')
+    for name in names:
+        if name not in ALLOWED:
+            raise ValueError(f"{name!r} is nothing that can be allowed; there are {', '.join(ALLOWED)}")
+    return tuple(name for name in ALLOWED if name in names)
+
+
+def _policy(value: Any) -> str:
+    if not isinstance(value, str) or value not in CHOICES:
+        raise ValueError(f"{value!r} must be one of {', '.join(CHOICES)}")
+    return value
+
+
+def _proxy(value: Any) -> str:
+    from roadworthy_agent.proxy import DIRECT, EXAMPLE, proxy_fault
+
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be an address such as {EXAMPLE}, or {DIRECT!r}")
+    if value == DIRECT:
+        return value
+    if "@" in value:
+        raise ValueError("must hold no user or password; put such an address into the variable HTTPS_PROXY")
+    if fault := proxy_fault(value):
+        raise ValueError(fault)
+    return value.rstrip("/")
 
 
 SETTINGS = (
@@ -199,12 +248,32 @@ SETTINGS = (
     Setting(
         "ca_file", "PEM file of the authority that signed the collector's certificate.", lambda: None, _path
     ),
-    Setting("sample_interval_seconds", "How often to sample.", lambda: 60, _between(5, 60, "seconds")),
+    Setting("sample_interval_seconds", "How often to sample.", lambda: 58, _between(5, 58, "seconds")),
     Setting(
         "spool_max_bytes",
         "How large the spool may grow before the oldest detail goes.",
         lambda: 33_554_432,
         _between(262_144, 10_737_418_240, "bytes"),
     ),
-    Setting("suppress", "Names never sent as contributing factors.", tuple, _names),
+    Setting("suppress", "Names never sent as contributing factors, nor recorded.", tuple, _names),
+    Setting(
+        "allow",
+        "What is read beyond the usual: ipmi (power by the BMC), smart (wear by the disk), application_names.",
+        tuple,
+        _allowed,
+    ),
+    Setting(
+        "collection_policy",
+        "How device state and energy are told: off, daily, half-hourly; auto: daily for portable devices.",
+        lambda: AUTO,
+        _policy,
+    ),
+    Setting(
+        "proxy",
+        "Proxy before the collector; `none`: go there directly. Without it HTTPS_PROXY and NO_PROXY count.",
+        lambda: None,
+        _proxy,
+    ),
+    Setting("client_certificate", "PEM file of this device's certificate.", lambda: None, _path),
+    Setting("client_key", "PEM file of that certificate's key, mode 0600.", lambda: None, _path),
 )

@@ -7,7 +7,7 @@ records leave only after their UTC day has closed, and in no order of time.
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from sqlite3 import Connection
@@ -68,7 +68,7 @@ def _upsert(connection: Connection, record: SigninRecord, boot: int) -> None:
         connection.execute(
             "INSERT INTO signins (key, signin_id, boot, boottime, record, revision, final)"
             " VALUES (?, ?, ?, ?, ?, 1, ?)",
-            (record.key, secrets.token_hex(16), boot, record.began_boottime_seconds, text, record.final),
+            (record.key, os.urandom(16).hex(), boot, record.began_boottime_seconds, text, record.final),
         )
     elif not held["final"] and json.loads(held["record"]) != wire:
         connection.execute(

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadworthy_agent.facts import Battery
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
 from roadworthy_agent.probes import battery
 from roadworthy_agent.probes.battery import linux
 from roadworthy_agent.probes.battery.parse import BatteryTexts, clean
 from roadworthy_agent.probes.battery.parse import battery as parse
 from roadworthy_agent.probes.tree import Content, Tree
-from roadworthy_agent.report import Battery, to_wire
+from roadworthy_agent.report import to_wire
 
 SCHEMA = json.loads(
     (Path(__file__).parents[3] / "docs/wire/report-v1.schema.json").read_text(encoding="utf-8")

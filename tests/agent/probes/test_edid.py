@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadworthy_agent.facts import Monitor
 from roadworthy_agent.probe import Status
 from roadworthy_agent.probes.hardware.edid import (
     BLOCK_BYTES,
@@ -18,7 +19,6 @@ from roadworthy_agent.probes.hardware.edid import (
 )
 from roadworthy_agent.probes.hardware.monitors import read_monitors, record
 from roadworthy_agent.probes.tree import Tree
-from roadworthy_agent.report import Monitor
 
 SERIAL = b"NWGM832R588L"
 

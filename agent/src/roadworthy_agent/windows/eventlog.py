@@ -67,7 +67,9 @@ def refusal(channel: str, error: WindowsError) -> Missing:
         return Missing(channel, Status.NOT_SUPPORTED, f"this Windows has no event channel {channel}")
     if error.code == ERROR_ACCESS_DENIED:
         return Missing(
-            channel, Status.NO_PERMISSION, f"{channel} is closed to this account; LocalSystem may read it"
+            channel,
+            Status.NO_PERMISSION,
+            f"{channel} is closed to this account; LocalService, the account of the service, may read it",
         )
     return Missing(channel, Status.ERROR, f"{channel}: {error}"[:256])
 

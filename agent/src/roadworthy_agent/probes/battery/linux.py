@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 
+from roadworthy_agent.facts import Battery
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.battery.parse import BatteryTexts, battery
 from roadworthy_agent.probes.tree import Content, Tree, whole_number
-from roadworthy_agent.report import Battery
 
 SUPPLIES = "sys/class/power_supply"
 MOST_BATTERIES = 16  # what the wire takes

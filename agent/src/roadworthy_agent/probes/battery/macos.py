@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.facts import Battery
 from roadworthy_agent.macos.machine import machine_of, recording
 from roadworthy_agent.macos.registry import flag, inner, number
 from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
-from roadworthy_agent.report import Battery
 
 FILES: tuple[str, ...] = ()
 ENTRY = "AppleSmartBattery"

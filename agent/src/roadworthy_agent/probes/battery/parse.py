@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from roadworthy_agent.facts import Battery
 from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Missing, Status
-from roadworthy_agent.report import Battery
 
 MICRO = 1_000_000
 MOST_HOURS = 1_000  # watt hours or ampere hours: ten times the largest laptop battery

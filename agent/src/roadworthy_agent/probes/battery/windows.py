@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from roadworthy_agent.facts import Battery
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
 from roadworthy_agent.probes.battery.parse import BatteryTexts, battery
-from roadworthy_agent.report import Battery
 from roadworthy_agent.windows.battery import Information, parse_information
 from roadworthy_agent.windows.machine import WindowsMachine, machine_of
 from roadworthy_agent.windows.raw import Raw

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from roadworthy_agent.report import Cpu
+from roadworthy_agent.facts import Cpu
 
 # Arm gives numbers instead of names: the Main ID Register's implementer and part (Arm Architecture Reference
 # Manual; the same table as in util-linux sys-utils/lscpu-arm.c). The commonest of each.

@@ -8,8 +8,8 @@ sound, which nobody asks for here.
 from __future__ import annotations
 
 from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.facts import Monitor
 from roadworthy_agent.placeholders import meaningful
-from roadworthy_agent.report import Monitor
 
 BLOCK_BYTES = 128
 HEADER = b"\x00\xff\xff\xff\xff\xff\xff\x00"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from roadworthy_agent.facts import Cpu, HardwareFacts, Memory
 from roadworthy_agent.probe import Context, HardwareReading, Missing, ProbeResult, Status
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.environment import CONTAINER, Environment
@@ -12,7 +13,6 @@ from roadworthy_agent.probes.hardware import monitors, parse, security, smbios
 from roadworthy_agent.probes.hardware.cpu import Topology, cpu_facts, parse_cpuinfo
 from roadworthy_agent.probes.tree import Tree
 from roadworthy_agent.probes.utilisation.parse import parse_meminfo
-from roadworthy_agent.report import Cpu, HardwareFacts, Memory
 
 DMI_TABLE = "sys/firmware/dmi/tables/DMI"
 DMI_ENTRY = "sys/firmware/dmi/tables/smbios_entry_point"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.facts import Cpu, HardwareFacts, Memory
 from roadworthy_agent.macos import profiler
 from roadworthy_agent.macos.machine import MacMachine, machine_of, recording
 from roadworthy_agent.placeholders import meaningful, meaningful_uuid, why_missing
@@ -17,7 +18,6 @@ from roadworthy_agent.probes.hardware.macos_parse import (
     secure_boot,
     virtual_by,
 )
-from roadworthy_agent.report import Cpu, HardwareFacts, Memory
 
 FILES: tuple[str, ...] = ()
 SYSCTLS = (

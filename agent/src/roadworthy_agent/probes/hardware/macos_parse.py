@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from roadworthy_agent.facts import MemoryModule, Monitor
 from roadworthy_agent.macos import profiler
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.environment import Environment
-from roadworthy_agent.report import MemoryModule, Monitor
 
 MOST_MODULES, MOST_MONITORS = 256, 16  # what the wire takes
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2245

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from roadworthy_agent.facts import Monitor
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.hardware.edid import BLOCK_BYTES, EdidError, parse_edid, without_serial
 from roadworthy_agent.probes.tree import Tree
-from roadworthy_agent.report import Monitor
 
 DRM = "sys/class/drm"
 FIELD = "hardware.monitors"

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from roadworthy_agent.facts import HardwareFacts, MemoryModule
 from roadworthy_agent.placeholders import meaningful, meaningful_uuid, why_missing
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.hardware import smbios
-from roadworthy_agent.report import HardwareFacts, MemoryModule
 
 MOST_MODULES = 256  # what the wire takes
 EARLIEST_BIOS_YEAR = 1980

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from roadworthy_agent.facts import Cpu, HardwareFacts, Memory, Monitor
 from roadworthy_agent.probe import Context, HardwareReading, Missing, ProbeResult, Status
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.environment import Environment, Signals, judge
 from roadworthy_agent.probes.hardware import parse, smbios
 from roadworthy_agent.probes.hardware.edid import EdidError, parse_edid, without_serial
-from roadworthy_agent.report import Cpu, HardwareFacts, Memory, Monitor
 from roadworthy_agent.windows.machine import WindowsMachine, machine_of
 from roadworthy_agent.windows.processors import Counts, parse_identifier, parse_processors
 from roadworthy_agent.windows.raw import Raw

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 
+from roadworthy_agent.facts import OsFacts
 from roadworthy_agent.probe import Context, ProbeResult, Status
 from roadworthy_agent.probes.os.parse import os_facts, parse_os_release
 from roadworthy_agent.probes.tree import Content, Tree
-from roadworthy_agent.report import OsFacts
 
 # os-release(5): the first one there is wins
 RELEASE_FILES = ("etc/os-release", "usr/lib/os-release")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.facts import OsFacts
 from roadworthy_agent.macos.machine import MacMachine, machine_of, recording
 from roadworthy_agent.probe import NOT_UNDERSTOOD, Context, Missing, ProbeResult, Status
 from roadworthy_agent.probes.tree import Tree
-from roadworthy_agent.report import OsFacts
 
 RELEASE_FILE = "System/Library/CoreServices/SystemVersion.plist"
 FILES = (RELEASE_FILE,)

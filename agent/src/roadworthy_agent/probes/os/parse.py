@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
+from roadworthy_agent.facts import OsFacts
 from roadworthy_agent.probe import Missing, Status
-from roadworthy_agent.report import OsFacts
 
 LONGEST_LINE = 4096  # taking quotes apart is slow, and no real line has 200 letters
 NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from roadworthy_agent.facts import OsFacts
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
-from roadworthy_agent.report import OsFacts
 from roadworthy_agent.windows.machine import WindowsMachine, machine_of
 from roadworthy_agent.windows.raw import Raw
 from roadworthy_agent.windows.recorder import RecordingWindows

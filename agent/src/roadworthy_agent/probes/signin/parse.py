@@ -6,11 +6,11 @@ is no part of it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from roadworthy_agent.digest import sha256
 from roadworthy_agent.errors import ProbeError
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.signin import connection
@@ -92,7 +92,7 @@ def _record(opened: Opened, look: Look, boot_id: str, now_boottime: float) -> Si
     total = None if end is None else _seconds(end - opened.since)
     soon = look.now - opened.since <= LOOKED_SOON
     return SigninRecord(
-        key=hashlib.sha256(f"{boot_id}:{opened.since}".encode()).hexdigest(),
+        key=sha256(f"{boot_id}:{opened.since}".encode()).hex(),
         began_boottime_seconds=round(now_boottime - _age(opened, look, now_boottime), 6),
         final=not waiting,
         quality=MEASURED if total is not None else UNFINISHED if waiting else APPROXIMATE,

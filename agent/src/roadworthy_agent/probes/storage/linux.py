@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from roadworthy_agent.facts import Disk
 from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status, StorageReading
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.storage import parse
 from roadworthy_agent.probes.storage.health import Health, HealthError, NoHealth
 from roadworthy_agent.probes.tree import Tree
-from roadworthy_agent.report import Disk
 
 SOURCE = "/sys/block"
 MOUNTS = "proc/self/mountinfo"

@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.facts import Disk
 from roadworthy_agent.macos import profiler
 from roadworthy_agent.macos.machine import machine_of, recording
 from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status, StorageReading
-from roadworthy_agent.report import Disk
 
 FILES: tuple[str, ...] = ()
 PROFILER = "storage"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from roadworthy_agent.facts import Disk
 from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.storage.health import Health, NoHealth
-from roadworthy_agent.report import Disk
 
 SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's own sectors are
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from roadworthy_agent.facts import Disk
 from roadworthy_agent.placeholders import meaningful
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status, StorageReading
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.storage import nvme, parse, smart
 from roadworthy_agent.probes.storage.health import Health, HealthError
-from roadworthy_agent.report import Disk
 from roadworthy_agent.windows.descriptors import (
     Descriptor,
     parse_descriptor,
