@@ -87,7 +87,7 @@ class Composer:
             sender,
             seq,
             history.corrected_now(self.spool, self.boottime()) or time.time(),
-            self._agent(),
+            self._agent(in_detail=any(part.item in {"period", "facts"} for part, _content in parts)),
             now=next(iter(by_item.get("now", ())), None),
             facts=next(iter(by_item.get("facts", ())), None),
             probes=next(iter(by_item.get("probes", ())), ()),
@@ -98,7 +98,10 @@ class Composer:
         self.outbox.put(pending)
         return pending
 
-    def _agent(self) -> Agent:
+    def _agent(self, *, in_detail: bool) -> Agent:
+        """Return the agent about itself, its health only with a closed period: twice an hour is often enough."""
+        if not in_detail:
+            return Agent(__version__, PLATFORMS.get(sys.platform, sys.platform))
         boot, anchor = self.spool.current(), self._anchor()
         offset = None if boot is None or boot.offset is None else round(boot.offset, 3)
         return agent_about_itself(
@@ -141,11 +144,11 @@ def assemble(
     )
 
 
-def agent_about_itself(**known: Any) -> Agent:
-    """Return the agent's own health; `known` is what only the caller can say."""
+def agent_about_itself(platform: str = sys.platform, **known: Any) -> Agent:
+    """Return the agent's own health; `known` is what only the caller can say, `platform` sys.platform's word."""
     return Agent(
         version=__version__,
-        platform=PLATFORMS.get(sys.platform, sys.platform),
+        platform=PLATFORMS.get(platform, platform),
         rss_bytes=resident_bytes(),
         cpu_seconds=round(time.process_time(), 3),
         **known,

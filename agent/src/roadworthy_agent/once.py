@@ -59,7 +59,7 @@ def measure(settings: Settings, context: Context, warn: Callable[[str], None]) -
         _sender(settings, clock.boot_id(), warn),
         1,
         anchor + boottime,
-        agent_about_itself(started_at=round(anchor + began, 3)),
+        agent_about_itself(context.platform, started_at=round(anchor + began, 3)),
         now=_now(anchor, boottime, sample if isinstance(sample, Sample) else None, stretches),
         facts=observations.facts(),
         probes=observations.statuses(anchor),

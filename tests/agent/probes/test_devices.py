@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from devices.replay import EXPECTED, folders, replay
+from devices.replay import EXPECTED, REPORT, folders, replay, report
 from devices.smbios_builder import TABLES, build
 from support.systemd_analyze import finished_line
 
@@ -35,6 +35,24 @@ def test_a_device_says_where_its_facts_come_from(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_recorded_device_is_read_as_expected(folder: Path) -> None:
     assert replay(folder) == json.loads((folder / EXPECTED).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_command_reports_a_recorded_device_exactly(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADWORTHY_AGENT_STATE_DIR", str(tmp_path / "state"))
+    found = report(folder)
+    assert found == json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(found | {"agent": found["agent"] | {"version": "0"}})
+
+
+def test_the_recorded_devices_are_of_every_kind() -> None:
+    reports = [json.loads((folder / REPORT).read_text(encoding="utf-8")) for folder in folders()]
+    assert {each["agent"]["platform"] for each in reports} == {"linux", "windows", "macos"}
+    assert len(reports) >= 12
+    chassis = {(each["facts"].get("hardware") or {}).get("chassis_type") for each in reports}
+    assert {3, 10, 23} <= chassis  # desktop, laptop, rack
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

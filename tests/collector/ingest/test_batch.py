@@ -199,7 +199,10 @@ def test_a_first_final_startup_is_counted_once_in_every_grouping(engine: Engine,
         ("model", "Desk 400"): 1,
         ("os", "Debian GNU/Linux 12"): 1,
     }
-    assert observations(engine, "signin_seconds")["model", "Desk 400"] == 1
+    # One device is too small a group to tell of its people.
+    assert observations(engine, "signin_seconds") == {
+        (grouping, "other"): 1 for grouping in ("site", "unit", "model", "os")
+    }
     found = [
         row
         for row in rows(engine, histograms)
@@ -333,3 +336,14 @@ def test_an_unreadable_item_is_answered_and_the_report_held(engine: Engine, devi
     assert answers(outcome) == [("period", START - 1800, "schema", "samples")]
     with engine.connect() as connection:
         assert connection.scalar(select(quarantine.c.content))["samples"] == "x"
+
+
+def test_a_report_that_tells_nothing_of_the_agents_health_leaves_what_is_held(
+    engine: Engine, device: Device
+) -> None:
+    health = {"version": "1.0.0", "platform": "linux", "rss_bytes": 22_000_000, "spool_items": 3}
+    write(engine, device, report(device, agent=health))
+    write(engine, device, report(device, seq=2, agent={"version": "1.0.1", "platform": "linux"}))
+    (kept,) = rows(engine, devices)
+    assert kept["agent_version"] == "1.0.1"
+    assert kept["agent"] == health
