@@ -8,12 +8,16 @@ Four figures for each size, best of three, one core:
   join      the same lines, made beforehand, only put together: nothing in Python can be faster
   peer      prometheus_client: gauges with labels set and generate_latest called, the same series and values
 The peer needs a second and 130 MB for 100,000 samples, so past --peer-up-to it is left out.
+
+The devices: all have a disk that tells its wear, half are laptops with a battery, the other half tell power in two
+scopes by the half-hour. Facts and the open half-hour are as long as real ones, because they are read or passed over.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +36,17 @@ NOW = 1_790_000_000
 PROBES = ("hardware", "os", "startup", "storage", "utilisation")
 PHASES = [{"name": "kernel", "seconds": 3.25}, {"name": "userspace", "seconds": 27.5}]
 REPEATS = 3
+SCOPES = ("cpu", "machine")
+# Some 2 kB, as a workstation with 16 memory modules and all its hashes sends them.
+FACTS = {
+    "fingerprint": {f"fact{n}": "0123456789abcdef" * 4 for n in range(12)},
+    "hardware": {
+        "memory": {"modules": [{"slot": f"DIMM {n}", "part_number": "M471A1K43DB1"} for n in range(16)]}
+    },
+    "storage": [
+        {"name": "nvme0n1", "model": "SAMSUNG MZVL2512HCJQ-00BL7", "medium": "nvme", "holds_system": True}
+    ],
+}
 
 
 def main() -> None:
@@ -113,7 +128,25 @@ def make(count: int) -> Details:
             for number in range(count)
             for probe in PROBES
         ],
+        power=[
+            SimpleNamespace(device_id=device_id(number), now=now_text(number))
+            for number in range(1, count, 2)
+        ],
+        batteries=[(device_id(number), "BAT0", 0.87, number % 900) for number in range(0, count, 2)],
+        disks=[(device_id(number), "nvme0n1", number % 100 / 100, False) for number in range(count)],
     )
+
+
+def now_text(number: int) -> str:
+    """Return the open half-hour of a device as kept: those of odd numbers tell their power."""
+    use = {"mean_ratio": 0.125, "p95_ratio": 0.25, "quality": "sensor", "source": "/proc/stat"}
+    state = dict.fromkeys(("in_use", "idle", "locked", "asleep", "off", "unobserved"), 100)
+    whole: dict[str, Any] = {"at": NOW, "start": NOW, "state_seconds": state, "cpu": use, "memory": use}
+    if number % 2:
+        known = {"quality": "sensor", "source": "powercap: package-0", "covered_seconds": 600}
+        told = {"joules": 14012, "counter_end_joules": 9912345 + number, "latest_watts": number % 90 + 0.5}
+        whole["energy"] = [{"scope": scope, **known, **told} for scope in SCOPES]
+    return json.dumps(whole, separators=(",", ":"))
 
 
 def render(details: Details) -> bytes:
@@ -147,7 +180,22 @@ def peer_registry(details: Details) -> CollectorRegistry:
             put("startup_phase_seconds", (row.device_id, phase["name"]), phase["seconds"])
     for row in details.probes:
         put("probe_up", (row.device_id, row.probe), 1)
+    put_parts(put, details)
     return registry
+
+
+def put_parts(put: Callable[[str, Sequence[str | None], float], None], details: Details) -> None:
+    """Put power, batteries and disks into the peer's gauges."""
+    for row in details.power:
+        for one in json.loads(row.now)["energy"]:
+            put("power_watts", (row.device_id, one["scope"], one["quality"]), one["latest_watts"])
+    for part, rows, names in (
+        ("battery", details.batteries, ("health_ratio", "cycles")),
+        ("disk", details.disks, ("wear_ratio", "failing")),
+    ):
+        for device, part_name, *values in rows:
+            for name, value in zip(names, values, strict=True):
+                put(f"{part}_{name}", (device, part_name), value)
 
 
 def same(one: bytes, other: bytes) -> bool:
@@ -179,6 +227,7 @@ def from_database(count: int) -> float:
 def fill(connection: Any, count: int) -> None:
     """Put the devices in by plain SQL."""
     numbers = range(1, count + 1)
+    facts = json.dumps(FACTS)
     put = connection.exec_driver_sql
     put(
         "INSERT INTO sites (name, kind, restricted) VALUES (?, 'force', 0)",
@@ -187,17 +236,18 @@ def fill(connection: Any, count: int) -> None:
     put("INSERT INTO units (name, valid_from) VALUES (?, 0)", [(f"Unit {n}",) for n in range(60)])
     put(
         "INSERT INTO devices (id, device_id, site, unit, enrolled_at, last_report_at, next_call_seconds, model,"
-        " os_name, os_version, device_class, environment, system_medium)"
-        " VALUES (?, ?, ?, ?, 0, ?, 900, ?, 'System', ?, 'desktop', 'physical', 'ssd')",
+        " os_name, os_version, device_class, environment, system_medium, facts)"
+        " VALUES (?, ?, ?, ?, 0, ?, 900, ?, 'System', ?, 'desktop', 'physical', 'ssd', ?)",
         [
-            (n, device_id(n), n % 40 + 1, n % 60 + 1, NOW - n % 900, f"Model {n % 50}", str(n % 6))
+            (n, device_id(n), n % 40 + 1, n % 60 + 1, NOW - n % 900, f"Model {n % 50}", str(n % 6), facts)
             for n in numbers
         ],
     )
+    fill_parts(connection, numbers)
     put(
         "INSERT INTO device_now (device, at, start, observed_seconds, uptime_seconds, cpu_ratio, memory_ratio, now)"
-        " VALUES (?, ?, 0, 600, ?, ?, ?, '{}')",
-        [(n, NOW, n + 0.5, n % 1000 / 1000, n % 777 / 777) for n in numbers],
+        " VALUES (?, ?, 0, 600, ?, ?, ?, ?)",
+        [(n, NOW, n + 0.5, n % 1000 / 1000, n % 777 / 777, now_text(n)) for n in numbers],
     )
     put(
         "INSERT INTO startups (device, start_id, revision, final, kind, environment, started_at, total_seconds,"
@@ -213,6 +263,19 @@ def fill(connection: Any, count: int) -> None:
     put(
         "INSERT INTO probe_status (device, probe, status, since, updated_at) VALUES (?, ?, 'ok', 0, 0)",
         [(n, probe) for n in numbers for probe in PROBES],
+    )
+
+
+def fill_parts(connection: Any, numbers: range) -> None:
+    """Put batteries and disks in."""
+    connection.exec_driver_sql(
+        "INSERT INTO batteries (device, name, health_ratio, cycles) VALUES (?, 'BAT0', 0.87, ?)",
+        [(n, n % 900) for n in numbers if n % 2 == 0],
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO disks (device, name, medium, holds_system, wear_ratio, failing)"
+        " VALUES (?, 'nvme0n1', 'nvme', 1, ?, 0)",
+        [(n, n % 100 / 100) for n in numbers],
     )
 
 

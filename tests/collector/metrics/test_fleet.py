@@ -39,12 +39,18 @@ def rendered(
     return parsed(text)
 
 
-def book(estate: Estate, grouping: str, member: str, counts: dict[float, int], total: float) -> None:
+def book(
+    estate: Estate,
+    grouping: str,
+    member: str,
+    counts: dict[float, int],
+    total: float,
+    measure: str = "startup",
+) -> None:
     for bound, count in counts.items():
         row = {"grouping": grouping, "member": member, "bucket": bound, "count": count}
-        estate.put(
-            schema.histograms, metric="startup_seconds", sum=total if bound == max(counts) else 0.0, **row
-        )
+        held = total if bound == max(counts) else 0.0
+        estate.put(schema.histograms, metric=f"{measure}_seconds", sum=held, **row)
 
 
 def test_an_empty_estate_has_zero_devices_and_no_means(estate: Estate, now: float) -> None:
@@ -116,6 +122,143 @@ def test_histograms_are_cumulative(estate: Estate, now: float) -> None:
     assert found[f"{name}_bucket"] == {("A", "5.0"): 2, ("A", "30.0"): 3, ("A", "+Inf"): 4}
     assert found[f"{name}_sum"] == {("A",): 4000.0}
     assert found[f"{name}_count"] == {("A",): 4}
+
+
+def test_sign_ins_have_histograms_of_their_own(estate: Estate, now: float) -> None:
+    for _ in range(5):
+        estate.device()
+    book(estate, "unit", "IT", {1.0: 2, 3.0: 1}, 5.5, "signin")
+    book(estate, "unit", "IT", {60.0: 1}, 50.0)
+    book(estate, "unit", OTHER, {3.0: 4}, 8.0, "signin")
+    found = rendered(estate, now)
+    name = "roadworthy_unit_signin_seconds"
+    assert found[f"{name}_bucket"] == {("IT", "1.0"): 2, ("IT", "3.0"): 3, (OTHER, "3.0"): 4}
+    assert found[f"{name}_sum"] == {("IT",): 5.5, (OTHER,): 8.0}
+    assert found["roadworthy_unit_startup_seconds_count"] == {("IT",): 1}
+    assert "roadworthy_site_signin_seconds_count" not in found
+
+
+def test_under_five_devices_nothing_is_told_of_sign_ins(estate: Estate, now: float) -> None:
+    for _ in range(4):
+        estate.device()
+    estate.device(retired_at=int(now))
+    book(estate, "unit", OTHER, {1.0: 2}, 1.5, "signin")
+    assert "roadworthy_unit_signin_seconds_count" not in rendered(estate, now)
+    estate.device()
+    assert rendered(estate, now)["roadworthy_unit_signin_seconds_count"] == {(OTHER,): 2}
+
+
+def probe(estate: Estate, device: int, name: str, status: str) -> None:
+    estate.put(schema.probe_status, device=device, probe=name, status=status, since=0, updated_at=0)
+
+
+def test_a_devices_worst_battery_counts_and_none_is_no_battery(estate: Estate, now: float) -> None:
+    for ratios in ((1.02,), (0.8, None), (0.79,), (0.6, 0.95), (0.59, 0.9), (None,)):
+        device = estate.device()
+        probe(estate, device, "battery", "ok")
+        for number, ratio in enumerate(ratios):
+            estate.put(schema.batteries, device=device, name=f"BAT{number}", health_ratio=ratio)
+    for status in ("ok", "no_permission", "error", "virtual_machine", "container"):
+        probe(estate, estate.device(), "battery", status)
+    estate.device()  # has said nothing at all
+    gone = estate.device(retired_at=int(now))
+    estate.put(schema.batteries, device=gone, name="BAT0", health_ratio=0.9)
+    hidden = estate.device(site="Safe house", restricted=True)
+    estate.put(schema.batteries, device=hidden, name="BAT0", health_ratio=0.1)
+    assert rendered(estate, now)["roadworthy_battery_devices"] == {
+        ("good",): 2,
+        ("worn",): 2,
+        ("weak",): 2,
+        ("unknown",): 3,
+    }
+
+
+def test_the_disk_that_holds_the_system_counts(estate: Estate, now: float) -> None:
+    system = {"medium": "nvme", "holds_system": True}
+    for found in (
+        [{**system, "wear_ratio": 0.79}],
+        [{**system, "failing": False}],  # a hard disk knows no wear
+        [{**system, "wear_ratio": 0.8, "failing": False}],
+        [{**system, "wear_ratio": 0.1}, {**system, "wear_ratio": 1.2}],
+        [{**system, "wear_ratio": 0.9, "failing": True}],
+        [{**system, "failing": False}, {**system, "failing": True}],
+        [system, {"medium": "hdd", "holds_system": False, "failing": True, "wear_ratio": 0.9}],
+        [{"medium": "ssd", "failing": True}],  # which disk holds the system is not known
+        [{"medium": "virtual", "holds_system": True}],
+    ):
+        device = estate.device()
+        probe(estate, device, "storage", "ok")
+        for number, disk in enumerate(found):
+            estate.put(schema.disks, device=device, name=f"disk{number}", **disk)
+    for status in ("no_permission", "container", "ok"):
+        probe(estate, estate.device(), "storage", status)
+    assert rendered(estate, now)["roadworthy_disk_devices"] == {
+        ("good",): 2,
+        ("worn",): 2,
+        ("failing",): 2,
+        ("unknown",): 3,
+    }
+
+
+STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+
+
+def book_day(estate: Estate, site: str, day: int, *seconds: int, restricted: bool = False) -> None:
+    """Book a day's states of a new device of `site`, in the order of STATES."""
+    device = estate.device(site=site, restricted=restricted)
+    states = {f"{name}_seconds": value for name, value in zip(STATES, seconds, strict=True)}
+    row = {"device": device, "day": day, "site": estate.site(site), "unit": estate.unit("IT")}
+    estate.put(schema.days, **row, **states, periods=48, observed_seconds=0, startups=0)
+
+
+def test_yesterdays_states_are_told_of_sites_of_five_devices(estate: Estate, now: float) -> None:
+    yesterday = int(now) // 86400 * 86400 - 86400
+    for _ in range(5):
+        book_day(estate, "HQ", yesterday, 43200, 21600, 0, 0, 0, 21600)
+        book_day(estate, "Safe house", yesterday, 86400, 0, 0, 0, 0, 0, restricted=True)
+    book_day(estate, "HQ", yesterday - 86400, 0, 0, 0, 0, 0, 86400)
+    book_day(estate, "HQ", yesterday + 86400, 0, 0, 0, 0, 0, 86400)
+    book_day(estate, "HQ", yesterday, 0, 0, 0, 0, 0, 0)  # start-ups alone; of its state nothing is known
+    for site, devices in (("Depot", 4), ("Farm", 0)):
+        estate.device(site=site)
+        for _ in range(devices):
+            book_day(estate, site, yesterday, 0, 0, 86400, 0, 0, 0)
+    found = rendered(estate, now)
+    hq = dict(zip(STATES, (0.5, 0.25, 0, 0, 0, 0.25), strict=True))
+    assert found["roadworthy_site_state_ratio"] == {("HQ", state): ratio for state, ratio in hq.items()}
+    assert found["roadworthy_site_state_devices"] == {("HQ",): 5}
+    book_day(estate, "Farm", yesterday, 86400, 0, 0, 0, 0, 0)
+    found = rendered(estate, now)
+    assert found["roadworthy_site_state_devices"] == {("HQ",): 5, (OTHER,): 5}
+    assert found["roadworthy_site_state_ratio"][OTHER, "locked"] == 0.8
+    assert found["roadworthy_site_state_ratio"][OTHER, "in_use"] == 0.2
+
+
+state_days = st.lists(
+    st.tuples(st.integers(0, 3), st.tuples(*[st.integers(0, 14400)] * len(STATES))), max_size=25
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(state_days)
+def test_shares_add_up_and_the_sums_close(
+    estate: Estate, now: float, booked: list[tuple[int, tuple[int, ...]]]
+) -> None:
+    """Each site's states make a whole; weighted by their devices the sites are those that may be told."""
+    estate.clear()
+    for site, seconds in booked:
+        book_day(estate, f"Site {site}", int(now) // 86400 * 86400 - 86400, *seconds)
+    found = rendered(estate, now)
+    over = found.get("roadworthy_site_state_devices", {})
+    told = Counter(site for site, seconds in booked if sum(seconds))
+    folded = sum(count for count in told.values() if count < 5)
+    assert over == {(f"Site {site}",): count for site, count in told.items() if count >= 5} | (
+        {(OTHER,): folded} if folded >= 5 else {}
+    )
+    ratios = found.get("roadworthy_site_state_ratio", {})
+    assert {(site,) for site, _ in ratios} == set(over)
+    for (site,) in over:
+        assert sum(ratios[site, state] for state in STATES) == pytest.approx(1)
 
 
 places = st.sampled_from([f"site {number}" for number in range(6)])

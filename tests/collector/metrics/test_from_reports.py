@@ -122,3 +122,59 @@ def test_reported_half_hours_roll_up_and_reported_values_are_shown(tmp_path: Pat
         found = rolled(engine, tmp_path)
         assert found["roadworthy_probe_devices"] == {("storage", "no_permission"): 1}
         assert found["roadworthy_estate_cpu_ratio"] == {(): 0.125}
+
+
+def test_reported_batteries_disks_and_watts_are_shown_and_rolled_up(tmp_path: Path) -> None:
+    facts = {
+        **FACTS,
+        "battery": [{"name": "BAT0", "health_ratio": 0.55, "cycles": 900}],
+        "storage": [{"name": "sda", "medium": "ssd", "holds_system": True, "wear_ratio": 0.25}],
+    }
+    energy = {
+        "scope": "machine",
+        "joules": 20,
+        "counter_end_joules": 500,
+        "quality": "sensor",
+        "source": "battery",
+    }
+    now = {
+        "at": NOW,
+        "start": START + 1800,
+        "observed_seconds": 90,
+        "energy": [energy | {"latest_watts": 8.5}],
+    }
+    with fresh_database(tmp_path) as engine:
+        device = add_device(engine)
+        write(engine, device, report(device, facts=facts, now=now))
+        detail = samples(render_shard(engine, 0, 1, now=NOW + 1, interval_seconds=900).decode())
+        own = device.device_id
+        assert detail["roadworthy_device_battery_health_ratio"] == {(own, "BAT0"): 0.55}
+        assert detail["roadworthy_device_battery_cycles"] == {(own, "BAT0"): 900}
+        assert detail["roadworthy_device_disk_wear_ratio"] == {(own, "sda"): 0.25}
+        assert "roadworthy_device_disk_failing" not in detail
+        assert detail["roadworthy_device_power_watts"] == {(own, "machine", "sensor"): 8.5}
+        found = rolled(engine, tmp_path)
+        assert found["roadworthy_battery_devices"] == {("weak",): 1}
+        assert found["roadworthy_disk_devices"] == {("good",): 1}
+
+
+def test_reported_sign_ins_and_states_are_told_of_groups_of_five(tmp_path: Path) -> None:
+    day = START // 86400 * 86400 - 86400
+    state = dict.fromkeys(("asleep", "off", "unobserved"), 0) | {"in_use": 600, "idle": 600, "locked": 600}
+    signin = {"day": day, "revision": 1, "final": True, "quality": "measured", "total_seconds": 2.5}
+    with fresh_database(tmp_path) as engine:
+        for number in range(5):
+            device = add_device(engine, f"{number}")
+            parts = {
+                "signins": [signin | {"signin_id": f"{number:032x}"}],
+                "periods": [period(day, state_seconds=state)],
+            }
+            write(engine, device, report(device, facts=FACTS, **parts))
+        rollup.roll_up(Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 1))
+        found = rolled(engine, tmp_path)
+        assert found["roadworthy_site_signin_seconds_count"] == {("other",): 4, ("unassigned",): 1}
+        assert found["roadworthy_model_signin_seconds_bucket"]["OptiPlex 7010", "3.0"] == 1
+        assert found["roadworthy_site_state_devices"] == {("unassigned",): 5}
+        third = {("unassigned", name): 1 / 3 for name in ("in_use", "idle", "locked")}
+        nothing = {("unassigned", name): 0 for name in ("asleep", "off", "unobserved")}
+        assert found["roadworthy_site_state_ratio"] == third | nothing

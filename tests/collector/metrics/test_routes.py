@@ -23,7 +23,8 @@ from roadworthy_collector.security import tokens
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, write_transaction
-from roadworthy_collector.store.queries.jobs import write_job
+from roadworthy_collector.store.queries.jobs import STATES, write_job
+from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 
 
 @contextmanager
@@ -66,14 +67,23 @@ def families(text: str) -> dict[str, Any]:
 
 def everything(estate: Estate) -> None:
     """Give every metric of the catalogue something to say."""
-    device = estate.device(now={"uptime_seconds": 5.0, "cpu_ratio": 0.5, "memory_ratio": 0.5})
+    energy = {"joules": 5, "counter_end_joules": 5, "quality": "sensor", "source": "rapl:package-0"}
+    latest = {"energy": [{"scope": "cpu", "latest_watts": 9.5, **energy}]}
+    device = estate.device(now={"uptime_seconds": 5.0, "cpu_ratio": 0.5, "memory_ratio": 0.5, "now": latest})
     estate.startup(device, usable_seconds=20.0, phases=[{"name": "kernel", "seconds": 30.0}])
     estate.put(schema.probe_status, device=device, probe="os", status="ok", since=0, updated_at=0)
-    energy = {"joules": 5, "counter_end_joules": 5, "quality": "sensor", "source": "rapl:package-0"}
     estate.put(schema.energy_periods, device=device, scope="cpu", start=int(NOW) // 1800 * 1800, **energy)
     for grouping in ("site", "unit", "model", "os"):
         row = {"grouping": grouping, "member": "x", "bucket": float("inf"), "count": 1, "sum": 30.0}
-        estate.put(schema.histograms, metric="startup_seconds", **row)
+        for name in ("startup_seconds", "signin_seconds"):
+            estate.put(schema.histograms, metric=name, **row)
+    estate.put(schema.batteries, device=device, name="BAT0", health_ratio=0.9, cycles=3)
+    estate.put(schema.disks, device=device, name="sda", medium="ssd", wear_ratio=0.1, failing=False)
+    in_use = {f"{state}_seconds": 0 for state in STATES} | {"in_use_seconds": 86400}
+    for member in (device, *(estate.device() for _ in range(SMALLEST_GROUP - 1))):
+        day = {"device": member, "day": int(NOW) // 86400 * 86400 - 86400, "site": estate.site("HQ")}
+        totals = {"unit": estate.unit("IT"), "periods": 48, "observed_seconds": 86400, "startups": 1}
+        estate.put(schema.days, **day, **totals, **in_use)
     for name, label in (
         ("rejected", "too_old"),
         ("conflict", "period"),

@@ -115,6 +115,52 @@ def test_the_number_a_shard_is_made_from_is_for_ever() -> None:
     assert [shard_of(f"rwd_{number:032x}", 256) for number in range(4)] == [6, 144, 22, 46]
 
 
+# As a later agent may send it: scopes and qualities this version does not know, and one without a reading.
+ENERGY = [
+    {
+        "scope": "cpu",
+        "joules": 1,
+        "counter_end_joules": 9,
+        "quality": "sensor",
+        "source": "rapl",
+        "latest_watts": 12.25,
+    },
+    {"scope": "memory", "joules": 1, "counter_end_joules": 9, "quality": "sensor", "source": "rapl"},
+    {
+        "scope": "gpu",
+        "joules": 1,
+        "counter_end_joules": 9,
+        "quality": "sensor",
+        "source": "x",
+        "latest_watts": None,
+    },
+    {
+        "scope": "wall",
+        "joules": 0,
+        "counter_end_joules": 9,
+        "quality": "metered",
+        "source": "x",
+        "latest_watts": 0,
+    },
+    {
+        "scope": "rack",
+        "joules": 1,
+        "counter_end_joules": 9,
+        "quality": "guessed",
+        "source": "x",
+        "latest_watts": 7.0,
+    },
+    {
+        "scope": "room",
+        "joules": 1,
+        "counter_end_joules": 9,
+        "quality": "sensor",
+        "source": "x",
+        "latest_watts": 8.0,
+    },
+]
+
+
 def test_a_device_shows_what_is_known_of_it(estate: Estate, now: float) -> None:
     device = estate.device(
         site="HQ",
@@ -124,8 +170,10 @@ def test_a_device_shows_what_is_known_of_it(estate: Estate, now: float) -> None:
         os_version="12",
         device_class="desktop",
         environment="physical",
-        now={"uptime_seconds": 4000.5, "cpu_ratio": 0.25, "memory_ratio": None},
+        now={"uptime_seconds": 4000.5, "cpu_ratio": 0.25, "memory_ratio": None, "now": {"energy": ENERGY}},
     )
+    estate.put(schema.batteries, device=device, name="BAT0", health_ratio=0.81, cycles=412)
+    estate.put(schema.disks, device=device, name="sda", medium="ssd", wear_ratio=1.04, failing=True)
     phases = [
         {"name": "kernel", "seconds": 2.5},
         {"name": "userspace", "seconds": 20.0},
@@ -177,12 +225,52 @@ def test_a_device_shows_what_is_known_of_it(estate: Estate, now: float) -> None:
     assert of(body, "roadworthy_device_energy_joules_total") == {
         (own, ("quality", "sensor"), ("scope", "cpu")): 900.0
     }
+    assert of(body, "roadworthy_device_power_watts") == {
+        (own, ("quality", "sensor"), ("scope", "cpu")): 12.25,
+        (own, ("quality", "metered"), ("scope", "wall")): 0.0,
+        (own, ("quality", "other"), ("scope", "other")): 7.0,
+    }
+    assert of(body, "roadworthy_device_battery_health_ratio") == {(("battery", "BAT0"), own): 0.81}
+    assert of(body, "roadworthy_device_battery_cycles") == {(("battery", "BAT0"), own): 412}
+    assert of(body, "roadworthy_device_disk_wear_ratio") == {(own, ("disk", "sda")): 1.04}
+    assert of(body, "roadworthy_device_disk_failing") == {(own, ("disk", "sda")): 1}
     shown = {name for name, _ in parsed(body)}
     assert shown == {row.name for row in CATALOGUE if row.endpoint is Endpoint.DEVICES} - {
         "roadworthy_device_memory_ratio"
     }
     for name, labels in parsed(body):
         assert {label for label, _ in labels} == set(metric(name).labels)
+
+
+def test_parts_that_tell_nothing_show_nothing(estate: Estate, now: float) -> None:
+    device = estate.device(now={"now": {"at": 1, "energy": []}})
+    estate.put(schema.batteries, device=device, name="BAT0", health_ratio=None, cycles=None)
+    estate.put(schema.batteries, device=device, name="BAT1", health_ratio=None, cycles=0)
+    estate.put(schema.disks, device=device, name="sda", medium="hdd", wear_ratio=None, failing=None)
+    estate.put(schema.disks, device=device, name="sdb", medium="hdd", wear_ratio=None, failing=False)
+    body = shard(estate, now)
+    own = ("device_id", estate.device_id(device))
+    assert of(body, "roadworthy_device_battery_cycles") == {(("battery", "BAT1"), own): 0}
+    assert of(body, "roadworthy_device_disk_failing") == {(own, ("disk", "sdb")): 0}
+    shown = {name for name, _ in parsed(body)}
+    assert not shown & {
+        "roadworthy_device_battery_health_ratio",
+        "roadworthy_device_disk_wear_ratio",
+        "roadworthy_device_power_watts",
+    }
+
+
+@given(label_value, st.floats(0, 2))
+def test_names_of_parts_are_escaped(name: str, ratio: float) -> None:
+    families = Families()
+    parts = {"batteries": [("rwd_0", name, ratio, 3)], "disks": [("rwd_0", name, ratio, False)]}
+    render_details(families, Details(**parts))
+    found = parsed(families.body())
+    assert (
+        found["roadworthy_device_battery_health_ratio", (("battery", name), ("device_id", "rwd_0"))] == ratio
+    )
+    assert found["roadworthy_device_disk_failing", (("device_id", "rwd_0"), ("disk", name))] == 0
+    assert len(found) == 4
 
 
 def test_a_silent_device_leaves_after_three_intervals(estate: Estate, now: float) -> None:
@@ -193,7 +281,9 @@ def test_a_silent_device_leaves_after_three_intervals(estate: Estate, now: float
 
 def test_who_is_not_to_be_shown_is_absent(estate: Estate, now: float) -> None:
     estate.device(retired_at=int(now))
-    estate.device(site="Safe house", restricted=True)
+    hidden = estate.device(site="Safe house", restricted=True, now={"now": {"energy": ENERGY}})
+    estate.put(schema.batteries, device=hidden, name="BAT0", health_ratio=0.81, cycles=412)
+    estate.put(schema.disks, device=hidden, name="sda", medium="ssd", wear_ratio=0.5, failing=False)
     estate.device(last_report_at=None)
     assert shard(estate, now) == b""
 
@@ -226,7 +316,11 @@ def test_more_devices_than_a_statement_takes(
 @pytest.mark.needs("promtool")
 def test_promtool_reads_it(estate: Estate, now: float) -> None:
     for model in ('19" \\ rack', "line\nbreak", "nul\x00", "carriage\rreturn", "ünï\u2028"):
-        device = estate.device(model=model, now={"cpu_ratio": 0.5, "uptime_seconds": 1e-7})
+        device = estate.device(
+            model=model, now={"cpu_ratio": 0.5, "uptime_seconds": 1e-7, "now": {"energy": ENERGY}}
+        )
+        estate.put(schema.batteries, device=device, name=model, health_ratio=0.81, cycles=412)
+        estate.put(schema.disks, device=device, name=model, medium="ssd", wear_ratio=1e-9, failing=True)
         estate.startup(device, phases=[{"name": "kernel", "seconds": 1e21}])
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=shard(estate, now), capture_output=True, check=False

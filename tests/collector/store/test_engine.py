@@ -130,15 +130,15 @@ def test_a_database_that_is_behind_is_backed_up_first(
         connection.execute(insert(schema.estate), {"name": "kept", "value": "yes"})
     folder = tmp_path / "migrations"
     copy_migrations(folder)
-    (folder / "versions" / "0003_more.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0003'\ndown_revision = '0002'\n"
+    (folder / "versions" / "0004_more.py").write_text(
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0004'\ndown_revision = '0003'\n"
         "def upgrade():\n    op.add_column('estate', sa.Column('more', sa.Text()))\n"
     )
     monkeypatch.setattr(store, "_MIGRATIONS", folder)
     upgrade(database, clock=lambda: NOW)
-    assert store.current_revision(engine) == store.head_revision() == "0003"
+    assert store.current_revision(engine) == store.head_revision() == "0004"
     (copy,) = database.parent.glob("*.backup")
-    assert copy.name == "roadworthy-0002-20260910T010000Z.backup"
+    assert copy.name == "roadworthy-0003-20260910T010000Z.backup"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT value FROM estate WHERE name = 'kept'").fetchone() == ("yes",)
@@ -150,14 +150,14 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
 ) -> None:
     folder = tmp_path / "migrations"
     copy_migrations(folder)
-    (folder / "versions" / "0003_broken.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0003'\ndown_revision = '0002'\n"
+    (folder / "versions" / "0004_broken.py").write_text(
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0004'\ndown_revision = '0003'\n"
         "def upgrade():\n    op.add_column('estate', sa.Column('more', sa.Text()))\n    op.execute('SELECT nonsense')\n"
     )
     monkeypatch.setattr(store, "_MIGRATIONS", folder)
     with pytest.raises(StoreError, match="nonsense"):
         upgrade(database)
-    assert store.current_revision(engine) == "0002"
+    assert store.current_revision(engine) == "0003"
     assert "more" not in {column["name"] for column in inspect(engine).get_columns("estate")}
 
 

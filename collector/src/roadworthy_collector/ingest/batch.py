@@ -158,7 +158,7 @@ def _refuse(item: str, key: int | str | None, content: msgspec.Struct, fault: va
 
 
 def _write(connection: Connection, group: _Group, latest: Latest, tally: Tally) -> None:
-    """Write the good items, and count first final start-ups under what each device is now known to be."""
+    """Write the good items, and count first final records under what each device is now known to be."""
     histograms = Histograms()
     latest.write()
     if group.periods:
@@ -170,5 +170,6 @@ def _write(connection: Connection, group: _Group, latest: Latest, tally: Tally) 
     if group.startups:
         write_startups(connection, group.startups, latest.members(), tally, histograms)
     if group.signins:
-        write_signins(connection, group.signins, latest.members(), tally, histograms)
+        members = latest.members_of_people(device for device, _ in group.signins)
+        write_signins(connection, group.signins, members, tally, histograms)
     histograms.write(connection)

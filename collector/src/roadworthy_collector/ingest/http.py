@@ -91,8 +91,10 @@ async def send_json(
         "status": status,
         "headers": [
             (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
+            (
+                b"content-length",
+                str(len(body)).encode(),
+            ),  # no cache keeps the answer to a POST unless told to
             *headers,
         ],
     }

@@ -13,9 +13,10 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from roadworthy_collector.errors import StoreError
-from roadworthy_collector.ingest.records import Members
+from roadworthy_collector.ingest.groups import Description, Members, Sizes
+from roadworthy_collector.ingest.parts import write_parts
 from roadworthy_collector.ingest.validate import DAY_SECONDS
-from roadworthy_collector.ingest.vocabulary import OTHER, Vocabulary
+from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Disk, Facts, Now, Probe, Report
 from roadworthy_collector.store.schema import device_now, devices, probe_status, sites, units
 from roadworthy_collector.store.statements import upsert
@@ -50,12 +51,9 @@ class _Device:
     facts_row: dict[str, Any] | None = None
     probes: tuple[Probe, ...] | None = None
 
-    def members(self) -> Members:
-        """Return what the device is counted under; a restricted site's adds to totals and names nothing."""
-        if self.restricted:
-            return Members(OTHER, OTHER, OTHER, OTHER)
-        system = "" if self.os_name is None else " ".join(filter(None, (self.os_name, self.os_version)))
-        return Members(self.site, self.unit, self.model or "", system)
+    def described(self) -> Description:
+        """Return what decides the groups it is counted under."""
+        return Description(self.site, self.unit, self.restricted, self.model, self.os_name, self.os_version)
 
 
 class Latest:
@@ -72,7 +70,15 @@ class Latest:
 
     def members(self) -> dict[int, Members]:
         """Return what each device is counted under, its newest facts included."""
-        return {device.id: device.members() for device in self._devices.values()}
+        return {device.id: device.described().members() for device in self._devices.values()}
+
+    def members_of_people(self, some: Iterable[int]) -> dict[int, Members]:
+        """Return the same of some devices for what is told of people: groups too small for it are `other`.
+
+        Called after `write`, so that the newest facts count towards the sizes.
+        """
+        sizes = Sizes(self._connection)
+        return {device: sizes.folded(self._devices[device].described()) for device in set(some)}
 
     def take(self, device: int, report: Report, next_call_seconds: int) -> None:
         """Take the latest words of one report; raise UnknownDeviceError if its device was deleted meanwhile."""
@@ -102,6 +108,8 @@ class Latest:
             self._connection,
             [{"b_id": device.id, **device.facts_row} for device in changed if device.facts_row is not None],
         )
+        facts = {device.id: device.facts_row["facts"] for device in changed if device.facts_row is not None}
+        write_parts(self._connection, facts)
         if self._nows:
             self._connection.execute(upsert(device_now, newer="at"), self._nows)
         for device in changed:
@@ -113,15 +121,15 @@ class Latest:
         return self._now if sent_at < self._now - WRONG_CLOCK_SECONDS else min(sent_at, self._now)
 
     def _envelope(self, report: Report, sent: float) -> dict[str, Any]:
-        """Return the columns every report brings."""
-        return {
+        """Return the columns a report brings; of an agent that tells nothing of its health, the last word stays."""
+        told = {} if report.agent.rss_bytes is None else {"agent": msgspec.to_builtins(report.agent)}
+        return told | {
             "latest_sent_at": sent,
             "instance": report.instance,
             "seq": report.seq,
             "boot_id": report.boot_id,
             "agent_version": report.agent.version,
             "platform": self._vocabulary.read("agent.platform", report.agent.platform),
-            "agent": msgspec.to_builtins(report.agent),
         }
 
     def _facts(self, facts: Facts, sent: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Column, Connection
 
+from roadworthy_collector.ingest.groups import Members
 from roadworthy_collector.ingest.history import content_hash, held_rows
 from roadworthy_collector.ingest.tally import Tally
 from roadworthy_collector.ingest.vocabulary import Vocabulary
@@ -26,15 +27,9 @@ BUCKETS = (
     *(5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0),
     *(900.0, 1800.0, 3600.0, 7200.0, float("inf")),
 )
-
-
-class Members(NamedTuple):
-    """What a device is counted under: names of site and unit, model and operating system, empty if not known."""
-
-    site: str
-    unit: str
-    model: str
-    os: str
+# A sign-in with a cached profile takes seconds.
+SIGNIN_BUCKETS = (1.0, 2.0, 3.0, *BUCKETS)
+_BOUNDS = {"startup_seconds": BUCKETS, "signin_seconds": SIGNIN_BUCKETS}
 
 
 class Histograms:
@@ -45,7 +40,8 @@ class Histograms:
 
     def observe(self, metric: str, members: Members, seconds: float) -> None:
         """Count one duration in every group of a device."""
-        bucket = BUCKETS[bisect_left(BUCKETS, seconds)]
+        bounds = _BOUNDS[metric]
+        bucket = bounds[bisect_left(bounds, seconds)]
         for grouping, member in zip(Members._fields, members, strict=True):
             buckets = self._found.setdefault((metric, grouping, member[:256]), {})
             count, total = buckets.get(bucket, (0, 0.0))
@@ -60,7 +56,7 @@ class Histograms:
             for key, buckets in self._found.items()
             for bucket, (count, total) in buckets.items()
         ]
-        empty = [_histogram_row(key, bucket, 0, 0.0) for key in self._found for bucket in BUCKETS]
+        empty = [_histogram_row(key, bucket, 0, 0.0) for key in self._found for bucket in _BOUNDS[key[0]]]
         connection.execute(insert_or_ignore(histograms), empty)
         connection.execute(upsert(histograms, add=("count", "sum")), rows)
 
@@ -106,7 +102,7 @@ def write_signins(
     tally: Tally,
     histogram: Histograms,
 ) -> None:
-    """Write sign-ins, given as (device row id, sign-in)."""
+    """Write sign-ins, given as (device row id, sign-in); `members` names each device's groups, small ones as `other`."""
     key = (signins.c.device, signins.c.signin_id)
     changes = _changes(connection, found, key, signins.c.day, tally)
     rows = {}

@@ -4,68 +4,23 @@ Code walks this table: the renderers take name, type and help from it, `generate
 dashboards' catalogue from it, and tests hold every exposed family against it. A name is for ever.
 
 Naming: `roadworthy_`, base units, one name per grouping (`_site_`, `_unit_`, `_model_`, `_os_`), so that no name
-ever carries two sets of labels (https://prometheus.io/docs/practices/naming/).
+ever carries two sets of labels (https://prometheus.io/docs/practices/naming/). One file, although a long one: it is
+one table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
+
+from roadworthy_collector.metrics.family import Endpoint, Kind, Metric
+
+__all__ = ["CATALOGUE", "MAX_MEMBERS", "OTHER", "UNKNOWN", "Endpoint", "Kind", "Metric", "metric"]
 
 # A grouping shows at most this many members under their own names; the rest adds up under OTHER.
 MAX_MEMBERS = 200
 OTHER = "other"
 # What a grouping calls devices that have not said which member they are.
 UNKNOWN = "unknown"
-
-
-class Kind(StrEnum):
-    """How a metric behaves; INFO is a gauge of constant 1 that carries its facts in labels."""
-
-    GAUGE = "gauge"
-    COUNTER = "counter"
-    HISTOGRAM = "histogram"
-    INFO = "info"
-
-    @property
-    def exposed_as(self) -> str:
-        """The word of the `# TYPE` line: the text format 0.0.4 has no info."""
-        return "gauge" if self is Kind.INFO else self.value
-
-
-class Endpoint(StrEnum):
-    """Where a metric is read."""
-
-    METRICS = "/metrics"
-    DEVICES = "/metrics/devices"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric: `unit` says what its values count, `known` how they are known."""
-
-    name: str
-    kind: Kind
-    unit: str
-    help: str
-    known: str
-    labels: tuple[str, ...] = ()
-    endpoint: Endpoint = Endpoint.METRICS
-    since: str = "0.1.0"
-
-    @property
-    def header(self) -> str:
-        """The `# HELP` and `# TYPE` lines of the text format."""
-        text = self.help.replace("\\", r"\\").replace("\n", r"\n")
-        return f"# HELP {self.name} {text}\n# TYPE {self.name} {self.kind.exposed_as}\n"
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """The names its series go by: a histogram has three."""
-        if self.kind is Kind.HISTOGRAM:
-            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
-        return (self.name,)
 
 
 # --- the IT estate's roll-ups, computed by the jobs process --------------------------------------------------
@@ -76,6 +31,7 @@ _STATES = (
     "missing: not heard for three intervals; retired: taken out of service"
 )
 _SENSOR = "sensor: what the device's operating system counts"
+_PEOPLE = "Groups of fewer than five devices count under other; with fewer than five devices in service it is left out."
 
 
 def _devices(group: str, label: str, known: str, text: str) -> Metric:
@@ -106,6 +62,18 @@ def _startups(group: str, words: str) -> Metric:
         "seconds",
         f"Duration of start-ups by {words}: all kinds but wake-ups from sleep, once, when the record becomes final.",
         "measured by the agents; start-ups whose total is not known are left out",
+        (group,),
+    )
+
+
+def _signins(group: str, words: str) -> Metric:
+    """Return the row of one grouping's sign-in histogram."""
+    return Metric(
+        f"roadworthy_{group}_signin_seconds",
+        Kind.HISTOGRAM,
+        "seconds",
+        f"Duration of sign-ins by {words}, from accepted credentials to a usable desktop. {_PEOPLE}",
+        "measured by the agents; sign-ins whose total is not known are left out",
         (group,),
     )
 
@@ -160,6 +128,46 @@ _ROLLUPS = (
     _startups("unit", "unit"),
     _startups("model", "model"),
     _startups("os", "operating system"),
+    _signins("site", "site"),
+    _signins("unit", "unit"),
+    _signins("model", "model"),
+    _signins("os", "operating system"),
+    Metric(
+        "roadworthy_battery_devices",
+        Kind.GAUGE,
+        "devices",
+        "Devices in service by their worst battery, which holds so much of its design: good: 0.8 and over; worn: 0.6 "
+        "and over; weak: less; unknown: it does not tell, or the battery probe cannot. Devices without one are left out.",
+        "sensor: what the batteries' gauges say",
+        ("health",),
+    ),
+    Metric(
+        "roadworthy_disk_devices",
+        Kind.GAUGE,
+        "devices",
+        "Devices in service by the disk that holds their system. failing: the disk says so; worn: 0.8 and more of its "
+        "rated life is used; good: it tells neither of itself; unknown: it says nothing, or may not be asked. Virtual "
+        "disks are left out.",
+        "sensor: what the disks say of themselves",
+        ("health",),
+    ),
+    Metric(
+        "roadworthy_site_state_ratio",
+        Kind.GAUGE,
+        "ratio",
+        "Share of yesterday's seconds (UTC) in each device state, of the devices that told it. Sites with fewer than "
+        "five such devices count under other, and where those are fewer than five there is no sample.",
+        _SENSOR,
+        ("site", "state"),
+    ),
+    Metric(
+        "roadworthy_site_state_devices",
+        Kind.GAUGE,
+        "devices",
+        "How many devices roadworthy_site_state_ratio is over.",
+        _RECORDS,
+        ("site",),
+    ),
 )
 
 # --- one device each; `device_id` is the only label that identifies it --------------------------------------
@@ -241,6 +249,47 @@ _DEVICES = (
         "The agent's energy counter at the end of the newest stored half-hour; scopes overlap, so never add them.",
         "the quality label: metered, sensor, modelled or assumed",
         *("scope", "quality"),
+    ),
+    _device(
+        "power_watts",
+        Kind.GAUGE,
+        "watts",
+        "Mean power over the agent's latest sample, at most a minute; scopes overlap, so never add them. Only of devices "
+        "that tell their energy by the half-hour.",
+        "the quality label: metered, sensor, modelled or assumed",
+        *("scope", "quality"),
+    ),
+    _device(
+        "battery_health_ratio",
+        Kind.GAUGE,
+        "ratio",
+        "What the battery holds when full over what it was made for; a new one may pass 1.",
+        "sensor: the battery's own gauge",
+        "battery",
+    ),
+    _device(
+        "battery_cycles",
+        Kind.GAUGE,
+        "cycles",
+        "Charge cycles the battery has counted.",
+        "sensor: the battery's own gauge",
+        "battery",
+    ),
+    _device(
+        "disk_wear_ratio",
+        Kind.GAUGE,
+        "ratio",
+        "Share of the disk's rated life that is used; it may pass 1.",
+        "sensor: what the disk says of itself",
+        "disk",
+    ),
+    _device(
+        "disk_failing",
+        Kind.GAUGE,
+        "",
+        "1 where the disk itself says that it is failing, 0 where it says that it is not.",
+        "sensor: what the disk says of itself",
+        "disk",
     ),
     _device(
         "probe_up",

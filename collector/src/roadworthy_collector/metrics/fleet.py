@@ -17,7 +17,11 @@ from sqlalchemy import Engine
 from roadworthy_collector import __version__
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, UNKNOWN, metric
 from roadworthy_collector.metrics.text import known, labels, le, number
+from roadworthy_collector.store.queries import condition
 from roadworthy_collector.store.queries import metrics as queries
+from roadworthy_collector.store.queries.jobs import DAY_SECONDS
+from roadworthy_collector.store.queries.jobs import STATES as DEVICE_STATES
+from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 
 Key = tuple[str, ...]
 Samples = Mapping[Key, float]
@@ -40,6 +44,9 @@ class Estate:
     groups: Sequence[Any]
     probes: Sequence[Any]
     histograms: Sequence[Any]
+    batteries: Mapping[str, int]
+    disks: Mapping[str, int]
+    states: Sequence[Any]
 
 
 def read(engine: Engine, *, now: float, interval_seconds: int) -> Estate:
@@ -49,7 +56,10 @@ def read(engine: Engine, *, now: float, interval_seconds: int) -> Estate:
             simulated=queries.read_estate(connection).get("simulated", UNKNOWN),
             groups=queries.count_groups(connection, now=now, interval_seconds=interval_seconds),
             probes=queries.count_probes(connection),
-            histograms=queries.read_histograms(connection, "startup_seconds"),
+            histograms=queries.read_histograms(connection),
+            batteries=condition.count_batteries(connection),
+            disks=condition.count_disks(connection),
+            states=condition.sum_states_of(connection, int(now) // DAY_SECONDS * DAY_SECONDS - DAY_SECONDS),
         )
 
 
@@ -69,7 +79,13 @@ def render(estate: Estate, members: Mapping[str, Iterable[str]]) -> str:
     for use in ("cpu", "memory"):
         parts.append(_use("site", use, ((sites[row.site], row) for row in shown)))
         parts.append(_use("estate", use, (("", row) for row in in_service)))
-    parts += [_histogram(name, estate.histograms, set(members.get(name, ()))) for name in _HISTOGRAMS]
+    people = sum(row.devices for row in in_service) >= SMALLEST_GROUP
+    for measure in ("startup", "signin") if people else ("startup",):
+        rows = [row for row in estate.histograms if row.metric == f"{measure}_seconds"]
+        parts += [_histogram(name, measure, rows, set(members.get(name, ()))) for name in _HISTOGRAMS]
+    parts.append(_samples("roadworthy_battery_devices", _by_health(estate.batteries)))
+    parts.append(_samples("roadworthy_disk_devices", _by_health(estate.disks)))
+    parts.append(_states(estate.states, sites))
     return "".join(parts)
 
 
@@ -77,7 +93,7 @@ def admitted(before: Mapping[str, Sequence[str]], rows: Sequence[Any]) -> dict[s
     """Return which members have a histogram of their own, given those that had one `before`.
 
     Once in, always in: a member that moved out of `other` would take its counts along, and Prometheus would read
-    the drop as a restart. Newcomers get a free place by their number of start-ups.
+    the drop as a restart. Newcomers get a free place by their number of start-ups and sign-ins.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in _HISTOGRAMS}
     for row in rows:
@@ -196,8 +212,31 @@ def _use(group: str, use: str, rows: Iterable[tuple[str, Any]]) -> str:
     )
 
 
-def _histogram(group: str, rows: Iterable[Any], members: set[str]) -> str:
-    """Return one grouping's start-up histogram: cumulative buckets, sum and count per member."""
+def _by_health(counts: Mapping[str, int]) -> dict[Key, float]:
+    return {(health,): count for health, count in counts.items()}
+
+
+def _states(rows: Iterable[Any], sites: Mapping[str, str]) -> str:
+    """Return the shares of the device states by site; small sites are one `other`, and that too must not be small."""
+    seconds: dict[str, Counter[str]] = defaultdict(Counter)
+    over: Counter[str] = Counter()
+    for row in rows:
+        site = sites.get(row.site, OTHER) if row.devices >= SMALLEST_GROUP else OTHER
+        over[site] += row.devices
+        for state in DEVICE_STATES:
+            seconds[site][state] += getattr(row, state)
+    shown = [site for site, devices in over.items() if devices >= SMALLEST_GROUP]
+    ratios: Samples = {
+        (site, state): seconds[site][state] / seconds[site].total()
+        for site in shown
+        for state in DEVICE_STATES
+    }
+    counts: Samples = {(site,): over[site] for site in shown}
+    return _samples("roadworthy_site_state_ratio", ratios) + _samples("roadworthy_site_state_devices", counts)
+
+
+def _histogram(group: str, measure: str, rows: Iterable[Any], members: set[str]) -> str:
+    """Return one grouping's histogram of start-ups or sign-ins: cumulative buckets, sum and count per member."""
     buckets: dict[str, Counter[float]] = defaultdict(Counter)
     sums: dict[str, float] = defaultdict(float)
     for row in rows:
@@ -205,7 +244,7 @@ def _histogram(group: str, rows: Iterable[Any], members: set[str]) -> str:
             member = (row.member or UNKNOWN) if row.member in members else OTHER
             buckets[member][row.bucket] += row.held
             sums[member] += row.sum
-    name = f"roadworthy_{group}_startup_seconds"
+    name = f"roadworthy_{group}_{measure}_seconds"
     lines = []
     for member in sorted(buckets):
         total = 0

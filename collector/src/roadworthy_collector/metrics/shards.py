@@ -17,10 +17,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine
 
+from roadworthy_collector.ingest.vocabulary import OTHER, WORDS
 from roadworthy_collector.metrics.catalogue import CATALOGUE, UNKNOWN, Endpoint, metric
 from roadworthy_collector.metrics.text import escaped, joined, known, number
+from roadworthy_collector.store.queries import condition
 from roadworthy_collector.store.queries import metrics as queries
 
 MAX_SHARDS = 256
@@ -33,6 +36,23 @@ _NOW = (
 )
 
 
+class _Energy(msgspec.Struct):
+    """Of one scope of the open half-hour what is shown."""
+
+    scope: str
+    quality: str
+    latest_watts: float | None = None
+
+
+class _Now(msgspec.Struct):
+    """Of the open half-hour what is shown; the rest is passed over unread."""
+
+    energy: tuple[_Energy, ...] = ()
+
+
+_ENERGY = msgspec.json.Decoder(_Now)
+
+
 @dataclass(frozen=True)
 class Details:
     """Rows of some devices, as `store.queries.metrics` returns them."""
@@ -41,6 +61,9 @@ class Details:
     startups: Sequence[Any] = ()
     probes: Sequence[Any] = ()
     energy: Sequence[Any] = ()
+    power: Sequence[Any] = ()
+    batteries: Sequence[Any] = ()
+    disks: Sequence[Any] = ()
 
 
 @dataclass
@@ -78,6 +101,9 @@ def render_shard(engine: Engine, shard: int, shards: int, *, now: float, interva
                     startups=queries.read_last_startups(connection, some),
                     probes=queries.read_probe_states(connection, some),
                     energy=queries.read_energy_counters(connection, some),
+                    power=condition.read_power(connection, some),
+                    batteries=condition.read_batteries(connection, some),
+                    disks=condition.read_disks(connection, some),
                 ),
             )
     return families.body()
@@ -99,6 +125,9 @@ def render_details(families: Families, details: Details) -> None:
             f'roadworthy_device_energy_joules_total{{device_id="{row.device_id}",scope="{_escaped(row.scope)}",'
             f'quality="{_escaped(row.quality)}"}} {row.counter_end_joules}\n'
         )
+    _power(families, details.power)
+    _parts(families, "battery", details.batteries, ("health_ratio", "cycles"))
+    _parts(families, "disk", details.disks, ("wear_ratio", "failing"))
 
 
 def _now(families: Families, rows: Iterable[Any]) -> None:
@@ -136,6 +165,33 @@ def _startups(families: Families, rows: Iterable[Any]) -> None:
             phase(f'{names[3]}{{{own},phase="{_escaped(name)}"}} {number(seconds)}\n')
 
 
+def _power(families: Families, rows: Iterable[Any]) -> None:
+    """Add the latest watts of each scope; of several scopes this version does not know the first is `other`."""
+    add = families.adder("roadworthy_device_power_watts")
+    for row in rows:
+        watts: dict[str, tuple[str, float]] = {}
+        for one in _ENERGY.decode(row.now).energy:
+            if one.latest_watts is not None:
+                scope = _word("energy.scope", one.scope)
+                watts.setdefault(scope, (_word("energy.quality", one.quality), one.latest_watts))
+        for scope, (quality, value) in watts.items():
+            add(
+                f'roadworthy_device_power_watts{{device_id="{row.device_id}",scope="{scope}",quality="{quality}"}}'
+                f" {number(value)}\n"
+            )
+
+
+def _parts(families: Families, part: str, rows: Iterable[Any], names: tuple[str, str]) -> None:
+    """Add what batteries or disks tell: `names` are the columns after device_id and name."""
+    full = [f"roadworthy_device_{part}_{name}" for name in names]
+    adders = [families.adder(name) for name in full]
+    for device, part_name, *values in rows:
+        pair = f'{{device_id="{device}",{part}="{_escaped(part_name)}"}}'
+        for name, add, value in zip(full, adders, values, strict=True):
+            if known(value):
+                add(f"{name}{pair} {number(value)}\n")
+
+
 def counted_phases(phases: Iterable[Any]) -> dict[str, float]:
     """Return {phase: seconds} of the phases that make up the total; a phase that came in pieces is one."""
     counted: dict[str, float] = defaultdict(float)
@@ -152,6 +208,11 @@ def _description(*values: str | None) -> str:
     return ",".join(
         f'{name}="{escaped(value or UNKNOWN)}"' for name, value in zip(names, values, strict=True)
     )
+
+
+def _word(field: str, word: str) -> str:
+    """Return `word` if the wire knows it; ingest counts those it does not when the half-hour is booked."""
+    return word if word in WORDS[field] else OTHER
 
 
 _escaped = lru_cache(maxsize=65536)(escaped)

@@ -128,6 +128,10 @@ devices = Table(
     Index(None, "serial"),
     Index(None, "asset_tag"),
     Index(None, "site"),
+    # How large a group is, is asked before each sign-in is counted: four seeks of five rows at most.
+    Index(None, "unit"),
+    Index(None, "model"),
+    Index(None, "os_name", "os_version"),
     Index(None, "last_report_at"),
 )
 tokens = Table(
@@ -191,6 +195,29 @@ probe_status = Table(
     Column("missing", _JSON),
     Column("since", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+# What wears out, out of the newest facts: scrapes and roll-ups need it of every device, and the facts of 100,000
+# devices are too much JSON to read for it (bench/shards.py).
+batteries = Table(
+    "batteries",
+    metadata,
+    _device(),
+    Column("name", String(256), primary_key=True),
+    Column("health_ratio", Float),
+    Column("cycles", BigInteger),
+    sqlite_with_rowid=False,
+)
+disks = Table(
+    "disks",
+    metadata,
+    _device(),
+    Column("name", String(256), primary_key=True),
+    Column("medium", String(16), nullable=False),
+    Column("holds_system", Boolean),
+    Column("wear_ratio", Float),
+    Column("failing", Boolean),  # the disk's own word
+    sqlite_with_rowid=False,
 )
 
 # Facts per settlement period, inserted once.
@@ -395,11 +422,11 @@ dirty = Table(
     sqlite_with_rowid=False,
 )
 
-# Histograms Prometheus sees: append-only counters, bumped once when a start-up is first final.
+# Histograms Prometheus sees: append-only counters, bumped once when a start-up or sign-in is first final.
 histograms = Table(
     "histograms",
     metadata,
-    Column("metric", String(64), primary_key=True),  # startup_seconds
+    Column("metric", String(64), primary_key=True),  # startup_seconds, signin_seconds
     Column("grouping", String(8), primary_key=True),  # site, unit, model, os
     Column("member", String(256), primary_key=True),
     # Upper bound; the last is infinity. A member has a row for each bucket from its first observation on.

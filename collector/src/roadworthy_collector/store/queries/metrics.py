@@ -85,20 +85,20 @@ def count_probes(connection: Connection) -> Sequence[Any]:
     return connection.execute(query).all()
 
 
-def read_histograms(connection: Connection, name: str) -> Sequence[Any]:
-    """Return rows of grouping, member, bucket, count and sum of the histogram `name`, restricted sites left out."""
+def read_histograms(connection: Connection) -> Sequence[Any]:
+    """Return rows of metric, grouping, member, bucket, held (a count) and sum, restricted sites left out."""
     hidden = select(sites.c.name).where(sites.c.restricted.is_(True))
     query = (
         select(
+            histograms.c.metric,
             histograms.c.grouping,
             histograms.c.member,
             histograms.c.bucket,
             histograms.c["count"].label("held"),
             histograms.c.sum,
         )
-        .where(histograms.c.metric == name)
         .where(~and_(histograms.c.grouping == "site", histograms.c.member.in_(hidden)))
-        .order_by(histograms.c.grouping, histograms.c.member, histograms.c.bucket)
+        .order_by(histograms.c.metric, histograms.c.grouping, histograms.c.member, histograms.c.bucket)
     )
     return connection.execute(query).all()
 

@@ -1,4 +1,4 @@
-"""What pages and metrics must mean alike: when a device is late or missing, and which start-ups are wake-ups."""
+"""What pages and metrics must mean alike: late, missing, a wake-up, too small a group."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from roadworthy_collector.store.schema import devices
 # Reporting within the interval and a grace, missing after three.
 GRACE_SECONDS = 60
 MISSING_INTERVALS = 3
+# What is told of people (device state, sign-ins) is told of no group smaller than this.
+SMALLEST_GROUP = 5
 # A wake-up from sleep takes seconds where a start from off takes a minute; one distribution of both says nothing.
 # Hibernation is from off: it goes through the firmware, and people wait for it as for any other.
 WAKE_KIND = "resume"
