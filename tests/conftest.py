@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 from support import missing_part
+
+# No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code.
+hypothesis.settings.register_profile("roadworthy", deadline=None)
+hypothesis.settings.load_profile("roadworthy")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -162,9 +162,18 @@ def test_the_open_period_is_never_frozen_and_goes_along_as_now(device: Device) -
     assert sorted(device.frozen()) == [TEN]
     now = history.now(device.spool, device.clock.boottime())
     assert now is not None
-    assert (now.start, now.observed_seconds, now.samples) == (TEN + 1800, 900, 15)
+    assert (now.start, now.observed_seconds, now.at) == (TEN + 1800, 900, TEN + 2700)
     assert now.cpu is not None
-    assert (now.cpu.mean_ratio, now.cpu_latest_ratio, now.at) == (0.4, 0.4, TEN + 2700)
+    assert (now.cpu.mean_ratio, now.cpu.p95_ratio, now.cpu_latest_ratio) == (0.4, None, 0.4)
+
+
+def test_an_open_period_that_has_just_begun_tells_no_means_yet(device: Device) -> None:
+    device.confirm()
+    device.measure(1860, cpu=0.4)
+    now = history.now(device.spool, device.clock.boottime())
+    assert now is not None
+    assert (now.start, now.observed_seconds, now.cpu_latest_ratio) == (TEN + 1800, 60, 0.4)
+    assert (now.cpu, now.memory, now.state_seconds) == (None, None, None)
 
 
 def test_a_period_is_not_closed_before_the_agent_looked_again(device: Device) -> None:

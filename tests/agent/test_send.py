@@ -60,7 +60,7 @@ def test_what_is_sent_says_what_it_is(line: Collector, collector: ScriptedCollec
     assert headers["Authorization"] == f"Bearer {TOKEN}"
     assert headers["Content-Type"] == "application/json"
     assert headers["Content-Encoding"] == "gzip"
-    assert headers["User-Agent"].startswith("roadworthy-agent/")
+    assert headers["User-Agent"] == "roadworthy-agent"
 
 
 def test_an_error_answer_keeps_its_code_field_and_retry_after(

@@ -18,6 +18,7 @@ from roadworthy_agent.outbox import Outbox, Part, Pending
 from roadworthy_agent.report import Agent, Now, ProbeStatus, Report, to_json, to_wire
 from roadworthy_agent.spool import Spool
 
+HEALTH_SECONDS = 7200
 PLATFORMS = {"linux": "linux", "win32": "windows", "darwin": "macos"}
 
 
@@ -87,7 +88,7 @@ class Composer:
             sender,
             seq,
             history.corrected_now(self.spool, self.boottime()) or time.time(),
-            self._agent(in_detail=any(part.item in {"period", "facts"} for part, _content in parts)),
+            self._agent(in_detail=any(map(_brings_health, parts))),
             now=next(iter(by_item.get("now", ())), None),
             facts=next(iter(by_item.get("facts", ())), None),
             probes=next(iter(by_item.get("probes", ())), ()),
@@ -99,7 +100,7 @@ class Composer:
         return pending
 
     def _agent(self, *, in_detail: bool) -> Agent:
-        """Return the agent about itself, its health only with a closed period: twice an hour is often enough."""
+        """Return the agent about itself; its health is told now and then."""
         if not in_detail:
             return Agent(__version__, PLATFORMS.get(sys.platform, sys.platform))
         boot, anchor = self.spool.current(), self._anchor()
@@ -112,6 +113,12 @@ class Composer:
             thinned_samples=self.spool.database.get("thinned_samples", 0),
             clock_offset_seconds=offset,
         )
+
+
+def _brings_health(held: tuple[Part, Any]) -> bool:
+    """Tell whether a part takes the agent's health along: facts, and one settlement period in four."""
+    part, _content = held
+    return part.item == "facts" or (part.item == "period" and int(part.key) % HEALTH_SECONDS == 0)
 
 
 def assemble(

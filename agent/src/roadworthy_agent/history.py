@@ -38,6 +38,7 @@ REMEMBERED_BOOTS = 16
 # samples before it, and an agent that was offline for months would be busy for minutes.
 LONGEST_SAMPLE_SECONDS = 3600
 _TOUCHING = 'SELECT * FROM samples WHERE boot = ? AND begin > ? AND begin < ? AND "end" > ?'
+LEAST_OBSERVED_SECONDS = 120
 UNPLACED = "The clock of that boot was wrong and could not be corrected; placed at the latest possible time."
 
 
@@ -88,18 +89,21 @@ def now(spool: Spool, boottime: float) -> Now | None:
     told = days.policy_in(spool.database) is CollectionPolicy.HALF_HOURLY
     pieces = within(meters.pieces(spool.database, anchors, start, start + PERIOD_SECONDS), start, at)
     drawn, _battery, _ends = energies(pieces, meters.settled(spool.database), latest=True)
+    # It goes out with every call: what only the closed period needs stays behind, and a period that has just begun
+    # has no means worth telling. How a person uses the device at this very moment is nobody's business.
+    seen = period if period is not None and period.observed_seconds >= LEAST_OBSERVED_SECONDS else None
     return Now(
         at=at,
         start=start,
         observed_seconds=period.observed_seconds if period else 0,
-        samples=period.samples if period else 0,
         uptime_seconds=round(boottime, 1),
-        state_seconds=period.state_seconds if period and told else None,
-        cpu=period.cpu if period else None,
-        memory=period.memory if period else None,
+        cpu=replace(seen.cpu, p95_ratio=None) if seen and seen.cpu else None,
+        memory=replace(seen.memory, p95_ratio=None) if seen and seen.memory else None,
         cpu_latest_ratio=_rounded(stretches[-1].cpu) if stretches else None,
         memory_latest_ratio=_rounded(stretches[-1].memory) if stretches else None,
-        energy=drawn if told else (),
+        energy=tuple(replace(one, covered_seconds=None, relative_error=None) for one in drawn)
+        if told
+        else (),
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from roadworthy_agent import __version__, apart, tunnel
+from roadworthy_agent import apart, tunnel
 from roadworthy_agent.clock import LATEST
 from roadworthy_agent.errors import AgentError, AnswerError, KeyFileError, TransportError
 from roadworthy_agent.exchange import TIMEOUT_SECONDS, Response, Stream, post
@@ -145,7 +145,7 @@ class Collector:
             self._connection = self._connect()
         headers = {
             "Host": self._host(),
-            "User-Agent": f"roadworthy-agent/{__version__}",
+            "User-Agent": "roadworthy-agent",  # its version is in the report
             "Content-Type": "application/json",
         } | headers
         response = post(self._connection, self._path + path, headers, body, deadline=deadline)
