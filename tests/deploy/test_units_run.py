@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ until_says() { # address, text, seconds
 }
 systemd-sysusers
 systemctl start roadworthy-collector
+python3 /srv/relay.py &
 until_says http://127.0.0.1:8470/readyz ready 60
 runuser -u roadworthy -- /opt/roadworthy/bin/roadworthy enrol-key create --config /etc/roadworthy/collector.toml \
     > /root/enrolment.key
@@ -31,7 +33,7 @@ agent=/opt/roadworthy/bin/roadworthy-agent
 runuser -u roadworthy -- $agent service install > /out/not-root 2>&1
 $agent service install --dry-run > /out/dry-run
 ls /etc/systemd/system/roadworthy-agent.service > /out/after-dry-run 2>&1
-$agent service install --server http://127.0.0.1:8470 --key-file /root/enrolment.key > /out/install 2>&1
+$agent service install --server https://127.0.0.1:8443 --key-file /root/enrolment.key > /out/install 2>&1
 systemctl show -P MainPID roadworthy-agent > /out/first-pid
 $agent service install > /out/again 2>&1
 systemctl show -P MainPID roadworthy-agent > /out/second-pid
@@ -67,6 +69,37 @@ systemctl show -P Result roadworthy-collector roadworthy-agent > /out/results
 journalctl --no-pager -u roadworthy-collector -u roadworthy-agent > /out/journal
 """
 
+# Ends TLS before the collector, as a proxy would: the agent speaks it in a process that it has to be able to start.
+RELAY = r"""
+import socket, ssl, threading
+def pump(taken, given):
+    try:
+        while data := taken.recv(65536): given.sendall(data)
+    except OSError: pass
+    finally: given.close()
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/srv/tls/server.pem", "/srv/tls/server.key")
+listener = socket.create_server(("127.0.0.1", 8443))
+while True:
+    try: agent = context.wrap_socket(listener.accept()[0], server_side=True)
+    except OSError: continue
+    collector = socket.create_connection(("127.0.0.1", 8470))
+    for ends in ((agent, collector), (collector, agent)): threading.Thread(target=pump, args=ends, daemon=True).start()
+"""
+
+
+def certificate(folder: Path) -> None:
+    """Make a certificate for 127.0.0.1 that vouches for itself, and its key."""
+    folder.mkdir(parents=True)
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", "server.key", "-out", "server.pem",
+        ],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+
 
 def install(root: Path) -> tuple[Bind, ...]:
     """Install as deploy/README.md says, with links to this clone's environment in place of a copy of it."""
@@ -83,12 +116,15 @@ def install(root: Path) -> tuple[Bind, ...]:
     counter.parent.mkdir(parents=True)
     counter.write_text("42\n")
     counter.chmod(0o400)
+    certificate(root / "srv/tls")
+    (root / "srv/relay.py").write_text(RELAY)
     collector = "roadworthy-collector.service"
     write_unit(root, collector, (SYSTEMD / collector).read_text("utf-8"), wanted_by=None)
     for unit in (collector, "roadworthy-agent.service"):
         # This clone may be in somebody's home or in /tmp, which the units rightly hide; an installation is in /opt.
         shown = f"BindReadOnlyPaths={REPOSITORY}\n" if in_tmp(REPOSITORY) else ""
-        add_drop_in(root, unit, f"ProtectHome=no\n{shown}Environment=ROADWORTHY_SYS=/srv/sys\n")
+        trusted = "Environment=ROADWORTHY_AGENT_CA_FILE=/srv/tls/server.pem\n"
+        add_drop_in(root, unit, f"ProtectHome=no\n{shown}Environment=ROADWORTHY_SYS=/srv/sys\n{trusted}")
     return tuple(
         Bind(path, str(path)) for path in (REPOSITORY, binaries.parent, *interpreter()) if seen(root, path)
     )
