@@ -23,7 +23,6 @@ OPT_IN_IPMI = 'off unless allow = ["ipmi"]; then the service is shown the device
 RIGHTS = (
     ("sys/class/powercap/*/energy_uj", ROOT_STEP),
     ("sys/firmware/dmi/tables", ROOT_STEP),
-    ("proc/1/environ", "root"),
 )
 
 # (probe, platform) -> what is no plain file, and the right it takes
@@ -31,24 +30,72 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("hardware", "linux"): (
         ("/sys/firmware/dmi/tables/{DMI,smbios_entry_point}", ROOT_STEP),
         ("/sys/class/drm/*/edid: displays, without their serial numbers", ANY),
-        ("/sys/class/net/*/address: of the built-in card, only its SHA-256 leaves", ANY),
+        ("/sys/class/dmi/id/{product_serial, board_serial, chassis_serial, product_uuid}", "root"),
+        ("/sys/class/dmi/id/chassis_asset_tag", ANY),
+        ("/sys/firmware/devicetree/base/serial-number", ANY),
+        (
+            "/sys/class/net/*/{address, addr_assign_type, type}: of the built-in card, only its SHA-256 leaves",
+            ANY,
+        ),
+        (
+            (
+                "/proc/self/{mountinfo, ns/pid}, /proc/1/cgroup, /run/.containerenv, /.dockerenv, "
+                "/sys/firmware/devicetree/base/hypervisor/compatible: whether this is a container or a virtual machine"
+            ),
+            ANY,
+        ),
+        ("/proc/1/environ and /sys/firmware/dmi/entries/0-0/raw, for the same", "root"),
     ),
     ("storage", "linux"): (
+        (
+            (
+                "/sys/block/*/device/{serial, vpd_pg80} and /sys/block/*/serial: of the disk that holds the system, "
+                "only its SHA-256 leaves"
+            ),
+            ANY,
+        ),
         ("/proc/self/mountinfo: which disk holds the system", ANY),
+        ("/sys/block/*/device/power/runtime_status: a sleeping disk is not asked", ANY),
         ("the disks' own health: NVMe log page, ATA SMART", OPT_IN_SMART),
     ),
     ("startup", "linux"): (
-        ("systemd over D-Bus: instants of the start-up and of units", ANY),
-        ("/dev/kmsg, only without systemd", "root, or kernel.dmesg_restrict=0"),
-        ("/etc/passwd and names in /home: words to leave out of names, never sent", ANY),
+        ("systemd over D-Bus: instants of the start-up, of units and of sleeps", ANY),
+        ("logind over D-Bus: whether anybody signed in at the device, not who", ANY),
+        (
+            "/var/log/wtmp, else /var/lib/wtmpdb/wtmp.db or /var/log/wtmp.db: boots and shutdowns, nothing of accounts",
+            ANY,
+        ),
+        ("/var/lib/PackageKit/offline-update-competed: its time", ANY),
+        (
+            "/dev/kmsg: hand-over to init, recovered file systems, sleeps; else the times in /proc/*/stat",
+            "root, or kernel.dmesg_restrict=0",
+        ),
+        (
+            (
+                "/etc/passwd, /etc/hostname, /proc/sys/kernel/hostname and names in /home: words to leave out of names, "
+                "never sent"
+            ),
+            ANY,
+        ),
     ),
-    ("signin", "linux"): (("logind and systemd over D-Bus: instants of sessions, not whose", ANY),),
+    ("signin", "linux"): (
+        (
+            "logind and systemd over D-Bus: instants of sessions, not whose; kinds of file systems mounted",
+            ANY,
+        ),
+        ("the session's own systemd over D-Bus: whether its desktop is there", "the person and root"),
+        ("/sys/class/net/* and /proc/net/{route, ipv6_route}: LAN, Wi-Fi or VPN, never which network", ANY),
+    ),
     ("state", "linux"): (("logind over D-Bus: whether sessions are active, idle, locked; not whose", ANY),),
     ("power", "linux"): (
         ("NVIDIA's library NVML", "any account that may see /dev/nvidia*"),
+        (
+            "/proc/driver/nvidia/gpus, /sys/bus/pci/devices/*/power/{runtime_status, control}: whether a card sleeps",
+            ANY,
+        ),
         ("IPMI DCMI through /dev/ipmi0: one command, the power reading", OPT_IN_IPMI),
     ),
-    ("utilisation", "linux"): (("psutil: processor times, memory", ANY),),
+    ("utilisation", "linux"): (),
     ("os", "win32"): ((r"registry: HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion", ANY),),
     ("hardware", "win32"): (
         ("firmware tables (GetSystemFirmwareTable), registry, displays' EDID", ANY),
@@ -60,11 +107,24 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ),
     ("battery", "win32"): (("control codes to batteries", ANY),),
     ("startup", "win32"): (
-        ("event log System: Kernel-General, Kernel-Boot, Kernel-Power, EventLog", ANY),
+        (
+            (
+                "event log System: Kernel-General, Kernel-Boot, Kernel-Power, Power-Troubleshooter, EventLog, User32, "
+                "Winlogon; not whose"
+            ),
+            ANY,
+        ),
+        ("registry: installation, firmware's time, computer's name as a word to leave out, never sent", ANY),
         ("event log Microsoft-Windows-Diagnostics-Performance/Operational", EVENT_LOG),
     ),
     ("signin", "win32"): (
-        ("event logs of Winlogon, User Profile Service, GroupPolicy, Shell-Core; not whose", EVENT_LOG),
+        (
+            (
+                "event logs System, Application (RasClient), Winlogon, User Profile Service, GroupPolicy, Shell-Core, "
+                "WLAN-AutoConfig; not whose"
+            ),
+            EVENT_LOG,
+        ),
     ),
     ("state", "win32"): (("terminal sessions (WTS): locked, last input; not whose", EVENT_LOG),),
     ("power", "win32"): (("energy meter interface (EMI) and batteries, by control codes", ANY),),
