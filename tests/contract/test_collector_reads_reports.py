@@ -11,6 +11,8 @@ import jsonschema
 import msgspec
 import pytest
 
+from roadworthy_agent.verified import marked
+from roadworthy_collector.console.why import ProbeWord
 from roadworthy_collector.errors import EnvelopeError
 from roadworthy_collector.ingest import wire
 from roadworthy_collector.ingest.decode import ReportDecoder
@@ -109,3 +111,8 @@ def test_openapi_requires_what_the_contract_requires() -> None:
     described = operation["requestBody"]["content"]["application/json"]["schema"]
     assert described["required"] == SCHEMA["required"]
     assert set(described["properties"]) == set(SCHEMA["properties"])
+
+
+def test_the_console_knows_the_mark_that_agents_set() -> None:
+    assert not ProbeWord("power", "ok", source=marked("EMI", "power", "win32")).verified
+    assert ProbeWord("os", "ok", source=marked("/etc/os-release", "os", "linux")).verified

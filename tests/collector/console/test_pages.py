@@ -388,6 +388,21 @@ def test_batteries_disks_displays_and_sign_ins_are_shown_in_words(client: Client
     assert not re.search(r"\d\d:\d\d", signins)  # a day, never a time
 
 
+def test_figures_nobody_has_verified_carry_the_mark_where_they_stand(client: Client, engine: Engine) -> None:
+    said = schema.probe_status
+    assert "Not field-verified" not in client.get(f"/devices/{device_id(EVERYTHING)}").text
+    with write_transaction(engine) as connection:
+        marked = update(said).where(said.c.probe.in_(("startup", "storage")))
+        connection.execute(marked.values(source="elsewhere (not field-verified)"))
+    page = client.get(f"/devices/{device_id(EVERYTHING)}").text
+    marked_sections = [
+        part.split('"')[0]
+        for part in page.split('<section class="card" id="')
+        if "Not field-verified" in part
+    ]
+    assert marked_sections == ["startups", "disks"]
+
+
 def test_a_device_that_tells_none_of_it_says_why(client: Client) -> None:
     page = client.get(f"/devices/{device_id(0)}").text
     for title in ("Batteries", "Sign-ins"):

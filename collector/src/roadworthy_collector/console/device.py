@@ -38,6 +38,7 @@ def context(connection: Connection, view: View, device: Row[Any], hours: int) ->
         "name": device.hostname or device.device_id,
         "agent": device.agent if isinstance(device.agent, dict) else {},
         "probes": probes,
+        "unverified": {probe.probe for probe in probes if not probe.verified},
         "facts": facts_of(device, facts, probes),
         "disks": facts.get("storage") or [],
         "modules": ((facts.get("hardware") or {}).get("memory") or {}).get("modules") or [],

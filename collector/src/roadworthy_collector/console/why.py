@@ -8,6 +8,9 @@ from typing import Any
 
 from roadworthy_collector.console import words
 
+# What an agent puts behind the source of a probe nobody has compared with another instrument on such a system
+NOT_VERIFIED = "(not field-verified)"
+
 
 @dataclass(frozen=True)
 class ProbeWord:
@@ -19,6 +22,11 @@ class ProbeWord:
     source: str | None = None
     since: int | None = None
     missing: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def verified(self) -> bool:
+        """Whether the agent leaves this probe's figures without the mark."""
+        return not (self.source or "").endswith(NOT_VERIFIED)
 
     @property
     def title(self) -> str:
