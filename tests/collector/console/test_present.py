@@ -30,6 +30,7 @@ _SIZES = {"d": 86400, "h": 3600, "min": 60, "s": 1}
         (7500, "2 h 5 min"),
         (273_600, "3 d 4 h"),
         (-5, "-5.0 s"),
+        (-0.002, "0.0 s"),
     ],
 )
 def test_a_duration_has_two_units_at_most(seconds: float, text: str) -> None:

@@ -15,7 +15,7 @@ _JOULES_PER_KWH = 3_600_000
 def duration(seconds: float) -> str:
     """Return `seconds` as two units at most: `4.2 s`, `1 min 23 s`, `2 h 5 min`, `3 d 4 h`."""
     if seconds < 0:
-        return f"-{duration(-seconds)}"
+        return f"-{duration(-seconds)}" if seconds <= -0.05 else duration(-seconds)  # never "-0.0 s"
     if 0 < seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
