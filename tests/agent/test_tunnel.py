@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +207,50 @@ def test_a_silent_server_does_not_hold_the_tls_process(authority: Path) -> None:
         with pytest.raises(TransportError, match="no answer in time"):
             line.report(TOKEN, BODY)
         assert children() == []
+
+
+@pytest.mark.skipif(not apart.possible(), reason="no process can be started here in the way this needs")
+def test_an_agent_told_to_ignore_its_children_s_ends_still_sends(authority: Path) -> None:
+    """The disposition of SIGCHLD is inherited; the kernel then leaves no exit code to take."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with tls_server(authority) as port:
+            line = Collector(f"https://localhost:{port}", authority / "ca.pem", environment={})
+            assert line.report(TOKEN, BODY).server_time == TEN
+            line.close()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert children() == []
+
+
+def test_a_proxy_whose_answer_trickles_in_does_not_hold_an_agent_that_speaks_tls_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tunnel, "TIMEOUT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        ended = threading.Event()
+
+        def trickle() -> None:
+            peer, _address = proxy.accept()
+            with peer, contextlib.suppress(OSError):
+                while not ended.wait(0.05):
+                    peer.sendall(b"H")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        line = Collector(
+            "https://localhost",
+            environment={},
+            proxy=f"http://127.0.0.1:{proxy.getsockname()[1]}",
+            own_process=False,
+        )
+        threading.Timer(3.0, ended.set).start()  # so that a failure ends too
+        began = time.monotonic()
+        with pytest.raises(TransportError, match="no answer in time"):
+            line.report(TOKEN, BODY)
+        assert time.monotonic() - began < 2.0
+        ended.set()
+        thread.join()
 
 
 def test_old_tls_is_not_spoken() -> None:

@@ -6,6 +6,7 @@ between two calls. It is started, not forked: a fork of a process with threads m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -114,5 +115,7 @@ else:
 
     def _end(process: int) -> None:
         """End a process and take its exit code, so that it leaves no trace."""
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        # Whoever started the agent may have told it to ignore SIGCHLD: the kernel then takes the exit code itself.
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)

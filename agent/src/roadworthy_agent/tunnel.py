@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -168,13 +169,18 @@ def _ask_proxy(plain: socket.socket, way: dict[str, str]) -> None:
     sign_in = f"Proxy-Authorization: {way['proxy_sign_in']}\r\n" if way["proxy_sign_in"] else ""
     target = f"{host}:{way['port']}"
     plain.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{sign_in}\r\n".encode())
-    head = b""
+    head, until = b"", time.monotonic() + TIMEOUT_SECONDS
     # Byte by byte: what follows the answer's head is TLS already, and none of it may be taken here.
     while not head.endswith((b"\r\n\r\n", b"\n\n")):
+        # All of it in time: a byte now and then would hold an agent that speaks TLS itself for weeks.
+        if (left := until - time.monotonic()) <= 0:
+            raise TimeoutError
+        plain.settimeout(left)
         data = plain.recv(1)
         if not data or len(head) > HEAD_BYTES:
             raise ConnectionResetError("the proxy closed the connection without an answer")
         head += data
+    plain.settimeout(TIMEOUT_SECONDS)
     line = head.split(b"\n", 1)[0].decode("latin-1").split(None, 1)
     status = line[1].strip() if len(line) == 2 and line[0].startswith("HTTP/") else ""
     name = f"{way['proxy_host']}:{way['proxy_port']}"
