@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from agent.devices import TOKEN, Answer, Asked, ScriptedCollector, refusal
+from agent.devices import TEN, TOKEN, Answer, Asked, ScriptedCollector, refusal
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import free_port
@@ -95,6 +95,15 @@ def test_an_error_answer_keeps_its_code_field_and_retry_after(
         Answer(404, b"not here"),
         Answer(403, b"proxy says no"),
         Answer(200, b"[" * 100_000),
+        # a whole number that is none to a float
+        Answer(200, b'{"rejected": [], "server_time": ' + b"9" * 400 + b', "next_call": 900}'),
+        Answer(200, b'{"rejected": [], "server_time": 1778580000, "next_call": ' + b"9" * 400 + b"}"),
+        # half a letter, which no file and no database takes
+        Answer(
+            200,
+            b'{"rejected": [{"item": "period", "key": "1", "code": "x", "message": "\\ud800"}],'
+            b' "server_time": 1778580000, "next_call": 900}',
+        ),
     ],
     ids=lambda answer: f"{answer.status} {str(answer.body)[:30]}",
 )
@@ -136,6 +145,12 @@ def test_an_enrolment_answer_without_a_token_is_none(line: Collector, collector:
         line.enrol({})
 
 
+def test_a_token_with_a_line_s_end_is_none() -> None:
+    """It could be sent in no header, and there would be no way back."""
+    answer = {"rejected": [], "server_time": float(TEN), "next_call": 900, "token": f"{TOKEN}\n"}
+    assert send.parse_accepted(answer).token is None
+
+
 def test_an_enrolment_is_never_repeated_by_itself(line: Collector, collector: ScriptedCollector) -> None:
     line.report(TOKEN, BODY)
     break_off(line)
@@ -152,6 +167,8 @@ def test_a_base_path_comes_before_the_address(collector: ScriptedCollector) -> N
     assert collector.asked[0].path == "/base/api/v1/reports"
 
 
+@example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None)
+@example("Mon, 01 Jan 2020 00:00:00 +99999999999999", "Mon, 01 Jan 2020 00:00:00 GMT")
 @example("0\x1f", None)  # a blank to a pattern, none to float()
 @given(st.text(max_size=40), st.one_of(st.none(), st.text(max_size=40)))
 def test_any_retry_after_gives_seconds_or_nothing(value: str, date: str | None) -> None:

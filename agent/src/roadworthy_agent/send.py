@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 REPORTS = "/api/v1/reports"
 ANSWER_SECONDS = 120.0  # for a whole exchange: a byte now and then must not hold the agent for ever
-TOKEN = re.compile(r"^rw1_[0-9a-f]{16}_[0-9a-f]{64}$")
-DEVICE = re.compile(r"^rwd_[0-9a-f]{32}$")
+TOKEN = re.compile(r"rw1_[0-9a-f]{16}_[0-9a-f]{64}")
+DEVICE = re.compile(r"rwd_[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +154,7 @@ class Collector:
         return response
 
     def _answer(self, status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
-        try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError):
-            answer = None
+        answer = _decoded(content)
         if status == 200 and isinstance(answer, dict):
             return answer
         retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"))
@@ -245,7 +242,7 @@ def parse_retry_after(value: str | None, date: str | None) -> float | None:
 
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(date or "")).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # no date, one without a zone, a year of twenty digits
         return None
 
 
@@ -254,9 +251,9 @@ def parse_enrolled(answer: Mapping[str, Any]) -> Enrolled:
     device_id, token = answer.get("device_id"), answer.get("token")
     if not (
         isinstance(device_id, str)
-        and DEVICE.match(device_id)
+        and DEVICE.fullmatch(device_id)
         and isinstance(token, str)
-        and TOKEN.match(token)
+        and TOKEN.fullmatch(token)
     ):
         raise TransportError("the collector's answer to the enrolment holds no device_id or token")
     return Enrolled(device_id, token, _server_time(answer), _number(answer, "next_call"))
@@ -272,7 +269,7 @@ def parse_accepted(answer: Mapping[str, Any]) -> Accepted:
         rejected=tuple(_rejected(item) for item in rejected),
         server_time=_server_time(answer),
         next_call_seconds=_number(answer, "next_call"),
-        token=token if isinstance(token, str) and TOKEN.match(token) else None,
+        token=token if isinstance(token, str) and TOKEN.fullmatch(token) else None,
         collection_policy=policy if isinstance(policy, str) else None,
     )
 
@@ -298,6 +295,20 @@ def _server_time(answer: Mapping[str, Any]) -> float:
 
 def _number(answer: Mapping[str, Any], name: str) -> float:
     value = answer.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        number = math.nan
+    if not math.isfinite(number):
         raise TransportError(f"the collector's answer holds no {name}")
-    return float(value)
+    return number
+
+
+def _decoded(content: bytes) -> Any:
+    """Return what JSON holds, None where it is none, or holds half a letter (a lone surrogate) that no file takes."""
+    try:
+        answer = json.loads(content)
+        json.dumps(answer, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return answer
