@@ -119,6 +119,31 @@ def test_a_machine_without_tables_or_counters_is_no_fault(deploy: Path, tmp_path
     assert list(opened.iterdir()) == []
 
 
+def test_what_cannot_be_opened_is_said_and_keeps_nothing_else_closed(
+    deploy: Path, tmp_path: Path, sys_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container /sys is read-only; an old firmware has no entry point there. The agent starts all the same."""
+    refusing = tmp_path / "bin/chgrp"
+    refusing.parent.mkdir()
+    refusing.write_text("#!/bin/sh\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setenv("PATH", str(refusing.parent), prepend=os.pathsep)
+    (sys_tree / "firmware/dmi/tables/smbios_entry_point").unlink()
+    opened = run_helper(deploy, tmp_path)
+    assert [path.name for path in (opened / "dmi").iterdir()] == ["DMI"]
+    assert {mode(counter) for counter in sys_tree.glob("class/powercap/*/energy_uj")} == {0o400}
+    run_helper(deploy, tmp_path, "--close")
+    assert not opened.exists()
+
+
+def test_the_agent_s_unit_waits_for_no_network(deploy: Path) -> None:
+    """The start-up is finished when the last job is: one that waits for a network would be measured as its cause."""
+    text = (deploy / "systemd/roadworthy-agent.service").read_text()
+    assert "network-online.target" not in "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("#")
+    )
+
+
 def test_the_helper_needs_the_units_folder(deploy: Path) -> None:
     done = subprocess.run(
         [deploy / "systemd/roadworthy-agent-open"],

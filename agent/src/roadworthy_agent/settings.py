@@ -172,6 +172,9 @@ def _server(value: Any) -> str:
         raise ValueError(
             f"{value!r} is not an address; write one such as https://roadworthy.example.org"
         ) from None
+    # urlsplit drops line ends in silence, and what is given to `service install` is written between quotes.
+    if not value.isprintable() or '"' in value or "\\" in value:
+        raise ValueError(f"{value!r} is not an address: no address holds line ends, quotes or backslashes")
     if parts.scheme not in {"http", "https"} or not host:
         raise ValueError(f"{value!r} is not an address; write one such as https://roadworthy.example.org")
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -143,6 +143,42 @@ def test_a_root_step_where_others_may_write_is_refused(tmp_path: Path) -> None:
 
 
 @ROOT_ONLY
+@pytest.mark.parametrize("last", ["tree", "link"])
+def test_a_root_step_that_a_link_leads_to_another_s_folder_is_refused(tmp_path: Path, last: str) -> None:
+    """Whoever owns a folder on the way can put another program behind the link later."""
+    tree = tmp_path / "srv/jo/tree"
+    (tree / "bin").mkdir(parents=True)
+    (tmp_path / "srv/jo/link").symlink_to("tree")
+    os.chown(tmp_path / "srv/jo", 1000, 1000)
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt/roadworthy").symlink_to(tmp_path / "srv/jo" / last)
+    with pytest.raises(ServiceError, match=r"srv/jo: others than root may write here"):
+        systemd.install_steps(options(tmp_path))
+
+
+@ROOT_ONLY
+def test_a_program_or_python_others_may_write_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "opt/roadworthy/bin"
+    folder.mkdir(parents=True)
+    (folder / "roadworthy-agent").touch()
+    (folder / "python3").touch()
+    (folder / "python").symlink_to("python3")
+    asked = options(tmp_path, allow=("smart",))
+    systemd.install_steps(asked)
+    for name in ("roadworthy-agent", "python3"):
+        os.chown(folder / name, 1000, 1000)
+        with pytest.raises(ServiceError, match=rf"bin/{name[:6]}.*: others than root may write here"):
+            systemd.install_steps(asked)
+        os.chown(folder / name, 0, 0)
+
+
+@pytest.mark.parametrize("address", ['https://h/a"b', "https://h/a\\b", "https://h/\n[x]", "https://h/\x7f"])
+def test_an_address_that_would_be_other_settings_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="no address holds line ends, quotes or backslashes"):
+        checked_server(address)
+
+
+@ROOT_ONLY
 def test_settings_that_are_there_stay_and_must_agree_and_be_right(tmp_path: Path) -> None:
     path = tmp_path / "etc/roadworthy/agent.toml"
     path.parent.mkdir(parents=True)

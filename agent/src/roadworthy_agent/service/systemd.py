@@ -34,6 +34,7 @@ DATA = Path(__file__).parent / "data"
 PROGRAM_THERE = "/opt/roadworthy/bin/roadworthy-agent"
 HELPER_THERE = "/opt/roadworthy/lib/roadworthy-agent-open"
 HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - named because the unit hides them
+MOST_LINKS = 40  # as the kernel follows
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 PYTHON_THERE = "/opt/roadworthy/bin/python"
@@ -186,22 +187,36 @@ def _checked_program(options: Options) -> Path:
         )
     if not PLAIN_PATH.fullmatch(text):
         raise ServiceError(f"{text!r}: a unit cannot name such a path; install the agent at a plainer one")
-    for folder in dict.fromkeys((*_parents(helper_path(program), options), *_parents(program, options))):
-        found = folder.stat()
+    run = [
+        helper_path(program),
+        program,
+        *([program.with_name("python")] if "smart" in options.allow else []),
+    ]
+    for place in dict.fromkeys(place for path in run for place in _places(path, options)):
+        found = place.stat()
         if found.st_uid != 0 or stat.S_IMODE(found.st_mode) & 0o022:
             raise ServiceError(
-                f"{folder}: others than root may write here, and a step of the service runs as root from it; "
-                f"run: chown root:root {folder} && chmod go-w {folder}"
+                f"{place}: others than root may write here, and a step of the service runs as root from it; "
+                f"run: chown root:root {place} && chmod go-w {place}"
             )
     return program
 
 
-def _parents(path: Path, options: Options) -> Iterator[Path]:
-    """Yield the folders above a path that are there, down from the root's own children."""
-    for parent in path.parents:
-        here = options.at(str(parent))
-        if here != options.root and here.exists():
-            yield here
+def _places(path: Path, options: Options) -> Iterator[Path]:
+    """Yield a program and the folders above it that are there, wherever its links lead on the way."""
+    for way in _ways(options.at(str(path))):
+        yield from (each for each in (way, *way.parents) if options.root in each.parents and each.exists())
+
+
+def _ways(path: Path) -> Iterator[Path]:
+    """Yield a path as it stands, then with one link after another followed."""
+    for _ in range(MOST_LINKS):
+        yield path
+        link = next((each for each in (*reversed(path.parents), path) if each.is_symlink()), None)
+        if link is None:
+            return
+        path = Path(os.path.normpath(link.parent / link.readlink() / path.relative_to(link)))
+    raise ServiceError(f"{path}: its links lead nowhere")
 
 
 def _settings_file(options: Options) -> list[Write]:
