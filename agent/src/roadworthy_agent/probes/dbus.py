@@ -143,7 +143,8 @@ class Bus:
                 if not data:
                     raise ConnectionResetError(ECONNRESET, "the connection was closed", "system bus")
                 self._parser.add_data(data)
-        except (struct.error, ValueError, LookupError) as error:
+        # What jeepney makes of bytes that are no message: it asserts, and goes as deep as types are nested.
+        except (struct.error, ValueError, LookupError, TypeError, AssertionError, RecursionError) as error:
             raise ProbeError("the system bus sent something that is no D-Bus message") from error
         return message
 
