@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +322,31 @@ def test_no_file_is_too_odd_to_be_recorded(data: bytes) -> None:
                  "sys/firmware/dmi/tables/DMI", "roadworthy/systemd.json", "x/smbios_entry_point", "a.plist"):  # fmt: skip
         list(harvest.of_files({path: data}))
         shapes.sanitised(path, shapes.needed(path, data), one_replacer(SERIAL))
+
+
+PEOPLES_OWN = {
+    "sys/class/power_supply/hid-aa:bb:cc:12:34:56-battery/type": (b"Battery\n", b"aa:bb:cc:12:34:56"),
+    "sys/class/power_supply/hid-aa:bb:cc:12:34:57-battery/model_name": (b"Qwendolyn's Mouse\n", b"Qwendolyn"),
+    "sys/class/net/enx0a1b2c3d9988/type": (b"1\n", b"0a1b2c3d9988"),  # with another address in use
+    "sys/class/net/wg-zqoffice/type": (b"1\n", b"zqoffice"),
+    "sys/block/sda/device/vpd_pg80": (b"\0\x80\0\x10   SCSIQ7766554433", b"SCSIQ7766554433"),
+    "proc/1/cgroup": (b"0::/machine.slice/machine-zqvmname.scope\n", b"zqvmname"),
+    "etc/os-release": (b'ID=debian\nHOME_URL="https://zqforce.example"\n', b"zqforce"),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a colon is no file name there")
+def test_what_people_named_and_what_is_named_after_an_address_does_not_survive(tmp_path: Path) -> None:
+    root, out = tmp_path / "root", tmp_path / "out"
+    for path, (data, _name) in PEOPLES_OWN.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    record(out, Context(root=root, platform="linux"))
+    found = b"\n".join(
+        str(path.relative_to(out)).encode() + b"\n" + (path.read_bytes() if path.is_file() else b"")
+        for path in out.rglob("*")
+    ).lower()
+    assert [name for _data, name in PEOPLES_OWN.values() if name.lower() in found] == []
+    assert b"scsiq" not in found
+    assert b"id=debian" in found
+    assert len(list(out.glob("sys/block/*/device/vpd_pg80"))) == 1

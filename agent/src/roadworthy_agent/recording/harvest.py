@@ -59,13 +59,26 @@ COMPUTER = re.compile(r"<Computer>([^<]{2,256})</Computer>")
 HOME_PATH = re.compile(r"(?:[A-Za-z]:\\+Users\\+|/home/|/Users/)([^\\/\s\"'<>:]{2,64})")
 # Not within a longer run: `dev-disk-by...` names and version numbers have runs of their own
 MAC = re.compile(
-    r"(?<![0-9a-f:.-])([0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5})(?![0-9a-f:-])",
+    # With colons also between hyphens: `hid-aa:bb:cc:dd:ee:ff-battery` of a mouse
+    r"((?<![0-9a-f:.])[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?![0-9a-f:])"
+    r"|(?<![0-9a-f:.-])[0-9a-f]{2}(?:-[0-9a-f]{2}){5}(?![0-9a-f:-]))",
     re.IGNORECASE,
+)
+# systemd names a network card after its own address, which need not be the one it uses
+MAC_IN_NAME = re.compile(r"(?<![0-9a-z])(?:en|wl|ww|ib|sl)x([0-9a-f]{12})(?![0-9a-z])", re.IGNORECASE)
+# What the kernel and systemd call network interfaces; any other name was somebody's idea
+INTERFACE = re.compile(
+    r"lo|(?:eth|wlan|wwan|usb|ib|br|bond|team|tun|tap|wg|vnet|virbr|docker|lxcbr|dummy|ifb|sit|ip6tnl|tunl|can|vlan|"
+    r"bnep|p2p-dev-wlan)\d*(?:-nic)?|veth\w*|br-[0-9a-f]{12}|(?:en|wl|ww|ib|sl)[bcopsvxPaid]\w+"
 )
 SID = re.compile(r"S-1-5-21-(\d{1,10}-\d{1,10}-\d{1,10})")
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 UUID_FILES = re.compile(r"(?:^|/)(?:cmdline|mountinfo|mounts|fstab|systemd\.json|links|by-\w+)(?:$|/)")
 CONTAINER_FILES = re.compile(r"(?:cgroup|mountinfo|container)$")
+# Machines and containers have the names people gave them: machine-NAME.scope, lxc.payload.NAME
+MACHINE = re.compile(
+    r"(?:/machine-(?:qemu\\x2d\d+\\x2d)?|/lxc\.(?:payload|monitor)\.|/lxc/)([^/\s]+?)(?:\.scope|\.service|/|\s|$)"
+)
 CONTAINER = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 # Addresses look like version numbers, so they are looked for only where the network is spoken of
 NETWORK_FILES = re.compile(r"cmdline|mountinfo|mounts|dmesg|resolv\.conf|hosts|logind|events")
@@ -84,6 +97,8 @@ def of_files(files: Mapping[str, bytes]) -> Iterator[Secret]:
         if path.endswith("dmi/tables/DMI"):
             yield from of_tables(data)
         name = path.rpartition("/")[2]
+        if name == "vpd_pg80":  # SPC-4, 7.8.10: four bytes, then the unit's serial number
+            yield from identifier(data[4:].decode("latin-1"))
         for text in _texts(data):
             if ONE_NAME_FILE.fullmatch(name):
                 yield from identifier(text)
@@ -110,6 +125,8 @@ def of_text(path: str, text: str) -> Iterator[Secret]:
     if CONTAINER_FILES.search(path):
         for found in CONTAINER.finditer(text):
             yield Secret(found[0])
+        for found in MACHINE.finditer(text):
+            yield from words(found[1])
     if NETWORK_FILES.search(path):
         for found in (*IPV4.finditer(text), *IPV6.finditer(text)):
             yield from address(found[0])
@@ -120,8 +137,10 @@ def of_path(path: str) -> Iterator[Secret]:
     for part in path.split("/"):
         if part.startswith(("wwn-", "nvme-eui.", "nvme-nvme.")):
             yield from words(re.split(r"[-.]", part)[-1])
-        for found in MAC.finditer(part):
-            yield from mac(found[0])
+        for found in (*MAC.finditer(part), *MAC_IN_NAME.finditer(part)):
+            yield from mac(found[1])
+    if path.startswith("sys/class/net/") and not INTERFACE.fullmatch(name := path.split("/")[3]):
+        yield from words(name)
     for folder in HOMES:
         if path.startswith(f"{folder}/"):
             yield from words(path.split("/")[1])
@@ -230,5 +249,6 @@ EVERYWHERE: tuple[tuple[re.Pattern[str], Callable[[str], Iterator[Secret]]], ...
     (COMPUTER, host),
     (HOME_PATH, words),
     (MAC, mac),
+    (MAC_IN_NAME, mac),
     (SID, lambda text: iter((Secret(text),))),
 )

@@ -24,13 +24,15 @@ EDID_BLOCK = 128
 DATA = re.compile(rb"(<data>)([A-Za-z0-9+/=\s]+)(</data>)")
 EDID_IN_HEX = re.compile(rb"00ffffffffffff00[0-9a-f]{240,}", re.IGNORECASE)
 EXISTENCE_ONLY = frozenset({"run/.containerenv", ".dockerenv"})
+# A mouse or headset is called what its owner called it ("Jo's mouse"), and no probe reads that of one
+NAMED_BY_PEOPLE = re.compile(r"sys/class/power_supply/(?!BAT|CMB)[^/]*[-_][^/]*/(?:model_name|manufacturer)")
 ALIAS = re.compile(r"(?:dev-disk-by\\x2d[a-z]+-|dev-mapper-|dev-|sys-subsystem-net-devices-|[a-z]+-)")
 
 
 def needed(path: str, data: bytes) -> bytes:
     """Return of a file only what probes read of it; pure, before names are replaced."""
     reduce = _NEEDED.get(path)
-    if path in EXISTENCE_ONLY:
+    if path in EXISTENCE_ONLY or NAMED_BY_PEOPLE.fullmatch(path):
         return b""
     return data if reduce is None else reduce(data)
 
@@ -43,6 +45,12 @@ def _passwd(data: bytes) -> bytes:
         if len(fields) > 6 and fields[2].isdecimal() and 1000 <= int(fields[2]) < 65534:
             kept.append(":".join([fields[0], "x", fields[2], fields[3], "", fields[5], fields[6]]))
     return "".join(f"{line}\n" for line in kept).encode()
+
+
+def _release(data: bytes) -> bytes:
+    """Leave out addresses: those of an image of one's own name its maker."""
+    lines = data.splitlines(keepends=True)
+    return b"".join(line for line in lines if b"_URL=" not in line)
 
 
 def _mounts(data: bytes) -> bytes:
@@ -91,6 +99,8 @@ def _tables(data: bytes) -> bytes:
 
 
 _NEEDED: dict[str, Callable[[bytes], bytes]] = {
+    "etc/os-release": _release,
+    "usr/lib/os-release": _release,
     "etc/passwd": _passwd,
     "proc/self/mountinfo": _mounts,
     "proc/1/environ": _environment,
