@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -385,6 +386,26 @@ def test_a_counter_only_root_may_read_is_no_permission_until_it_is_opened() -> N
     assert (closed.status, "roadworthy-agent-open" in (closed.reason or "")) == (Status.NO_PERMISSION, True)
     assert meters(closed)[Scope.CPU].registers[0].microjoules is None
     assert meters(opened)[Scope.CPU].registers[0].microjoules == 5_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts this process's descriptors in /proc")
+def test_no_descriptor_is_left_by_samples_or_by_what_comes_back_under_another_name(device: MadeUp) -> None:
+    device.zone("intel-rapl:0", "package-0")
+    sampler = linux.Sampler(device.context(live=True))
+    sampler._elsewhere = None  # the machine that runs this test may be a virtual one
+    sampler._find(device.clock.monotonic())
+    sampler.read()
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        folder = f"sys/class/power_supply/DOCK{number}"
+        for name, text in {"type": "Battery", "status": "Discharging", "power_now": 5_000_000}.items():
+            device.put(f"{folder}/{name}", text)
+        for _ in range(50):
+            sampler.read()
+        shutil.rmtree(device.root / folder)
+    sampler.read()
+    assert len(os.listdir("/proc/self/fd")) == before
+    sampler.close()
 
 
 def test_errors_of_a_live_device_are_told_apart(device: MadeUp) -> None:

@@ -119,6 +119,7 @@ class Sampler:
 
     def _find(self, now: float) -> None:
         """Look around for sources: what there is, what of it is refused for good."""
+        self._files.close()  # a battery that comes back under another name left its files open
         self._zones, parts = rapl.find(self._files)
         self._channels, chips = hwmon.find(self._files)
         self._refused = [*parts, *chips]
