@@ -212,14 +212,15 @@ def test_a_silent_server_does_not_hold_the_tls_process(authority: Path) -> None:
 @pytest.mark.skipif(not apart.possible(), reason="no process can be started here in the way this needs")
 def test_an_agent_told_to_ignore_its_children_s_ends_still_sends(authority: Path) -> None:
     """The disposition of SIGCHLD is inherited; the kernel then leaves no exit code to take."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    ended = signal.Signals["SIGCHLD"]  # by name: Windows, where this is type-checked too, has none
+    before = signal.signal(ended, signal.SIG_IGN)
     try:
         with tls_server(authority) as port:
             line = Collector(f"https://localhost:{port}", authority / "ca.pem", environment={})
             assert line.report(TOKEN, BODY).server_time == TEN
             line.close()
     finally:
-        signal.signal(signal.SIGCHLD, before)
+        signal.signal(ended, before)
     assert children() == []
 
 

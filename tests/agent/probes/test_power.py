@@ -395,7 +395,7 @@ def test_no_descriptor_is_left_by_samples_or_by_what_comes_back_under_another_na
     sampler._elsewhere = None  # the machine that runs this test may be a virtual one
     sampler._find(device.clock.monotonic())
     sampler.read()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(20):
         folder = f"sys/class/power_supply/DOCK{number}"
         for name, text in {"type": "Battery", "status": "Discharging", "power_now": 5_000_000}.items():
@@ -404,7 +404,7 @@ def test_no_descriptor_is_left_by_samples_or_by_what_comes_back_under_another_na
             sampler.read()
         shutil.rmtree(device.root / folder)
     sampler.read()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     sampler.close()
 
 
