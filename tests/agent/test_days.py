@@ -13,7 +13,7 @@ from agent.test_energy import Package
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy_agent import history
+from roadworthy_agent import history, meters
 from roadworthy_agent.periods import Absence, Stretch, compute, state_seconds
 from roadworthy_agent.policy import CollectionPolicy
 from roadworthy_agent.reading import BatteryFlow, DeviceState, PowerReading, Sample
@@ -151,3 +151,24 @@ def test_the_order_of_samples_and_absences_makes_no_difference(order: list[int])
     ]
     gaps = [Absence(TEN + 400, TEN + 500, "asleep")]
     assert compute([stretches[n] for n in order], gaps) == compute(stretches, gaps)
+
+
+def test_weeks_of_energy_are_frozen_without_walking_through_all_of_it_for_each_period(tmp_path: Path) -> None:
+    """Asked by the size of the work: while days are made, no sample can be taken and no signal is heard."""
+    device, package = device_of(tmp_path, CollectionPolicy.DAILY), Package()
+    anchor = device.clock.wall() - device.clock.uptime
+    with device.database.transaction() as connection:
+        work(device, package, 3 * 86_400, DeviceState.IN_USE)
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        connection.set_progress_handler(count, 100)
+        begin = MIDNIGHT + 140 * 1800
+        held = list(meters.pieces(device.database, {1: anchor}, begin, begin + 1800))
+        connection.set_progress_handler(None, 0)
+    assert len(held) == 60  # of the processor and of the batteries
+    assert steps < 120  # 100 instructions each; some 1,400 where all of the boot is walked through
+    device.close()

@@ -13,7 +13,11 @@ from sqlite3 import Connection, Row
 from roadworthy_agent.database import Database
 from roadworthy_agent.energy import LONGEST_COUNTER_SECONDS, Added, Piece
 
-_TOUCHING = 'SELECT * FROM energy WHERE boot = ? AND begin > ? AND begin < ? AND "end" > ?'
+# By scope, as the key is: without it each period would walk through all energy of its boot.
+_TOUCHING = (
+    "SELECT * FROM energy WHERE boot = ? AND scope IN (SELECT scope FROM counters)"
+    ' AND begin > ? AND begin < ? AND "end" > ?'
+)
 
 
 def add(connection: Connection, boot: int, found: Iterable[Added]) -> None:
