@@ -153,6 +153,12 @@ def test_a_signal_ends_the_agent_at_once_and_keeps_the_last_sample(
     assert len(samples(tmp_path)) > held
 
 
+def test_an_agent_whose_policy_is_off_runs_on(start: Start, tmp_path: Path) -> None:
+    agent = start(collection_policy="off")
+    wait_until(lambda: len(samples(tmp_path)) >= 2, what="two samples")
+    assert agent.poll() is None
+
+
 def test_an_inherited_ignored_interrupt_is_heard(start: Start, tmp_path: Path) -> None:
     agent = start(prefix=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
     wait_until(lambda: rows(tmp_path, STATUSES), what="the first look")

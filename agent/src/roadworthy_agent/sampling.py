@@ -42,8 +42,12 @@ class Sampling:
         used = self._look(UTILISATION, "sample")
         sample = used.value if isinstance(used.value, Sample) else NOTHING
         if policy is CollectionPolicy.OFF:
-            off = tuple(ProbeResult[Any](name, Status.OFF_BY_POLICY, reason=OFF) for name in (STATE, POWER))
-            return sample, (used, *off)
+            off: tuple[ProbeResult[Any], ...] = (
+                ProbeResult(STATE, Status.OFF_BY_POLICY, reason=OFF),
+                ProbeResult(POWER, Status.OFF_BY_POLICY, reason=OFF),
+            )
+            # No instruments, so that what they count meanwhile is never taken for a step of theirs.
+            return replace(sample, power=PowerReading()), (used, *off)
         state = self._look(STATE, "read")
         power = self._power()
         seen = state.value.state if isinstance(state.value, StateReading) else None
