@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,14 @@ from agent.test_energy import Package
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy_agent import history, meters
+from roadworthy_agent import days, history, meters, signins
+from roadworthy_agent.energy import Accumulator, Moment
 from roadworthy_agent.periods import Absence, Stretch, compute, state_seconds
 from roadworthy_agent.policy import CollectionPolicy
-from roadworthy_agent.reading import BatteryFlow, DeviceState, PowerReading, Sample
+from roadworthy_agent.probe import Context, ProbeResult
+from roadworthy_agent.reading import BatteryFlow, DeviceState, PowerReading, Sample, Status
+from roadworthy_agent.report import SigninRecord
+from roadworthy_agent.sampling import Sampling
 
 MIDNIGHT = TEN // 86_400 * 86_400
 STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
@@ -172,3 +177,64 @@ def test_weeks_of_energy_are_frozen_without_walking_through_all_of_it_for_each_p
     assert len(held) == 60  # of the processor and of the batteries
     assert steps < 120  # 100 instructions each; some 1,400 where all of the boot is walked through
     device.close()
+
+
+def test_what_was_measured_under_one_policy_is_not_told_more_closely_under_the_next(tmp_path: Path) -> None:
+    """Weeks without a network on a device told of by day; then somebody sets half-hours, and the network is back."""
+    device, package = device_of(tmp_path, CollectionPolicy.DAILY), Package()
+    work(device, package, 26 * 3600 + 600, DeviceState.IN_USE)
+    device.restart_agent()
+    change(device, CollectionPolicy.HALF_HOURLY)
+    now = history.now(device.spool, device.clock.boottime())
+    assert now is not None
+    assert (now.state_seconds, now.energy) == (None, ())  # of this half-hour most was under the other
+    work(device, package, 2 * 3600, DeviceState.IDLE)
+    periods = told(device)
+    assert [period["start"] for period in periods if period["state_seconds"] != HIDDEN] == [
+        MIDNIGHT + 53 * 1800 + n * 1800 for n in range(3)
+    ]
+    assert [period["start"] for period in periods if "energy" in period] == [
+        MIDNIGHT + 53 * 1800 + n * 1800 for n in range(3)
+    ]
+    [day] = told(device, "frozen_days")
+    assert day["state_seconds"]["in_use"] == 86_400
+    assert device.database.get("stricter") is None
+    device.close()
+
+
+def test_off_sends_nothing_that_waited(tmp_path: Path) -> None:
+    device, package = device_of(tmp_path, CollectionPolicy.DAILY), Package()
+    work(device, package, 30 * 3600, DeviceState.IN_USE)
+    signins.keep(device.spool, [SigninRecord("s1", 500.0, True, "measured")], device.clock.boottime())
+    assert len(told(device, "frozen_days")) == 1
+    change(device, CollectionPolicy.OFF)
+    work(device, package, 30 * 3600, None)
+    assert told(device, "frozen_days") == []
+    assert [part.item for part, _content in device.outbox.items(500) if part.item in {"day", "signin"}] == []
+    change(device, CollectionPolicy.DAILY)
+    before = SigninRecord("s2", device.clock.boottime() - 60, True, "measured")
+    after = SigninRecord("s3", device.clock.boottime() + 60, True, "measured")
+    signins.keep(device.spool, [before, after], device.clock.boottime() + 120)
+    assert [row["key"] for row in device.database.rows("SELECT key FROM signins")] == ["s3"]
+    device.close()
+
+
+def test_nothing_is_counted_while_the_policy_is_off() -> None:
+    package = Package()
+    context = Context(clock=ManualClock())
+    reader = SimpleNamespace(
+        sample=lambda: ProbeResult("utilisation", Status.OK, Sample(0.1, 0.1)),
+        read=lambda: ProbeResult("power", Status.OK, package.reading()),
+    )
+    sampling = Sampling.of(context, dict.fromkeys(("utilisation", "state", "power"), lambda _context: reader))
+    drawn = Accumulator()
+    found = []
+    for number, policy in enumerate(("daily", "off", "off", "daily", "daily")):
+        sample, _results = sampling.take(CollectionPolicy(policy))
+        found.append(drawn.look(sample.power, Moment(1, 60.0 * number, 60.0 * number)))
+        package.draw(60_000_000)
+    assert [bool(added) for added in found] == [False, False, False, False, True]
+
+
+def change(device: Device, policy: CollectionPolicy) -> None:
+    days.keep_policy(device.database, policy, device.spool.current(), device.clock.boottime())

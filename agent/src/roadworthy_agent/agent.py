@@ -284,8 +284,7 @@ class Agent:
             self._database.get("asked_policy"),
             has_battery=bool(self._observations.value("battery")),
         )
-        if self._database.get("policy") != policy:
-            self._database.put(policy=policy)
+        if days.keep_policy(self._database, policy, self._spool.current(), self._clock.boottime()):
             log.info("collection policy: %s", policy)
 
     def _look_at_signins(self, now: float) -> None:
@@ -308,6 +307,7 @@ class Agent:
     def _call(self) -> None:
         self._called = True
         outcome = self._delivery.call()
+        self._settle_policy()  # the answer may have asked for another
         self._identity_seen = self._identity_stamp()
         self._plan(outcome)
         wait = self._calls.due_at() - self._clock.boottime()

@@ -3,20 +3,24 @@
 Under `half-hourly` each settlement period carries them. Under `daily` none does: they are added up locally and one
 record a UTC day goes out once that day has closed, so that nobody can read a person's working hours from them.
 Under `off` they are neither measured nor sent.
+
+What was measured under one policy is never told more closely because a looser one came: weeks without a network would
+else be told by the half-hour once somebody changes the setting. `stricter` remembers until when the former held.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from sqlite3 import Connection
 from typing import Any
 
 from roadworthy_agent.database import Database
 from roadworthy_agent.periods import Absence, state_seconds
-from roadworthy_agent.policy import CollectionPolicy
+from roadworthy_agent.policy import STRICTEST_FIRST, CollectionPolicy
 from roadworthy_agent.report import BatteryUse, Day, Energy, Period, StateSeconds, to_json, to_wire
+from roadworthy_agent.timeline import Boot
 
 DAY_SECONDS = 86_400
 REMEMBERED_DAYS = 400
@@ -25,6 +29,46 @@ REMEMBERED_DAYS = 400
 def policy_in(database: Database) -> CollectionPolicy:
     """Return the policy in force; one not settled yet is taken for the strictest that still measures."""
     return CollectionPolicy(database.get("policy", CollectionPolicy.DAILY))
+
+
+def keep_policy(database: Database, policy: CollectionPolicy, current: Boot | None, boottime: float) -> bool:
+    """Keep the policy that holds from `boottime` of the current boot on; return whether it is another."""
+    held = database.get("policy")
+    if held == policy:
+        return False
+    with database.transaction() as connection:
+        if held is not None and current is not None and min(held, policy, key=STRICTEST_FIRST.index) == held:
+            until = {"policy": held, "boot": current.id, "boottime": boottime}
+            database.put(stricter=[*database.get("stricter", ()), until])
+            if held == CollectionPolicy.OFF:
+                database.put(off_until=until)
+        if policy is CollectionPolicy.OFF:
+            connection.execute("DELETE FROM open_days")
+            connection.execute("DELETE FROM frozen_days WHERE held = 0")
+            connection.execute("DELETE FROM signins WHERE revision > held_revision")
+        database.put(policy=policy)
+    return True
+
+
+def policy_for(database: Database, anchors: Mapping[int, float | None], start: int) -> CollectionPolicy:
+    """Return the strictest policy that held at or after the start of a settlement period."""
+    held = [
+        CollectionPolicy(one["policy"])
+        for one in database.get("stricter", ())
+        if (anchor := anchors.get(one["boot"])) is not None and start < anchor + one["boottime"]
+    ]
+    return min([policy_in(database), *held], key=STRICTEST_FIRST.index)
+
+
+def forget_policies(database: Database, anchors: Mapping[int, float | None], closed_until: int) -> None:
+    """Forget former policies of which every period is frozen."""
+    if notes := database.get("stricter", ()):
+        left = [
+            one
+            for one in notes
+            if (anchor := anchors.get(one["boot"])) is not None and closed_until < anchor + one["boottime"]
+        ]
+        database.put(stricter=left or None)
 
 
 def kept_back(connection: Connection, period: Period) -> Period:

@@ -64,6 +64,7 @@ def freeze(spool: Spool) -> int:
         absences = list(_absences(spool.database, anchors))
         frozen = _freeze_periods(spool.database, connection, anchors, closed_until, absences)
         _trim(connection, anchors, closed_until)
+        days.forget_policies(spool.database, anchors, closed_until)
         days.close(connection, closed_until, absences)
         signins.place(connection, anchors)
         signins.release(spool.database, connection, closed_until)
@@ -86,7 +87,7 @@ def now(spool: Spool, boottime: float) -> Now | None:
     anchors[boots[-1].id] = boots[-1].anchor
     stretches = list(_stretches(spool.database, anchors, start))
     period = compute(stretches, _absences(spool.database, anchors)).get(start)
-    told = days.policy_in(spool.database) is CollectionPolicy.HALF_HOURLY
+    told = days.policy_for(spool.database, anchors, start) is CollectionPolicy.HALF_HOURLY
     pieces = within(meters.pieces(spool.database, anchors, start, start + PERIOD_SECONDS), start, at)
     drawn, _battery, _ends = energies(pieces, meters.settled(spool.database), latest=True)
     # It goes out with every call: what only the closed period needs stays behind, and a period that has just begun
@@ -168,7 +169,6 @@ def _freeze_periods(
     closed_until: int,
     absences: list[Absence],
 ) -> int:
-    policy = days.policy_in(database)
     frozen = dropped = 0
     for start in sorted(start for start in _starts(connection, anchors) if start < closed_until):
         period = compute(_stretches(database, anchors, start), absences).get(start)
@@ -187,6 +187,7 @@ def _freeze_periods(
             continue
         meters.settle(connection, ends)
         period = replace(period, energy=drawn, battery=battery)
+        policy = days.policy_for(database, anchors, start)
         if policy is CollectionPolicy.DAILY:
             period = days.kept_back(connection, period)
         elif policy is CollectionPolicy.OFF:

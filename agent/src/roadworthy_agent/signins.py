@@ -30,7 +30,10 @@ def keep(
         current = spool.current()
         if current is None:
             return
+        off = spool.database.get("off_until") or {}
         for record in records:
+            if off.get("boot") == current.id and record.began_boottime_seconds < off["boottime"]:
+                continue  # of a time when nothing was to be measured
             final = record.final or boottime - record.began_boottime_seconds > FINAL_AFTER_SECONDS
             shown = replace(record, final=final, factors=without_suppressed(record.factors, hidden))
             _upsert(connection, shown, current.id)
