@@ -7,13 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from roadworthy_agent import __version__, history
+from roadworthy_agent import __version__, days, history
 from roadworthy_agent.facts import Facts
-from roadworthy_agent.observe import Observations, facts_mark, statuses_mark
+from roadworthy_agent.observe import Observations, discreet, facts_mark, statuses_mark
 from roadworthy_agent.outbox import Outbox, Part, Pending
 from roadworthy_agent.report import Agent, Now, ProbeStatus, Report, to_json, to_wire
 from roadworthy_agent.spool import Spool
@@ -40,6 +40,7 @@ class Composer:
     observations: Observations
     boottime: Callable[[], float]
     started_boottime: float
+    told: dict[str, tuple[int, ProbeStatus]] = field(default_factory=dict)
 
     def light(self, sender: Sender) -> Pending:
         """Return a report without history: what learns the time, or proves that the envelope is well."""
@@ -67,10 +68,15 @@ class Composer:
         facts = self.observations.facts()
         if self.observations.value("os") is not None and self._news("facts", mark := facts_mark(facts)):
             extras.append((Part("facts", mark), facts))
-        statuses = self.observations.statuses(self._anchor())
+        statuses = self._statuses()
         if statuses and self._news("probes", mark := statuses_mark(statuses)):
             extras.append((Part("probes", mark), statuses))
         return extras
+
+    def _statuses(self) -> tuple[ProbeStatus, ...]:
+        anchor, database = self._anchor(), self.spool.database
+        day = -1 if anchor is None else int((anchor + self.boottime()) // days.DAY_SECONDS)
+        return discreet(self.observations.statuses(anchor), self.told, day, days.policy_in(database))
 
     def _news(self, name: str, mark: str) -> bool:
         return bool(self.spool.database.get(f"held_{name}") != mark)

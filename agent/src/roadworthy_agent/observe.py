@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from roadworthy_agent import probe
 from roadworthy_agent.digest import sha256
 from roadworthy_agent.facts import Facts, OsFacts
 from roadworthy_agent.identity import fingerprint, hostname
+from roadworthy_agent.policy import CollectionPolicy
 from roadworthy_agent.probe import Context, HardwareReading, Probe, ProbeResult, StorageReading
 from roadworthy_agent.report import MissingValue, ProbeStatus, StartupRecord, to_json, to_wire
 from roadworthy_agent.verified import marked
 
 FACTS = ("os", "hardware", "storage", "battery")
+WORKING = frozenset({"ok", "no_data_yet"})
 
 
 class Observations:
@@ -106,6 +109,29 @@ class Observations:
 def _said(result: ProbeResult[Any]) -> tuple[object, ...]:
     """Return what a status tells without its times."""
     return (result.status, result.reason, result.source, result.missing)
+
+
+def discreet(
+    statuses: Iterable[ProbeStatus],
+    told: dict[str, tuple[int, ProbeStatus]],
+    day: int,
+    policy: CollectionPolicy,
+) -> tuple[ProbeStatus, ...]:
+    """Return statuses as they may be sent on a UTC day (its number): what people do changes none before the next day.
+
+    A status travels when it changes, so the moment of the report would tell when somebody signed in, or took the
+    device off its mains. That a probe stops or starts working is told at once. `told` holds what was said.
+    """
+    private = {"signin"} if policy is CollectionPolicy.HALF_HOURLY else {"signin", "state", "power"}
+    shown = []
+    for status in statuses:
+        said, before = told.get(status.probe, (day, status))
+        same = status.status == before.status or {status.status, before.status} <= WORKING
+        if status.probe not in private or said != day or not same:
+            said, before = day, status
+        told[status.probe] = said, before
+        shown.append(replace(before, checked_at=status.checked_at))
+    return tuple(shown)
 
 
 def facts_mark(facts: Facts) -> str:
