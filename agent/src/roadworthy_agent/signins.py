@@ -51,9 +51,14 @@ def place(connection: Connection, anchors: Mapping[int, float | None]) -> None:
 
 
 def release(database: Database, connection: Connection, closed_until: int) -> None:
-    """Let the sign-ins of closed days go out, and forget old ones the collector holds."""
-    database.put(signins_until=closed_until // DAY_SECONDS * DAY_SECONDS)
-    connection.execute("UPDATE signins SET final = 1 WHERE day + ? <= ?", (DAY_SECONDS, closed_until))
+    """Let the sign-ins of closed days go out, and forget old ones the collector holds.
+
+    A day is closed half an hour after its end: one that is still under way then, or is seen only now, would stand out
+    in the reports of midnight and so tell its time.
+    """
+    over = (closed_until - int(FINAL_AFTER_SECONDS)) // DAY_SECONDS * DAY_SECONDS
+    database.put(signins_until=over)
+    connection.execute("UPDATE signins SET final = 1 WHERE day < ?", (over,))
     connection.execute(
         "DELETE FROM signins WHERE held_revision = revision AND final = 1 AND key NOT IN"
         " (SELECT key FROM signins ORDER BY day DESC LIMIT ?)",
