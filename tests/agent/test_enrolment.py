@@ -22,9 +22,11 @@ from agent.devices import (
     refusal,
 )
 
+from roadworthy_agent import once
 from roadworthy_agent.delivery import Kind
 from roadworthy_agent.errors import AnswerError
 from roadworthy_agent.identity import Identity
+from roadworthy_agent.settings import Settings
 
 HALF_HOURS = 1860.0
 
@@ -246,3 +248,17 @@ def test_no_secret_is_ever_logged(
     device.delivery.call()
     assert "enrolled with" in caplog.text
     assert not [secret for secret in (KEY, TOKEN, KEY[-64:], TOKEN[-64:]) if secret in caplog.text]
+
+
+def test_enrolling_before_the_agent_starts_tells_no_earlier_boot_the_time(
+    make_device: Callable[..., Device], collector: ScriptedCollector
+) -> None:
+    """The time that comes with the answer is of this boot; given to the one before, it would move its samples here."""
+    device = make_device(server=collector.url)
+    device.measure(3600)
+    device.close()
+    once.enrol(Settings(collector.url, device.folder, None, None, 58, 33_554_432, ()), KEY)
+    device.open()
+    before, current = device.spool.boots()
+    assert (before.boot_id, before.confirmed) == ("boot-1", False)
+    assert current.confirmed

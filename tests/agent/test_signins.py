@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from agent.devices import TEN, Device, ManualClock
 
-from roadworthy_agent import history, signins
+from roadworthy_agent import history, once, signins
 from roadworthy_agent.report import Factor, Phase, SigninRecord
 
 DAY = TEN // 86_400 * 86_400
@@ -98,3 +98,26 @@ def test_a_sign_in_of_a_boot_without_a_place_is_given_up(device: Device) -> None
     device.restart_agent()
     device.measure(2 * 86_400)
     assert waiting(device) == []
+
+
+def test_a_sign_in_around_midnight_does_not_stand_out(device: Device) -> None:
+    """Seen and sent at five past midnight, or sent while still under way, it would tell when it was."""
+    device.measure(DAY + 86_400 - device.clock.true - 120)
+    begun = device.clock.uptime
+    early = replace(
+        RECORD, began_boottime_seconds=begun, final=False, quality="unfinished", total_seconds=None
+    )
+    device.measure(240)
+    signins.keep(device.spool, [early], device.clock.uptime)
+    assert waiting(device) == []
+    device.measure(600)
+    signins.keep(device.spool, [replace(RECORD, began_boottime_seconds=begun)], device.clock.uptime)
+    assert waiting(device) == []
+    device.measure(1200)
+    [told] = waiting(device)
+    assert (told["day"], told["quality"], told["final"]) == (DAY, "measured", True)
+
+
+def test_a_suppressed_name_is_not_shown_by_once() -> None:
+    told = once._signin(0, RECORD, 0.0, ["SECRET"])
+    assert [factor["name"] for factor in told["factors"]] == ["GPClient", "suppressed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def measure(settings: Settings, context: Context, warn: Callable[[str], None]) -
                 for record in startups.shown(observations.startups(), settings.suppress)
             ],
             "signin": [
-                _signin(number, record, anchor)
+                _signin(number, record, anchor, settings.suppress)
                 for number, record in enumerate(observations.value("signin") or ())
             ],
         },
@@ -88,7 +89,9 @@ def enrol(settings: Settings, key: str) -> Identity:
     database = Database(state.spool)
     try:
         spool = Spool(database, settings.spool_max_bytes)
-        if spool.current() is None:
+        current = spool.current()
+        # No agent ran in this boot yet: the time the collector tells belongs to this one and not to one before.
+        if current is None or current.boot_id != context.clock.boot_id():
             Recorder(spool, context.clock, settings.sample_interval_seconds).begin()
         boottime = context.clock.boottime
         composer = Composer(spool, Outbox(database), observations, boottime, boottime())
@@ -154,9 +157,11 @@ def _now(anchor: float, boottime: float, sample: Sample | None, drawn: Iterable[
     )
 
 
-def _signin(number: int, record: SigninRecord, anchor: float) -> dict[str, Any]:
+def _signin(number: int, record: SigninRecord, anchor: float, suppress: Iterable[str] = ()) -> dict[str, Any]:
     """Return a sign-in as on the wire; its id, random when sent, is its number here."""
-    wire: dict[str, Any] = to_wire(record)
+    hidden = frozenset(name.casefold() for name in suppress)
+    factors = startups.without_suppressed(record.factors, hidden)
+    wire: dict[str, Any] = to_wire(replace(record, factors=factors))
     del wire["key"], wire["began_boottime_seconds"]
     day = int((anchor + record.began_boottime_seconds) // DAY_SECONDS) * DAY_SECONDS
     return {"signin_id": f"{number:032x}", "revision": 1, "day": day} | wire
