@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import pytest
 from agent.devices import TEN, Device, ManualClock
 
 from roadworthy_agent import history, startups
+from roadworthy_agent.outbox import Part
 from roadworthy_agent.reading import Sample
 from roadworthy_agent.report import Factor, StartupRecord
+from roadworthy_agent.settings import LEAST_SPOOL_BYTES
 
 NINETEEN_SEVENTY = -float(TEN)
 
@@ -253,6 +256,39 @@ def test_a_spool_full_of_periods_gives_up_the_oldest(make_device: Callable[..., 
     oldest = min(device.frozen())
     lost = [gap for gap in device.gaps() if gap["basis"] == "spool_full"]
     assert (lost[0]["from"], lost[-1]["to"]) == (TEN, oldest)
+
+
+@pytest.mark.parametrize("filled", ["quarantine", "signins"])
+def test_nothing_beside_the_samples_fills_the_spool(make_device: Callable[..., Device], filled: str) -> None:
+    """A collector that rejects all, or a spring of sign-ins without a network, does not end the measuring."""
+    device = make_device(max_bytes=LEAST_SPOOL_BYTES)
+    content = "x" * 30_000
+    with device.database.transaction() as connection:
+        for number in range(300):
+            if filled == "quarantine":
+                device.outbox._quarantine(Part("startup", str(number)), "no", None, None, content, 0.0)
+            else:
+                values = (str(number), str(number), content)
+                connection.execute("INSERT INTO signins VALUES (?, ?, 1, 1.0, ?, 1, 1, NULL, 0)", values)
+    device.measure(7200)
+    assert device.spool.thin() == (0, 0)
+    assert device.database.used_bytes() <= LEAST_SPOOL_BYTES
+    [(oldest, newest)] = device.database.rows(f"SELECT min(rowid), max(rowid) FROM {filled}")  # noqa: S608 - one of two
+    assert 1 < oldest < newest == 300
+
+
+def test_the_smallest_spool_has_room_after_years(make_device: Callable[..., Device]) -> None:
+    device = make_device(max_bytes=LEAST_SPOOL_BYTES)
+    with device.database.transaction() as connection:
+        keys = [(TEN - 1800 * number,) for number in range(400 * 48)]
+        connection.executemany("INSERT INTO frozen_keys VALUES (?)", keys)
+        for number in range(400):
+            connection.execute("INSERT INTO frozen_days VALUES (?, ?, 0)", (86_400 * number, "x" * 600))
+            device.outbox._let_go(Part("day", str(86_400 * number)))
+        for number in range(3650):
+            values = (f"a1b2c3d4-e5f6-7890-abcd-ef1234567890:{number}",)
+            connection.execute("INSERT INTO startups VALUES (?, 1, 1, '{}', 2, 1, 1, 2)", values)
+    assert device.database.used_bytes() < LEAST_SPOOL_BYTES / 2
 
 
 def test_a_suppressed_name_never_reaches_the_spool(device: Device) -> None:

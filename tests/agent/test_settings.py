@@ -33,7 +33,7 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
     path.write_text(
         'server = "https://roadworthy.example.org/base/"\nstate_dir = "/srv/roadworthy"\n'
         'enrolment_key_file = "/run/key"\nca_file = "/etc/ca.pem"\nsample_interval_seconds = 30\n'
-        'spool_max_bytes = 1048576\nsuppress = ["vpn.service"]\nallow = ["smart", "ipmi"]\n'
+        'spool_max_bytes = 4194304\nsuppress = ["vpn.service"]\nallow = ["smart", "ipmi"]\n'
         'collection_policy = "daily"\nproxy = "http://proxy.example.org:3128/"\n'
         'client_certificate = "/etc/device.pem"\nclient_key = "/etc/device.key"\n'
     )
@@ -43,7 +43,7 @@ def test_a_good_file_is_read_whole(tmp_path: Path) -> None:
         enrolment_key_file=Path("/run/key"),
         ca_file=Path("/etc/ca.pem"),
         sample_interval_seconds=30,
-        spool_max_bytes=1_048_576,
+        spool_max_bytes=4_194_304,
         suppress=("vpn.service",),
         allow=("ipmi", "smart"),
         collection_policy="daily",
@@ -70,13 +70,13 @@ def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
             "ROADWORTHY_AGENT_CONFIG": str(path),
             "ROADWORTHY_AGENT_SERVER": "http://127.0.0.1:1",
             "ROADWORTHY_AGENT_SUPPRESS": "a.service, b.service",
-            "ROADWORTHY_AGENT_SPOOL_MAX_BYTES": "300000",
+            "ROADWORTHY_AGENT_SPOOL_MAX_BYTES": "3000000",
         },
     )
     assert found.server == "http://127.0.0.1:1"
     assert found.sample_interval_seconds == 30
     assert found.suppress == ("a.service", "b.service")
-    assert found.spool_max_bytes == 300_000
+    assert found.spool_max_bytes == 3_000_000
 
 
 @pytest.mark.parametrize(

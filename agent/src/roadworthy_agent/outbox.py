@@ -160,7 +160,9 @@ class Outbox:
                         "UPDATE startups SET held_revision = ? WHERE start_id = ?", (part.revision, part.key)
                     )
                 case "day":
-                    connection.execute("UPDATE frozen_days SET held = 1 WHERE day = ?", (int(part.key),))
+                    connection.execute(
+                        "UPDATE frozen_days SET held = 1, payload = '' WHERE day = ?", (int(part.key),)
+                    )
                 case "signin":
                     connection.execute(
                         "UPDATE signins SET held_revision = ? WHERE signin_id = ?", (part.revision, part.key)

@@ -22,6 +22,10 @@ ALLOWED = ("ipmi", "smart", "application_names")
 LOOPBACK = re.compile(r"^(localhost|127(\.\d{1,3}){3}|::1)$")
 
 
+# A year of what is remembered, so that nothing is made twice, takes most of a megabyte.
+LEAST_SPOOL_BYTES = 2_097_152
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All an agent can be told."""
@@ -256,7 +260,7 @@ SETTINGS = (
         "spool_max_bytes",
         "How large the spool may grow before the oldest detail goes.",
         lambda: 33_554_432,
-        _between(262_144, 10_737_418_240, "bytes"),
+        _between(LEAST_SPOOL_BYTES, 10_737_418_240, "bytes"),
     ),
     Setting("suppress", "Names never sent as contributing factors, nor recorded.", tuple, _names),
     Setting(

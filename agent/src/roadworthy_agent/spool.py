@@ -21,6 +21,9 @@ from roadworthy_agent.timeline import TOLERANCE_SECONDS, Boot
 
 THINNED_SHARE = 10  # one tenth of the oldest goes at a time, so that thinning is rare
 THINNED_LEAST = 64
+# Sign-ins that wait and what is in quarantine may take a quarter of the spool each: were they to fill it, every sample
+# would be given up as soon as it is taken.
+SHARES = {"quarantine": "content", "signins": "record"}
 
 
 class Spool:
@@ -102,10 +105,14 @@ class Spool:
     def thin(self) -> tuple[int, int]:
         """Bring the spool under its limit; return how many samples and frozen periods were given up.
 
-        Oldest samples go first, then oldest frozen periods. Each stretch given up becomes a gap record, so the
-        blank is explained. Start-ups and gaps stay whatever the size.
+        Of the quarantine and of sign-ins only what is more than their share. Then oldest samples, then oldest frozen
+        periods; each stretch given up becomes a gap record, so the blank is explained. Start-ups and gaps stay
+        whatever the size.
         """
         samples = periods = 0
+        if self.database.used_bytes() > self.max_bytes:
+            for table, column in SHARES.items():
+                self._keep_to_share(table, column)
         while self.database.used_bytes() > self.max_bytes:
             if some := self._thin_samples():
                 samples += some
@@ -116,6 +123,18 @@ class Spool:
         if samples or periods:
             self.database.release()
         return samples, periods
+
+    def _keep_to_share(self, table: str, column: str) -> None:
+        """Forget the oldest rows of a table that takes more than a quarter of the spool."""
+        sizes = f"SELECT rowid AS row, length({column}) AS size FROM {table} ORDER BY rowid DESC"  # noqa: S608 - names above
+        total = 0
+        for row in self.database.rows(sizes):
+            total += row["size"] or 0
+            if total > self.max_bytes // 4:
+                with self.database.transaction() as connection:
+                    gone = connection.execute(f"DELETE FROM {table} WHERE rowid <= ?", (row["row"],)).rowcount  # noqa: S608 - names above
+                    self.database.count(f"dropped_{table}", gone)
+                return
 
     def _thin_samples(self) -> int:
         with self.database.transaction() as connection:
