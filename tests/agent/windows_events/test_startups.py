@@ -446,3 +446,15 @@ def test_degradation_may_be_longer_than_the_total_and_both_go_as_they_are() -> N
     assert (factor.kind, factor.name, factor.seconds, factor.degradation_seconds) == (
         "component", "background optimisation", 39.992, 54.619,
     )  # fmt: skip
+
+
+def test_no_report_of_a_start_up_tells_when_somebody_signed_in() -> None:
+    """A running agent sends what changed: until the half hour is almost over nothing may depend on the sign-in."""
+    before = found(kernel_start(START), seconds=120, told_after=1500.0)
+    signed_in = [*measured(), xml(WINLOGON, 7001, after(START, 90))]
+    for seconds in (120.0, 400.0, 1499.0):
+        assert found(signed_in, seconds=seconds, told_after=1500.0) == before
+    (record,) = found(signed_in, seconds=1500, told_after=1500.0).records
+    assert (record.quality, record.final, record.attended) == ("measured", True, True)
+    (record,) = found(kernel_start(START), seconds=1500, told_after=1500.0).records
+    assert (record.quality, record.final) == ("unfinished", True)

@@ -20,6 +20,8 @@ from roadworthy_agent.windows.machine import WindowsMachine, machine_of
 
 RECORDED_LAST_SEEN = "roadworthy/last_seen_at"
 FILES: tuple[str, ...] = ()  # nothing on Windows is a plain file
+# A record is closed after half an hour at the latest, counted from the power button; firmware may take minutes of it.
+TOLD_AFTER_SECONDS = 1500.0
 
 CURRENT_VERSION = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 PROFILE_LIST = rf"{CURRENT_VERSION}\ProfileList"
@@ -131,6 +133,7 @@ def _around(context: Context, machine: WindowsMachine) -> Around:
         automatic_sign_in=str(machine.registry(SIGN_IN, "AutoAdminLogon") or "0").strip() == "1",
         private=private_words(machine),
         application_names="application_names" in context.allow,
+        told_after=TOLD_AFTER_SECONDS if context.live else 0.0,
     )
 
 

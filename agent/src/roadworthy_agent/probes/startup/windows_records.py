@@ -2,6 +2,10 @@
 
 One record for the start of the running kernel and one for each of the newest wakes. A start without event 100 yet is
 `unfinished` and told by the System log; one where event 100 never comes (servers, a closed log) is `approximate`.
+
+Windows writes event 100 some minutes after somebody signs in. A running agent reports a start-up whenever its record
+changes, so it takes no notice of that event, nor of who was waiting, before `told_after`: the moment of the report would
+tell that of the sign-in. What is known then is final.
 """
 
 from __future__ import annotations
@@ -66,11 +70,22 @@ class Around:
     automatic_sign_in: bool = False
     private: Collection[str] = ()
     application_names: bool = False
+    told_after: float = 0.0  # seconds after the kernel's start
 
     @property
     def now(self) -> int:
         """Now, in 100 ns since 1970."""
         return round(self.wall * TICKS)
+
+    @property
+    def early(self) -> bool:
+        """Whether nothing may be told yet that depends on somebody signing in."""
+        return self.boottime < self.told_after
+
+    @property
+    def waits_until(self) -> float:
+        """Until when event 100 is waited for, in seconds after the kernel's start."""
+        return self.told_after or FINAL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,7 @@ def start_ups(log: Log, around: Around) -> StartUps:
     if _too_early(boot, around):
         reason = "Windows has not written down the start of its kernel yet"
         return StartUps(waiting=Missing("startups", Status.NO_DATA_YET, reason))
-    timing = timing_of(boot, log, timings)
+    timing = None if around.early else timing_of(boot, log, timings)
     wakes = find_wakes(log, boot, around.now)
     start, missing = _start(log, boot, timing, around, woke=bool(wakes))
     records = (start, *(_resumed(log, wake, boot, around) for wake in wakes))
@@ -139,11 +154,13 @@ def _start(
         f"{phase.name} is not counted: {phase.reason}" for phase in before if phase.quality == "suspect"
     ]
     broken = [f"event 100 contradicts itself: {name}" for name in (timing.broken if timing else ())]
+    late = around.boottime > around.waits_until
     quality = timing.quality if timing is not None else APPROXIMATE if closed else UNFINISHED
     record = StartupRecord(
         start_id=f"{boot.start_id}:0",
         boot_id=around.boot_id,
-        final=timing is not None or (closed and total is not None) or around.boottime > FINAL_SECONDS,
+        final=not around.early
+        and (bool(around.told_after) or timing is not None or (closed and total is not None) or late),
         kind=kind,
         began_boottime_seconds=-lead if lead else 0.0,
         quality=quality,
@@ -212,12 +229,15 @@ def _waiting(log: Log, timing: Timing | None, start: StartupRecord, around: Arou
     if (gone := log.refusal(PERFORMANCE)) is not None:
         reason = f"{gone.reason}: the start-up is told by the System log, approximately"
         return Missing("startups", gone.status, reason[:LONGEST_REASON])
-    if around.boottime <= FINAL_SECONDS:
+    minutes = round(around.waits_until / 60)
+    if around.boottime < around.waits_until:
         reason = "Windows measures a start-up some minutes after somebody signs in: not yet"
     elif start.attended:
-        reason = "Windows measured nothing in 30 minutes: is the Diagnostic Policy Service (DPS) off?"
+        reason = f"Windows measured nothing in {minutes} minutes: is the Diagnostic Policy Service (DPS) off?"
     else:
-        reason = "Windows measures a start-up only once somebody signs in, and nobody has in 30 minutes"
+        reason = (
+            f"Windows measures a start-up only once somebody signs in, and nobody has in {minutes} minutes"
+        )
     return Missing("startups", Status.NO_DATA_YET, reason)
 
 
@@ -251,7 +271,7 @@ def _attended(log: Log, started: int, timing: Timing | None, around: Around) -> 
 
     With automatic sign-in nobody can tell, and before anybody signs in only time does.
     """
-    if around.automatic_sign_in:
+    if around.automatic_sign_in or around.early:
         return None
     if timing is not None and (waited := performance.somebody_waited(timing)) is not None:
         return waited
