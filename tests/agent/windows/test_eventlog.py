@@ -59,6 +59,7 @@ class Log:
         self.handles: set[int] = set()
         self.queries: list[tuple[str, int]] = []
         self.at = 0
+        self.damaged: set[int] = set()
         u32, pointer, wide = ctypes.c_uint32, ctypes.c_void_p, ctypes.c_wchar_p
         windows.libraries["wevtapi"] = FakeLibrary(
             {
@@ -76,6 +77,7 @@ class Log:
         self.queries.append((query, flags))
         if self.query_error:
             return self.windows.fail(self.query_error)
+        self.at = 0
         return self._new(0x6000_0000_0000_0000)
 
     def _new(self, handle: int) -> int:
@@ -92,6 +94,7 @@ class Log:
         count: ctypes._Pointer[ctypes.c_uint32],
     ) -> int:
         if size > self.largest_batch:
+            self.at += size  # the service has moved on all the same
             return self.windows.fail(1734)
         if self.next_error and self.at:
             return self.windows.fail(self.next_error)
@@ -113,6 +116,8 @@ class Log:
         properties: ctypes._Pointer[ctypes.c_uint32],
     ) -> int:
         assert flags == 1
+        if handle - 0x7000_0000_0000_0000 in self.damaged:
+            return self.windows.fail(13)
         text = (self.events[handle - 0x7000_0000_0000_0000] + "\0").encode("utf-16-le")
         used[0], properties[0] = len(text), 0
         if size < len(text):
@@ -154,9 +159,28 @@ def test_a_large_event_gets_a_larger_buffer(windows: FakeWindows) -> None:
 
 
 def test_a_batch_that_is_too_large_is_made_smaller(windows: FakeWindows) -> None:
-    log = Log(windows, [EVENT.format("")] * 9)
+    events = [EVENT.format(f"<!-- {number} -->") for number in range(9)]
+    log = Log(windows, events)
     log.largest_batch = 3
-    assert len(read_events(CHANNEL, [100])) == 9  # type: ignore[arg-type] # a tuple here
+    assert read_events(CHANNEL, [100]) == tuple(events)
+    assert log.handles == set()
+
+
+def test_a_damaged_event_hides_none_of_the_others(windows: FakeWindows) -> None:
+    events = [EVENT.format(f"<!-- {number} -->") for number in range(40)]
+    log = Log(windows, events)
+    log.damaged = {0, 7, 39}
+    assert read_events(CHANNEL, [100]) == tuple(events[1:7] + events[8:39])
+    assert log.handles == set()
+
+
+def test_a_log_of_nothing_but_damaged_events_cannot_be_read(windows: FakeWindows) -> None:
+    log = Log(windows, [EVENT.format("")] * 2)
+    log.damaged = {0, 1}
+    answer = read_events(CHANNEL, [100])
+    assert isinstance(answer, Missing)
+    assert answer.status is Status.ERROR
+    assert log.handles == set()
 
 
 @pytest.mark.parametrize(

@@ -92,23 +92,37 @@ class _Service:
 
 
 def _read(query: str, most: int) -> tuple[str, ...]:
-    service = _Service()
+    """Return the events; with a batch that is too large the query is asked anew, as the old one has moved on."""
+    service, size = _Service(), BATCH
+    while True:
+        try:
+            return _read_by(service, query, most, size)
+        except WindowsError as error:
+            if error.code != RPC_S_INVALID_BOUND or size == 1:
+                raise
+            size //= 2
+
+
+def _read_by(service: _Service, query: str, most: int, size: int) -> tuple[str, ...]:
     found: list[str] = []
+    taken = 0
+    fault: WindowsError | None = None
     with _results(service, query) as results:
-        size = BATCH
-        while len(found) < most:
+        while taken < most:
             handles = (c_void_p * size)()
             count = c_uint32(0)
-            wanted = min(size, most - len(found))
-            if not service.next(results, wanted, handles, WAIT_MILLISECONDS, 0, byref(count)):
-                code = last_error()
-                if code == ERROR_NO_MORE_ITEMS:
+            if not service.next(
+                results, min(size, most - taken), handles, WAIT_MILLISECONDS, 0, byref(count)
+            ):
+                if (code := last_error()) == ERROR_NO_MORE_ITEMS:
                     break
-                if code == RPC_S_INVALID_BOUND and size > 1:
-                    size //= 2
-                    continue
                 raise WindowsError("EvtNext", code)
-            found += _rendered(service, [handle for handle in handles[: count.value] if handle])
+            taken += count.value
+            texts, faults = _rendered(service, [handle for handle in handles[: count.value] if handle])
+            found += texts
+            fault = fault or next(iter(faults), None)
+    if fault is not None and not found:
+        raise fault
     return tuple(found)
 
 
@@ -123,13 +137,18 @@ def _results(service: _Service, query: str) -> Iterator[int]:
         service.close(results)
 
 
-def _rendered(service: _Service, handles: list[int]) -> list[str]:
-    """Return the XML of a batch and close all of it, also after a failure."""
-    try:
-        return [_xml(service, handle) for handle in handles]
-    finally:
-        for handle in handles:
+def _rendered(service: _Service, handles: list[int]) -> tuple[list[str], list[WindowsError]]:
+    """Return the XML of a batch and close all of it; an event that is damaged hides none of the others."""
+    texts: list[str] = []
+    faults: list[WindowsError] = []
+    for handle in handles:
+        try:
+            texts.append(_xml(service, handle))
+        except WindowsError as error:
+            faults.append(error)
+        finally:
             service.close(handle)
+    return texts, faults
 
 
 def _xml(service: _Service, handle: int) -> str:
