@@ -65,7 +65,7 @@ def chain(policy: dict[str, object] | None = None, **more: Any) -> list[str]:
         xml(WINLOGON, 812, since(2.6), {"Event": 0, "SubscriberName": "Profiles"}),
         xml(WINLOGON, 811, since(2.6), {"Event": 0, "SubscriberName": "GPClient"}),
         xml(POLICY, 4001, since(2.7), FOREGROUND | (policy or {}), activity=USER),
-        xml(POLICY, 5326, since(3.0), {"DCDiscoveryTimeInMilliSeconds": 312, "ErrorCode": more.get("error", 0)}, activity=USER),
+        xml(POLICY, more.get("discovery", 5326), since(3.0), {"DCDiscoveryTimeInMilliSeconds": 312, "ErrorCode": more.get("error", 0)}, activity=USER),
         xml(POLICY, 4016, since(3.1), {"CSEExtensionId": "{5794DAFD-BE60-433F-88A2-1A31939AC01F}",
                                        "CSEExtensionName": "Групповая политика: сетевые диски"}, activity=USER),
         xml(POLICY, 4016, since(3.1), {"CSEExtensionId": "{35378EAC-683F-11D2-A89A-00C04FBBCFA2}",
@@ -171,6 +171,8 @@ def test_nobody_is_named_and_no_clock_time_is_told() -> None:
         ({}, "network", "lan"),
         ({"ended": {"IsConnectivityFailure": "true"}, "error": "0x54b"}, "cached", "none"),
         ({"error": 1355}, "cached", "unknown"),
+        ({"discovery": 7326, "error": 1355}, "cached", "unknown"),
+        ({"discovery": 7326}, "cached", "unknown"),
         ({"policy": {"IsDomainJoined": "false"}}, "unknown", "lan"),
     ],
 )

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.signin import windows_factors as factors
 from roadworthy_agent.probes.signin.windows_chain import Chain, find_chains, phases, prompt_ticks
-from roadworthy_agent.probes.signin.windows_log import POLICY, PROFILES, SHELL_LOG, VPN, WIFI
+from roadworthy_agent.probes.signin.windows_log import (
+    DISCOVERED,
+    NOT_DISCOVERED,
+    POLICY,
+    PROFILES,
+    SHELL_LOG,
+    VPN,
+    WIFI,
+)
 from roadworthy_agent.probes.startup.windows_log import Log, newest
 from roadworthy_agent.probes.startup.windows_records import starts
 from roadworthy_agent.report import SigninRecord
@@ -96,7 +104,7 @@ def _credentials(log: Log, chain: Chain) -> str:
     found = _discovery(log, chain)
     if found is None:
         return "unknown"
-    return "cached" if factors.has_error(found) else "network"
+    return "network" if _found_domain(found) else "cached"
 
 
 def _connection(log: Log, chain: Chain) -> str:
@@ -106,7 +114,7 @@ def _connection(log: Log, chain: Chain) -> str:
     if _is_up(log, WIFI, 8001, 8003, chain.begin):
         return "wifi"
     found = _discovery(log, chain)
-    if found is not None and not factors.has_error(found):
+    if found is not None and _found_domain(found):
         return "lan"
     if chain.policy_end is not None and chain.policy_end.flag("IsConnectivityFailure"):
         return "none"
@@ -118,8 +126,12 @@ def _discovery(log: Log, chain: Chain) -> Event | None:
     if chain.policy is None:
         return None
     activity = chain.policy.event.activity_id
-    found = _of(log, chain, POLICY, 5326)
+    found = _of(log, chain, POLICY, DISCOVERED, NOT_DISCOVERED)
     return next((event for event in found if activity is None or event.activity_id in {activity, None}), None)
+
+
+def _found_domain(event: Event) -> bool:
+    return event.id == DISCOVERED and not factors.has_error(event)
 
 
 def _is_up(log: Log, provider: str, up: int, down: int, at: int) -> bool:
