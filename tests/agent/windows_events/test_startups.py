@@ -243,7 +243,18 @@ def test_a_person_at_the_bitlocker_prompt_is_taken_out_of_the_loader() -> None:
 
 
 def test_metrics_out_of_order_and_of_legacy_machines_are_none() -> None:
-    for wrong in (METRICS | {"StartOSImageStart": 1}, dict.fromkeys(METRICS, 0), {"ResetEndStart": 0}):
+    # A day and more is no time of a start-up, and the collector would refuse the whole record for it.
+    endless = METRICS | {
+        "StartOSImageStart": 1 << 39,
+        "ExitBootServicesEntry": 1 << 39,
+        "ExitBootServicesExit": 1 << 39,
+    }
+    for wrong in (
+        endless,
+        METRICS | {"StartOSImageStart": 1},
+        dict.fromkeys(METRICS, 0),
+        {"ResetEndStart": 0},
+    ):
         record = one([xml(KERNEL_BOOT, 30, after(START, 0.03), wrong), *measured()])
         assert "firmware" not in {phase.name for phase in record.phases}
 
@@ -458,3 +469,7 @@ def test_no_report_of_a_start_up_tells_when_somebody_signed_in() -> None:
     assert (record.quality, record.final, record.attended) == ("measured", True, True)
     (record,) = found(kernel_start(START), seconds=1500, told_after=1500.0).records
     assert (record.quality, record.final) == ("unfinished", True)
+
+
+def test_a_registry_time_of_days_is_none() -> None:
+    assert "firmware" not in {phase.name for phase in one(measured(), post_milliseconds=0xFFFF_FFFF).phases}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.startup.firmware import MEASURED, SUSPECT, Verdict, believe, believe_both
+from roadworthy_agent.probes.startup.windows_performance import LONGEST_MILLISECONDS, milliseconds
 from roadworthy_agent.probes.startup.windows_performance import SOURCE as EVENT_100
-from roadworthy_agent.probes.startup.windows_performance import milliseconds
 from roadworthy_agent.report import Phase
 from roadworthy_agent.windows.event import Event
 
@@ -40,7 +40,7 @@ def gather(
 ) -> Before:
     """Put Kernel-Boot 30 and 32, FwPOSTTime and event 100 together: the first that tells, for each part."""
     before = parse_metrics(metrics) if metrics is not None else Before()
-    if before.firmware is None and post_milliseconds:
+    if before.firmware is None and post_milliseconds and post_milliseconds <= LONGEST_MILLISECONDS:
         before = replace(before, firmware=post_milliseconds, firmware_source=POST_TIME)
     if before.loader is None and timing is not None:
         loader = milliseconds(timing, "OSLoaderDuration")
@@ -53,8 +53,8 @@ def parse_metrics(event: Event) -> Before:
     """Return firmware and loader of a Kernel-Boot 30.
 
     The firmware ends where it hands over to the boot manager (StartOSImageStart), the loader where it leaves the
-    firmware (ExitBootServicesExit), as on Linux. Instants out of order are none, and 0 is a machine that did not
-    start through UEFI.
+    firmware (ExitBootServicesExit), as on Linux. Instants out of order or beyond a day are none, and 0 is a machine
+    that did not start through UEFI.
     """
     names = (
         "ResetEndStart",
@@ -66,7 +66,7 @@ def parse_metrics(event: Event) -> Before:
     reset, load, start, leave, left = (event.number(name) for name in names)
     if reset is None or load is None or start is None or leave is None or left is None:
         return Before()
-    if not reset <= load <= start <= leave <= left or start == 0 or left > 1 << 40:
+    if not reset <= load <= start <= leave <= left or start == 0 or left > LONGEST_MILLISECONDS:
         return Before()
     return Before(firmware=start - reset, loader=left - start)
 
