@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
+import time
 from collections.abc import Collection
 from dataclasses import replace
 from importlib import import_module
@@ -225,3 +227,83 @@ def test_a_recording_of_garbage_is_a_status_and_no_traceback(probe: str, text: b
 def test_the_live_port_is_chosen_for_a_live_context() -> None:
     live = machine_of(replace(Context(), live=True))
     assert type(live).__name__ == "LiveWindows"
+
+
+def tags(count: int) -> list[str]:
+    """Return logs full of tags that never end, which a careless search follows to the end from each beginning."""
+    event = "<Event ><System><EventID>1</EventID>{}</System></Event>"
+    return [
+        "<Event " * count,
+        *(event.format(each * count) for each in ("<EventID", "<Provider", "<EventRecordID>")),
+    ]
+
+
+@pytest.mark.parametrize("text", tags(30_000), ids=["event", "number", "provider", "record"])
+def test_a_recorded_log_is_read_in_one_pass(tmp_path: Path, text: str) -> None:
+    """Tags without an end took a minute for 280 kB, and files may have 64 MB."""
+    names = ("roadworthy/events/System.xml", "roadworthy/events/startup/System.xml")
+    context = write(tmp_path / "tree", dict.fromkeys(names, text.encode()))
+    began = time.perf_counter()
+    assert RecordedWindows(context.root).events("System", [1], provider="x") == ()
+    assert time.perf_counter() - began < 5
+
+
+def test_an_event_that_never_ends_does_not_hide_those_before_it(tmp_path: Path) -> None:
+    log = EVENT.format("A", 1, 7) + EVENT.format("A", 2, 8) + "<Event ><System>"
+    context = write(tmp_path / "tree", {"roadworthy/events/System.xml": log.encode()})
+    machine = RecordedWindows(context.root)
+    assert machine.events("System", [1, 2]) == (EVENT.format("A", 1, 7), EVENT.format("A", 2, 8))
+
+
+BROKEN = {"no JSON": b"{", "no text": b"\xff\xfe", "deep": b"[" * 200_000, "digits": b"9" * 5000}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_of_the_registry_hides_no_other(tmp_path: Path, data: bytes) -> None:
+    good = json.dumps({r"HKLM\A": {"x": 1}}).encode()
+    files = {
+        "roadworthy/registry/a.json": data,
+        "roadworthy/registry/b.json": good,
+        "roadworthy/registry.json": data,
+    }
+    machine = RecordedWindows(write(tmp_path / "tree", files).root)
+    assert machine.registry(r"HKLM\A", "x") == 1
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_broken_calls_are_told_by_their_own_probe_alone(tmp_path: Path, data: bytes) -> None:
+    source = DEVICES / "windows-11_dell-latitude-5490/root"
+    root = tmp_path / "tree"
+    shutil.copytree(source, root)
+    (root / "roadworthy/windows/battery.json").write_bytes(data)
+    context = Context.recorded(root)
+    broken = run(PROBES["battery"], context)
+    assert broken.status is Status.ERROR
+    assert broken.reason == "/roadworthy/windows/battery.json is no JSON"
+    for probe in set(OURS) - {"battery"}:
+        assert shown(run(PROBES[probe], context)) == shown(run(PROBES[probe], Context.recorded(source)))
+
+
+def test_numbers_no_call_could_give_are_none() -> None:
+    raw = Raw(
+        json.loads('{"a": NaN, "b": Infinity, "c": 1e999, "d": 9' + "0" * 400 + ', "e": true, "f": 2.5}')
+    )
+    assert [raw.decimal(name) for name in "abcde"] == [None] * 5
+    assert raw.decimal("f") == 2.5
+    assert [raw.number(name) for name in "abcdef"] == [None] * 6
+    assert Raw({"x": (1 << 64) - 1}).number("x") == (1 << 64) - 1
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 64, 10**400])
+def test_a_registry_number_no_registry_holds_is_none(tmp_path: Path, value: int) -> None:
+    files = {"roadworthy/registry.json": json.dumps({r"HKLM\A": {"x": value}}).encode()}
+    assert RecordedWindows(write(tmp_path / "tree", files).root).registry(r"HKLM\A", "x") is None
+
+
+@pytest.mark.parametrize("probe", ["state", "storage"])
+def test_rows_that_are_no_rows_are_not_recorded(probe: str, tmp_path: Path) -> None:
+    name = {"state": "sessions", "storage": "disks"}[probe]
+    rows = {name: ["text", None, 5, {"session": 1, "state": 0, "now": "noon", "last_input": {}}]}
+    context = write(tmp_path / "tree", {f"roadworthy/windows/{probe}.json": json.dumps(rows).encode()})
+    recorded = module(probe).record(context)
+    assert len(json.loads(recorded[f"roadworthy/windows/{probe}.json"])[name]) == 1

@@ -7,6 +7,7 @@ name}. Reading it back trusts nothing: a value of another kind than asked for is
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,14 +59,18 @@ class Raw:
         return value if isinstance(value, bytes) else None
 
     def number(self, name: str) -> int | None:
-        """Return a whole number."""
+        """Return a whole number; None for one that no call could have given, as it does not fit 64 bits."""
         value = self.values.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        usable = isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 64
+        return value if usable else None
 
     def decimal(self, name: str) -> float | None:
-        """Return a number with or without a fraction."""
+        """Return a number with or without a fraction; JSON also knows NaN and infinity, which are none."""
         value = self.values.get(name)
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        whole = self.number(name)
+        return None if whole is None else float(whole)
 
     def text(self, name: str) -> str | None:
         """Return a text, None for a blank one."""

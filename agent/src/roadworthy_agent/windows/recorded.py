@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from roadworthy_agent.probe import Missing
+from roadworthy_agent.errors import ProbeError
+from roadworthy_agent.probe import NOT_UNDERSTOOD, Missing
 from roadworthy_agent.probes.tree import Content, Tree
 from roadworthy_agent.reading import Status
 from roadworthy_agent.windows.machine import RegistryValue
@@ -17,10 +18,12 @@ from roadworthy_agent.windows.raw import Raw, from_json
 from roadworthy_agent.windows.registry import plain
 
 LIMIT_BYTES = 64 << 20
-_EVENT = re.compile(r"<Event[ >].*?</Event>", re.DOTALL)
-_ID = re.compile(r"<EventID[^>]*>\s*(\d{1,5})\s*</EventID>")
-_RECORD = re.compile(r"<EventRecordID>\s*(\d{1,20})\s*</EventRecordID>")
-_PROVIDER = re.compile(r"<Provider[^>]*?\bName=['\"]([^'\"]*)['\"]")
+_END = "</Event>"
+_BEGIN = re.compile(r"<Event[ >]")
+# Bounded everywhere: a tag that never ends must not be followed to the end of the file from each of its beginnings
+_ID = re.compile(r"<EventID[^>]{0,64}>\s{0,64}(\d{1,5})\s{0,64}</EventID>")
+_RECORD = re.compile(r"<EventRecordID>\s{0,64}(\d{1,20})\s{0,64}</EventRecordID>")
+_PROVIDER = re.compile(r"<Provider[^>]{0,512}?\bName=['\"]([^'\"]{0,256})['\"]")
 
 
 class RecordedWindows:
@@ -47,7 +50,7 @@ class RecordedWindows:
         texts = [content.text for content in contents if content.text is not None]
         if not texts:
             return whole.missing(channel)
-        found = dict.fromkeys(each[0] for text in texts for each in _EVENT.finditer(text))
+        found = dict.fromkeys(each for text in texts for each in _events(text))
         newest = list(found) if len(texts) == 1 else sorted(found, key=_record, reverse=True)
         return tuple(each for each in newest if _is(each, ids, provider))[:most]
 
@@ -64,7 +67,9 @@ class RecordedWindows:
     def calls(self, probe: str) -> Raw:
         """Return the next recorded look of a probe's system calls."""
         content = self._tree.read(f"roadworthy/windows/{probe}.json", LIMIT_BYTES)
-        looks = json.loads(content.text, object_hook=from_json) if content.text else []
+        looks = _parsed(content) if content.text else []
+        if looks is None:
+            raise ProbeError(f"/{content.path} is no JSON")
         if isinstance(looks, dict):
             looks = [looks]
         if not isinstance(looks, list) or not looks:
@@ -88,11 +93,29 @@ class RecordedWindows:
         return values
 
     def _json(self, path: str) -> dict[str, Any]:
-        content: Content = self._tree.read(path, LIMIT_BYTES)
-        if content.status is not Status.OK or not content.text:
-            return {}
-        values = json.loads(content.text, object_hook=from_json)
+        values = _parsed(self._tree.read(path, LIMIT_BYTES))
         return values if isinstance(values, dict) else {}
+
+
+def _parsed(content: Content) -> Any:
+    """Return what a file of JSON holds, None for what is none: the files beside it are still worth reading."""
+    if content.status is not Status.OK or not content.text:
+        return None
+    try:
+        return json.loads(content.text, object_hook=from_json)
+    except NOT_UNDERSTOOD:
+        return None
+
+
+def _events(text: str) -> Iterator[str]:
+    """Yield the events of a file, each from its beginning to the next end; in one pass over the file."""
+    at = 0
+    while (begin := _BEGIN.search(text, at)) is not None:
+        end = text.find(_END, begin.start())
+        if end < 0:
+            return
+        at = end + len(_END)
+        yield text[begin.start() : at]
 
 
 def _values(recorded: Any) -> dict[str, Any]:

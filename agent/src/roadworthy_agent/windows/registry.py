@@ -57,6 +57,8 @@ def plain(value: Any) -> RegistryValue | None:
         return tuple(str(each) for each in value)
     if isinstance(value, bool) or not isinstance(value, (int, str, bytes)):
         return None
+    if isinstance(value, int) and not 0 <= value < 1 << 64:  # a REG_QWORD is the largest there is
+        return None
     return value
 
 

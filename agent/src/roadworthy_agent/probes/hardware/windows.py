@@ -175,7 +175,8 @@ def _with_firmware_speed(cpu: Cpu, firmware: parse.Firmware, where: Environment)
 
 
 def _memory(raw: Raw) -> Memory:
-    return Memory(total_bytes=raw.inner("memory").number("total"), source="GlobalMemoryStatusEx")
+    total = raw.inner("memory").number("total") or 0
+    return Memory(total_bytes=total if 0 < total < 1 << 63 else None, source="GlobalMemoryStatusEx")
 
 
 def _with_security(

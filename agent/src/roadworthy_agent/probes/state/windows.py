@@ -163,9 +163,11 @@ def _without_clock_times(sessions: Any) -> Any:
         return sessions
     shown = []
     for session in sessions:
-        now, last = session.get("now"), session.get("last_input")
-        known = isinstance(now, int) and isinstance(last, int) and last > 0
-        times = {"now": EPOCH, "last_input": EPOCH - (now - last) if known else 0}
+        if not isinstance(session, dict):
+            continue
+        now, last = Raw(session).number("now"), Raw(session).number("last_input")
+        since = None if now is None or last is None or last <= 0 else now - last
+        times = {"now": EPOCH, "last_input": 0 if since is None else EPOCH - since}
         shown.append({**session, **times} if "now" in session else session)
     return shown
 

@@ -222,4 +222,5 @@ def _scrubbed(disks: Any) -> Any:
     return [
         {**disk, "device": without_serial(disk["device"])} if isinstance(disk.get("device"), bytes) else disk
         for disk in disks
+        if isinstance(disk, dict)
     ]
