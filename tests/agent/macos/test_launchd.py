@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plistlib
+from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 import pytest
@@ -110,8 +111,22 @@ def test_any_listing_gives_a_number_in_range_or_none(users: str, groups: str) ->
     assert number is None or 300 <= number < 400
 
 
-def test_a_blank_in_a_path_is_told_to_newsyslog() -> None:
-    assert rb"/Library/Application\ Support/roadworthy-startup-log/" in launchd.rotation()
+def test_newsyslog_can_read_its_lines() -> None:
+    """It splits at blanks without any escape, and one malformed line ends all rotation on the Mac."""
+    rows = [line.split() for line in launchd.rotation().decode().splitlines()]
+    for path, (pattern, owner, mode, count, size, when, flags) in zip(
+        (launchd.AGENT_LOG, launchd.STARTUP_LOG), rows, strict=True
+    ):
+        assert fnmatch(str(path), pattern)
+        assert ("G" in flags) == (pattern != str(path))
+        assert (owner.endswith(f":{launchd.ACCOUNT}"), mode, count, size, when) == (
+            True,
+            "640",
+            "2",
+            "256",
+            "*",
+        )
+        assert "N" in flags  # else syslogd is signalled
 
 
 @pytest.mark.parametrize("data", [launchd.agent_plist(PROGRAM), launchd.startup_log_plist()])

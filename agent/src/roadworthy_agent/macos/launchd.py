@@ -150,10 +150,14 @@ def remove_steps() -> tuple[Step, ...]:
 
 
 def rotation() -> bytes:
-    """Return the lines of newsyslog.conf(5): 256 kB a file, two old ones, compressed by bzip2."""
+    """Return the lines of newsyslog.conf(5): 256 kB a file, two old ones, compressed by bzip2, nobody signalled.
+
+    newsyslog has no way to write a blank: a path with one is a malformed line, at which it ends and rotates nothing
+    of the whole Mac. So the path is a pattern (G), in which `?` stands for the blank.
+    """
     lines = (
-        f"{AGENT_LOG} {ACCOUNT}:{ACCOUNT} 640 2 256 * J",
-        f"{_escaped(STARTUP_LOG)} root:{ACCOUNT} 640 2 256 * J",
+        f"{AGENT_LOG} {ACCOUNT}:{ACCOUNT} 640 2 256 * JN",
+        f"{str(STARTUP_LOG).replace(' ', '?')} root:{ACCOUNT} 640 2 256 * GJN",
     )
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -202,11 +206,6 @@ def _unload_steps() -> tuple[Run, ...]:
 def _numbers(listing: str) -> dict[str, int]:
     found = (re.fullmatch(r"(\S+)\s+(-?\d+)", line.strip()) for line in listing.splitlines())
     return {match[1]: int(match[2]) for match in found if match}
-
-
-def _escaped(path: PurePosixPath) -> str:
-    r"""Return a path as newsyslog.conf takes it: `\ ` for a blank."""
-    return str(path).replace(" ", r"\ ")
 
 
 def _plist(values: Mapping[str, Any]) -> bytes:
