@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import plistlib
@@ -308,7 +309,7 @@ def test_windows_command_line_and_access_list() -> None:
     with pytest.raises(ServiceError, match="quotation mark"):
         windows.command_line('a"b', "c")
     access = windows.descriptor("S-1-5-80-1", "FA")
-    assert access == "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-5-80-1)"
+    assert access == "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-5-80-1)"
 
 
 def test_windows_plan_protects_folders_before_it_writes_a_key(tmp_path: Path) -> None:
@@ -345,6 +346,57 @@ def test_a_stop_of_the_service_manager_ends_the_agent_at_once() -> None:
     assert hosted.control(scm.CONTROL_INTERROGATE) == 0
     assert hosted.control(13) == windows_run.CALL_NOT_IMPLEMENTED  # power events: never asked for
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    "python", [r"C:\Users\jo\AppData\Local\Programs\Python\python.exe", r"d:\users\jo\python.exe"]
+)
+def test_a_python_of_one_person_is_refused(python: str) -> None:
+    """LocalService may not read there, and its owner could put anything in its place."""
+    with pytest.raises(ServiceError, match="only administrators may write"):
+        windows.command_line(python, r"C:\x\windows_entry.py")
+    with pytest.raises(ServiceError, match="only administrators may write"):
+        windows.command_line(r"C:\Program Files\Python311\python.exe", python)
+
+
+def test_settings_that_were_there_become_the_administrators(tmp_path: Path) -> None:
+    (tmp_path / "Roadworthy").mkdir()
+    (tmp_path / "Roadworthy/agent.toml").write_text('server = "https://c.example.org"\n')
+    words = [step.words() for step in windows.install_steps(Options(PROGRAM, root=tmp_path))]
+    assert f"let only administrators change {tmp_path / 'Roadworthy/agent.toml'}" in words
+
+
+@pytest.mark.parametrize(("asked", "code"), [(True, 0), (False, windows_run.FAILED)])
+def test_a_stop_before_the_agent_listens_is_no_failure(
+    asked: bool,  # noqa: FBT001 - a row of the table
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The manager starts a service again that ended with an error: not one that it was told to stop."""
+    told: list[scm.ServiceStatus] = []
+
+    class Connected:
+        def __init__(self) -> None:
+            self.hosted = windows_run.Hosted(told.append)
+            self.thread = threading.Thread(target=self.hosted.main)
+
+        def connect(self) -> None:
+            self.thread.start()
+            assert self.hosted.running.wait(30)
+
+    def run() -> int:
+        if asked:
+            signal.raise_signal(signal.SIGTERM)
+        raise OSError
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(windows_run, "_Connection", Connected)
+    try:
+        with contextlib.nullcontext() if asked else pytest.raises(OSError):  # noqa: PT011 - without words of its own
+            assert windows_run.run_as_service(run) == code
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (told[-1].state, told[-1].exit_code) == (scm.STOPPED, code)
 
 
 def test_only_windows_has_that_service_manager() -> None:

@@ -26,10 +26,11 @@ CONFIG_DESCRIPTION, CONFIG_FAILURE_ACTIONS, CONFIG_DELAYED, CONFIG_FAILURE_FLAG 
 CONFIG_SID, CONFIG_PRIVILEGES = 5, 6
 SID_UNRESTRICTED = 1
 ACTION_RESTART = 1
-DACL_SECURITY_INFORMATION = 0x4
+OWNER_SECURITY_INFORMATION, DACL_SECURITY_INFORMATION = 0x1, 0x4
 ERROR_SERVICE_EXISTS, ERROR_SERVICE_ALREADY_RUNNING = 1073, 1056
 ERROR_SERVICE_DOES_NOT_EXIST, ERROR_SERVICE_NOT_ACTIVE = 1060, 1062
 ERROR_NOT_STARTED_BY_MANAGER = 1063
+ERROR_SERVICE_REQUEST_TIMEOUT = 1053
 NO_CHANGE = 0xFFFF_FFFF
 
 STATES = {STOPPED: "stopped", START_PENDING: "starting", STOP_PENDING: "stopping", RUNNING: "running"}
@@ -197,7 +198,7 @@ class Service:
         ends = time.monotonic() + seconds
         while self.state() != STOPPED:
             if time.monotonic() > ends:
-                raise api.WindowsError("the service did not stop in time", self.state())
+                raise api.WindowsError("ControlService", ERROR_SERVICE_REQUEST_TIMEOUT)
             sleep(0.2)
         return True
 
@@ -216,7 +217,10 @@ class Service:
 
 
 def protect(path: str, descriptor: str) -> None:
-    """Give a folder the access list of a security descriptor's text (SDDL), and keep its parents' out of it."""
+    """Give a file or folder owner and access list of a security descriptor's text (SDDL).
+
+    The owner too: whoever made the folder before us could else change the list again.
+    """
     security = api.library("advapi32")
     convert = api.function(
         security, "ConvertStringSecurityDescriptorToSecurityDescriptorW", c_int32,
@@ -227,7 +231,7 @@ def protect(path: str, descriptor: str) -> None:
         raise api.WindowsError("ConvertStringSecurityDescriptor", api.last_error())
     try:
         set_security = api.function(security, "SetFileSecurityW", c_int32, c_wchar_p, c_uint32, c_void_p)
-        if not set_security(path, DACL_SECURITY_INFORMATION, made):
+        if not set_security(path, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, made):
             raise api.WindowsError(f"SetFileSecurity {path}", api.last_error())
     finally:
         api.function(api.library("kernel32"), "LocalFree", c_void_p, c_void_p)(made)

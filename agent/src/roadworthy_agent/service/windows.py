@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from roadworthy_agent.errors import ProbeError, ServiceError
@@ -38,6 +38,7 @@ def install_steps(options: Options) -> list[Step]:
     """Return what installing means; raises ServiceError or SettingsError where it cannot be done."""
     base = data_folder(options)
     sid = scm.service_sid(NAME)
+    command = command_line(_real_python(), str(ENTRY))
     return [
         Folder(base),
         Call(f"let only administrators change {base}", _protected(base, descriptor(sid, "FR"))),
@@ -47,7 +48,12 @@ def install_steps(options: Options) -> list[Step]:
             _protected(base / "agent", descriptor(sid, "FA")),
         ),
         *_settings_steps(options, base),
-        Call(f"register the service {NAME} as {ACCOUNT}", lambda: _told(_register)),
+        *(
+            Call(f"let only administrators change {path}", _protected(path, descriptor(sid, "FR")))
+            for path in (base / "agent.toml", base / "enrolment.key")
+            if path.exists()
+        ),
+        Call(f"register the service {NAME} as {ACCOUNT}", lambda: _told(lambda: _register(command))),
         Call(f"start the service {NAME}", lambda: _told(_start)),
     ]
 
@@ -97,8 +103,11 @@ def data_folder(options: Options, variables: Any = os.environ) -> Path:
 
 
 def descriptor(sid: str, rights: str) -> str:
-    """Return the access list of a folder (SDDL): system and administrators all, the service `rights`, nobody else."""
-    return f"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;{rights};;;{sid})"
+    """Return owner and access list (SDDL): system and administrators all, the service `rights`, nobody else.
+
+    Every account may make folders in ProgramData, and who made one owns it: so it becomes the administrators'.
+    """
+    return f"O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;{rights};;;{sid})"
 
 
 def command_line(python: str, entry: str) -> str:
@@ -106,6 +115,11 @@ def command_line(python: str, entry: str) -> str:
     for path in (python, entry):
         if '"' in path:
             raise ServiceError(f"{path}: no path of Windows holds a quotation mark")
+        if [part.casefold() for part in PureWindowsPath(path).parts[1:2]] == ["users"]:
+            raise ServiceError(
+                f"{path}: install Python and the agent where only administrators may write and every service may "
+                r"read, as in C:\Program Files"
+            )
     return f'"{python}" -I "{entry}" run --service'
 
 
@@ -143,9 +157,8 @@ def _protect(path: Path, text: str) -> bool:
     return True
 
 
-def _register() -> bool:
+def _register(command: str) -> bool:
     """Make the service, or bring one of another version up to date."""
-    command = command_line(_real_python(), str(ENTRY))
     with scm.Manager() as manager:
         service = manager.open(NAME)
         made = service is None

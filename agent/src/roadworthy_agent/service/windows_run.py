@@ -87,6 +87,10 @@ def run_as_service(run: Callable[[], int]) -> int:
     try:
         manager.hosted.exit_code = FAILED
         manager.hosted.exit_code = run()
+    except KeyboardInterrupt:
+        manager.hosted.exit_code = (
+            NO_ERROR  # a failure would make the manager start again what it was told to stop
+        )
     finally:
         manager.hosted.ended.set()
         manager.thread.join(CONNECT_SECONDS)
