@@ -48,7 +48,9 @@ function Get-EventData {
     # The data of an event by name, never by place or message.
     param($Event)
     $data = @{}
-    foreach ($each in ([xml]$Event.ToXml()).Event.EventData.Data) { $data[$each.Name] = $each.'#text' }
+    foreach ($each in ([xml]$Event.ToXml()).Event.EventData.Data) {
+        $data[$each.GetAttribute('Name')] = $each.InnerText  # an empty one has no '#text', which strict mode refuses
+    }
     return $data
 }
 
@@ -100,13 +102,13 @@ Add-Row 'hardware.monitors' (@(Get-Part $hardware @('monitors') | Where-Object {
 }
 
 # --- storage ---
-$system = (Get-Partition -DriveLetter $env:SystemDrive[0]).DiskNumber
+$system = try { (Get-Partition -DriveLetter $env:SystemDrive[0]).DiskNumber } catch { $null }
 foreach ($disk in @(Get-Part $facts @('storage') | Where-Object { $_ })) {
     $number = [int]($disk.name -replace '\D', '')
-    $physical = Get-PhysicalDisk | Where-Object DeviceId -EQ "$number"
+    $physical = try { Get-PhysicalDisk | Where-Object DeviceId -EQ "$number" } catch { $null }
     $counter = if ($physical) { $physical | Get-StorageReliabilityCounter -ErrorAction SilentlyContinue }
     Add-Row "$($disk.name).size_bytes" (Get-Part $disk @('size_bytes')) { (Get-Disk -Number $number).Size }
-    Add-Row "$($disk.name).holds_system" (Get-Part $disk @('holds_system')) { $number -eq $system }
+    Add-Row "$($disk.name).holds_system" (Get-Part $disk @('holds_system')) { if ($null -ne $system) { $number -eq $system } }
     Add-Row "$($disk.name).medium" ((Get-Part $disk @('medium')) -replace '^nvme$', 'ssd') {
         if ($physical.MediaType -eq 'Unspecified') { $null } else { "$($physical.MediaType)" }
     }
