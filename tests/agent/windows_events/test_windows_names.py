@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from agent.windows_events.events import DIAGNOSTICS, at, parsed, xml
 from hypothesis import given
@@ -130,3 +132,13 @@ def test_no_account_and_no_host_name_ever_leaves(
     data = {"Name": f"{around} {name}", "Path": name, "FriendlyName": name, "TotalTime": 1}
     factor = parse_factor(parsed(xml(DIAGNOSTICS, number, START, data)), PRIVATE, **settings)
     assert factor is None or who.casefold() not in factor.name.casefold()
+
+
+@pytest.mark.parametrize("letter", ["a", "\\", "*", "é"])
+def test_a_text_far_too_long_for_a_name_takes_no_time(letter: str) -> None:
+    """Twenty thousand letters took a quarter of a minute."""
+    began = time.perf_counter()
+    assert names.scrub(letter * 20_000, PRIVATE) == "*"
+    assert names.of_program(letter * 20_000, "", PRIVATE, allowed=True) == ("application", "*")
+    names.scrub(letter * names.LONGEST_NAME, PRIVATE)
+    assert time.perf_counter() - began < 2

@@ -28,6 +28,7 @@ CATEGORIES = (
     ("media and games", ("spotify", "steam", "itunes", "vlc", "epicgames", "battle.net")),
 )  # fmt: skip
 OTHER = "other"
+LONGEST_NAME = 512  # files, services and keys of the registry have 255 or 256 letters
 # Drivers are called e1d68x64 and b57nd60a, so fewer things are taken for a serial number than in unit names.
 SERIALS = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -108,7 +109,13 @@ def is_windows(path: str) -> bool:
 
 
 def scrub(text: str, private: Iterable[str], patterns: Iterable[re.Pattern[str]] = IDENTIFIERS) -> str:
-    """Return a name without account names, the host name and identifiers; `*` where nothing is left."""
+    """Return a name without account names, the host name and identifiers; `*` where nothing is left.
+
+    What is far too long for a name is none: the patterns take seconds for each ten thousand letters, and a Run key
+    holds what a person wrote into it.
+    """
+    if len(text) > LONGEST_NAME:
+        return "*"
     name = _without(_PRIVATE_FOLDER.sub(r"\1*", text), private)
     for pattern in patterns:
         name = pattern.sub("*", name)
