@@ -141,4 +141,5 @@ def test_a_text_far_too_long_for_a_name_takes_no_time(letter: str) -> None:
     assert names.scrub(letter * 20_000, PRIVATE) == "*"
     assert names.of_program(letter * 20_000, "", PRIVATE, allowed=True) == ("application", "*")
     names.scrub(letter * names.LONGEST_NAME, PRIVATE)
+    assert names.program_of(" " * 50_000 + letter) == "*"
     assert time.perf_counter() - began < 2

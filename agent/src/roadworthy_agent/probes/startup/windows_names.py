@@ -49,7 +49,7 @@ _WINDOWS = re.compile(
 _NOT_WINDOWS = re.compile(r"\\windows\\(?:temp|ccmcache|installer)\\", re.IGNORECASE)
 _PRIVATE_FOLDER = re.compile(r"(\\users\\)[^\\\s\"]+", re.IGNORECASE)
 _DEVICE = re.compile(r"^([A-Za-z][A-Za-z0-9]{1,15})\\([A-Za-z0-9_&.-]{1,64})(?:\\.*)?$")
-_PROGRAM = re.compile(r"^\s*\"?([^\"]*?\.(?:exe|com|bat|cmd|vbs|ps1|lnk|dll))(?=[\s\",]|$)", re.IGNORECASE)
+_PROGRAM = re.compile(r"^\"?([^\"]*?\.(?:exe|com|bat|cmd|vbs|ps1|lnk|dll))(?=[\s\",]|$)", re.IGNORECASE)
 
 
 def of_service(name: str, private: Iterable[str]) -> str:
@@ -93,13 +93,13 @@ def category(program: str) -> str:
 
 def program_of(command: str) -> str:
     """Return the file that a command line starts, without its folder and arguments; `*` where that cannot be told."""
-    match = _PROGRAM.match(command)
+    match = _PROGRAM.match(command.lstrip())
     return _last_part(match[1]) if match else "*"
 
 
 def path_of(command: str) -> str:
     """Return the path of the file that a command line starts."""
-    match = _PROGRAM.match(command)
+    match = _PROGRAM.match(command.lstrip())
     return match[1] if match else ""
 
 
