@@ -195,7 +195,10 @@ def test_rejected_items_go_to_quarantine_and_the_rest_is_held(
     assert sending.outbox.waiting() == 0
     collector.decide = lambda _asked: None
     sending.delivery.call()
-    assert set(collector.reports()[-1]["agent"]) == {"version", "platform"}  # its health is told every two hours
+    assert set(collector.reports()[-1]["agent"]) == {
+        "version",
+        "platform",
+    }  # its health is told every two hours
     sending.measure(7200)
     sending.delivery.call()
     assert collector.reports()[-1]["agent"]["quarantined_items"] == 1

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,13 @@ from roadworthy_agent.explain import explain, explain_probe, power_lines
 from roadworthy_agent.probe import Context
 from roadworthy_agent.probes import PROBES
 from roadworthy_agent.probes.platforms import reader
+from roadworthy_agent.probes.signin.windows_log import ALL_QUESTIONS as SIGN_IN_QUESTIONS
+from roadworthy_agent.probes.startup.windows import QUESTIONS as START_UP_QUESTIONS
+from roadworthy_agent.probes.startup.windows import RECORDED_VALUES
+from roadworthy_agent.probes.startup.windows_log import Question
 from roadworthy_agent.reading import BatteryFlow, Meter, PowerReading, Refusal, Register, Scope
 from roadworthy_agent.show import Style
-from roadworthy_agent.sources import OTHER, ROOT_STEP, SENT, of_probe
+from roadworthy_agent.sources import OTHER, ROOT_STEP, SENT, WHERE, of_probe
 from roadworthy_agent.verified import NOT_VERIFIED, is_verified, marked
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +205,76 @@ def test_every_source_of_every_platform_is_known(name: str, platform: str) -> No
     )
     assert callable(module.record)
     assert all(not pattern.startswith("/") for pattern in module.FILES)
+
+
+def told(name: str, platform: str) -> str:
+    """Return what `explain` says a probe reads on a platform, with `{a,b}` written out."""
+    module = reader(f"roadworthy_agent.probes.{name}", platform)
+    assert module is not None
+    context = replace(Context.recorded(ROOT / "tests/nowhere"), platform=platform)
+    return " ".join(written_out(source.what) for source in of_probe(name, module.FILES, context))
+
+
+def written_out(text: str) -> str:
+    """Return a text in which `/a/{b,c}` has become `/a/b /a/c`."""
+    while found := re.search(r"(\S*)\{([^{}]*)\}(\S*)", text):
+        each = " ".join(f"{found[1]}{part.strip()}{found[3]}" for part in found[2].split(","))
+        text = text[: found.start()] + each + text[found.end() :]
+    return text
+
+
+@pytest.mark.parametrize(
+    ("name", "questions"), [("startup", START_UP_QUESTIONS), ("signin", SIGN_IN_QUESTIONS)]
+)
+def test_every_event_log_and_provider_that_is_asked_is_named(
+    name: str, questions: tuple[Question, ...]
+) -> None:
+    text = told(name, "win32")
+    for question in questions:
+        provider = question.provider.removeprefix("Microsoft-Windows-").removesuffix(" Service")
+        singular = provider.replace(
+            "User Profiles", "User Profile"
+        )  # the log's name and the provider's differ
+        assert question.channel in text, question.channel
+        assert singular in text, question.provider
+
+
+@pytest.mark.parametrize(("key", "value"), RECORDED_VALUES)
+def test_every_registry_value_a_windows_start_up_is_told_by_is_named(key: str, value: str) -> None:
+    text = told("startup", "win32")
+    assert value in text
+    assert key in text or (key.rpartition("\\")[0] in text and key.rpartition("\\")[2] in text)
+
+
+PATH = re.compile(r"(?:proc|sys|dev|var|etc|run|usr)/[\w./*:-]+")
+
+
+def constants(name: str) -> Iterator[tuple[str, str]]:
+    """Yield the paths that stand in the modules of a Linux probe as constants, with where."""
+    package = import_module(f"roadworthy_agent.probes.{name}")
+    for found in pkgutil.iter_modules(package.__path__):
+        if found.name.startswith(("windows", "macos")):
+            continue
+        module = import_module(f"{package.__name__}.{found.name}")
+        for constant, value in vars(module).items():
+            if constant.isupper() and constant != "FILES":
+                for text in (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ():
+                    if isinstance(text, str) and PATH.fullmatch(text):
+                        yield f"{found.name}.{constant}", text
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_every_path_a_linux_probe_reads_is_named(name: str) -> None:
+    text = told(name, "linux")
+    for where, path in constants(name):
+        assert f"/{path}" in text, f"{where} = {path}: `explain {name}` does not say so"
+
+
+def test_a_probe_that_looks_where_it_runs_says_so() -> None:
+    for name in PROBES:
+        folder = Path(str(import_module(f"roadworthy_agent.probes.{name}").__file__)).parent
+        if "environment.detect(" in (folder / "linux.py").read_text("utf-8"):
+            assert WHERE in OTHER.get((name, "linux"), ()), name
 
 
 def test_files_are_counted_and_closed_ones_told(tmp_path: Path) -> None:

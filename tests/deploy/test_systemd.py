@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-UNITS = ("roadworthy-collector.service", "roadworthy-agent.service")
+from roadworthy_agent.probes.startup.linux import relevant
+
+UNITS = ("roadworthy-collector.service", "roadworthy-agent.service", "roadworthy-agent-log.service")
 PROGRAMS = ("bin/roadworthy", "bin/roadworthy-agent", "lib/roadworthy-agent-open")
 
 
@@ -75,7 +77,9 @@ def sys_tree(tmp_path: Path) -> Path:
     return tmp_path / "sys"
 
 
-def run_helper(deploy: Path, tmp_path: Path, *arguments: str, sys: Path | None = None) -> Path:
+def run_helper(
+    deploy: Path, tmp_path: Path, *arguments: str, sys: Path | None = None, log: Path | None = None
+) -> Path:
     runtime = tmp_path / "runtime"
     runtime.mkdir(exist_ok=True)
     opened = tmp_path / "open"
@@ -84,6 +88,7 @@ def run_helper(deploy: Path, tmp_path: Path, *arguments: str, sys: Path | None =
         "RUNTIME_DIRECTORY": str(runtime),
         "ROADWORTHY_SYS": str(sys or tmp_path / "sys"),
         "ROADWORTHY_OPEN": str(opened),
+        "ROADWORTHY_DMESG": "false" if log is None else f"cat {log}",
     }
     subprocess.run([deploy / "systemd/roadworthy-agent-open", *arguments], env=environment, check=True)
     return opened
@@ -142,6 +147,77 @@ def test_the_agent_s_unit_waits_for_no_network(deploy: Path) -> None:
     assert "network-online.target" not in "".join(
         line for line in text.splitlines(keepends=True) if not line.startswith("#")
     )
+
+
+LINES = """\
+[    0.000000] Command line: BOOT_IMAGE=/vmlinuz root=UUID=0c7e8a6e-1111-2222-3333-444455556666 ro
+[    0.463547] Run /init as init process
+[    0.463600]   with arguments:
+[    2.063547][    T1] Run /sbin/init as init process
+[    2.100000] 001: EXT4-fs (dm-0): recovery complete
+[    2.200000] XFS (sda2): Starting recovery (logdev: internal)
+[    3.000000] usb 1-4: SerialNumber: 4C530001230523105203
+[    4.000000] wlp1s0: deauthenticating from f0:b0:14:18:bd:40 by local choice (Reason: 3=DEAUTH_LEAVING)
+[    5.000000] jsmith: PM: suspend exit
+[  217.939227] PM: suspend entry (deep)
+[  217.946056] Filesystems sync: 0.006 seconds
+[  218.278066] ACPI: EC: interrupt blocked
+[  218.348723] ACPI: Low-level resume complete
+[  218.348724] ACPI: PM: Low-level resume complete
+[  218.350000] Enabling non-boot CPUs ...
+[  218.360000] PM: Timekeeping suspended for 95.416 seconds
+[  219.448723] PM: suspend exit
+[ 1300.000000] PM: suspend entry (s2idle)
+[ 1301.000000] ACPI: EC: interrupt unblocked
+[ 1302.000000] PM: suspend exit jsmith
+[12345.678901] PM: hibernation: hibernation entry
+[123456.789012] ACPI: PM: Waking up from system sleep state S4
+[123457.000000] PM: hibernation exit
+no record at all: PM: suspend exit
+"""
+
+
+def test_of_the_kernels_log_the_helper_copies_what_the_probe_keeps_and_no_other_line(
+    deploy: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "dmesg"
+    log.write_text(LINES)
+    copy = run_helper(deploy, tmp_path, log=log) / "kernel-log"
+    kept = copy.read_text()
+    assert relevant(kept) == relevant(LINES)
+    assert len(kept.splitlines()) == len(relevant(LINES).splitlines()) == 15
+    assert mode(copy) == 0o640
+    assert copy.stat().st_gid == (tmp_path / "runtime").stat().st_gid
+    assert [each.name for each in copy.parent.iterdir()] == ["kernel-log"]
+
+
+def test_after_a_waking_the_helper_adds_what_the_kernel_says_of_it_and_touches_nothing_else(
+    deploy: Path, tmp_path: Path
+) -> None:
+    first, later = tmp_path / "first", tmp_path / "later"
+    first.write_text("".join(LINES.splitlines(keepends=True)[:4]))
+    later.write_text(LINES)
+    assert not run_helper(deploy, tmp_path, "--wake", log=later).exists()  # while the agent does not run
+    opened = run_helper(deploy, tmp_path, log=first)
+    held = (opened / "kernel-log").read_bytes()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("untouched")
+    (opened / "kernel-log.wake").symlink_to(elsewhere)
+    run_helper(deploy, tmp_path, "--wake", log=later)
+    assert (opened / "kernel-log").read_bytes() == held
+    assert not (opened / "kernel-log.wake").is_symlink()
+    assert relevant((opened / "kernel-log.wake").read_text()) == relevant(LINES)
+    assert elsewhere.read_text() == "untouched"
+    run_helper(deploy, tmp_path, "--wake")  # no log this time: what is there stays
+    assert {each.name for each in opened.iterdir()} == {"kernel-log", "kernel-log.wake"}
+
+
+def test_the_unit_for_wakings_waits_for_every_way_to_sleep(deploy: Path) -> None:
+    lines = (deploy / "systemd/roadworthy-agent-log.service").read_text("utf-8").splitlines()
+    values = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    targets = {"suspend.target", "hibernate.target", "hybrid-sleep.target", "suspend-then-hibernate.target"}
+    assert set(values["After"].split()) == set(values["WantedBy"].split()) == targets
+    assert values["CapabilityBoundingSet"] == "CAP_SYSLOG CAP_CHOWN"
 
 
 def test_the_helper_needs_the_units_folder(deploy: Path) -> None:

@@ -50,6 +50,15 @@ systemctl restart roadworthy-agent
 systemctl is-active roadworthy-collector roadworthy-agent > /out/active
 stat -c '%n %a %U' /var/lib/roadworthy /var/lib/private/roadworthy-agent > /out/folders
 ls -l /run/roadworthy-agent-open /srv/sys/class/powercap/*/ > /out/open
+systemctl is-enabled roadworthy-agent-log > /out/log-unit
+systemctl start roadworthy-agent-log && systemctl show -P Result roadworthy-agent-log >> /out/log-unit
+pid=$(systemctl show -P MainPID roadworthy-agent)
+cd /run/roadworthy-agent-open
+for copy in kernel-log kernel-log.wake; do
+    stat -c '%n %a %u' $copy
+    nsenter -t $pid -m -S "$(stat -c %u /proc/$pid)" -G "$(stat -c %g /proc/$pid)" cat $PWD/$copy
+done > /out/kernel-log 2>&1
+cd /
 systemctl stop roadworthy-agent
 ls -l /run/roadworthy-agent-open /srv/sys/class/powercap/*/ > /out/closed 2>&1
 $agent service status > /out/status-stopped; echo $? >> /out/status-stopped
@@ -101,6 +110,15 @@ def certificate(folder: Path) -> None:
     )  # fmt: skip
 
 
+# A container has no kernel log of its own
+DMESG = 'Environment="ROADWORTHY_DMESG=cat /srv/dmesg"\n'
+LOG = """\
+[    3.000000] usb 1-4: SerialNumber: 4C530001230523105203
+[    4.100000] EXT4-fs (sda2): recovery complete
+[  217.939227] PM: suspend entry (deep)
+"""
+
+
 def install(root: Path) -> tuple[Bind, ...]:
     """Install as deploy/README.md says, with links to this clone's environment in place of a copy of it."""
     for folder in ("opt/roadworthy/bin", "opt/roadworthy/lib", "etc/roadworthy", "usr/lib/sysusers.d"):
@@ -118,13 +136,16 @@ def install(root: Path) -> tuple[Bind, ...]:
     counter.chmod(0o400)
     certificate(root / "srv/tls")
     (root / "srv/relay.py").write_text(RELAY)
+    (root / "srv/dmesg").write_text(LOG)
     collector = "roadworthy-collector.service"
     write_unit(root, collector, (SYSTEMD / collector).read_text("utf-8"), wanted_by=None)
     for unit in (collector, "roadworthy-agent.service"):
         # This clone may be in somebody's home or in /tmp, which the units rightly hide; an installation is in /opt.
         shown = f"BindReadOnlyPaths={REPOSITORY}\n" if in_tmp(REPOSITORY) else ""
         trusted = "Environment=ROADWORTHY_AGENT_CA_FILE=/srv/tls/server.pem\n"
-        add_drop_in(root, unit, f"ProtectHome=no\n{shown}Environment=ROADWORTHY_SYS=/srv/sys\n{trusted}")
+        drop_in = f"ProtectHome=no\n{shown}Environment=ROADWORTHY_SYS=/srv/sys\n{trusted}{DMESG}"
+        add_drop_in(root, unit, drop_in)
+    add_drop_in(root, "roadworthy-agent-log.service", DMESG)
     return tuple(
         Bind(path, str(path)) for path in (REPOSITORY, binaries.parent, *interpreter()) if seen(root, path)
     )
@@ -192,6 +213,18 @@ def test_energy_counters_are_open_while_the_agent_runs_and_only_then(booted: Boo
     assert "-r--r-----" in booted.files["open"]
     assert "-r--------" in booted.files["closed"]
     assert "No such file" in booted.files["closed"]
+
+
+@pytest.mark.needs("nspawn", "debootstrap")
+def test_of_the_kernels_log_the_agent_is_shown_a_few_lines_at_its_start_and_after_wakings(
+    booted: Boot,
+) -> None:
+    """The unit for wakings is started by hand: a container cannot sleep."""
+    assert booted.files["log-unit"].split() == ["enabled", "success"], booted.files["journal"]
+    lines = LOG.splitlines()[1:]
+    assert booted.files["kernel-log"].splitlines() == [
+        "kernel-log 640 0", *lines, "kernel-log.wake 640 0", *lines,
+    ]  # fmt: skip
 
 
 @pytest.mark.needs("nspawn", "debootstrap")

@@ -19,10 +19,31 @@ EVENT_LOG = "LocalService, LocalSystem or an administrator"
 OPT_IN_SMART = 'off unless allow = ["smart"]; then root, once a day (roadworthy-agent-smart.timer)'
 OPT_IN_IPMI = 'off unless allow = ["ipmi"]; then the service is shown the device'
 
+WHERE = (
+    (
+        "what tells a container or a virtual machine: /run/{systemd/container,host/container-manager,.containerenv}, "
+        "/.dockerenv, /proc/1/{cgroup,environ}, /proc/2/stat, /proc/self/{mountinfo,ns/pid}, /proc/cpuinfo, "
+        "/proc/sys/kernel/osrelease, /proc/xen/capabilities, /sys/class/dmi/id, /sys/firmware/dmi/entries/0-0/raw, "
+        "/sys/firmware/devicetree/base, /sys/hypervisor/type, "
+        "/sys/devices/system/clocksource/clocksource0/available_clocksource"
+    ),
+    "any account; /proc/1/environ and entries/0-0/raw root, and it does without",
+)
+CURRENT_VERSION = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+
+PRIVATE_WORDS = (
+    (
+        rf"registry: ProfileImagePath below {CURRENT_VERSION}\ProfileList, ComputerName of "
+        r"HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName: words to leave out of names, never sent"
+    ),
+    ANY,
+)
+
 # The beginning of a path -> the right to read it, where not any account has it
 RIGHTS = (
     ("sys/class/powercap/*/energy_uj", ROOT_STEP),
     ("sys/firmware/dmi/tables", ROOT_STEP),
+    ("proc/1/environ", "root"),
 )
 
 # (probe, platform) -> what is no plain file, and the right it takes
@@ -30,76 +51,81 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("hardware", "linux"): (
         ("/sys/firmware/dmi/tables/{DMI,smbios_entry_point}", ROOT_STEP),
         ("/sys/class/drm/*/edid: displays, without their serial numbers", ANY),
-        ("/sys/class/dmi/id/{product_serial, board_serial, chassis_serial, product_uuid}", "root"),
-        ("/sys/class/dmi/id/chassis_asset_tag", ANY),
-        ("/sys/firmware/devicetree/base/serial-number", ANY),
+        ("/sys/class/net/*/address: of the built-in card, only its SHA-256 leaves", ANY),
         (
-            "/sys/class/net/*/{address, addr_assign_type, type}: of the built-in card, only its SHA-256 leaves",
-            ANY,
+            "/sys/class/dmi/id/product_uuid, serial numbers and asset tag: of the unique ones the SHA-256",
+            "root",
         ),
-        (
-            (
-                "/proc/self/{mountinfo, ns/pid}, /proc/1/cgroup, /run/.containerenv, /.dockerenv, "
-                "/sys/firmware/devicetree/base/hypervisor/compatible: whether this is a container or a virtual machine"
-            ),
-            ANY,
-        ),
-        ("/proc/1/environ and /sys/firmware/dmi/entries/0-0/raw, for the same", "root"),
+        WHERE,
     ),
     ("storage", "linux"): (
-        (
-            (
-                "/sys/block/*/device/{serial, vpd_pg80} and /sys/block/*/serial: of the disk that holds the system, "
-                "only its SHA-256 leaves"
-            ),
-            ANY,
-        ),
         ("/proc/self/mountinfo: which disk holds the system", ANY),
-        ("/sys/block/*/device/power/runtime_status: a sleeping disk is not asked", ANY),
-        ("the disks' own health: NVMe log page, ATA SMART", OPT_IN_SMART),
+        ("/sys/block/*/{serial,device/serial,device/vpd_pg80}: only the SHA-256 leaves", ANY),
+        ("the disks' own health: NVMe log page, ATA SMART, in /run/roadworthy-smart", OPT_IN_SMART),
+        WHERE,
     ),
     ("startup", "linux"): (
-        ("systemd over D-Bus: instants of the start-up, of units and of sleeps", ANY),
-        ("logind over D-Bus: whether anybody signed in at the device, not who", ANY),
+        ("/run/systemd/system: whether systemd runs", ANY),
+        ("systemd over D-Bus: instants of the start-up, of units, of sleeps and of password prompts", ANY),
+        ("logind over D-Bus: whether somebody signed in at the device, not who", ANY),
         (
-            "/var/log/wtmp, else /var/lib/wtmpdb/wtmp.db or /var/log/wtmp.db: boots and shutdowns, nothing of accounts",
-            ANY,
+            "/var/log/wtmp, /var/lib/wtmpdb/wtmp.db, /var/log/wtmp.db: boots and shutdowns, no other record",
+            "any account on most distributions",
         ),
-        ("/var/lib/PackageKit/offline-update-competed: its time", ANY),
+        ("/var/lib/PackageKit/offline-update-competed: when the last offline update ended", ANY),
         (
-            "/dev/kmsg: hand-over to init, recovered file systems, sleeps; else the times in /proc/*/stat",
-            "root, or kernel.dmesg_restrict=0",
+            (
+                "/dev/kmsg, the kernel's log, outside containers: its hand-over to init, recovered file systems, lines of "
+                "falling asleep and waking"
+            ),
+            "root, or any account with kernel.dmesg_restrict=0",
         ),
         (
             (
-                "/etc/passwd, /etc/hostname, /proc/sys/kernel/hostname and names in /home: words to leave out of names, "
-                "never sent"
+                "/run/roadworthy-agent-open/{kernel-log,kernel-log.wake}: these lines and no other, where /dev/kmsg is "
+                "closed"
+            ),
+            "root; steps of the service copy them for the agent's group at its start and after each waking",
+        ),
+        (
+            "/proc/*/stat: when the earliest process started, only where neither systemd nor the log tells",
+            ANY,
+        ),
+        ("/etc/{passwd,hostname}, names in /home: words to leave out of names, never sent", ANY),
+        WHERE,
+    ),
+    ("signin", "linux"): (
+        ("logind and systemd over D-Bus: instants of sessions, kinds of mounts; not whose", ANY),
+        ("the session's own systemd (/run/user/*/systemd/private): when its desktop was ready", "root"),
+        (
+            (
+                "/sys/class/net/*/{type,uevent,wireless,phy80211,tun_flags,flags,operstate}: wire, Wi-Fi or tunnel, while "
+                "somebody is signed in"
             ),
             ANY,
         ),
-    ),
-    ("signin", "linux"): (
-        (
-            "logind and systemd over D-Bus: instants of sessions, not whose; kinds of file systems mounted",
-            ANY,
-        ),
-        ("the session's own systemd over D-Bus: whether its desktop is there", "the person and root"),
-        ("/sys/class/net/* and /proc/net/{route, ipv6_route}: LAN, Wi-Fi or VPN, never which network", ANY),
+        ("/proc/net/{route,ipv6_route}: which of them carries the default route; no address is kept", ANY),
+        WHERE,
     ),
     ("state", "linux"): (("logind over D-Bus: whether sessions are active, idle, locked; not whose", ANY),),
     ("power", "linux"): (
-        ("NVIDIA's library NVML", "any account that may see /dev/nvidia*"),
         (
-            "/proc/driver/nvidia/gpus, /sys/bus/pci/devices/*/power/{runtime_status, control}: whether a card sleeps",
+            "NVIDIA's library NVML, where /proc/driver/nvidia or /dev/nvidiactl is; /proc/driver/nvidia/gpus and /sys/bus/pci/devices: whether a card is awake",
+            "any account that may use /dev/nvidia*",
+        ),
+        ("IPMI DCMI through /dev/{ipmi0,ipmi/0,ipmidev/0}: one command, the power reading", OPT_IN_IPMI),
+        WHERE,
+    ),
+    ("battery", "linux"): (WHERE,),
+    ("utilisation", "linux"): (WHERE,),
+    ("os", "win32"): ((f"registry: {CURRENT_VERSION}", ANY),),
+    ("hardware", "win32"): (
+        (
+            "firmware tables (GetSystemFirmwareTable), processors (registry, system calls), displays' EDID",
             ANY,
         ),
-        ("IPMI DCMI through /dev/ipmi0: one command, the power reading", OPT_IN_IPMI),
-    ),
-    ("utilisation", "linux"): (),
-    ("os", "win32"): ((r"registry: HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion", ANY),),
-    ("hardware", "win32"): (
-        ("firmware tables (GetSystemFirmwareTable), registry, displays' EDID", ANY),
-        ("TPM and Secure Boot: registry", ANY),
+        ("TPM: TPM Base Services (TBS, Tbsi_GetDeviceInfo)", ANY),
+        (r"Secure Boot: registry, HKLM\SYSTEM\CurrentControlSet\Control\SecureBoot\State", ANY),
     ),
     ("storage", "win32"): (
         ("control codes to disks: model, kind, size", ANY),
@@ -109,26 +135,55 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("startup", "win32"): (
         (
             (
-                "event log System: Kernel-General, Kernel-Boot, Kernel-Power, Power-Troubleshooter, EventLog, User32, "
-                "Winlogon; not whose"
+                "event log System: Kernel-General, Kernel-Boot, Kernel-Power, Power-Troubleshooter, EventLog, User32 (which "
+                "end was planned), Winlogon (that somebody signed in, not who)"
             ),
             ANY,
         ),
-        ("registry: installation, firmware's time, computer's name as a word to leave out, never sent", ANY),
         ("event log Microsoft-Windows-Diagnostics-Performance/Operational", EVENT_LOG),
-    ),
-    ("signin", "win32"): (
         (
             (
-                "event logs System, Application (RasClient), Winlogon, User Profile Service, GroupPolicy, Shell-Core, "
-                "WLAN-AutoConfig; not whose"
+                "event logs Microsoft-Windows-{GroupPolicy,User Profile Service}/Operational: what policy and profiles "
+                "took of the start-up; not whose"
             ),
             EVENT_LOG,
         ),
+        (
+            (
+                rf"registry: InstallDate and InstallationType of {CURRENT_VERSION}, AutoAdminLogon of its Winlogon, "
+                r"whether HKLM\SYSTEM\Setup has a `Source OS`, ContainerType of HKLM\SYSTEM\CurrentControlSet\Control, "
+                r"FwPOSTTime of HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Power, SystemManufacturer, "
+                r"SystemProductName, SystemVersion, BIOSVendor and BaseBoardManufacturer of "
+                r"HKLM\HARDWARE\DESCRIPTION\System\BIOS"
+            ),
+            ANY,
+        ),
+        PRIVATE_WORDS,
+    ),
+    ("signin", "win32"): (
+        (
+            "event logs Microsoft-Windows-{Winlogon,User Profile Service,GroupPolicy,Shell-Core}/Operational; not whose",
+            EVENT_LOG,
+        ),
+        (
+            (
+                "event log Microsoft-Windows-WLAN-AutoConfig/Operational, and RasClient of the event log Application: "
+                "whether Wi-Fi or VPN connected; not to what"
+            ),
+            EVENT_LOG,
+        ),
+        (
+            (
+                "event log System: Kernel-General, Kernel-Boot, Kernel-Power, Power-Troubleshooter, EventLog, User32, "
+                "Winlogon: which start-up a sign-in followed"
+            ),
+            ANY,
+        ),
+        PRIVATE_WORDS,
     ),
     ("state", "win32"): (("terminal sessions (WTS): locked, last input; not whose", EVENT_LOG),),
     ("power", "win32"): (("energy meter interface (EMI) and batteries, by control codes", ANY),),
-    ("utilisation", "win32"): (("psutil: processor times, memory", ANY),),
+    ("utilisation", "win32"): (("psutil: processor times (GetSystemTimes), memory", ANY),),
     ("os", "darwin"): (("sysctl kern.osversion, kern.osrelease", ANY),),
     ("hardware", "darwin"): (("sysctl hw.*; I/O Registry; system_profiler", ANY),),
     ("storage", "darwin"): (("system_profiler: NVMe, SATA, volumes", ANY),),
@@ -139,6 +194,14 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
         (
             "a few lines of the unified log",
             "root; a job of launchd asks one fixed question and leaves the answer",
+        ),
+        (
+            "sysctl hw.model, hw.optional.arm64, hw.tbfrequency, kern.hv_vmm_present, kern.bootsessionuuid",
+            ANY,
+        ),
+        (
+            "the login window's notifications (notify(3)): was a restart or switching off asked for; not by whom",
+            ANY,
         ),
     ),
     ("signin", "darwin"): (),

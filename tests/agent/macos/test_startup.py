@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -19,6 +22,15 @@ from roadworthy_agent.probe import Context, Missing, Status
 from roadworthy_agent.probes import signin, startup
 from roadworthy_agent.probes.environment import PHYSICAL, Environment
 from roadworthy_agent.probes.startup.macos import record
+from roadworthy_agent.probes.startup.macos_ending import (
+    CANCELLED,
+    NAMES,
+    NO_RETURN,
+    RESTART,
+    SHUTDOWN,
+    Watch,
+    register,
+)
 from roadworthy_agent.probes.startup.macos_parse import Around, from_marks
 
 BOOT = "AE70F6FC-3AC5-4A05-81AA-D680203A1AF9"  # of the published start-up of an M1
@@ -67,7 +79,127 @@ def test_the_published_start_up_of_an_m1() -> None:
         "unknown",
         f"{BOOT}:0",
     )
-    assert {each.field for each in missing} == {"startups.resume", "startups.kind"}
+    assert {each.field for each in missing} == {"startups.resume", "startups.kind", "startups.attended"}
+    assert "no earlier sample to check it against" in str(record.phases[0].reason)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "last_seen", "counted", "why"),
+    [
+        (6.5, 900.0, True, None),
+        (
+            150.0,
+            900.0,
+            False,
+            "longer than the 75 s the device was away",
+        ),  # the Mac was away for 1.5 minutes at most
+        (150.0, 1100.0, True, None),  # a clock that was set meanwhile: nothing to check against
+        (601.0, None, False, "no earlier sample"),
+        (4000.0, -9000.0, False, "longer than an hour"),
+    ],
+)
+def test_firmware_on_apple_silicon_cannot_have_taken_longer_than_the_mac_was_away(
+    firmware: float, last_seen: float | None, why: str | None, *, counted: bool
+) -> None:
+    marks = BootMarks(0, round(firmware * RATE), round((firmware + 6) * RATE))
+    # the kernel's first words at 975 s
+    record, _ = from_marks(
+        marks, replace(around(), clock_began_at=975.0 - firmware, last_seen_at=last_seen), ""
+    )
+    phase = record.phases[0]
+    assert (phase.name, phase.seconds, phase.counted) == ("firmware", firmware, counted)
+    assert record.total_seconds == pytest.approx(6 + (firmware if counted else 0))
+    assert record.began_boottime_seconds == (0 if counted else min(firmware, 3600))
+    assert phase.quality == ("approximate" if counted else "suspect")
+    assert (record.reason is None) == counted
+    if why is not None:
+        assert why in str(phase.reason)
+        assert f"firmware is not counted: {phase.reason}" == record.reason
+
+
+@pytest.mark.parametrize(
+    ("cause", "ended_as", "kind"),
+    [
+        (5, "reboot", "restart"),
+        (5, "poweroff", "cold"),
+        (None, "reboot", "restart"),
+        (3, "reboot", "dirty"),  # asked for, hung, and cut short
+        (5, None, "unknown"),
+        (5, "something new", "unknown"),
+    ],
+)
+def test_how_the_agent_saw_the_last_boot_end_tells_the_kind(
+    cause: int | None, ended_as: str | None, kind: str
+) -> None:
+    record, missing = from_marks(
+        BootMarks(0, 1, RATE, cause), replace(around(silicon=cause is None), ended_as=ended_as), ""
+    )
+    assert record.kind == kind
+    assert ("startups.kind" in {each.field for each in missing}) == (kind == "unknown")
+    assert ("the login window when the agent was last stopped" in str(record.source)) == (
+        kind in {"restart", "cold"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("posted", "ending"),
+    [
+        ([], None),
+        ([RESTART], "reboot"),
+        ([SHUTDOWN], "poweroff"),
+        ([RESTART, NO_RETURN], "reboot"),
+        ([SHUTDOWN, CANCELLED], None),
+        ([SHUTDOWN, CANCELLED, NO_RETURN], "poweroff"),
+        ([SHUTDOWN, CANCELLED, RESTART, NO_RETURN], None),  # nobody knows which of the two was called off
+        ([NO_RETURN], None),  # somebody signs out
+    ],
+)
+def test_what_the_login_window_posts_tells_how_a_boot_ends(posted: list[str], ending: str | None) -> None:
+    center = Center()
+    watch = Watch(center.register)
+    center.post(SHUTDOWN)  # before anybody listened
+    watch.begin()
+    for name in posted:
+        center.post(name)
+    watch.begin()
+    assert watch.ending() == ending
+
+
+def test_where_not_everything_can_be_listened_to_nothing_is_said() -> None:
+    center = Center(without=CANCELLED)
+    watch = Watch(center.register)
+    watch.begin()
+    center.post(SHUTDOWN)
+    assert watch.ending() is None
+    assert Watch(center.register).ending() is None  # never begun
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="on a Mac there is such a service")
+def test_elsewhere_there_is_nothing_to_register_with() -> None:
+    assert register(RESTART) is None
+
+
+class Center:
+    """notify(3) as its manual page has it: the first check is true, later ones if something was posted since."""
+
+    def __init__(self, without: str | None = None) -> None:
+        self._posted = dict.fromkeys(NAMES, 0)
+        self._without = without
+
+    def post(self, name: str) -> None:
+        """Post a notification to whoever listens."""
+        self._posted[name] += 1
+
+    def register(self, name: str) -> Callable[[], bool] | None:
+        """Return a check of a new token."""
+        seen = -1
+
+        def check() -> bool:
+            nonlocal seen
+            changed, seen = seen != self._posted[name], self._posted[name]
+            return changed
+
+        return None if name == self._without else check
 
 
 def test_an_intel_macs_clock_begins_with_its_kernel() -> None:
@@ -137,9 +269,13 @@ def test_of_the_log_only_the_marks_are_recorded() -> None:
 def test_a_tree_is_read_and_recorded(tmp_path: Path) -> None:
     clock = json.dumps({"boot_id": BOOT, "boottime_seconds": 700.0, "wall": 1.7e9})
     files = {"sysctl__hw.tbfrequency": "24000000\n", "sysctl__hw.optional.arm64": "1\n"}
+    files |= {"last_seen_at": f"{1.7e9 - 710.0}\n", "startup.json": '{"ended_as": "reboot"}'}
     root = tree(tmp_path / "one", **{"clock.json": clock, "programs__boot-log": LOG}, **files)
     result = startup.collect(Context.recorded(root))
     assert result.status is Status.OK
+    assert result.value is not None
+    assert result.value[0].kind == "restart"
+    assert "no earlier sample" not in str(result.value[0].phases[0].reason)
     again = tree(tmp_path / "two", **{"clock.json": clock})
     for path, data in record(Context.recorded(root)).items():
         (again / path).parent.mkdir(parents=True, exist_ok=True)
@@ -215,8 +351,9 @@ def test_any_marks_give_phases_that_add_up(
     if record.total_seconds is None:
         assert "startups.total_seconds" in {each.field for each in missing}
     else:
-        assert record.total_seconds == pytest.approx(sum(phase.seconds for phase in record.phases), abs=1e-6)
-        assert 0 <= record.total_seconds <= 3600
+        counted = [phase.seconds for phase in record.phases if phase.counted]
+        assert record.total_seconds == pytest.approx(sum(counted), abs=1e-6)
+        assert 0 <= record.total_seconds <= 3600 + 600
 
 
 JSON = st.recursive(

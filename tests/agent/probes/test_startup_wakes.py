@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from agent.devices import ManualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from roadworthy_agent.probes import PROBES, logind
 from roadworthy_agent.probes.environment import Environment
 from roadworthy_agent.probes.logind import Session, Sessions
 from roadworthy_agent.probes.startup import attended
-from roadworthy_agent.probes.startup.linux import _relevant
+from roadworthy_agent.probes.startup.linux import relevant
 from roadworthy_agent.probes.startup.parse import Around, from_systemd
 from roadworthy_agent.probes.startup.state import SystemdState, UnitTimes, from_json, to_json, without_names
 from roadworthy_agent.probes.startup.wakes import LoggedWake, Sleep, last_wake, parse_log
@@ -93,6 +94,43 @@ def test_with_the_log_a_waking_has_phases_and_a_total() -> None:
     assert missing == ()
 
 
+@pytest.mark.parametrize(
+    ("firmware_ns", "asleep", "kernel_says", "counted"),
+    [
+        (650_000_000, 3000.0, None, True),
+        (12_000_000_000, 11.0, None, True),  # clocks of whole seconds
+        (1_392_900_000_000, 1200.0, None, False),  # 23 minutes, and the device slept for 20
+        (1_392_900_000_000, 3000.0, "95.416", False),  # of all its sleeps this one took a minute and a half
+        (1_392_900_000_000, 3000.0, "1500.000", True),
+        (3_700_000_000_000, 90_000.0, None, False),  # over an hour is never believed
+    ],
+)
+def test_the_firmwares_part_is_bounded_by_the_time_asleep(
+    firmware_ns: int, asleep: float, kernel_says: str | None, *, counted: bool
+) -> None:
+    said = "" if kernel_says is None else f"[  218.40] PM: Timekeeping suspended for {kernel_says} seconds\n"
+    log = DEEP.replace("[  219.412000]", f"{said}[  219.412000]")
+    record, _ = woken(SERVICE, log=log, sleep=replace(SLEEP, asleep=asleep, firmware_ns=firmware_ns))
+    assert phases(record)["firmware"] == (firmware_ns / 1e9, counted)
+    rest = 1.1 + 0.151277
+    assert record.total_seconds == pytest.approx(rest + (firmware_ns / 1e9 if counted else 0.0))
+    assert record.began_boottime_seconds == pytest.approx(219.6 - (record.total_seconds or 0.0) + asleep)
+    firmware = record.phases[0]
+    assert firmware.quality == ("measured" if counted else "suspect")
+    assert counted == (record.reason is None)
+    if not counted:
+        assert f"firmware is not counted: {firmware.reason}" == record.reason
+
+
+def test_a_waking_waits_a_minute_for_the_log_that_a_root_step_hands_over() -> None:
+    sleep = replace(SLEEP, now=225.0, handed_over=True)
+    record = woken(SERVICE, sleep=sleep)[0]
+    assert (record.final, record.total_seconds) == (False, None)
+    assert woken(SERVICE, log=DEEP, sleep=sleep)[0].final
+    assert woken(SERVICE, sleep=replace(sleep, now=280.0))[0].final
+    assert woken(replace(SERVICE, name="systemd-hibernate.service"), sleep=sleep)[0].final
+
+
 def test_without_the_log_falling_asleep_and_waking_are_one_and_do_not_count() -> None:
     record, missing = woken(SERVICE)
     assert phases(record) == {"sleep_and_wake": (2.6, False)}
@@ -160,7 +198,7 @@ def test_any_log_is_survived_and_no_waking_takes_less_than_nothing(lines: list[s
 
 
 def test_of_the_log_only_what_is_read_is_recorded() -> None:
-    kept = _relevant(DEEP + "[    0.4] Run /sbin/init as init process\n")
+    kept = relevant(DEEP + "[    0.4] Run /sbin/init as init process\n")
     assert "f0:b0" not in kept
     assert len(kept.splitlines()) == 4
     assert parse_log(kept) == parse_log(DEEP)
@@ -184,6 +222,24 @@ def test_a_recorded_tree_shows_its_start_up_and_its_waking(tmp_path: Path) -> No
     assert (boot.start_id, wake.start_id) == ("recorded-tree:0", "recorded-tree:217")
     assert wake.began_boottime_seconds == pytest.approx(3219.6 - 1.901277)
     assert phases(wake)["firmware"] == (0.65, True)
+
+
+def test_where_the_kernels_log_is_closed_what_root_hands_over_of_it_is_read(tmp_path: Path) -> None:
+    started = "[    2.063547] Run /sbin/init as init process\n[    2.1] EXT4-fs (sda2): recovery complete\n"
+    folder = tmp_path / "run/roadworthy-agent-open"
+    folder.mkdir(parents=True)
+    (folder / "kernel-log").write_text(started)
+    clock = ManualClock(uptime=500.0, awake=500.0)
+    context = Context(root=tmp_path, clock=clock, platform="linux")
+    (boot,) = PROBES["startup"].collect(context).value
+    assert phases(boot) == {"kernel": (2.063547, True)}
+    assert boot.kind == "dirty"
+    assert "/run/roadworthy-agent-open/kernel-log" in str(boot.source)
+    clock.suspend(600.0)
+    (folder / "kernel-log.wake").write_text(started + DEEP)  # the kernel's buffer still holds the start
+    again, wake = PROBES["startup"].collect(context).value
+    assert again == boot
+    assert phases(wake) == {"kernel": (pytest.approx(1.1), True)}
 
 
 # Whether somebody was there

@@ -73,9 +73,23 @@ def test_systemd_gets_unit_helper_settings_and_key_and_the_second_time_nothing(t
     again = done(systemd.install_steps(asked))
     assert [line for line in again if "nothing to do" not in line] == [
         "run systemctl daemon-reload",
-        "run systemctl enable --quiet roadworthy-agent.service",
+        "run systemctl enable --quiet roadworthy-agent.service roadworthy-agent-log.service",
         "run systemctl start roadworthy-agent.service",
     ]
+
+
+@ROOT_ONLY
+def test_the_unit_that_runs_after_each_waking_runs_the_same_helper(tmp_path: Path) -> None:
+    asked = replace(options(tmp_path), program=Path("/usr/local/rw/bin/roadworthy-agent"))
+    done(systemd.install_steps(asked))
+    unit = tmp_path / "etc/systemd/system/roadworthy-agent-log.service"
+    assert "ExecStart=/usr/local/rw/lib/roadworthy-agent-open --wake\n" in unit.read_text()
+    said = done(systemd.remove_steps(asked))
+    assert "run systemctl disable --quiet roadworthy-agent-log.service" in said
+    assert not unit.exists()
+    assert not any(
+        "agent-log" in line and line.startswith("run ") for line in done(systemd.remove_steps(asked))
+    )
 
 
 def test_a_dry_run_changes_nothing_and_needs_no_right(tmp_path: Path) -> None:
@@ -230,8 +244,8 @@ def test_the_program_is_the_one_that_was_called(tmp_path: Path) -> None:
 def test_deploy_shows_what_the_agent_carries() -> None:
     carried = {path.name for path in systemd.DATA.iterdir()}
     assert carried == {
-        "roadworthy-agent.service", "roadworthy-agent-open", "roadworthy-agent-smart.service",
-        "roadworthy-agent-smart.timer",
+        "roadworthy-agent.service", "roadworthy-agent-open", "roadworthy-agent-log.service",
+        "roadworthy-agent-smart.service", "roadworthy-agent-smart.timer",
     }  # fmt: skip
     for name in carried:
         shown = REPOSITORY / "deploy/systemd" / name

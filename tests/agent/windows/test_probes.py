@@ -510,3 +510,52 @@ def test_interrupts_are_part_of_the_kernel_s_time(machine: Callable[..., Context
 def test_one_look_is_no_use(machine: Callable[..., Context]) -> None:
     found = run(PROBES["utilisation"], machine("utilisation", {"memory": {"total": 4, "available": 1}}))
     assert (found.status, found.value.cpu_ratio) == (Status.NO_DATA_YET, None)
+
+
+# --- NVIDIA ---
+
+
+@pytest.mark.parametrize(
+    ("device", "refused"),
+    [
+        ("PCI\\VEN_10DE&DEV_1EB1", True),
+        ("pci\\ven_10de&dev_2484&subsys_8779103c", True),
+        ("PCI\\VEN_8086&DEV_5917", False),
+    ],
+)
+def test_nvidias_library_is_refused_by_name_where_a_card_is(
+    machine: Callable[..., Context], device: str, refused: bool  # noqa: FBT001 - a column
+) -> None:  # fmt: skip
+    context = machine(
+        "power", {"meters": [], "batteries": []}, {f"{power.ADAPTERS}\\0000": {"MatchingDeviceId": device}}
+    )
+    found = power.collect(replace(context, sleep=lambda _seconds: None))
+    assert found.value is not None
+    reasons = {each.source: each.reason for each in found.value.refused if each.scope is Scope.GPU}
+    assert set(reasons) == ({"nvml.dll"} if refused else set())
+    assert all("NVIDIA's library is not asked on Windows" in reason for reason in reasons.values())
+    written = power.record(replace(context, sleep=lambda _seconds: None))[
+        "roadworthy/registry/power.json"
+    ].decode()
+    assert ("MatchingDeviceId" in written) is True
+
+
+def test_an_adapter_of_nvidia_is_read_back_from_a_recording(
+    machine: Callable[..., Context], tmp_path: Path
+) -> None:
+    adapters = {
+        f"{power.ADAPTERS}\\0001": {"MatchingDeviceId": "pci\\ven_10de&dev_2484"},
+        f"{power.ADAPTERS}\\Properties": {},
+    }
+    context = replace(
+        machine("power", {"meters": [], "batteries": []}, adapters), sleep=lambda _seconds: None
+    )
+    again = tmp_path / "again"
+    (again / "roadworthy").mkdir(parents=True)
+    (again / "roadworthy/platform").write_text("windows\n")
+    for path, content in power.record(context).items():
+        (again / path).parent.mkdir(parents=True, exist_ok=True)
+        (again / path).write_bytes(content)
+    found = power.collect(replace(Context.recorded(again), sleep=lambda _seconds: None))
+    assert found.value is not None
+    assert "nvml.dll" in {each.source for each in found.value.refused}

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from roadworthy_agent.probes.startup.windows_performance import (
     IDENTITIES,
+    WITHIN,
     Timing,
     broken_identities,
+    notes,
     parse_timing,
     phases,
     somebody_waited,
@@ -74,6 +76,74 @@ def test_rounding_within_the_tolerance_is_no_contradiction() -> None:
     assert timing("windows 11, start 391", SessionInitOtherDuration=off).broken == ()
 
 
+# Published: windows-11_desktop-26200, windows-7_first-days, windows-7_slow-explorer
+MORE = {
+    "windows 11, start 391": {"BootKernelInitTime": 80, "BootDriverInitTime": 605, "BootDevicesInitTime": 951,
+        "BootPrefetchInitTime": 0, "BootCriticalServicesInitTime": 482, "OtherKernelInitDuration": 229, "BootNumStartupApps": 14},
+    "windows 7, 2010": {"BootKernelInitTime": 29, "BootDriverInitTime": 1930, "BootDevicesInitTime": 3099,
+        "BootPrefetchInitTime": 35477, "BootCriticalServicesInitTime": 324, "OtherKernelInitDuration": 8428, "BootNumStartupApps": 0},
+    "windows 7, 2015": {"BootKernelInitTime": 38, "BootDriverInitTime": 9668, "BootDevicesInitTime": 3335,
+        "BootCriticalServicesInitTime": 4171, "OtherKernelInitDuration": 1139, "BootNumStartupApps": 9},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_lies_within_the_phases_is_shown_and_never_counted(name: str) -> None:
+    found, bare = phases(timing(name, **MORE[name])), phases(timing(name))
+    counted = [(phase.name, phase.seconds) for phase in found if phase.counted]
+    assert counted == [(phase.name, phase.seconds) for phase in bare if phase.counted]
+    shown = {phase.name: phase for phase in found if not phase.counted}
+    assert shown["driver_init"].seconds == MORE[name]["BootDriverInitTime"] / 1000
+    assert all(phase.reason for phase in shown.values())
+    assert ("read_ahead" in shown) is bool(MORE[name].get("BootPrefetchInitTime"))
+    assert {"kernel_init", "device_init", "critical_services"} <= set(shown)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_the_kernels_phase_is_what_windows_counts_as_its_other_work(name: str) -> None:
+    found = {phase.name: phase.seconds for phase in phases(timing(name, **MORE[name]))}
+    assert "kernel_other" not in found  # told once
+    if name != "windows 7, 2015":  # there its devices' times reach over the next instant
+        assert found["kernel"] == MORE[name]["OtherKernelInitDuration"] / 1000
+
+
+def test_the_kernels_other_work_is_shown_where_it_is_not_the_phase() -> None:
+    found = {
+        phase.name: phase for phase in phases(timing("windows 11, start 391", OtherKernelInitDuration=300))
+    }
+    assert (found["kernel_other"].seconds, found["kernel_other"].counted) == (0.3, False)
+
+
+def test_an_unsplit_start_names_no_phase_that_is_not_there() -> None:
+    found = phases(timing("windows 11, start 391", **MORE["windows 11, start 391"], MainPathBootTime=1))
+    assert [phase.reason for phase in found if phase.name == "driver_init"] == [
+        "within or beside the phases that count"
+    ]
+
+
+def test_post_boot_says_how_many_programs_start() -> None:
+    reasons = {phase.name: phase.reason for phase in phases(timing("windows 7, 2015", BootNumStartupApps=9))}
+    assert reasons["post_boot"] == "9 start-up programs"
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "words"),
+    [
+        ({"BootIsDegradation": "true", "BootDegradationDelta": 48988}, "cold", "49.0 s slower than usual"),
+        ({"BootIsDegradation": "false", "BootDegradationDelta": 48988}, "cold", None),
+        ({"BootIsDegradation": "true", "BootDegradationDelta": 0}, "cold", None),
+        ({"BootIsRebootAfterInstall": "true"}, "dirty", "installed something"),
+        ({"BootIsRebootAfterInstall": "true"}, "update", None),
+    ],
+)
+def test_what_else_windows_says_is_kept_in_words(
+    more: dict[str, object], kind: str, words: str | None
+) -> None:
+    found = notes(timing("windows 7, 2010", **more), kind)
+    assert len(found) == (words is not None)
+    assert words is None or words in found[0]
+
+
 def test_version_1_without_the_instants_is_split_into_main_path_and_post_boot() -> None:
     event = parsed(
         xml(
@@ -129,7 +199,9 @@ def test_nobody_was_there_where_the_sign_in_came_late(ended: float, wait: int) -
     assert somebody_waited(found) is False
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), st.integers(0, 200_000)))
+@given(
+    st.dictionaries(st.sampled_from([*NAMES, *(field for _, field, _ in WITHIN)]), st.integers(0, 200_000))
+)
 def test_whatever_the_figures_the_counted_phases_are_the_total(values: dict[str, int]) -> None:
     found = parse_timing(parsed(xml(DIAGNOSTICS, 100, START, {"BootTime": 5000} | values)))
     assert found is not None

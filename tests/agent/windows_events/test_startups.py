@@ -13,6 +13,9 @@ from agent.windows_events.events import (
     KERNEL_BOOT,
     KERNEL_GENERAL,
     KERNEL_POWER,
+    POLICY,
+    PROFILES,
+    SHELL,
     TROUBLESHOOTER,
     WINLOGON,
     after,
@@ -25,6 +28,7 @@ from agent.windows_events.events import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadworthy_agent.probes.signin.windows_log import POLICY_LOG, PROFILE_LOG
 from roadworthy_agent.probes.startup.windows_log import PERFORMANCE, SYSTEM
 from roadworthy_agent.probes.startup.windows_records import Around, StartUps, start_ups
 from roadworthy_agent.report import StartupRecord
@@ -400,6 +404,190 @@ def test_a_firmware_that_took_longer_than_the_sleep_is_not_counted_in_a_wake() -
     assert (record.quality, record.total_seconds) == ("suspect", 0.9)
 
 
+def six_thousand_and_five(seconds: float = 41) -> str:
+    return xml(EVENT_LOG, 6005, after(START, seconds))
+
+
+def test_a_server_whose_performance_log_is_open_and_empty_is_approximate_and_says_why() -> None:
+    told = found([*kernel_start(START), six_thousand_and_five()], server=True)
+    (record,) = told.records
+    assert (record.quality, record.final, record.total_seconds) == ("approximate", True, 41.5)
+    assert "servers do not measure start-ups" in (record.reason or "")
+    assert told.waiting is not None
+    assert (told.waiting.status, [each.status for each in told.missing if each.field == "startups.usable_seconds"]) == (
+        "not_supported", ["not_supported"],
+    )  # fmt: skip
+
+
+def test_a_server_that_does_measure_is_measured() -> None:
+    assert one(measured(), server=True).quality == "measured"
+
+
+def test_a_client_is_approximate_after_half_an_hour_without_event_100() -> None:
+    texts = [*kernel_start(START), six_thousand_and_five(19)]
+    early, late = one(texts, seconds=1700), one(texts, seconds=1900)
+    assert (early.quality, early.final, early.reason) == ("unfinished", False, None)
+    assert (late.quality, late.final, late.total_seconds) == ("approximate", True, 19.5)
+    assert "in 30 minutes" in (late.reason or "")
+    # Without the event log service's word there is nothing to tell of
+    assert one(kernel_start(START), seconds=1900).quality == "unfinished"
+
+
+def test_an_approximate_start_waits_for_the_machines_policy_before_it_is_final() -> None:
+    texts = [*kernel_start(START), six_thousand_and_five(19)]
+    assert not one(texts, closed=[PERFORMANCE], seconds=60).final
+    assert one(texts, closed=[PERFORMANCE], seconds=400).final
+
+
+def test_a_container_is_told_as_one_without_its_hosts_firmware() -> None:
+    texts = [
+        *kernel_start(START),
+        six_thousand_and_five(3),
+        xml(KERNEL_BOOT, 30, after(START, 0.03), METRICS),
+    ]
+    told = found(texts, environment="container", post_milliseconds=8210, last_ended="reboot")
+    (record,) = told.records
+    assert (record.kind, record.environment, record.quality) == ("container", "container", "approximate")
+    assert [phase.name for phase in record.phases] == ["until_services"]
+    assert told.waiting is not None
+    assert told.waiting.status == "container"
+
+
+def test_a_check_of_the_disk_is_a_contributing_factor() -> None:
+    record = one(measured(BootAutoChkTime=184_000))
+    assert [(each.kind, each.name, each.seconds) for each in record.factors] == [
+        ("component", "disk check", 184.0)
+    ]
+    assert record.total_seconds == one(measured()).total_seconds
+    assert one(measured(BootAutoChkTime=0)).factors == ()
+
+
+POLICY_ID = "70c9a908-a206-406d-8a5d-d1ca7fee9e13"
+SECURITY, SCRIPTS = "{827D319E-6EAC-11D2-A4EA-00C04F79F83A}", "{42B5FAAE-6536-11D2-AE5A-0000F87571E3}"
+
+
+def machine_policy(begin: float = 16.3, *, end: int = 8000, asynchronous: bool = False) -> list[str]:
+    """Return the machine's policy of a start: 12 s, of which scripts took 10 and failed."""
+
+    def of(number: int, seconds: float, data: dict[str, object]) -> str:
+        return xml(POLICY, number, after(START, begin + seconds), data, activity=POLICY_ID)
+
+    return [
+        of(
+            4000,
+            0,
+            {"IsMachine": 1, "IsAsyncProcessing": str(asynchronous).lower(), "IsServiceRestart": "false"},
+        ),
+        of(4016, 0.5, {"CSEExtensionId": SECURITY, "CSEExtensionName": "Безопасность"}),
+        of(5016, 1.5, {"CSEExtensionId": SECURITY}),
+        of(4016, 1.5, {"CSEExtensionId": SCRIPTS, "CSEExtensionName": "Scripts"}),
+        of(7016, 11.5, {"CSEExtensionId": SCRIPTS}),
+        of(end, 12, {"ErrorCode": 0}),
+    ]
+
+
+@pytest.mark.parametrize("end", [8000, 7000, 6000])
+def test_the_machines_policy_and_its_extensions_contribute_to_a_start(end: int) -> None:
+    record = one([*measured(), *machine_policy(end=end)])
+    assert [(each.kind, each.name, each.seconds) for each in record.factors] == [
+        ("policy", "machine policy", 12.0), ("policy", "Scripts", 10.0), ("policy", "Security", 1.0),
+    ]  # fmt: skip
+    # After the start-up began, which is the loader's time before the kernel, itself half a second before event 100's
+    assert record.factors[0].began_seconds == pytest.approx(1.296 + 0.5 + 16.3 - 0.03, abs=0.04)
+    assert record.total_seconds == one(measured()).total_seconds
+
+
+def test_policy_that_nothing_waits_for_says_so() -> None:
+    assert (
+        one([*measured(), *machine_policy(asynchronous=True)]).factors[0].name
+        == "machine policy, beside the start-up"
+    )
+
+
+def test_windows_own_word_for_the_machines_policy_stands_for_ours() -> None:
+    data = {
+        "StartTime": to_text(START),
+        "Name": "Machine policy",
+        "TotalTime": 11000,
+        "DegradationTime": 9000,
+    }
+    slow = xml(DIAGNOSTICS, 107, after(START, 131), data)
+    factors = one([*measured(), slow, *machine_policy()]).factors
+    assert [(each.name, each.seconds) for each in factors] == [
+        ("machine policy", 11.0),
+        ("Scripts", 10.0),
+        ("Security", 1.0),
+    ]
+
+
+def test_policy_of_another_processing_contributes_to_no_start() -> None:
+    other = [text.replace(POLICY_ID, POLICY_ID.replace("7", "8")) for text in machine_policy()[1:]]
+    assert one([*measured(), machine_policy()[0], *other]).factors == ()
+    refreshed = [text.replace(">4000<", ">4004<") for text in machine_policy()]
+    assert one([*measured(), *refreshed]).factors == ()
+    restarted = [
+        text.replace("<Data Name='IsServiceRestart'>false", "<Data Name='IsServiceRestart'>true")
+        for text in machine_policy()
+    ]
+    assert one([*measured(), *restarted]).factors == ()
+
+
+def test_policy_after_the_first_sign_in_or_before_the_start_is_not_the_starts() -> None:
+    signed_in = xml(WINLOGON, 7001, after(START, 10))
+    assert one([*measured(), signed_in, *machine_policy()]).factors == ()
+    assert one([*measured(), *machine_policy(begin=-500)]).factors == ()
+    assert one([*measured(), *machine_policy(begin=2500)], seconds=9000).factors == ()
+
+
+def test_policy_is_told_of_a_server_too() -> None:
+    texts = [*kernel_start(START), six_thousand_and_five(), *machine_policy()]
+    assert [each.name for each in one(texts, server=True).factors] == [
+        "machine policy",
+        "Scripts",
+        "Security",
+    ]
+
+
+def profile(begin: float, end: float | None, session: int = 1) -> list[str]:
+    begun = [xml(PROFILES, 1, after(START, begin), {"Session": session})]
+    return begun if end is None else [*begun, xml(PROFILES, 2, after(START, end), {"Session": session})]
+
+
+def test_the_first_profile_contributes_to_a_measured_start_without_when_it_was() -> None:
+    texts = [*measured(), *profile(5, 6, session=0), *profile(40, 44.5), *profile(900, 990)]
+    (factor,) = one(texts, seconds=9000).factors
+    assert (factor.kind, factor.name, factor.seconds, factor.began_seconds) == (
+        "profile",
+        "user profile",
+        4.5,
+        None,
+    )
+
+
+def test_a_profile_is_not_blamed_where_the_start_is_told_by_the_system_log_or_its_end_is_unknown() -> None:
+    assert one([*kernel_start(START), six_thousand_and_five(), *profile(40, 44.5)], server=True).factors == ()
+    assert one([*measured(), *profile(40, None)]).factors == ()
+    assert one([*measured(), *profile(40, None), *profile(60, 64)]).factors == ()  # an end of the second one
+
+
+def test_winlogons_subscribers_and_run_keys_stay_with_the_sign_in() -> None:
+    texts = [
+        xml(WINLOGON, 811, after(START, 40), {"SubscriberName": "GPClient"}),
+        xml(WINLOGON, 812, after(START, 49), {"SubscriberName": "GPClient"}),
+        xml(SHELL, 9705, after(START, 50), {"KeyName": "Run"}),
+        xml(SHELL, 9706, after(START, 55), {"KeyName": "Run"}),
+    ]
+    assert one([*measured(), *texts]).factors == ()
+
+
+def test_closed_logs_of_policy_and_profiles_are_named() -> None:
+    told = found(measured(), closed=[POLICY_LOG, PROFILE_LOG])
+    assert [(each.field, each.status) for each in told.missing[-2:]] == [
+        ("startups.factors.policy", "no_permission"), ("startups.factors.profile", "no_permission"),
+    ]  # fmt: skip
+    assert told.waiting is None
+
+
 EVERYTHING = [
     xml(KERNEL_POWER, 109, after(START, -20), {"ShutdownActionType": 5}),
     xml(KERNEL_GENERAL, 13, after(START, -18), {"StopTime": to_text(after(START, -18))}),
@@ -414,6 +602,8 @@ EVERYTHING = [
         {"StartTime": to_text(START), "Name": "windefend", "TotalTime": 326, "DegradationTime": 234}, activity=ACTIVITY,
     ),
     *wake(after(START, 8000), TargetState=5, HiberReadDuration=14298, WakeDuration=2719, BiosInitDuration=7588),
+    *machine_policy(),
+    *profile(40, 44.5),
 ]  # fmt: skip
 
 

@@ -13,15 +13,17 @@ import jsonschema
 import pytest
 from agent.windows_events.events import at, xml
 from agent.windows_events.test_windows_signins import chain
+from devices.replay import DEVICES as FOLDERS
 from devices.replay import folders
 
-from roadworthy_agent.probe import Context
+from roadworthy_agent.probe import Context, run
+from roadworthy_agent.probes import PROBES
 from roadworthy_agent.probes.signin import windows as signin
 from roadworthy_agent.probes.signin.windows_log import ALL_QUESTIONS
 from roadworthy_agent.probes.startup import windows as startup
-from roadworthy_agent.probes.startup.windows_log import Question
+from roadworthy_agent.probes.startup.windows_log import BOOT_FIELDS, Question
 from roadworthy_agent.report import to_wire
-from roadworthy_agent.windows.event import TICKS, parse_event
+from roadworthy_agent.windows.event import TICKS, parse_event, parse_events
 
 SCHEMA = json.loads(
     (Path(__file__).parents[3] / "docs/wire/report-v1.schema.json").read_text(encoding="utf-8")
@@ -31,6 +33,8 @@ DEVICES = [
     for folder in folders()
     if (folder / "published-starts.json").exists()
 ]
+FACTS_AND_EVENTS = FOLDERS / "windows-11_dell-latitude-5490"
+DESKTOP = FOLDERS / "windows-11_desktop-26200"
 PEOPLE = ("jsmith", "HQ-LT", "HQ-DT", "HQ-SV", "S-1-5-21", "AppData")
 
 
@@ -55,7 +59,8 @@ def agrees(record: dict[str, Any], facts: dict[str, Any]) -> None:
     for name, seconds in facts.get("phases", {}).items():
         assert phases[name] == pytest.approx(seconds, abs=1e-3), name
     blamed = {
-        each["name"]: [each["seconds"], each["degradation_seconds"]] for each in record.get("factors", ())
+        each["name"]: [each.get("seconds"), each.get("degradation_seconds")]
+        for each in record.get("factors", ())
     }
     assert facts.get("factors", {}).items() <= blamed.items()
     assert facts.get("reason", "") in record.get("reason", "")
@@ -74,6 +79,42 @@ def test_a_device_gives_the_published_figures(folder: Path) -> None:
     if "signin" in facts:
         (record,) = to_wire(signin.collect(Context.recorded(folder / "root")).value)
         agrees(record, facts["signin"])
+
+
+def test_one_device_holds_facts_and_events_that_belong_to_each_other() -> None:
+    context = Context.recorded(FACTS_AND_EVENTS / "root")
+    found = {name: run(PROBES[name], context) for name in PROBES}
+    assert {name: str(each.status) for name, each in found.items()} == dict.fromkeys(PROBES, "ok")
+    (start,), (signed_in,) = found["startup"].value, found["signin"].value
+    assert signed_in.start_id == start.start_id
+    assert {each.kind for each in start.factors} == {"driver", "policy", "profile"}
+    policy = {each.name: each for each in start.factors if each.kind == "policy"}
+    assert set(policy) == {"machine policy", "Security", "Registry"}  # the sign-in's drive maps are its own
+    lead = sum(phase.seconds for phase in start.phases if phase.name in {"firmware", "loader"})
+    published = 16.309896 + 0.470725  # GroupPolicy 4000 after event 100's start, and that after the kernel's
+    assert policy["machine policy"].began_seconds == pytest.approx(lead + published)
+
+
+def test_event_100_is_asked_for_every_field_a_published_one_has() -> None:
+    text = (DESKTOP / f"root/roadworthy/events/{startup.PERFORMANCE.replace('/', '%2F')}.xml").read_text(
+        "utf-8"
+    )
+    (event,) = (each for each in parse_events(re.findall(r"<Event .*?</Event>", text)) if each.id == 100)
+    assert set(event.data) == set(BOOT_FIELDS)
+    assert len(BOOT_FIELDS) == 44
+    (recorded_,) = (
+        each
+        for each in parse_events(
+            re.findall(
+                r"<Event .*?</Event>",
+                startup.record(Context.recorded(DESKTOP / "root"))[
+                    f"roadworthy/events/startup/{startup.PERFORMANCE.replace('/', '%2F')}.xml"
+                ].decode(),
+            )
+        )
+        if each.id == 100
+    )
+    assert dict(recorded_.data) == dict(event.data)
 
 
 @pytest.mark.parametrize("folder", DEVICES)

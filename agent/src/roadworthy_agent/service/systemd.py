@@ -38,6 +38,8 @@ MOST_LINKS = 40  # as the kernel follows
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 PYTHON_THERE = "/opt/roadworthy/bin/python"
+LOG_UNIT = f"{NAME}-log.service"  # hands over what the kernel says of each waking
+LOG_UNIT_FILE = f"etc/systemd/system/{LOG_UNIT}"
 SMART_UNITS = (f"{NAME}-smart.service", f"{NAME}-smart.timer")
 SMART_LEFT = "run/roadworthy-smart"
 
@@ -77,6 +79,7 @@ def install_steps(options: Options) -> list[Step]:
         Folder(options.at(SECRETS), 0o700),
         *files,
         *dropped,
+        Write(options.at(LOG_UNIT_FILE), unit_text(program, LOG_UNIT).encode()),
         *_smart_steps(options, program),
         _systemctl(options, "daemon-reload"),
         *(
@@ -84,7 +87,7 @@ def install_steps(options: Options) -> list[Step]:
             if "smart" in options.allow
             else []
         ),
-        _systemctl(options, "enable", "--quiet", UNIT),
+        _systemctl(options, "enable", "--quiet", UNIT, LOG_UNIT),
         _systemctl(options, "restart" if changed else "start", UNIT),
     ]
 
@@ -96,10 +99,14 @@ def remove_steps(options: Options) -> list[Step]:
     helper = helper_path(_installed_program(options) or options.program)
     if options.at(UNIT_FILE).exists():
         steps.append(_systemctl(options, "disable", "--now", "--quiet", UNIT))
+    if options.at(LOG_UNIT_FILE).exists():
+        steps.append(_systemctl(options, "disable", "--quiet", LOG_UNIT))
     steps += [
         Remove(options.at(ALLOW_FILE)),
         Remove(options.at(DROP_INS), only_if_empty=not options.purge),
         Remove(options.at(UNIT_FILE)),
+        Remove(options.at(f"{LOG_UNIT_FILE}.d"), only_if_empty=not options.purge),
+        Remove(options.at(LOG_UNIT_FILE)),
         Remove(options.at(str(helper))),
         *_smart_steps(options, None),
         _systemctl(options, "daemon-reload"),
@@ -145,9 +152,9 @@ def after_install(options: Options) -> list[str]:
     return lines
 
 
-def unit_text(program: Path) -> str:
-    """Return the unit for a program at `program`."""
-    text = (DATA / UNIT).read_text("utf-8")
+def unit_text(program: Path, unit: str = UNIT) -> str:
+    """Return the unit for a program at `program`; another one than the agent's own is the one of its helper."""
+    text = (DATA / unit).read_text("utf-8")
     return text.replace(PROGRAM_THERE, str(program)).replace(HELPER_THERE, str(helper_path(program)))
 
 

@@ -60,6 +60,8 @@ BATTERY_METER = "it measures a battery, and batteries are read as such"
 INTEGRATED = "integrated graphics: this is the processor's socket, already in scope cpu"
 ASLEEP = "the graphics card is asleep and is not woken to be asked"
 OFF = "switched off: its enable file says 0"
+CURRENTS = "it tells currents and no power: nothing to be read as the whole machine's"
+COUNTED = "a counter of the same is read: its figure of the moment would add nothing"
 SEVERAL = "several meters of the whole machine, and nothing says which holds the others"
 NO_READING = "the instrument gives no believable figure"
 
@@ -171,8 +173,8 @@ def sort_out(chip: Chip) -> tuple[list[Channel], list[Candidate]]:
     """Split a chip's channels into those worth reading and those refused; pure."""
     source = f"hwmon:{chip.name}"
     if chip.rails:
-        known = chip.name.startswith(RAIL_CHIPS)
-        return [], [_refused(Scope.MACHINE, source, COMPONENT)] if known else []
+        why = COMPONENT if chip.name.startswith(RAIL_CHIPS) else CURRENTS
+        return [], [_refused(Scope.MACHINE, source, why)]
     channels: list[Channel] = []
     refused: list[Candidate] = []
     wholes = {key: scope for key in chip.values if (scope := whole(chip, key)) is not None}
@@ -180,10 +182,17 @@ def sort_out(chip: Chip) -> tuple[list[Channel], list[Candidate]]:
     counted = {
         scope for key, scope in wholes.items() if key.startswith("energy") and key not in chip.disabled
     }
+    if not wholes:  # one word for the chip: a board has dozens of rails
+        return [], [_refused(Scope.MACHINE, source, COMPONENT)]
+    beside = next(iter(wholes.values()))
     for key, path in chip.values.items():
         scope, name = wholes.get(key), f"{source}:{key}"
         counts = key.startswith("energy")
-        if scope is None or (scope in counted and not counts):
+        if scope is None:
+            refused.append(_refused(beside, name, COMPONENT))
+            continue
+        if scope in counted and not counts:
+            refused.append(_refused(scope, name, COUNTED))
             continue
         if (reason := _objection(chip, key, scope)) is not None:
             refused.append(_refused(scope, name, reason))
@@ -191,8 +200,6 @@ def sort_out(chip: Chip) -> tuple[list[Channel], list[Candidate]]:
         awake = chip.awake_path if scope is Scope.GPU else None
         unique = f"{name}@{chip.folder}" if scope is Scope.GPU else name
         channels.append(Channel(unique, path, scope, counts, chip.relative_error, awake))
-    if not wholes:
-        refused.append(_refused(Scope.MACHINE, source, COMPONENT))
     return channels, refused
 
 

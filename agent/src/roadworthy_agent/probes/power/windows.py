@@ -14,9 +14,10 @@ from roadworthy_agent.reading import BatteryFlow, PowerReading, Register, Scope,
 from roadworthy_agent.windows import emi
 from roadworthy_agent.windows.battery import parse_flow, parse_information
 from roadworthy_agent.windows.emi import Channel, Figure
-from roadworthy_agent.windows.machine import machine_of
+from roadworthy_agent.windows.machine import WindowsMachine, machine_of
 from roadworthy_agent.windows.raw import Raw
 from roadworthy_agent.windows.recorder import RecordingWindows
+from roadworthy_agent.windows.registry import text_of
 from roadworthy_agent.windows.surroundings import environment_of
 
 FILES: tuple[str, ...] = ()
@@ -46,6 +47,13 @@ ELSEWHERE = {
         "a virtual machine has no instruments of its own: its battery is its host's, or made up",
     ),
 }
+# Display adapters as installed; the numbers 0000, 0001 ... are sub-keys of the class
+ADAPTERS = r"HKLM\SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
+NVIDIA = "ven_10de"
+NVIDIA_LIBRARY = "nvml.dll"
+NVIDIA_NOT_ASKED = (
+    "NVIDIA's library is not asked on Windows: nobody knows yet whether that wakes a sleeping card"
+)
 KINDS = {Scope.CPU: "emi", Scope.MEMORY: "emi-dram", Scope.MACHINE: "emi-system"}
 
 
@@ -68,8 +76,10 @@ class Sampler:
         self._wanted = [channel for channel in self._channels if channel.scope is not None]
         self._meters = sorted({channel.path for channel in self._wanted})
         self._first = emi.figures(look.each("meters"), self._wanted)
-        self._refused_meters = look.missing("meters", "power.cpu") if look.inner("meters").values else None
+        told = look.fault is not None or look.inner("meters").values
+        self._refused_meters = look.missing("meters", "power.cpu") if told else None
         self._relative = _relative(look.each("batteries"))
+        self._not_asked = _nvidia(self._machine) if self._elsewhere is None else []
 
     def read(self) -> ProbeResult[PowerReading]:
         """Return what the instruments say now."""
@@ -84,6 +94,7 @@ class Sampler:
         supplies, online = supplies_of(look.each("batteries"), self._relative)
         flow = _named(batteries.flow(supplies, online=online))
         candidates = [*self._meter_candidates(now, flow), *_battery_candidate(supplies, online=online)]
+        candidates += self._not_asked
         choice = choose(candidates, ORDER)
         reading = PowerReading(choice.meters, choice.refused, flow)
         source = ", ".join(meter.source for meter in choice.meters) or None
@@ -155,6 +166,7 @@ def record(context: Context) -> dict[str, bytes]:
     """Return two looks at the meters and the batteries, for a recorded tree."""
     recording = RecordingWindows(machine_of(context))
     environment_of(recording)
+    _nvidia(recording)
     look = recording.calls("power")
     paths = [path for each in look.each("meters") if (path := each.text("path"))]
     context.sleep(SECONDS_APART)
@@ -187,6 +199,15 @@ def _relative(raws: tuple[Raw, ...]) -> dict[str, bool]:
         if path is not None and told is not None and told.system and not told.short_term:
             found[path] = told.relative
     return found
+
+
+def _nvidia(machine: WindowsMachine) -> list[Candidate]:
+    """Return NVIDIA's library as refused where an adapter of theirs is installed, so that nobody wonders."""
+    for number in machine.registry_keys(ADAPTERS):
+        device = text_of(machine, rf"{ADAPTERS}\{number}", "MatchingDeviceId") if number.isdigit() else None
+        if device is not None and NVIDIA in device.casefold():
+            return [Candidate("nvml", Scope.GPU, NVIDIA_LIBRARY, (), Status.NOT_SUPPORTED, NVIDIA_NOT_ASKED)]
+    return []
 
 
 def _battery_candidate(supplies: list[batteries.Battery], *, online: bool) -> list[Candidate]:

@@ -26,17 +26,20 @@ POLICY_ENDS = (6000, 6001, 7000, 7001, 8000, 8001)
 EXTENSION_ENDS = (5016, 6016, 7016)
 DISCOVERED, NOT_DISCOVERED = 5326, 7326  # a domain controller: success and failure have numbers of their own
 
+# Asked for start-ups too
+PROFILE_QUESTION = Question(PROFILE_LOG, PROFILES, (1, 2, 67, 1001, 1002), 96, ("Session", "ProfileType"))
+POLICY_QUESTION = Question(
+    POLICY_LOG, POLICY, (4000, 4001, *POLICY_ENDS, 4016, *EXTENSION_ENDS, 5314, DISCOVERED, NOT_DISCOVERED), 256,
+    (
+        "IsMachine", "IsDomainJoined", "IsBackgroundProcessing", "IsAsyncProcessing", "IsServiceRestart", "ErrorCode",
+        "IsConnectivityFailure", "CSEExtensionId", "CSEExtensionName", "IsExtensionAsyncProcessing", "IsSlowLink",
+    ),
+)  # fmt: skip
 QUESTIONS = (
     Question(WINLOGON_LOG, WINLOGON, (1, 2), 64, ("Win32Status",)),
     Question(WINLOGON_LOG, WINLOGON, (811, 812), 256, ("Event", "SubscriberName")),
-    Question(PROFILE_LOG, PROFILES, (1, 2, 67, 1001, 1002), 96, ("Session", "ProfileType")),
-    Question(
-        POLICY_LOG, POLICY, (4000, 4001, *POLICY_ENDS, 4016, *EXTENSION_ENDS, 5314, DISCOVERED, NOT_DISCOVERED), 256,
-        (
-            "IsMachine", "IsDomainJoined", "IsBackgroundProcessing", "IsAsyncProcessing", "ErrorCode",
-            "IsConnectivityFailure", "CSEExtensionId", "CSEExtensionName", "IsExtensionAsyncProcessing", "IsSlowLink",
-        ),
-    ),
+    PROFILE_QUESTION,
+    POLICY_QUESTION,
     Question(SHELL_LOG, SHELL, (9705, 9706, 9707, 9708, 62170, 62171), 256, ("KeyName", "Command")),
     Question(WIFI_LOG, WIFI, (8001, 8003), 16),
     Question(APPLICATION_LOG, VPN, (20225, 20226), 16),

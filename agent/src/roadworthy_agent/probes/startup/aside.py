@@ -38,7 +38,10 @@ def read(context: Context) -> Aside:
         text = Tree(context.root).text(RECORDED)
         if text is None:
             return Aside(Missing("startups.kind", Status.NOT_SUPPORTED, NOT_RECORDED))
-        return from_json(text)
+        try:
+            return from_json(text)
+        except ProbeError as error:  # how the boot before ended is lost, this start-up is not
+            return Aside(Missing("startups.kind", Status.ERROR, str(error)))
     return Aside(
         history=history.read(context.root),
         offline_update_ended_at=_written_at(context.root / OFFLINE_RESULT),

@@ -3,7 +3,8 @@
 Firmware counts from a clock that some machines do not reset on a warm reboot, so that a restart of seconds is
 told as 23 minutes (https://github.com/systemd/systemd/issues/20653, 8422, 22060). Nothing in the figure
 itself gives it away. But a device cannot have spent longer in its firmware than it was away: the time between
-the last sample stored before the restart and the start of the kernel bounds it.
+the last sample stored before the restart and the start of the kernel bounds it. Likewise a waking cannot have taken
+the firmware longer than the device was asleep.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 
 HOUR_SECONDS = 3600.0  # no believable firmware takes an hour; systemd draws the same line
 SLACK_SECONDS = 60.0  # the clock is set at start-up, and samples are up to a minute apart
+ASLEEP_SLACK_SECONDS = (
+    2.0  # the clock that runs on while a device sleeps may count whole seconds, at either end
+)
 UNCHECKED_SECONDS = 600.0  # without a sample to check against; the slowest servers test memory for minutes
 
 MEASURED, APPROXIMATE, SUSPECT = "measured", "approximate", "suspect"
@@ -52,6 +56,16 @@ def believe(seconds: float, away: float | None) -> Verdict:
         reason = "longer than ten minutes, and no earlier sample to check it against"
         return Verdict(counted=False, quality=SUSPECT, reason=reason)
     return Verdict(counted=True, quality=APPROXIMATE, reason="no earlier sample to check it against")
+
+
+def believe_asleep(seconds: float, asleep: float) -> Verdict:
+    """Judge the firmware's part of waking up by how long the device was asleep, which holds that part."""
+    if seconds > HOUR_SECONDS:
+        return believe(seconds, None)
+    if seconds <= asleep + ASLEEP_SLACK_SECONDS:
+        return Verdict(counted=True, quality=MEASURED)
+    reason = f"longer than the {asleep:.0f} s the device was asleep: the firmware's clock is wrong"
+    return Verdict(counted=False, quality=SUSPECT, reason=reason)
 
 
 def believe_both(firmware: float, loader: float, away: float | None) -> tuple[Verdict, Verdict]:

@@ -22,6 +22,8 @@ RECORDED_STATE = "roadworthy/systemd.json"
 RECORDED_LAST_SEEN = "roadworthy/last_seen_at"
 RECORDED_LOG = "roadworthy/dmesg"
 KERNEL_LOG = "dev/kmsg"
+# What the service's root step copies of it for the agent: at its start, and after each waking (roadworthy-agent-log)
+HANDED_OVER = ("run/roadworthy-agent-open/kernel-log", "run/roadworthy-agent-open/kernel-log.wake")
 FPDT = "sys/firmware/acpi/fpdt/boot"
 FPDT_RESUME = "sys/firmware/acpi/fpdt/resume/resume_prev_ns"
 LOG_LIMIT_BYTES = 16 << 20
@@ -45,6 +47,12 @@ Result = ProbeResult[tuple[StartupRecord, ...]]
 def collect(context: Context) -> Result:
     """Return the record of the start-up this device is running since, and of its latest waking from sleep."""
     tree = Tree(context.root)
+    result = _collect(context, tree)
+    said = (result.reason, *(each.reason for each in result.missing))
+    return replace(result, missing=(*result.missing, *tree.unsaid("startups", *said)))
+
+
+def _collect(context: Context, tree: Tree) -> Result:
     where = environment.detect(tree)
     state = _systemd(context, tree)
     in_container = where.kind == environment.CONTAINER
@@ -80,7 +88,7 @@ def record(context: Context) -> dict[str, bytes]:
     if isinstance(state, SystemdState):
         found[RECORDED_STATE] = to_json(without_names(state, _private(tree))).encode()
     if environment.detect(tree).kind != environment.CONTAINER:
-        found[RECORDED_LOG] = _relevant(_kernel_log(context, tree).text or "").encode()
+        found[RECORDED_LOG] = relevant(_kernel_log(context, tree).text or "").encode()
     if context.last_seen_at is not None:
         found[RECORDED_LAST_SEEN] = f"{context.last_seen_at:.3f}\n".encode()
     return found
@@ -122,7 +130,7 @@ def _private(tree: Tree) -> frozenset[str]:
 
 def _recorded_last_seen(tree: Tree) -> float | None:
     text = tree.text(RECORDED_LAST_SEEN)
-    return float(text) if text and re.fullmatch(r"\d+(\.\d+)?", text) else None
+    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text) else None
 
 
 def _fpdt(tree: Tree) -> BootPerformance | str:
@@ -132,22 +140,29 @@ def _fpdt(tree: Tree) -> BootPerformance | str:
 
 
 def _systemd(context: Context, tree: Tree) -> SystemdState | Missing:
-    """Return what systemd knows, or why it cannot be asked."""
+    """Return what systemd knows, or why it cannot be asked; the kernel's marks are there all the same."""
     if not context.live:
-        content = tree.read(RECORDED_STATE)
-        if content.text is None:
-            return Missing(
-                "startups", Status.NOT_SUPPORTED, "no systemd was running when this tree was recorded"
-            )
-        return from_json(content.text)
+        return _recorded_systemd(tree)
     if not tree.exists(RUNS_SYSTEMD):
         return Missing("startups", Status.NOT_SUPPORTED, "this device does not run systemd")
     try:
         return bus.read_state()
     except PermissionError as error:
         return Missing("startups", Status.NO_PERMISSION, f"systemd cannot be asked: {describe(error)}")
-    except OSError as error:
+    except (OSError, ProbeError) as error:
         return Missing("startups", Status.ERROR, f"systemd cannot be asked: {describe(error)}")
+
+
+def _recorded_systemd(tree: Tree) -> SystemdState | Missing:
+    content = tree.read(RECORDED_STATE)
+    if content.status is Status.NOT_SUPPORTED:
+        return Missing("startups", content.status, "no systemd was running when this tree was recorded")
+    if content.text is None:
+        return content.missing("startups")
+    try:
+        return from_json(content.text)
+    except ProbeError as error:
+        return Missing("startups", Status.ERROR, describe(error))
 
 
 def _sessions(context: Context, tree: Tree) -> logind.Sessions | None:
@@ -180,6 +195,7 @@ def _wake(
         asleep=asleep,
         now=around.now_boottime - asleep,
         firmware_ns=tree.number(FPDT_RESUME),
+        handed_over=log.path in HANDED_OVER,
     )
     return wakes.last_wake(state, wakes.parse_log(log.text or ""), sleep)
 
@@ -220,7 +236,7 @@ def _without_systemd(
     return ProbeResult("startup", status, (found,), reason, source=source, missing=(*missing, *more))
 
 
-def _relevant(log: str) -> str:
+def relevant(log: str) -> str:
     """Return the lines of the kernel's log that are read, and no other: the rest holds addresses and serial numbers."""
     kept = (
         f"[{seconds:12.6f}] {message}"
@@ -231,10 +247,14 @@ def _relevant(log: str) -> str:
 
 
 def _kernel_log(context: Context, tree: Tree) -> Content:
-    """Return the kernel's log as text of dmesg or /dev/kmsg."""
+    """Return the kernel's log as text of dmesg or /dev/kmsg, or what root hands over of it where that is closed."""
     if not context.live:
         return tree.read(RECORDED_LOG, LOG_LIMIT_BYTES)
-    return read_kmsg(tree)
+    log = read_kmsg(tree)
+    if log.data is not None:
+        return log
+    copies = [copy for copy in map(tree.read, HANDED_OVER) if copy.data is not None]
+    return Content(copies[0].path, b"".join(copy.data or b"" for copy in copies)) if copies else log
 
 
 def read_kmsg(tree: Tree) -> Content:

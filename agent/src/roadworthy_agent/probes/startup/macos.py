@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from roadworthy_agent.macos import bootlog
 from roadworthy_agent.macos.bootlog import BootMarks
 from roadworthy_agent.macos.machine import machine_of, recording
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
 from roadworthy_agent.probes.hardware.macos_parse import virtual_by
+from roadworthy_agent.probes.startup import aside
+from roadworthy_agent.probes.startup.macos_ending import WATCH
 from roadworthy_agent.probes.startup.macos_parse import Around, from_marks
+from roadworthy_agent.probes.tree import Tree
 from roadworthy_agent.report import StartupRecord
 
 FILES: tuple[str, ...] = ()
 LOG = "boot-log"
+RECORDED_LAST_SEEN = "roadworthy/last_seen_at"
+NO_HISTORY = "a Mac keeps no list of its starts and ends that tells a restart from switching off"
 SYSCTLS = ("hw.model", "hw.optional.arm64", "hw.tbfrequency", "kern.hv_vmm_present")
 EARLIEST_SECONDS = 120.0  # before that the log is still being written, and reading it would slow the start-up
 LATEST_SECONDS = 3600.0  # the log of weeks takes minutes to read
@@ -22,11 +29,17 @@ Result = ProbeResult[tuple[StartupRecord, ...]]
 
 def collect(context: Context) -> Result:
     """Return the record of the start-up this Mac is running since."""
+    if context.live:
+        WATCH.begin()
     machine = machine_of(context)
     up = context.clock.boottime()
+    ended_as = context.last_ended if context.live else aside.read(context).ended_as
     around = Around(
         boot_id=context.clock.boot_id(),
         now_boottime=up,
+        clock_began_at=context.clock.wall() - up,
+        last_seen_at=context.last_seen_at if context.live else _recorded_last_seen(context),
+        ended_as=ended_as,
         ticks_a_second=_frequency(machine.sysctl("hw.tbfrequency")),
         apple_silicon=machine.sysctl("hw.optional.arm64") == "1",
         where=virtual_by(machine.sysctl("hw.model"), machine.sysctl("kern.hv_vmm_present")),
@@ -44,10 +57,31 @@ def collect(context: Context) -> Result:
     return ProbeResult("startup", Status.OK, (record,), source=record.source, missing=missing)
 
 
+def ending() -> str | None:
+    """Return how this boot is about to end (reboot, poweroff), None where it is not or nobody tells.
+
+    For an agent that is being stopped: the next boot finds out from it whether it was switched on or restarted.
+    """
+    return WATCH.ending()
+
+
 def record(context: Context) -> dict[str, bytes]:
     """Return what this probe reads; of the log only the marks themselves."""
     programs = () if context.live and _not_now(context.clock.boottime()) else (LOG,)
-    return recording(context, SYSCTLS, programs=programs)
+    found = recording(context, SYSCTLS, programs=programs)
+    last_seen = context.last_seen_at if context.live else _recorded_last_seen(context)
+    ended_as = context.last_ended if context.live else aside.read(context).ended_as
+    if last_seen is not None:
+        found[RECORDED_LAST_SEEN] = f"{last_seen:.3f}\n".encode()
+    if ended_as is not None:
+        history = Missing("startups.kind", Status.NOT_SUPPORTED, NO_HISTORY)
+        found[aside.RECORDED] = aside.to_json(aside.Aside(history, ended_as=ended_as)).encode()
+    return found
+
+
+def _recorded_last_seen(context: Context) -> float | None:
+    text = Tree(context.root).text(RECORDED_LAST_SEEN)
+    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text) else None
 
 
 def _not_now(up: float) -> Missing | None:

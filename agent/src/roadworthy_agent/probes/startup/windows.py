@@ -8,34 +8,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from roadworthy_agent.probe import Context, ProbeResult, Status
-from roadworthy_agent.probes import environment
+from roadworthy_agent.probes.environment import CONTAINER
 from roadworthy_agent.probes.startup import windows_names as names
+from roadworthy_agent.probes.startup import windows_policy as policy
 from roadworthy_agent.probes.startup.windows_factors import DEVICES, FIXED, PROGRAMS
-from roadworthy_agent.probes.startup.windows_log import QUESTIONS, SYSTEM, Log, Question, read
-from roadworthy_agent.probes.startup.windows_records import Around, start_ups
+from roadworthy_agent.probes.startup.windows_log import PERFORMANCE, SYSTEM, Log, Question, read
+from roadworthy_agent.probes.startup.windows_log import QUESTIONS as START_QUESTIONS
+from roadworthy_agent.probes.startup.windows_records import IN_A_CONTAINER, Around, start_ups
 from roadworthy_agent.probes.tree import Tree
 from roadworthy_agent.report import StartupRecord
 from roadworthy_agent.windows.event import Event, to_xml
 from roadworthy_agent.windows.machine import WindowsMachine, machine_of
+from roadworthy_agent.windows.surroundings import BIOS_KEY, CONTROL_KEY, NAMES, environment_of
 
 RECORDED_LAST_SEEN = "roadworthy/last_seen_at"
 FILES: tuple[str, ...] = ()  # nothing on Windows is a plain file
 # A record is closed after half an hour at the latest, counted from the power button; firmware may take minutes of it.
 TOLD_AFTER_SECONDS = 1500.0
 
+
+QUESTIONS = (*START_QUESTIONS, *policy.QUESTIONS)
+
 CURRENT_VERSION = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 PROFILE_LIST = rf"{CURRENT_VERSION}\ProfileList"
 SIGN_IN = rf"{CURRENT_VERSION}\Winlogon"
 COMPUTER_NAME = r"HKLM\SYSTEM\CurrentControlSet\Control\ComputerName\ComputerName"
 SESSION_MANAGER_POWER = r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Power"
-BIOS = r"HKLM\HARDWARE\DESCRIPTION\System\BIOS"
+SETUP = r"HKLM\SYSTEM\Setup"
+UPGRADED_FROM = "Source OS"  # an upgrade leaves a key of this name behind it, with its date
 RECORDED_VALUES = (
     (CURRENT_VERSION, "InstallDate"),
+    (CURRENT_VERSION, "InstallationType"),
     (SIGN_IN, "AutoAdminLogon"),
     (SESSION_MANAGER_POWER, "FwPOSTTime"),
-    (BIOS, "SystemManufacturer"),
-    (BIOS, "SystemProductName"),
-    (BIOS, "BIOSVendor"),
+    (CONTROL_KEY, "ContainerType"),
+    *((BIOS_KEY, name) for name in NAMES),
 )
 TEXTS = frozenset({"SubscriberName", "CSEExtensionName", "KeyName", "ProfileType", "param5", "Data4"})
 GUID = re.compile(r"\{[0-9a-fA-F-]{36}\}")
@@ -47,11 +54,14 @@ def collect(context: Context) -> Result:
     """Return the start of the running kernel and the newest wakes since."""
     machine = machine_of(context)
     log = read(machine, QUESTIONS)
-    found = start_ups(log, _around(context, machine))
+    around = _around(context, machine)
+    found = start_ups(log, around)
     waiting = found.waiting
     if not found.records:
         return (
-            _nothing(log) if waiting is None else ProbeResult("startup", waiting.status, (), waiting.reason)
+            _nothing(log, around)
+            if waiting is None
+            else ProbeResult("startup", waiting.status, (), waiting.reason)
         )
     source = found.records[-1].source
     if waiting is None:
@@ -68,6 +78,8 @@ def record(context: Context) -> dict[str, bytes]:
         value = machine.registry(key, name)
         if isinstance(value, (int, str)):
             values.setdefault(key, {})[name] = value
+    if _upgraded(machine):
+        values[rf"{SETUP}\{UPGRADED_FROM}"] = {}
     files["roadworthy/registry/startup.json"] = json.dumps(values, indent=1).encode()
     return files
 
@@ -116,34 +128,41 @@ def last_seen(context: Context) -> float | None:
     if context.live:
         return context.last_seen_at
     text = Tree(context.root).text(RECORDED_LAST_SEEN)
-    return float(text) if text and re.fullmatch(r"\d+(\.\d+)?", text) else None
+    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text) else None
 
 
 def _around(context: Context, machine: WindowsMachine) -> Around:
     clock = context.clock
+    where = environment_of(machine).kind
     return Around(
         boot_id=clock.boot_id(),
-        environment=_environment(machine),
+        environment=where,
         wall=clock.wall(),
         boottime=clock.boottime(),
         last_seen_at=last_seen(context),
         last_ended=context.last_ended,
-        installed_at=_number(machine, CURRENT_VERSION, "InstallDate"),
+        installed_at=_installed_at(machine, where),
         post_milliseconds=_number(machine, SESSION_MANAGER_POWER, "FwPOSTTime"),
         automatic_sign_in=str(machine.registry(SIGN_IN, "AutoAdminLogon") or "0").strip() == "1",
+        server="server" in str(machine.registry(CURRENT_VERSION, "InstallationType") or "").casefold(),
         private=private_words(machine),
         application_names="application_names" in context.allow,
         told_after=TOLD_AFTER_SECONDS if context.live else 0.0,
     )
 
 
-def _environment(machine: WindowsMachine) -> str:
-    """Return where the device runs, by what its firmware calls itself."""
-    texts = [
-        machine.registry(BIOS, name) for name in ("SystemProductName", "SystemManufacturer", "BIOSVendor")
-    ]
-    dmi = tuple(text for text in texts if isinstance(text, str) and text.strip())
-    return environment.judge(environment.Signals(dmi=dmi, physical_hint=bool(dmi))).kind
+def _installed_at(machine: WindowsMachine, where: str) -> int | None:
+    """Return when this Windows was installed, None where the date is not that of its first start.
+
+    An upgrade puts its own date in place of the first; in a container the date is that of its image.
+    """
+    if where == CONTAINER or _upgraded(machine):
+        return None
+    return _number(machine, CURRENT_VERSION, "InstallDate")
+
+
+def _upgraded(machine: WindowsMachine) -> bool:
+    return any(name.startswith(UPGRADED_FROM) for name in machine.registry_keys(SETUP))
 
 
 def _number(machine: WindowsMachine, key: str, name: str) -> int | None:
@@ -151,9 +170,12 @@ def _number(machine: WindowsMachine, key: str, name: str) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _nothing(log: Log) -> Result:
+def _nothing(log: Log, around: Around) -> Result:
     """Say why no start-up is known: the logs are closed, or hold nothing of it any more."""
-    gone = log.refusal(SYSTEM) or next(iter(log.closed), None)
+    if around.in_container:
+        reason = f"{IN_A_CONTAINER}, and its event log tells nothing of its start"
+        return ProbeResult("startup", Status.CONTAINER, (), reason)
+    gone = log.refusal(SYSTEM) or log.refusal(PERFORMANCE)
     if gone is not None:
         return ProbeResult("startup", gone.status, (), gone.reason)
     reason = "the event logs hold no start of this Windows: they were cleared, or it runs for longer than they reach back"

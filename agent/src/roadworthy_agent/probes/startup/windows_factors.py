@@ -6,7 +6,7 @@ and DegradationTime are two figures of Windows of which neither bounds the other
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from roadworthy_agent.probes.startup import windows_names as names
 from roadworthy_agent.probes.startup.windows_log import (
@@ -20,6 +20,7 @@ from roadworthy_agent.report import Factor
 from roadworthy_agent.windows.event import TICKS, Event
 
 SLOWEST = 20
+DISK_CHECK = "disk check"
 SAME_START = TICKS // 1000  # the instants are equal; a millisecond for what was rounded
 
 
@@ -35,8 +36,10 @@ FIXED = {
 
 
 def of_start(log: Log, main: Event, private: Collection[str], *, allowed: bool) -> tuple[Factor, ...]:
-    """Return what slowed the start-up of an event 100, the longest first."""
-    return _factors(log, main, DEGRADATIONS, "BootStartTime", private, allowed=allowed)
+    """Return what slowed the start-up of an event 100: its own events, and a check of the disk; the longest first."""
+    found = _factors(log, main, DEGRADATIONS, "BootStartTime", private, allowed=allowed)
+    checked = milliseconds(main, "BootAutoChkTime")
+    return found if not checked else longest([*found, Factor("component", DISK_CHECK, checked / 1000)])
 
 
 def of_shutdown(log: Log, main: Event, private: Collection[str], *, allowed: bool) -> tuple[Factor, ...]:
@@ -47,17 +50,17 @@ def of_shutdown(log: Log, main: Event, private: Collection[str], *, allowed: boo
 def _factors(
     log: Log, main: Event, ids: Collection[int], start: str, private: Collection[str], *, allowed: bool
 ) -> tuple[Factor, ...]:
+    events = (event for event in log.of(DIAGNOSTICS, *ids) if _belongs(event, main, start))
+    found = (parse_factor(event, private, allowed=allowed) for event in events)
+    return longest(factor for factor in found if factor is not None)
+
+
+def longest(factors: Iterable[Factor]) -> tuple[Factor, ...]:
+    """Return factors once each, the longest first; of several of one name (a category) the longest stands for them."""
     found: dict[tuple[str, str], Factor] = {}
-    for event in log.of(DIAGNOSTICS, *ids):
-        if not _belongs(event, main, start):
-            continue
-        factor = parse_factor(event, private, allowed=allowed)
-        if factor is None:
-            continue
+    for factor in factors:
         held = found.get((factor.kind, factor.name))
-        if held is None or _weight(factor) > _weight(
-            held
-        ):  # several of one category: the longest stands for them
+        if held is None or _weight(factor) > _weight(held):
             found[factor.kind, factor.name] = factor
     return tuple(
         sorted(found.values(), key=lambda each: (*(-part for part in _weight(each)), each.kind, each.name))

@@ -27,13 +27,20 @@ WINLOGON = "Microsoft-Windows-Winlogon"
 DEGRADATIONS = range(101, 111)
 SHUTDOWN_DEGRADATIONS = range(201, 204)
 NAMED = ("StartTime", "Name", "TotalTime", "DegradationTime", "Path")
+# All of version 1 of event 100, then what version 2 adds, in the order of the provider's manifest
 BOOT_FIELDS = (
-    "BootTsVersion", "BootStartTime", "BootEndTime", "SystemBootInstance", "BootTime", "MainPathBootTime",
-    "BootSmssInitTime", "BootUserProfileProcessingTime", "BootMachineProfileProcessingTime",
-    "BootExplorerInitTime", "BootPostBootTime", "BootIsRebootAfterInstall", "OSLoaderDuration",
-    "BootPNPInitStartTimeMS", "BootPNPInitDuration", "SystemPNPInitStartTimeMS", "SystemPNPInitDuration",
-    "SessionInitStartTimeMS", "Session0InitDuration", "Session1InitDuration", "SessionInitOtherDuration",
-    "WinLogonStartTimeMS", "OtherLogonInitActivityDuration", "UserLogonWaitDuration",
+    "BootTsVersion", "BootStartTime", "BootEndTime", "SystemBootInstance", "UserBootInstance", "BootTime",
+    "MainPathBootTime", "BootKernelInitTime", "BootDriverInitTime", "BootDevicesInitTime", "BootPrefetchInitTime",
+    "BootPrefetchBytes", "BootAutoChkTime", "BootSmssInitTime", "BootCriticalServicesInitTime",
+    "BootUserProfileProcessingTime", "BootMachineProfileProcessingTime", "BootExplorerInitTime",
+    "BootNumStartupApps", "BootPostBootTime", "BootIsRebootAfterInstall", "BootRootCauseStepImprovementBits",
+    "BootRootCauseGradualImprovementBits", "BootRootCauseStepDegradationBits",
+    "BootRootCauseGradualDegradationBits", "BootIsDegradation", "BootIsStepDegradation",
+    "BootIsGradualDegradation", "BootImprovementDelta", "BootDegradationDelta", "BootIsRootCauseIdentified",
+    "OSLoaderDuration", "BootPNPInitStartTimeMS", "BootPNPInitDuration", "OtherKernelInitDuration",
+    "SystemPNPInitStartTimeMS", "SystemPNPInitDuration", "SessionInitStartTimeMS", "Session0InitDuration",
+    "Session1InitDuration", "SessionInitOtherDuration", "WinLogonStartTimeMS", "OtherLogonInitActivityDuration",
+    "UserLogonWaitDuration",
 )  # fmt: skip
 
 

@@ -17,6 +17,17 @@ SOURCE = "Diagnostics-Performance event 100"
 LONGEST_MILLISECONDS = 86_400_000  # a time of more than a day is no time of a start-up
 SHORT_WAIT_SECONDS = 300.0  # somebody who signs in within five minutes had been waiting
 WAIT_NOTE = "a person at the sign-in screen, by Windows' count, which often misses part of it"
+# Times that lie within the phases that count, or run beside them: name, field, and within what
+WITHIN = (
+    ("kernel_init", "BootKernelInitTime", "part of kernel"),
+    ("kernel_other", "OtherKernelInitDuration", "part of kernel"),
+    ("driver_init", "BootDriverInitTime", "part of boot_devices and system_devices"),
+    ("device_init", "BootDevicesInitTime", "part of boot_devices and system_devices"),
+    ("critical_services", "BootCriticalServicesInitTime", "within the phases that count"),
+    ("read_ahead", "BootPrefetchInitTime", "beside the phases that count"),
+)
+UNSPLIT_NOTE = "within or beside the phases that count"
+KERNEL_TOLERANCE = 1  # kernel_other is our kernel phase, counted by Windows; published to the millisecond
 
 # name -> (whole, parts, tolerance)
 IDENTITIES: dict[str, tuple[str, tuple[str, ...], int]] = {
@@ -102,10 +113,56 @@ def phases(timing: Timing) -> tuple[Phase, ...]:
         split = None if set(SPLIT) & set(timing.broken) else _main_path(event, main)
         spans = [*(split or [("main_path", main)]), ("post_boot", total - main)]
     found = [
-        Phase(name=name, seconds=span / 1000, counted=True, quality=quality, source=SOURCE)
+        Phase(
+            name=name,
+            seconds=span / 1000,
+            counted=True,
+            quality=quality,
+            source=SOURCE,
+            reason=_programs(event) if name == "post_boot" else None,
+        )
         for name, span in spans
     ]
-    return (*found, *_sign_in_wait(event))
+    return (*found, *_within(timing, dict(spans)), *_sign_in_wait(event))
+
+
+def notes(timing: Timing, kind: str) -> tuple[str, ...]:
+    """Return in words what else Windows says of a start-up: slower than its usual, restarted by an installation.
+
+    That BootDegradationDelta is in milliseconds is read off a published event (48,988 beside a BootTime of 110,987).
+    """
+    event, found = timing.event, []
+    slower = milliseconds(event, "BootDegradationDelta")
+    if event.flag("BootIsDegradation") and slower:
+        found.append(f"by Windows' own comparison {slower / 1000:.1f} s slower than usual")
+    if event.flag("BootIsRebootAfterInstall") and kind != "update":
+        found.append("Windows had installed something before it restarted")
+    return tuple(found)
+
+
+def _within(timing: Timing, counted: dict[str, int]) -> tuple[Phase, ...]:
+    """Return what event 100 tells beside its sums, never counted: it lies within what is.
+
+    A time of 0 is work that was not done, and the kernel's rest is not told twice.
+    """
+    found = []
+    for name, field, where in WITHIN:
+        span = milliseconds(timing.event, field)
+        if not span:
+            continue
+        kernel = counted.get("kernel")
+        if name == "kernel_other" and kernel is not None and abs(kernel - span) <= KERNEL_TOLERANCE:
+            continue
+        split = "kernel" in counted and (not where.startswith("part of boot") or "boot_devices" in counted)
+        reason = where if split else UNSPLIT_NOTE
+        found.append(Phase(name, span / 1000, False, timing.quality, SOURCE, reason))
+    return tuple(found)
+
+
+def _programs(event: Event) -> str | None:
+    """Say how many programs Windows started with the desktop: much of post-boot is theirs."""
+    count = event.number("BootNumStartupApps")
+    return f"{count} start-up programs" if count else None
 
 
 def _main_path(event: Event, main: int) -> list[tuple[str, int]] | None:

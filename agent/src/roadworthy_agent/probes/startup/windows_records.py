@@ -1,7 +1,8 @@
 """From the events of the log to start-up records; pure.
 
 One record for the start of the running kernel and one for each of the newest wakes. A start without event 100 yet is
-`unfinished` and told by the System log; one where event 100 never comes (servers, a closed log) is `approximate`.
+`unfinished` and told by the System log; one where event 100 never comes (servers, containers, a closed log, half an
+hour without one) is `approximate`.
 
 Windows writes event 100 some minutes after somebody signs in. A running agent reports a start-up whenever its record
 changes, so it takes no notice of that event, nor of who was waiting, before `told_after`: the moment of the report would
@@ -18,6 +19,7 @@ from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.startup import windows_factors as factors
 from roadworthy_agent.probes.startup import windows_firmware as firmware
 from roadworthy_agent.probes.startup import windows_performance as performance
+from roadworthy_agent.probes.startup import windows_policy as policy
 from roadworthy_agent.probes.startup.firmware import APPROXIMATE
 from roadworthy_agent.probes.startup.windows_kind import (
     Boot,
@@ -43,7 +45,12 @@ from roadworthy_agent.windows.event import TICKS, Event, seconds
 
 UNFINISHED = "unfinished"
 FINAL_SECONDS = 1800.0  # a start-up is not waited for any longer
+SETTLED_SECONDS = 300.0  # by then the machine's policy has mostly ended, which no event 100 waits for here
 SYSTEM_LOG = "System event log (Kernel-General 12, EventLog 6005)"
+BY_SYSTEM_LOG = "the start-up is told by the System log, approximately"
+IN_A_CONTAINER = "a Windows container starts no kernel of its own"
+ON_A_SERVER = "servers do not measure start-ups (event 100)"
+NOT_IN_TIME = "Windows measured nothing (event 100) in 30 minutes"
 SERVICES_NOTE = "from the kernel's start until the event log service was up"
 UNTIL_SERVICES = 3600 * TICKS
 LONGEST_REASON = 256
@@ -68,6 +75,7 @@ class Around:
     installed_at: int | None = None
     post_milliseconds: int | None = None  # FwPOSTTime
     automatic_sign_in: bool = False
+    server: bool = False
     private: Collection[str] = ()
     application_names: bool = False
     told_after: float = 0.0  # seconds after the kernel's start
@@ -86,6 +94,11 @@ class Around:
     def waits_until(self) -> float:
         """Until when event 100 is waited for, in seconds after the kernel's start."""
         return self.told_after or FINAL_SECONDS
+
+    @property
+    def in_container(self) -> bool:
+        """Whether this is a container: firmware, loader and kernel are its host's."""
+        return self.environment == environment.CONTAINER
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,7 @@ def start_ups(log: Log, around: Around) -> StartUps:
     wakes = find_wakes(log, boot, around.now)
     start, missing = _start(log, boot, timing, around, woke=bool(wakes))
     records = (start, *(_resumed(log, wake, boot, around) for wake in wakes))
-    return StartUps(records, missing, _waiting(log, timing, start, around))
+    return StartUps(records, (*missing, *policy.missing(log)), _waiting(log, timing, start, around))
 
 
 def _too_early(boot: Boot, around: Around) -> bool:
@@ -137,11 +150,9 @@ def starts(log: Log, now: int) -> list[tuple[int, str]]:
 def _start(
     log: Log, boot: Boot, timing: Timing | None, around: Around, *, woke: bool
 ) -> tuple[StartupRecord, tuple[Missing, ...]]:
-    kind, ended = kind_of(boot, log, timing, around.installed_at)
-    if kind == "unknown":
-        kind = ENDINGS.get(around.last_ended or "", kind)
+    kind, ended = _kind(log, boot, timing, around)
     before, missing = _before(log, boot, timing, around, woke=woke)
-    after, more = _after(log, boot, timing)
+    after, more = _after(log, boot, timing, around)
     told = (*before, *after)
     lead = _sum(before)
     total = lead + _sum(after) if any(phase.counted for phase in after) else None
@@ -149,18 +160,13 @@ def _start(
     if timing is not None and timing.main is not None and timing.main <= timing.total:
         usable = round(lead + timing.main / 1000, 6)
     shutdown = _shutdown(log, boot)
-    closed = log.refusal(PERFORMANCE) is not None
-    doubts = [
-        f"{phase.name} is not counted: {phase.reason}" for phase in before if phase.quality == "suspect"
-    ]
-    broken = [f"event 100 contradicts itself: {name}" for name in (timing.broken if timing else ())]
+    quality, instead = _quality(log, timing, total, around)
+    settled = quality == APPROXIMATE and total is not None and around.boottime > SETTLED_SECONDS
     late = around.boottime > around.waits_until
-    quality = timing.quality if timing is not None else APPROXIMATE if closed else UNFINISHED
     record = StartupRecord(
         start_id=f"{boot.start_id}:0",
         boot_id=around.boot_id,
-        final=not around.early
-        and (bool(around.told_after) or timing is not None or (closed and total is not None) or late),
+        final=not around.early and (bool(around.told_after) or timing is not None or settled or late),
         kind=kind,
         began_boottime_seconds=-lead if lead else 0.0,
         quality=quality,
@@ -169,18 +175,62 @@ def _start(
         usable_seconds=usable,
         shutdown_seconds=None if shutdown is None else _milliseconds(shutdown, "ShutdownTime"),
         attended=_attended(log, boot.started, timing, around),
-        reason="; ".join(filter(None, [*broken, ended, *doubts]))[:LONGEST_REASON] or None,
+        reason=_reason(before, timing, kind, (ended, instead)),
         source=performance.SOURCE if timing is not None else SYSTEM_LOG,
         phases=told,
-        factors=_blamed(log, timing, shutdown, around),
+        factors=(*_blamed(log, boot, timing, lead, around), *_blamed_for_shutdown(log, shutdown, around)),
     )
     return record, (*missing, *more)
+
+
+def _reason(
+    before: Collection[Phase], timing: Timing | None, kind: str, others: Collection[str | None]
+) -> str | None:
+    """Return in words what is to be known of a start: contradictions first, what Windows only remarks last."""
+    broken = () if timing is None else timing.broken
+    noted = () if timing is None else performance.notes(timing, kind)
+    found = [
+        *(f"event 100 contradicts itself: {name}" for name in broken),
+        *others,
+        *(f"{phase.name} is not counted: {phase.reason}" for phase in before if phase.quality == "suspect"),
+        *noted,
+    ]
+    return "; ".join(filter(None, found))[:LONGEST_REASON] or None
+
+
+def _kind(log: Log, boot: Boot, timing: Timing | None, around: Around) -> tuple[str, str | None]:
+    """Return the kind of a start and, where it ended badly before, in words how."""
+    if around.in_container:
+        return "container", None
+    kind, ended = kind_of(boot, log, timing, around.installed_at)
+    return (ENDINGS.get(around.last_ended or "", kind) if kind == "unknown" else kind), ended
+
+
+def _quality(log: Log, timing: Timing | None, total: float | None, around: Around) -> tuple[str, str | None]:
+    """Return how well a start is known and, where the System log stands in for event 100, why it does."""
+    if timing is not None:
+        return timing.quality, None
+    never = _never_measured(log, around)
+    if never is None and (total is None or around.boottime <= around.waits_until):
+        return UNFINISHED, None
+    return APPROXIMATE, f"{NOT_IN_TIME if never is None else never.reason}: {BY_SYSTEM_LOG}"
+
+
+def _never_measured(log: Log, around: Around) -> Missing | None:
+    """Return why no event 100 of a start can come, None where one may."""
+    if around.in_container:
+        return Missing("startups", Status.CONTAINER, IN_A_CONTAINER)
+    if (gone := log.refusal(PERFORMANCE)) is not None:
+        return gone
+    return Missing("startups", Status.NOT_SUPPORTED, ON_A_SERVER) if around.server else None
 
 
 def _before(
     log: Log, boot: Boot, timing: Timing | None, around: Around, *, woke: bool
 ) -> tuple[tuple[Phase, ...], tuple[Missing, ...]]:
     """Return the phases before the kernel; the registry's time is that of the latest power-on, so only without wakes."""
+    if around.in_container:
+        return (), ()
     events = log.of(KERNEL_BOOT, 30, 32)
     known = firmware.gather(
         of_start([event for event in events if event.id == 30], boot.marked),
@@ -192,14 +242,16 @@ def _before(
     return firmware.phases(known, away, virtual=around.environment == environment.VIRTUAL_MACHINE)
 
 
-def _after(log: Log, boot: Boot, timing: Timing | None) -> tuple[tuple[Phase, ...], tuple[Missing, ...]]:
+def _after(
+    log: Log, boot: Boot, timing: Timing | None, around: Around
+) -> tuple[tuple[Phase, ...], tuple[Missing, ...]]:
     """Return the phases from the kernel on: event 100's, else how long the event log service took to be up."""
     if timing is not None:
         if timing.main is not None:
             return performance.phases(timing), ()
         reason = "event 100 tells no MainPathBootTime"
         return performance.phases(timing), (Missing("startups.usable_seconds", Status.NOT_SUPPORTED, reason),)
-    gone = log.refusal(PERFORMANCE)
+    gone = _never_measured(log, around)
     missing = Missing(
         "startups.usable_seconds",
         Status.NO_DATA_YET if gone is None else gone.status,
@@ -226,11 +278,10 @@ def _waiting(log: Log, timing: Timing | None, start: StartupRecord, around: Arou
     """Return why the newest start is known only in part, None where event 100 tells of it."""
     if timing is not None:
         return None
-    if (gone := log.refusal(PERFORMANCE)) is not None:
-        reason = f"{gone.reason}: the start-up is told by the System log, approximately"
-        return Missing("startups", gone.status, reason[:LONGEST_REASON])
+    if (gone := _never_measured(log, around)) is not None:
+        return Missing("startups", gone.status, f"{gone.reason}: {BY_SYSTEM_LOG}"[:LONGEST_REASON])
     minutes = round(around.waits_until / 60)
-    if around.boottime < around.waits_until:
+    if around.boottime <= around.waits_until:
         reason = "Windows measures a start-up some minutes after somebody signs in: not yet"
     elif start.attended:
         reason = f"Windows measured nothing in {minutes} minutes: is the Diagnostic Policy Service (DPS) off?"
@@ -298,13 +349,28 @@ def _shutdown(log: Log, boot: Boot) -> Event | None:
     )
 
 
-def _blamed(log: Log, timing: Timing | None, shutdown: Event | None, around: Around) -> tuple[Factor, ...]:
-    found: tuple[Factor, ...] = ()
+def _blamed(log: Log, boot: Boot, timing: Timing | None, lead: float, around: Around) -> tuple[Factor, ...]:
+    """Return what contributed to a start, the longest first.
+
+    Windows' own word for the machine's policy (event 107) stands for ours. The first profile belongs to the start-up
+    where Windows counts it as part of one, which only event 100 does.
+    """
+    found: list[Factor] = []
     if timing is not None:
         found += factors.of_start(log, timing.event, around.private, allowed=around.application_names)
-    if shutdown is not None:
-        found += factors.of_shutdown(log, shutdown, around.private, allowed=around.application_names)
-    return found
+        found += policy.profile_load(log, boot)
+    told = any((each.kind, each.name) == ("policy", policy.MACHINE) for each in found)
+    ours = policy.machine_policy(log, boot, lead, around.private)
+    return factors.longest(
+        [*found, *(each for each in ours if not told or each.name not in {policy.MACHINE, policy.BESIDE})]
+    )
+
+
+def _blamed_for_shutdown(log: Log, shutdown: Event | None, around: Around) -> tuple[Factor, ...]:
+    """Return what slowed the shutdown before a start."""
+    if shutdown is None:
+        return ()
+    return factors.of_shutdown(log, shutdown, around.private, allowed=around.application_names)
 
 
 def _milliseconds(event: Event, name: str) -> float | None:
