@@ -63,8 +63,9 @@ class RecordedWindows:
 
     def calls(self, probe: str) -> Raw:
         """Return the next recorded look of a probe's system calls."""
-        content = self._tree.read(f"roadworthy/windows/{probe}.json", LIMIT_BYTES)
-        looks = json.loads(content.text, object_hook=from_json) if content.text else []
+        looks = self._json(f"roadworthy/windows/{probe}.json")
+        if isinstance(looks, Missing):
+            return Raw(fault=looks)
         if isinstance(looks, dict):
             looks = [looks]
         if not isinstance(looks, list) or not looks:
@@ -81,18 +82,23 @@ class RecordedWindows:
     @cached_property
     def _registry(self) -> dict[str, Any]:
         """The registry as recorded whole and by each probe."""
-        values = dict(self._json("roadworthy/registry.json"))
+        values = dict(_values(self._json("roadworthy/registry.json")))
         for name in self._tree.names("roadworthy/registry"):
-            for key, recorded in self._json(f"roadworthy/registry/{name}").items():
+            for key, recorded in _values(self._json(f"roadworthy/registry/{name}")).items():
                 values[key] = _values(values.get(key)) | _values(recorded)
         return values
 
-    def _json(self, path: str) -> dict[str, Any]:
+    def _json(self, path: str) -> Any:
+        """Return what a file holds, None where there is none, or why it gives nothing: it harms no other file."""
         content: Content = self._tree.read(path, LIMIT_BYTES)
-        if content.status is not Status.OK or not content.text:
-            return {}
-        values = json.loads(content.text, object_hook=from_json)
-        return values if isinstance(values, dict) else {}
+        if content.status is Status.NOT_SUPPORTED:
+            return None
+        if content.data is None:
+            return content.missing(path)
+        try:
+            return json.loads(content.text or "", object_hook=from_json)
+        except (ValueError, RecursionError):
+            return Missing(path, Status.ERROR, f"/{path} is no JSON")
 
 
 def _values(recorded: Any) -> dict[str, Any]:
