@@ -123,7 +123,9 @@ def test_a_missing_size_is_none_with_a_reason_and_not_zero() -> None:
         Block("sda", f"{PCI}/ata1/sda", rotational=0), virtual_machine=False, holds_system=None
     )
     assert found.size_bytes is None
-    assert [each.field for each in missing] == ["storage.sda.size_bytes"]
+    assert [each.field for each in missing] == [
+        f"storage.sda.{name}" for name in ("size_bytes", "removable", "model")
+    ]
 
 
 def test_the_serial_number_of_a_vital_product_data_page() -> None:

@@ -388,22 +388,44 @@ def test_batteries_disks_displays_and_sign_ins_are_shown_in_words(client: Client
     assert not re.search(r"\d\d:\d\d", signins)  # a day, never a time
 
 
-def test_figures_nobody_has_verified_carry_the_mark_where_they_stand(client: Client, engine: Engine) -> None:
-    said = schema.probe_status
-    assert "Not field-verified" not in client.get(f"/devices/{device_id(EVERYTHING)}").text
-    with write_transaction(engine) as connection:
-        marked = update(said).where(said.c.probe.in_(("startup", "storage")))
-        connection.execute(marked.values(source="elsewhere (not field-verified)"))
-    page = client.get(f"/devices/{device_id(EVERYTHING)}").text
-    marked_sections = [
-        part.split('"')[0]
-        for part in page.split('<section class="card" id="')
-        if "Not field-verified" in part
-    ]
-    assert marked_sections == ["startups", "disks"]
-
-
 def test_a_device_that_tells_none_of_it_says_why(client: Client) -> None:
     page = client.get(f"/devices/{device_id(0)}").text
     for title in ("Batteries", "Sign-ins"):
         assert "no data" in _section(page, title)
+
+
+def test_figures_nobody_has_compared_yet_are_marked_beside_their_headings(
+    client: Client, engine: Engine
+) -> None:
+    """As the agent marks them: in the source of the probe's status."""
+    words_of_mark = "ot field-verified on this system yet"
+    path = f"/devices/{device_id(EVERYTHING)}"
+    assert words_of_mark not in _text(client.get(path).text)
+    sections = {
+        "startup": "startups", "signin": "signins", "utilisation": "use", "state": "states", "power": "electricity",
+        "storage": "disks", "battery": "batteries", "hardware": "modules",
+    }  # fmt: skip
+    table = schema.probe_status
+    for probe, place in sections.items():
+        with write_transaction(engine) as connection:
+            device = connection.scalar(
+                select(schema.devices.c.id).where(schema.devices.c.device_id == device_id(EVERYTHING))
+            )
+            connection.execute(table.delete().where(table.c.device == device))
+            connection.execute(
+                table.insert().values(
+                    device=device,
+                    probe=probe,
+                    status="ok",
+                    source="x (not field-verified)",
+                    since=int(NOW),
+                    updated_at=int(NOW),
+                )
+            )
+        page = client.get(path).text
+        marked = {
+            part.split('"')[0]
+            for part in page.split('<section class="card" id="')[1:]
+            if words_of_mark in part
+        }
+        assert marked == {place} | ({"facts"} if probe == "hardware" else set()), probe

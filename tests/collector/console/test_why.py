@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from roadworthy_agent.verified import marked
 from roadworthy_collector.console import words
-from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason
+from roadworthy_collector.console.why import (
+    NOT_VERIFIED,
+    ProbeWord,
+    complete,
+    parse_missing,
+    reason,
+    unverified,
+)
 
 
 def test_the_reason_for_one_value_comes_before_that_of_the_probe() -> None:
@@ -41,3 +49,17 @@ def test_anything_but_a_list_of_missing_values_is_no_value() -> None:
     assert parse_missing(None) == {}
     assert parse_missing("nonsense") == {}
     assert parse_missing([1, {"status": "ok"}]) == {}
+
+
+def test_a_mark_is_seen_at_the_end_of_a_source_only() -> None:
+    probes = [
+        ProbeWord("power", "ok", source="rapl:package-0 (not field-verified)"),
+        ProbeWord("battery", "error", source="power_supply:(not field-verified) of somebody"),
+        ProbeWord("os", "ok", source="os-release"),
+        ProbeWord("state", "no_permission"),
+    ]
+    assert unverified(probes) == {"power"}
+
+
+def test_the_mark_is_the_agents() -> None:
+    assert marked("rapl", "power", "win32") == f"rapl {NOT_VERIFIED}"

@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from roadworthy_agent.reading import Missing, Status
 
 LIMIT_BYTES = 1 << 20  # more than any file read here; a DMI table is at most some 64 kB
+MOST_UNSAID = 8  # files that could not be read, beside what a probe says itself
 MOST_DIGITS = 18  # of a whole number: what fits 64 bits whatever the digits
 UNREADABLE = "roadworthy/unreadable"
 LINKS = "roadworthy/links"
@@ -37,7 +39,8 @@ class Content:
 
     def missing(self, field: str) -> Missing:
         """Say that `field` is missing for this file's reason."""
-        return Missing(field, self.status, self.reason or f"/{self.path} holds nothing usable")
+        status = Status.ERROR if self.status is Status.OK else self.status  # it was read, and is of no use
+        return Missing(field, status, self.reason or f"/{self.path} holds nothing usable")
 
 
 class Tree:
@@ -45,6 +48,7 @@ class Tree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._failed: dict[str, Content] = {}
 
     @cached_property
     def _unreadable(self) -> frozenset[str]:
@@ -64,6 +68,22 @@ class Tree:
 
     def read(self, path: str, limit: int = LIMIT_BYTES) -> Content:
         """Read at most `limit` bytes; never raises: what went wrong is in the status."""
+        content = self._read(path, limit)
+        if content.status is not Status.OK and content.status is not Status.NOT_SUPPORTED:
+            self._failed[path] = content
+        return content
+
+    def unsaid(self, field: str, *said: str | None) -> tuple[Missing, ...]:
+        """Return what was there and could not be read, as missing of `field`, unless `said` names the file already.
+
+        A source may be one of many for a value, or tell whether there is anything to measure at all: without this a
+        broken one would be a value less and no word about it.
+        """
+        known = " ".join(filter(None, said))
+        untold = (each for path, each in self._failed.items() if f"/{path}" not in known)
+        return tuple(each.missing(field) for each in islice(untold, MOST_UNSAID))
+
+    def _read(self, path: str, limit: int) -> Content:
         if path in self._unreadable:
             return Content(path, None, Status.NO_PERMISSION, f"/{path}: Permission denied")
         try:
@@ -71,7 +91,11 @@ class Tree:
                 return Content(path, file.read(limit))
         except PermissionError as error:
             return Content(path, None, Status.NO_PERMISSION, f"/{path}: {error.strerror}")
-        except (FileNotFoundError, NotADirectoryError):
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            ProcessLookupError,
+        ):  # the last: a process that has ended
             return Content(path, None, Status.NOT_SUPPORTED, f"/{path} does not exist here")
         except OSError as error:  # sysfs answers EIO, ENODEV or ENODATA for what a driver cannot tell
             return Content(path, None, Status.ERROR, f"/{path}: {error.strerror}")

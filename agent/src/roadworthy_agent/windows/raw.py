@@ -49,9 +49,10 @@ NOT_THERE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Named results of system calls."""
+    """Named results of system calls; `fault` says why there are none, where all of them are lost at once."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    fault: Missing | None = None
 
     def octets(self, name: str) -> bytes | None:
         """Return bytes, None where there are none."""
@@ -95,6 +96,8 @@ class Raw:
 
     def missing(self, name: str, wire_field: str) -> Missing:
         """Say that a field is missing because of what became of the call `name`."""
+        if self.fault is not None:
+            return Missing(wire_field, self.fault.status, self.fault.reason)
         inner = self.inner(name)
         code, call = inner.number("error"), inner.text("call") or name
         if code is None:

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from roadworthy_agent.errors import ProbeError
 from roadworthy_agent.probe import NOT_UNDERSTOOD, Missing
 from roadworthy_agent.probes.tree import Content, Tree
 from roadworthy_agent.reading import Status
@@ -66,10 +65,9 @@ class RecordedWindows:
 
     def calls(self, probe: str) -> Raw:
         """Return the next recorded look of a probe's system calls."""
-        content = self._tree.read(f"roadworthy/windows/{probe}.json", LIMIT_BYTES)
-        looks = _parsed(content) if content.text else []
-        if looks is None:
-            raise ProbeError(f"/{content.path} is no JSON")
+        looks = self._json(f"roadworthy/windows/{probe}.json")
+        if isinstance(looks, Missing):
+            return Raw(fault=looks)
         if isinstance(looks, dict):
             looks = [looks]
         if not isinstance(looks, list) or not looks:
@@ -86,25 +84,23 @@ class RecordedWindows:
     @cached_property
     def _registry(self) -> dict[str, Any]:
         """The registry as recorded whole and by each probe."""
-        values = dict(self._json("roadworthy/registry.json"))
+        values = dict(_values(self._json("roadworthy/registry.json")))
         for name in self._tree.names("roadworthy/registry"):
-            for key, recorded in self._json(f"roadworthy/registry/{name}").items():
+            for key, recorded in _values(self._json(f"roadworthy/registry/{name}")).items():
                 values[key] = _values(values.get(key)) | _values(recorded)
         return values
 
-    def _json(self, path: str) -> dict[str, Any]:
-        values = _parsed(self._tree.read(path, LIMIT_BYTES))
-        return values if isinstance(values, dict) else {}
-
-
-def _parsed(content: Content) -> Any:
-    """Return what a file of JSON holds, None for what is none: the files beside it are still worth reading."""
-    if content.status is not Status.OK or not content.text:
-        return None
-    try:
-        return json.loads(content.text, object_hook=from_json)
-    except NOT_UNDERSTOOD:
-        return None
+    def _json(self, path: str) -> Any:
+        """Return what a file holds, None where there is none, or why it gives nothing: it harms no other file."""
+        content: Content = self._tree.read(path, LIMIT_BYTES)
+        if content.status is Status.NOT_SUPPORTED:
+            return None
+        if content.data is None:
+            return content.missing(path)
+        try:
+            return json.loads(content.text or "", object_hook=from_json)
+        except NOT_UNDERSTOOD:
+            return Missing(path, Status.ERROR, f"/{path} is no JSON")
 
 
 def _events(text: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from roadworthy_collector.console.facts import capacity, disk_health, facts_of
 from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.console.startups import split_phases
 from roadworthy_collector.console.view import View
-from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason
+from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason, unverified
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.queries import console_device as used
 from roadworthy_collector.store.queries import console_startups as startups
@@ -38,7 +38,7 @@ def context(connection: Connection, view: View, device: Row[Any], hours: int) ->
         "name": device.hostname or device.device_id,
         "agent": device.agent if isinstance(device.agent, dict) else {},
         "probes": probes,
-        "unverified": {probe.probe for probe in probes if not probe.verified},
+        "unverified": unverified(probes),
         "facts": facts_of(device, facts, probes),
         "disks": facts.get("storage") or [],
         "modules": ((facts.get("hardware") or {}).get("memory") or {}).get("modules") or [],

@@ -8,7 +8,7 @@ from typing import Any
 
 from roadworthy_collector.console import words
 
-# What an agent puts behind the source of a probe nobody has compared with another instrument on such a system
+# What an agent puts after the source of figures that nobody has compared on a real system yet
 NOT_VERIFIED = "(not field-verified)"
 
 
@@ -24,14 +24,14 @@ class ProbeWord:
     missing: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
     @property
-    def verified(self) -> bool:
-        """Whether the agent leaves this probe's figures without the mark."""
-        return not (self.source or "").endswith(NOT_VERIFIED)
-
-    @property
     def title(self) -> str:
         """The probe in words."""
         return words.say(words.PROBES, self.probe)
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the agent marks this probe's figures: on this system nobody has held them against others yet."""
+        return self.source is not None and self.source.endswith(NOT_VERIFIED)
 
     @property
     def status_words(self) -> str:
@@ -56,6 +56,11 @@ def complete(probes: Iterable[ProbeWord]) -> list[ProbeWord]:
     silent = "this agent does not measure it, or has not said so yet"
     known = [heard.pop(name, ProbeWord(name, "silent", silent)) for name in words.PROBES]
     return known + sorted(heard.values(), key=lambda probe: probe.probe)
+
+
+def unverified(probes: Iterable[ProbeWord]) -> frozenset[str]:
+    """Return the probes whose figures the agent marks as not field-verified."""
+    return frozenset(probe.probe for probe in probes if probe.unverified)
 
 
 def reason(

@@ -12,11 +12,12 @@ import re
 from roadworthy_agent.facts import Battery
 from roadworthy_agent.probe import Context, Missing, ProbeResult, Status
 from roadworthy_agent.probes import environment
-from roadworthy_agent.probes.battery.parse import BatteryTexts, battery
+from roadworthy_agent.probes.battery.parse import BatteryTexts, battery, clean
 from roadworthy_agent.probes.tree import Content, Tree, whole_number
 
 SUPPLIES = "sys/class/power_supply"
 MOST_BATTERIES = 16  # what the wire takes
+LONGEST_TEXT = 4096  # one page is all an attribute of sysfs can hold
 NUMBERS = {
     "energy_full": "energy_full",
     "energy_full_design": "energy_full_design",
@@ -24,6 +25,7 @@ NUMBERS = {
     "charge_full_design": "charge_full_design",
     "cycles": "cycle_count",
 }
+TEXTS = {"vendor": "manufacturer", "model": "model_name", "technology": "technology"}
 # A mouse's battery is named by its address where its driver forgot to say scope=Device
 ADDRESS = re.compile(r"([0-9a-f]{2}[:._-]){5}[0-9a-f]{2}", re.IGNORECASE)
 NOT_BUILT_IN = re.compile(r"/usb\d+/|/bluetooth/|/hid|/[0-9A-F]{4}:[0-9A-F]{4}:[0-9A-F]{4}\.")
@@ -55,6 +57,7 @@ def collect(context: Context) -> ProbeResult[tuple[Battery, ...]]:
         each, without = battery(read_battery(tree, name), f"/{SUPPLIES}/{name}")
         found.append(each)
         missing += without
+    missing += tree.unsaid("battery", *(each.reason for each in missing))
     return ProbeResult("battery", Status.OK, tuple(found), source=f"/{SUPPLIES}", missing=tuple(missing))
 
 
@@ -74,11 +77,13 @@ def read_battery(tree: Tree, name: str) -> BatteryTexts:
     contents = {field: tree.read(f"{base}/{attribute}", 64) for field, attribute in NUMBERS.items()}
     faults = {field: fault for field, content in contents.items() if (fault := _fault(content))}
     numbers = {field: whole_number(content.text) for field, content in contents.items()}
+    told = {field: tree.read(f"{base}/{attribute}", LONGEST_TEXT) for field, attribute in TEXTS.items()}
+    faults |= {field: _wordless(content) for field, content in told.items() if not clean(content.text)}
     return BatteryTexts(
         name=name,
-        vendor=tree.text(f"{base}/manufacturer"),
-        model=tree.text(f"{base}/model_name"),
-        technology=tree.text(f"{base}/technology"),
+        vendor=told["vendor"].text or None,
+        model=told["model"].text or None,
+        technology=told["technology"].text or None,
         faults=faults,
         **numbers,
     )
@@ -92,6 +97,15 @@ def record(context: Context) -> dict[str, bytes]:
         f"{path} {target}\n" for path, target in pairs if target and not ADDRESS.search(path + target)
     )
     return {"roadworthy/links": text.encode()} if text else {}
+
+
+def _wordless(content: Content) -> Missing:
+    """Return why a file gave no name of anything."""
+    if content.status is Status.NOT_SUPPORTED:
+        return Missing("", content.status, "the battery does not tell it")
+    if content.data is None:
+        return content.missing("")
+    return Missing("", Status.NOT_SUPPORTED, f"/{content.path} holds no name")
 
 
 def _fault(content: Content) -> Missing | None:

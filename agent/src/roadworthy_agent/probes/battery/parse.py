@@ -70,7 +70,12 @@ def battery(texts: BatteryTexts, source: str) -> tuple[Battery, tuple[Missing, .
         cycles=cycles,
         source=source,
     )
-    return found, tuple(missing + uncounted)
+    unnamed = [
+        Missing(f"battery.{texts.name}.{name}", texts.faults[name].status, texts.faults[name].reason)
+        for name in ("vendor", "model", "technology")
+        if getattr(found, name) is None and name in texts.faults
+    ]
+    return found, tuple(missing + uncounted + unnamed)
 
 
 UNITS = {"energy": "watt hours", "charge": "ampere hours"}

@@ -28,6 +28,13 @@ PLAUSIBLE_MHZ = 10_000  # VMware says 30,000
 FROM_FIRMWARE = ("vendor", "model", "serial", "chassis_type", "bios_date", "memory.modules")
 OF_THE_MACHINE = ("tpm_version", "secure_boot", "boot_mode", "monitors")
 NO_FIRMWARE = "the firmware gives neither SMBIOS tables nor a device tree"
+# Closed to others on every device, which is told by what is missing for it
+FOR_ROOT = (
+    *(f"/{DMI_IDS}/{name}" for name in ("product_uuid", "product_serial", "board_serial", "chassis_serial")),
+    f"/{DMI_TABLE}",
+    f"/{DMI_ENTRY}",
+    "/proc/1/environ",
+)
 OF_THE_HOST = "a container sees the hardware of its host, which reports for itself"
 
 # The plain files this probe reads, for a recording; those that name this one machine are left to `record`.
@@ -60,10 +67,10 @@ def collect(context: Context) -> ProbeResult[HardwareReading]:
     """Read what the firmware and the kernel know of the machine."""
     tree = Tree(context.root)
     where = environment.detect(tree)
-    cpu, memory = _cpu(tree), _memory(tree)
+    cpu, (memory, unknown) = _cpu(tree), _memory(tree)
     missing: list[Missing] = []
     if where.kind == CONTAINER:
-        return _in_container(where, cpu, memory)
+        return _in_container(where, cpu, memory, unknown)
     firmware, faults = read_firmware(tree)
     identifiers: dict[str, str] = {}
     facts = HardwareFacts()
@@ -73,12 +80,13 @@ def collect(context: Context) -> ProbeResult[HardwareReading]:
         missing += missing_texts
         memory = replace(memory, modules=firmware.modules)
         cpu = _with_firmware_facts(cpu, firmware, where)
-    missing += faults + _missing_processor(cpu)
+    missing += faults + _missing_processor(cpu) + unknown
     if mac := _built_in_mac(tree):
         identifiers["mac"] = mac
     facts = replace(facts, environment=where.kind, environment_detail=where.detail, cpu=cpu, memory=memory)
     facts, without = _of_the_machine(tree, facts, firmware)
     missing += without
+    missing += tree.unsaid("hardware", *FOR_ROOT, *(each.reason for each in missing))
     reading = HardwareReading(facts, identifiers)
     if firmware is None:
         status = Status.VIRTUAL_MACHINE if where.kind == environment.VIRTUAL_MACHINE else Status.NOT_SUPPORTED
@@ -153,15 +161,19 @@ def _from_device_tree(tree: Tree, model: str) -> parse.Firmware:
     return parse.Firmware(texts=texts, source=f"/{DEVICE_TREE}")
 
 
-def _in_container(where: Environment, cpu: Cpu, memory: Memory) -> ProbeResult[HardwareReading]:
+def _in_container(
+    where: Environment, cpu: Cpu, memory: Memory, unknown: list[Missing]
+) -> ProbeResult[HardwareReading]:
     facts = HardwareFacts(
         environment=where.kind,
         environment_detail=where.detail,
         cpu=replace(cpu, source=f"{cpu.source} (the host's)"),
         memory=replace(memory, source=f"{memory.source} (the host's)"),
     )
-    missing = tuple(
-        Missing(f"hardware.{name}", Status.CONTAINER, OF_THE_HOST) for name in FROM_FIRMWARE + OF_THE_MACHINE
+    missing = (
+        *(Missing(f"hardware.{name}", Status.CONTAINER, OF_THE_HOST) for name in FROM_FIRMWARE),
+        *(Missing(f"hardware.{name}", Status.CONTAINER, OF_THE_HOST) for name in OF_THE_MACHINE),
+        *unknown,
     )
     return ProbeResult(
         "hardware", Status.CONTAINER, HardwareReading(facts), OF_THE_HOST, source=cpu.source, missing=missing
@@ -222,9 +234,18 @@ def _of_the_machine(
     return found, [each for each in (no_tpm, not_secure) if each is not None] + missing
 
 
-def _memory(tree: Tree) -> Memory:
-    total = parse_meminfo(tree.text("proc/meminfo") or "").get("MemTotal")
-    return Memory(total_bytes=total, source="/proc/meminfo")
+def _memory(tree: Tree) -> tuple[Memory, list[Missing]]:
+    """Return the memory the kernel has, and why that is not known."""
+    content = tree.read("proc/meminfo")
+    total = parse_meminfo(content.text or "").get("MemTotal")
+    field = "hardware.memory.total_bytes"
+    if total is not None:
+        missing = []
+    elif content.text is None:
+        missing = [content.missing(field)]
+    else:
+        missing = [Missing(field, Status.ERROR, "/proc/meminfo holds no MemTotal")]
+    return Memory(total_bytes=total, source="/proc/meminfo"), missing
 
 
 def _built_in_mac(tree: Tree) -> str | None:

@@ -25,6 +25,12 @@ SYSCTLS = (
     "hw.physicalcpu_max", "kern.hv_vmm_present", "machdep.cpu.brand_string", "machdep.cpu.family",
     "machdep.cpu.model", "machdep.cpu.stepping", "machdep.cpu.vendor", "sysctl.proc_translated",
 )  # fmt: skip
+COUNTS = {
+    "model": "machdep.cpu.brand_string",
+    "sockets": "hw.packages",
+    "cores": "hw.physicalcpu_max",
+    "threads": "hw.logicalcpu_max",
+}
 EXPERT = "IOPlatformExpertDevice"
 PROFILER = "hardware"
 SOURCE = "sysctl, I/O Registry, system_profiler"
@@ -134,6 +140,12 @@ def _cpu(machine: MacMachine, *, arm: bool) -> tuple[Cpu, list[Missing]]:
         stepping=None if arm else _number(machine, "machdep.cpu.stepping", least=0),
         source="sysctl",
     )
+    told = {missed.field for missed in missing}
+    missing += [
+        Missing(f"hardware.cpu.{name}", Status.NOT_SUPPORTED, f"sysctl gives no usable {entry}")
+        for name, entry in COUNTS.items()
+        if getattr(cpu, name) is None and f"hardware.cpu.{name}" not in told
+    ]
     return cpu, missing
 
 
@@ -149,6 +161,9 @@ def _gone(facts: HardwareFacts, told: dict[str, list[dict[str, Any]]], *, arm: b
         for name, reason in reasons.items()
         if getattr(facts, name) is None
     ]
+    if facts.memory is None or facts.memory.total_bytes is None:
+        why = "sysctl gives no usable hw.memsize"
+        found.append(Missing("hardware.memory.total_bytes", Status.NOT_SUPPORTED, why))
     if arm:
         why = "Apple's own processors start through iBoot, which is neither UEFI nor legacy"
         found.append(Missing("hardware.boot_mode", Status.NOT_SUPPORTED, why))

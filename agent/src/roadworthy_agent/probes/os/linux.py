@@ -34,7 +34,9 @@ def collect(context: Context) -> ProbeResult[OsFacts]:
     )
     if found is None:
         status, reason = _why_none(contents)
+        missing += tree.unsaid("os", reason)
         return ProbeResult("os", status, facts, reason=reason, source=source, missing=missing)
+    missing += tree.unsaid("os")
     return ProbeResult("os", Status.OK, facts, source=source, missing=missing)
 
 

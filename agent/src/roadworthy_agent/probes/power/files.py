@@ -40,6 +40,7 @@ class Files:
         self.tree = tree
         self._live = live
         self._open: dict[str, int] = {}
+        self.failed: dict[str, Content] = {}  # what `text` and `number` found there and could not read
         self._errors = {} if live else parse_errors(tree.text(ERRORS) or "")
 
     def __del__(self) -> None:
@@ -92,7 +93,10 @@ class Files:
 
     def text(self, path: str) -> str | None:
         """Return the text of a file that is read now and then, None where there is none."""
-        return self.read(path).text or None
+        content = self.read(path)
+        if content.status in {Status.NO_PERMISSION, Status.ERROR}:
+            self.failed[path] = content
+        return content.text or None
 
     def number(self, path: str) -> int | None:
         """Return the whole number of a file that is read now and then, None where there is none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from roadworthy_agent.probe import Context, ProbeResult
@@ -12,7 +13,7 @@ from roadworthy_agent.probes.power import battery, hwmon, ipmi, looks, nvml, rap
 from roadworthy_agent.probes.power.choose import Candidate, Choice, Kind, choose
 from roadworthy_agent.probes.power.files import ERRORS, Files, amount, failed
 from roadworthy_agent.probes.tree import Content, Tree
-from roadworthy_agent.reading import BatteryFlow, PowerReading, Scope, Status
+from roadworthy_agent.reading import BatteryFlow, Missing, PowerReading, Scope, Status
 
 # Best first. What stands below is refused while something above it gives a figure.
 ORDER: Final = (
@@ -52,6 +53,7 @@ FILES: Final = (
     ),
 )  # fmt: skip
 
+MOST_FAILED = 8  # files told by name
 RECHOOSE_SECONDS = 900.0  # drivers are loaded and cards plugged in while the agent runs
 LOOK_SECONDS = 1.0
 ELSEWHERE = {
@@ -115,15 +117,20 @@ class Sampler:
             offers.append(carried)
         if any(each.registers and each.status is Status.NOT_SUPPORTED for each in offers):
             self._chosen_at = None  # something has gone: look around again next time
-        return _result(choose(joined(offers), ORDER), flow)
+        return _result(choose(joined(offers), ORDER), flow, self._unbounded, self._failed)
 
     def _find(self, now: float) -> None:
         """Look around for sources: what there is, what of it is refused for good."""
         self._files.close()  # a battery that comes back under another name left its files open
+        self._files.failed.clear()
         self._zones, parts = rapl.find(self._files)
+        self._unbounded = rapl.unbounded(self._files, self._zones)
         self._channels, chips = hwmon.find(self._files)
         self._refused = [*parts, *chips]
         self._supplies = battery.find(self._files)
+        # A file that tells what an instrument is: without it a sum may lack a part, so that is never passed over
+        failed = islice(self._files.failed.values(), MOST_FAILED)
+        self._failed = tuple(content.missing("power.sources") for content in failed)
         self._has_nvidia = nvml.here(self._tree) if self._context.live else self._tree.exists(nvml.RECORDED)
         self._dcmi_path = _dcmi_path(self._tree, live=self._context.live)
         self._chosen_at, self._doubt = now, None
@@ -194,12 +201,19 @@ def joined(offers: list[Candidate]) -> list[Candidate]:
     return [*(each for each in offers if each not in cards), together]
 
 
-def _result(choice: Choice, flow: BatteryFlow | None) -> ProbeResult[PowerReading]:
+def _result(
+    choice: Choice,
+    flow: BatteryFlow | None,
+    unbounded: Mapping[str, Missing],
+    failed: tuple[Missing, ...],
+) -> ProbeResult[PowerReading]:
     reading = PowerReading(choice.meters, choice.refused, flow)
     source = ", ".join(f"{meter.scope}: {meter.source}" for meter in choice.meters) or None
-    return ProbeResult(
-        "power", choice.status, reading, reason=choice.reason, source=source, missing=choice.missing
-    )
+    missing = choice.missing + failed
+    if unbounded:
+        keys = {register.key for meter in choice.meters for register in meter.registers}
+        missing += tuple(each for zone, each in unbounded.items() if zone in keys)
+    return ProbeResult("power", choice.status, reading, reason=choice.reason, source=source, missing=missing)
 
 
 def _dcmi_path(tree: Tree, *, live: bool) -> str | None:

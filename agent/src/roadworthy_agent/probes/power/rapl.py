@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from roadworthy_agent.probes.power.choose import Candidate
 from roadworthy_agent.probes.power.files import Files, amount
 from roadworthy_agent.probes.tree import Content
-from roadworthy_agent.reading import Register, Scope, Status
+from roadworthy_agent.reading import Missing, Register, Scope, Status
 
 BASE = "sys/class/powercap"
 # A colon is no file name everywhere: in a recorded tree it may be written %3A.
@@ -138,6 +138,18 @@ def _zone(files: Files, folder: str) -> Zone | None:
         for word in ("max_power", "power_limit")
     )
     return Zone(identity, path, name, parent, zone.range_microjoules, most_watts(scope, maxima, limits))
+
+
+def unbounded(files: Files, zones: Iterable[Zone]) -> dict[str, Missing]:
+    """Return why it is not known where counters start again at 0, by zone: such a step is then lost as a reset."""
+    found: dict[str, Missing] = {}
+    for zone in zones:
+        if modulus(zone.range_microjoules) is None:
+            content = files.read(f"{zone.path}/max_energy_range_uj")
+            status = Status.ERROR if content.status is Status.OK else content.status
+            reason = content.reason or f"/{content.path} holds no range"
+            found[zone.id] = Missing(f"power.{zone.scope}.wraps_at_microjoules", status, _named(reason))
+    return found
 
 
 def _above(folder: str, identity: str) -> str | None:

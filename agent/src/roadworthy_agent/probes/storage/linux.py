@@ -8,7 +8,7 @@ from roadworthy_agent.probe import Context, Missing, ProbeResult, Status, Storag
 from roadworthy_agent.probes import environment
 from roadworthy_agent.probes.storage import parse
 from roadworthy_agent.probes.storage.health import Health, HealthError, NoHealth
-from roadworthy_agent.probes.tree import Tree
+from roadworthy_agent.probes.tree import Tree, whole_number
 
 SOURCE = "/sys/block"
 MOUNTS = "proc/self/mountinfo"
@@ -63,25 +63,39 @@ def collect(context: Context) -> ProbeResult[StorageReading]:
     # A hypervisor labels its virtual disks as it likes, the same on each of its machines.
     real = sorted(each.name for each in found if each.holds_system and each.medium != "virtual")
     reading = StorageReading(tuple(found), _identifiers(tree, real))
+    missing += tree.unsaid("storage", *(each.reason for each in missing))
     return ProbeResult("storage", Status.OK, reading, source=SOURCE, missing=tuple(missing))
 
 
 def read_block(tree: Tree, name: str) -> parse.Block:
     """Return what sysfs says of one block device."""
     base = f"sys/block/{name}"
+    files = {
+        "size_bytes": "size",
+        "medium": "queue/rotational",
+        "removable": "removable",
+        "model": "device/model",
+    }
+    contents = {field: tree.read(f"{base}/{file}") for field, file in files.items()}
+    numbers = {field: whole_number(content.text) for field, content in contents.items()}
     return parse.Block(
         name=name,
         path=tree.link(base) or base,
-        sectors=tree.number(f"{base}/size"),
-        rotational=tree.number(f"{base}/queue/rotational"),
-        removable=tree.number(f"{base}/removable"),
+        sectors=numbers["size_bytes"],
+        rotational=numbers["medium"],
+        removable=numbers["removable"],
         hidden=tree.number(f"{base}/hidden"),
         vendor=tree.text(f"{base}/device/vendor"),
-        model=tree.text(f"{base}/device/model") or tree.text(f"{base}/device/name"),
+        model=contents["model"].text or tree.text(f"{base}/device/name"),
         mmc_type=tree.text(f"{base}/device/type"),
         firmware=next(filter(None, (tree.text(f"{base}/device/{name}") for name in FIRMWARE_NAMES)), None),
         life_time=tree.text(f"{base}/device/life_time"),
         pre_eol_info=tree.text(f"{base}/device/pre_eol_info"),
+        faults={
+            field: content.missing("")
+            for field, content in contents.items()
+            if content.status in {Status.NO_PERMISSION, Status.ERROR}
+        },
     )
 
 

@@ -6,7 +6,8 @@ Attributes: https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-block
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from roadworthy_agent.facts import Disk
 from roadworthy_agent.placeholders import meaningful
@@ -56,6 +57,7 @@ class Block:
     firmware: str | None = None
     life_time: str | None = None  # eMMC: two hexadecimal numbers
     pre_eol_info: str | None = None  # eMMC: one
+    faults: Mapping[str, Missing] = field(default_factory=dict)  # field of Disk -> why its file gave nothing
 
 
 def is_disk(block: Block) -> bool:
@@ -126,14 +128,26 @@ def disk(
         source=f"/sys/block/{block.name}",
         firmware=meaningful(block.firmware),
     )
-    missing = []
-    if why is not None:
-        missing.append(Missing(f"storage.{block.name}.medium", Status.NOT_SUPPORTED, why))
-    if size is None:
-        missing.append(
-            Missing(f"storage.{block.name}.size_bytes", Status.NOT_SUPPORTED, "the kernel gives no size")
-        )
-    return found, tuple(missing)
+    reasons = {
+        "medium": why,
+        "size_bytes": "the kernel gives no size" if size is None else None,
+        "removable": "the kernel does not say whether it can be taken out"
+        if found.removable is None
+        else None,
+        # A hypervisor's disk has none
+        "model": "the disk gives no model" if found.model is None and medium != "virtual" else None,
+    }
+    missing = tuple(_without(block, name, reason) for name, reason in reasons.items() if reason is not None)
+    return found, missing
+
+
+def _without(block: Block, name: str, reason: str) -> Missing:
+    """Say that a field is missing: because its file could not be read, or else for `reason`."""
+    fault = block.faults.get(name)
+    where = f"storage.{block.name}.{name}"
+    if fault is None:
+        return Missing(where, Status.NOT_SUPPORTED, reason)
+    return Missing(where, fault.status, fault.reason)
 
 
 def with_health(disk: Disk, health: Health | NoHealth) -> tuple[Disk, tuple[Missing, ...]]:

@@ -80,7 +80,8 @@ def read(machine: WindowsMachine) -> ProbeResult[StorageReading]:
     disks = [(each, descriptor) for each, descriptor in seen if is_disk(each, descriptor)]
     if not disks:
         refused = raw.missing("disks", "storage")
-        reason = refused.reason if raw.inner("disks").values else "Windows lists no disk"
+        told = raw.fault is not None or raw.inner("disks").values
+        reason = refused.reason if told else "Windows lists no disk"
         return ProbeResult("storage", refused.status, reason=reason, source=SOURCE)
     holders = parse_extents(raw.octets("system_extents"))
     missing: list[Missing] = [] if holders else [raw.missing("system_extents", "storage.holds_system")]

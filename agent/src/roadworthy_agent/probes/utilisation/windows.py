@@ -33,14 +33,16 @@ class Sampler:
         cpu = None if self._before is None or after is None else busy_ratio(self._before, after)
         memory = memory_of(raw)
         missing: list[Missing] = []
-        if cpu is None:
+        if cpu is None and raw.fault is not None:
+            missing.append(raw.missing("cpu_seconds", "cpu"))
+        elif cpu is None:
             missing.append(Missing("cpu", Status.NO_DATA_YET, NO_TIME_YET))
         if cpu is not None or self._before is None:
             self._before = after
         if memory is None:
             missing.append(Missing("memory", Status.NOT_SUPPORTED, NO_MEMORY))
         sample = Sample(_four(cpu), _four(memory))
-        status = Status.OK if cpu is not None else Status.NO_DATA_YET
+        status = Status.OK if cpu is not None else missing[0].status
         return ProbeResult(
             "utilisation",
             status,
