@@ -282,7 +282,9 @@ class Agent:
             self._settings.collection_policy,
             chassis,
             self._database.get("asked_policy"),
-            has_battery=bool(self._observations.value("battery")),
+            # A device that cannot say what it is may be somebody's laptop: then days, not half-hours.
+            has_battery=not isinstance(hardware, HardwareReading)
+            or bool(self._observations.value("battery")),
         )
         if days.keep_policy(self._database, policy, self._spool.current(), self._clock.boottime()):
             log.info("collection policy: %s", policy)

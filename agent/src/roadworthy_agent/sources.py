@@ -182,7 +182,10 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
         PRIVATE_WORDS,
     ),
     ("state", "win32"): (("terminal sessions (WTS): locked, last input; not whose", EVENT_LOG),),
-    ("power", "win32"): (("energy meter interface (EMI) and batteries, by control codes", ANY),),
+    ("power", "win32"): (
+        ("energy meter interface (EMI) and batteries, by control codes", ANY),
+        ("registry: display adapters' MatchingDeviceId, to say that NVIDIA's library is not asked", ANY),
+    ),
     ("utilisation", "win32"): (("psutil: processor times (GetSystemTimes), memory", ANY),),
     ("os", "darwin"): (("sysctl kern.osversion, kern.osrelease", ANY),),
     ("hardware", "darwin"): (("sysctl hw.*; I/O Registry; system_profiler", ANY),),

@@ -42,6 +42,12 @@ PHASES = {
     "disk_unlock_wait": "Waiting for the disk password",
     # Windows
     "boot_devices": "Devices to start from",
+    "kernel_init": "Kernel's own set-up",
+    "kernel_other": "Other work of the kernel",
+    "driver_init": "Drivers",
+    "device_init": "Devices",
+    "critical_services": "Critical services",
+    "read_ahead": "Reading ahead",
     "system_devices": "Other devices",
     "session_init": "Session set-up",
     "machine_profile": "Machine policy and profile",
