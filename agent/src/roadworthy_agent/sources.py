@@ -24,7 +24,7 @@ WHERE = (
         "what tells a container or a virtual machine: /run/{systemd/container,host/container-manager,.containerenv}, "
         "/.dockerenv, /proc/1/{cgroup,environ}, /proc/2/stat, /proc/self/{mountinfo,ns/pid}, /proc/cpuinfo, "
         "/proc/sys/kernel/osrelease, /proc/xen/capabilities, /sys/class/dmi/id, /sys/firmware/dmi/entries/0-0/raw, "
-        "/sys/firmware/devicetree/base, /sys/hypervisor/type, "
+        "/sys/firmware/devicetree/base, /sys/firmware/devicetree/base/hypervisor/compatible, /sys/hypervisor/type, "
         "/sys/devices/system/clocksource/clocksource0/available_clocksource"
     ),
     "any account; /proc/1/environ and entries/0-0/raw root, and it does without",
@@ -51,15 +51,18 @@ OTHER: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("hardware", "linux"): (
         ("/sys/firmware/dmi/tables/{DMI,smbios_entry_point}", ROOT_STEP),
         ("/sys/class/drm/*/edid: displays, without their serial numbers", ANY),
-        ("/sys/class/net/*/address: of the built-in card, only its SHA-256 leaves", ANY),
         (
-            "/sys/class/dmi/id/product_uuid, serial numbers and asset tag: of the unique ones the SHA-256",
-            "root",
+            "/sys/class/net/*/{address,addr_assign_type,type}: of the built-in card, only its SHA-256 leaves",
+            ANY,
         ),
+        ("/sys/class/dmi/id/{product_serial,board_serial,chassis_serial,product_uuid}", "root"),
+        ("/sys/class/dmi/id/chassis_asset_tag", ANY),
+        ("/sys/firmware/devicetree/base/serial-number", ANY),
         WHERE,
     ),
     ("storage", "linux"): (
         ("/proc/self/mountinfo: which disk holds the system", ANY),
+        ("/sys/block/*/device/power/runtime_status: a sleeping disk is not asked", ANY),
         ("/sys/block/*/{serial,device/serial,device/vpd_pg80}: only the SHA-256 leaves", ANY),
         ("the disks' own health: NVMe log page, ATA SMART, in /run/roadworthy-smart", OPT_IN_SMART),
         WHERE,

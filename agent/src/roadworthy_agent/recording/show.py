@@ -32,8 +32,10 @@ def text(made: Recording) -> str:
             lines.append(f"  and {len(made.left_out) - MOST} more, see --json")
     lines += [
         "",
-        "Nothing was sent. Look at the files before you share them: names nobody told this program of may be left, "
-        "and the times of start-ups and sign-ins are the true ones.",
+        (
+            "Nothing was sent. Look at the files before you share them: names nobody told this program of may be "
+            "left, and the times of start-ups and sign-ins are the true ones."
+        ),
         f"See what they tell: roadworthy-agent once --root {made.folder}",
     ]
     return "\n".join(lines)
