@@ -154,10 +154,12 @@ def tls_server(authority: Path, *, mutual: bool = False) -> Iterator[TlsServer]:
                     read_request(peer)
                     peer.sendall(answer)
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield found
-        server.shutdown(socket.SHUT_RDWR)
+        try:
+            yield found
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
     thread.join()
 
 

@@ -84,10 +84,12 @@ def tls_server(authority: Path) -> Iterator[int]:
                     read_request(peer)
                     peer.sendall(answer)
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
+        try:
+            yield server.getsockname()[1]
+        finally:  # also where a test fails: a server that goes on would hold up the whole run
+            server.shutdown(socket.SHUT_RDWR)
     thread.join()
 
 
@@ -166,7 +168,7 @@ def kept_tls_server(authority: Path, answers: int) -> Iterator[int]:
                     read_request(peer)
                     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
     thread.join()

@@ -8,12 +8,15 @@ led, because targets such as `pci0000:00` are no file names everywhere.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from roadworthy_agent.errors import ProbeError
 from roadworthy_agent.reading import Missing, Status
 
 LIMIT_BYTES = 1 << 20  # more than any file read here; a DMI table is at most some 64 kB
@@ -136,3 +139,14 @@ def whole_number(text: str | None) -> int | None:
     number = text.strip()
     digits = number.removeprefix("-")
     return int(number) if digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS else None
+
+
+def recorded_object(text: str, path: str) -> dict[str, Any]:
+    """Return the JSON object a recorded file holds; raises ProbeError naming the file and what is wrong with it."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProbeError(f"{path} is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ProbeError(f"{path} holds no object")
+    return document

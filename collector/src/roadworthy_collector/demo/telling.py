@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from roadworthy_collector.demo.estate import Device
 from roadworthy_collector.demo.generate import Gap, HalfHour, StartUp
-from roadworthy_collector.ingest import wire
+from roadworthy_collector.ingest import wire, wire_facts
 
 AGENT_VERSION = "0.1.0"
 _GIB = 1024**3
@@ -73,13 +73,13 @@ def identity(device: Device) -> dict[str, str]:
     return {name: f"{rng.getrandbits(256):064x}" for name in names}
 
 
-def facts(device: Device) -> wire.Facts:
+def facts(device: Device) -> wire_facts.Facts:
     """Return what the device is."""
     model, os = device.model, device.os
-    return wire.Facts(
+    return wire_facts.Facts(
         hostname=device.hostname,
         fingerprint=identity(device) or None,
-        os=wire.OsFacts(
+        os=wire_facts.OsFacts(
             family=os.family,
             name=os.name,
             version=os.version,
@@ -91,7 +91,7 @@ def facts(device: Device) -> wire.Facts:
         ),
         hardware=_hardware(device),
         storage=(
-            wire.Disk(
+            wire_facts.Disk(
                 name="PhysicalDrive0"
                 if os.family == "windows"
                 else "sda"
@@ -109,11 +109,11 @@ def facts(device: Device) -> wire.Facts:
     )
 
 
-def _hardware(device: Device) -> wire.Hardware:
+def _hardware(device: Device) -> wire_facts.Hardware:
     """Return the machine; without the right to read SMBIOS only what any user may read is there."""
     model = device.model
-    memory = wire.Memory(total_bytes=model.memory_gib * _GIB, source="simulated")
-    cpu = wire.Cpu(
+    memory = wire_facts.Memory(total_bytes=model.memory_gib * _GIB, source="simulated")
+    cpu = wire_facts.Cpu(
         vendor=model.cpu.split()[0],
         model=model.cpu,
         sockets=2 if model.chassis_type == 23 else 1,  # SMBIOS: rack mount
@@ -122,8 +122,8 @@ def _hardware(device: Device) -> wire.Hardware:
         source="simulated",
     )
     if not device.reads_hardware:
-        return wire.Hardware(environment=model.environment, cpu=cpu, memory=memory, source="simulated")
-    return wire.Hardware(
+        return wire_facts.Hardware(environment=model.environment, cpu=cpu, memory=memory, source="simulated")
+    return wire_facts.Hardware(
         vendor=model.vendor or None,
         model=model.name or None,
         serial=device.serial,

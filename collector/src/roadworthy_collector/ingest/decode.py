@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from roadworthy_collector.errors import EnvelopeError
-from roadworthy_collector.ingest import wire
+from roadworthy_collector.ingest import wire, wire_facts, wire_parts
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
@@ -72,7 +72,7 @@ class ReportDecoder:
         self._report = msgspec.json.Decoder(wire.Report)
         self._envelope = msgspec.json.Decoder(wire.Envelope)
         self._anything = msgspec.json.Decoder()
-        self._facts = msgspec.json.Decoder(wire.Facts)
+        self._facts = msgspec.json.Decoder(wire_facts.Facts)
         self._now = msgspec.json.Decoder(wire.Now)
         self._probe = msgspec.json.Decoder(wire.Probe)
         self._period = msgspec.json.Decoder(wire.Period)
@@ -174,7 +174,9 @@ def _key(content: Any, name: str | None) -> int | str | None:
     if isinstance(key, str):
         return key[:128]
     return (
-        key if isinstance(key, int) and not isinstance(key, bool) and abs(key) <= wire.MAX_INTEGER else None
+        key
+        if isinstance(key, int) and not isinstance(key, bool) and abs(key) <= wire_parts.MAX_INTEGER
+        else None
     )
 
 

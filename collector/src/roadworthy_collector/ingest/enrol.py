@@ -26,7 +26,7 @@ from roadworthy_collector.ingest.http import ClientGoneError, error_body, error_
 from roadworthy_collector.ingest.limits import RateLimit
 from roadworthy_collector.ingest.openapi import ERROR_SCHEMA
 from roadworthy_collector.ingest.vocabulary import Vocabulary
-from roadworthy_collector.ingest.wire import Hash, Text, Word
+from roadworthy_collector.ingest.wire_parts import Hash, Text, Word
 from roadworthy_collector.ingest.writer import busy
 from roadworthy_collector.security import tokens
 from roadworthy_collector.settings import Settings

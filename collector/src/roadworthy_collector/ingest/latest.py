@@ -17,7 +17,8 @@ from roadworthy_collector.ingest.groups import Description, Members, Sizes
 from roadworthy_collector.ingest.parts import write_parts
 from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import Vocabulary
-from roadworthy_collector.ingest.wire import Disk, Facts, Now, Probe, Report
+from roadworthy_collector.ingest.wire import Now, Probe, Report
+from roadworthy_collector.ingest.wire_facts import Disk, Facts
 from roadworthy_collector.store.schema import device_now, devices, probe_status, sites, units
 from roadworthy_collector.store.statements import upsert
 from roadworthy_inventory.device_class import classify

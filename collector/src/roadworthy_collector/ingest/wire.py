@@ -13,29 +13,26 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
 
+from roadworthy_collector.ingest.wire_facts import Facts
+from roadworthy_collector.ingest.wire_parts import (
+    BootId,
+    Count,
+    DeviceId,
+    Instance,
+    Key,
+    Name,
+    Part,
+    Seq,
+    Source,
+    Text,
+    Word,
+)
+
 MAJOR = "1"
-MAX_INTEGER = 2**63 - 1  # what the database holds
 LISTS = {"periods": 2000, "days": 500, "startups": 500, "signins": 500, "gaps": 500}  # items per report
 
-Text = Annotated[str, Meta(max_length=256)]
-Source = Annotated[str, Meta(max_length=128)]
-Word = Annotated[str, Meta(max_length=64)]  # a value of an enumeration
-Name = Annotated[str, Meta(pattern="^[a-z_]{1,32}$")]
-Key = Annotated[str, Meta(min_length=1, max_length=96)]
-BootId = Annotated[str, Meta(min_length=1, max_length=64)]
-Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-Amount = Annotated[float, Meta(ge=0, le=MAX_INTEGER)]
-DeviceId = Annotated[str, Meta(pattern="^rwd_[0-9a-f]{32}$")]
-Instance = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
-Seq = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 
-
-class _Part(Struct, omit_defaults=True, gc=False):
-    """What all parts of a report have in common. They hold no cycles, so the collector of cycles skips them."""
-
-
-class Agent(_Part):
+class Agent(Part):
     """The agent about itself."""
 
     version: Text
@@ -50,7 +47,7 @@ class Agent(_Part):
     clock_offset_seconds: float | None = None
 
 
-class MissingValue(_Part):
+class MissingValue(Part):
     """One value a probe could not read."""
 
     field: Text
@@ -58,7 +55,7 @@ class MissingValue(_Part):
     reason: Text | None = None
 
 
-class Probe(_Part):
+class Probe(Part):
     """What became of one probe."""
 
     probe: Name
@@ -70,140 +67,7 @@ class Probe(_Part):
     missing: Annotated[tuple[MissingValue, ...], Meta(max_length=64)] = ()
 
 
-class OsFacts(_Part):
-    """The operating system."""
-
-    family: Word | None = None
-    name: Text | None = None
-    version: Text | None = None
-    build: Text | None = None
-    id: Text | None = None
-    architecture: Text | None = None
-    kernel: Text | None = None
-    edition: Text | None = None
-    installation_type: Text | None = None
-    long_term: bool | None = None
-    source: Source | None = None
-
-
-class Cpu(_Part):
-    """The processors together."""
-
-    vendor: Text | None = None
-    model: Text | None = None
-    sockets: Count | None = None
-    cores: Count | None = None
-    threads: Count | None = None
-    max_mhz: Count | None = None
-    family: Count | None = None
-    model_number: Count | None = None
-    stepping: Count | None = None
-    source: Source | None = None
-
-
-class MemoryModule(_Part):
-    """One memory module."""
-
-    slot: Text | None = None
-    size_bytes: Count | None = None
-    type: Text | None = None
-    speed_mts: Count | None = None
-    manufacturer: Text | None = None
-    part_number: Text | None = None
-
-
-class Memory(_Part):
-    """Main memory."""
-
-    total_bytes: Count | None = None
-    source: Source | None = None
-    modules: Annotated[tuple[MemoryModule, ...], Meta(max_length=256)] = ()
-
-
-class Monitor(_Part):
-    """One display."""
-
-    vendor: Text | None = None
-    model: Text | None = None
-    year: Annotated[int, Meta(ge=1990, le=2245)] | None = None
-    width_millimetres: Count | None = None
-    height_millimetres: Count | None = None
-    internal: bool | None = None
-
-
-class Hardware(_Part):
-    """The machine."""
-
-    vendor: Text | None = None
-    model: Text | None = None
-    family: Text | None = None
-    sku: Text | None = None
-    serial: Text | None = None
-    asset_tag: Text | None = None
-    chassis_type: Annotated[int, Meta(ge=0, le=127)] | None = None
-    bios_vendor: Text | None = None
-    bios_version: Text | None = None
-    bios_date: Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
-    environment: Word = "unknown"
-    environment_detail: Text | None = None
-    cpu: Cpu | None = None
-    memory: Memory | None = None
-    tpm_version: Annotated[str, Meta(max_length=16)] | None = None
-    secure_boot: bool | None = None
-    boot_mode: Word | None = None
-    monitors: Annotated[tuple[Monitor, ...], Meta(max_length=16)] = ()
-    source: Source | None = None
-
-
-class Disk(_Part):
-    """One disk."""
-
-    name: Text
-    model: Text | None = None
-    size_bytes: Count | None = None
-    medium: Word = "unknown"
-    bus: Text | None = None
-    removable: bool | None = None
-    holds_system: bool | None = None
-    source: Source | None = None
-    firmware: Text | None = None
-    wear_ratio: Annotated[float, Meta(ge=0, le=2.55)] | None = None
-    spare_ratio: Annotated[float, Meta(ge=0, le=1)] | None = None
-    power_on_hours: Count | None = None
-    media_errors: Count | None = None
-    reallocated_sectors: Count | None = None
-    failing: bool | None = None
-    health_source: Source | None = None
-
-
-class Battery(_Part):
-    """One battery; it tells energy or charge, never both."""
-
-    name: Text
-    vendor: Text | None = None
-    model: Text | None = None
-    technology: Text | None = None
-    design_watt_hours: Amount | None = None
-    full_watt_hours: Amount | None = None
-    design_ampere_hours: Amount | None = None
-    full_ampere_hours: Amount | None = None
-    health_ratio: Annotated[float, Meta(ge=0, le=2)] | None = None
-    cycles: Count | None = None
-    source: Source | None = None
-
-
-class Facts(_Part):
-    """What the device is."""
-
-    hostname: Text | None = None
-    fingerprint: Annotated[dict[Word, Hash], Meta(max_length=16)] | None = None
-    os: OsFacts | None = None
-    hardware: Hardware | None = None
-    storage: Annotated[tuple[Disk, ...], Meta(max_length=256)] | None = None
-    battery: Annotated[tuple[Battery, ...], Meta(max_length=16)] | None = None
-
-
-class Use(_Part):
+class Use(Part):
     """How much of something was used."""
 
     mean_ratio: float
@@ -212,7 +76,7 @@ class Use(_Part):
     p95_ratio: float | None = None
 
 
-class Energy(_Part):
+class Energy(Part):
     """Energy of one scope in one settlement period or day; `latest_watts` only in the open one."""
 
     scope: Word
@@ -225,7 +89,7 @@ class Energy(_Part):
     latest_watts: float | None = None
 
 
-class BatteryUse(_Part):
+class BatteryUse(Part):
     """What was drawn from the batteries, and by the processor over the same seconds."""
 
     discharge_joules: int
@@ -234,7 +98,7 @@ class BatteryUse(_Part):
     cpu_joules: int | None = None
 
 
-class StateSeconds(_Part):
+class StateSeconds(Part):
     """How the 1,800 seconds of a settlement period went, or the 86,400 of a day."""
 
     in_use: int
@@ -245,7 +109,7 @@ class StateSeconds(_Part):
     unobserved: int
 
 
-class Period(_Part):
+class Period(Part):
     """One closed settlement period."""
 
     start: int
@@ -258,7 +122,7 @@ class Period(_Part):
     battery: BatteryUse | None = None
 
 
-class Day(_Part):
+class Day(Part):
     """Device state and energy of one closed UTC day, of a device whose collection policy is daily."""
 
     day: int
@@ -268,7 +132,7 @@ class Day(_Part):
     battery: BatteryUse | None = None
 
 
-class Now(_Part):
+class Now(Part):
     """The open settlement period so far and the latest readings."""
 
     at: float
@@ -284,7 +148,7 @@ class Now(_Part):
     energy: Annotated[tuple[Energy, ...], Meta(max_length=8)] = ()
 
 
-class Phase(_Part):
+class Phase(Part):
     """One part of a start-up or sign-in."""
 
     name: Name
@@ -295,7 +159,7 @@ class Phase(_Part):
     reason: Text | None = None
 
 
-class Factor(_Part):
+class Factor(Part):
     """One contributing factor."""
 
     kind: Word
@@ -309,7 +173,7 @@ Phases = Annotated[tuple[Phase, ...], Meta(max_length=32)]
 Factors = Annotated[tuple[Factor, ...], Meta(max_length=100)]
 
 
-class Startup(_Part):
+class Startup(Part):
     """One start-up."""
 
     start_id: Key
@@ -330,7 +194,7 @@ class Startup(_Part):
     factors: Factors = ()
 
 
-class Signin(_Part):
+class Signin(Part):
     """One sign-in, without who and without its clock time."""
 
     signin_id: Key
@@ -350,7 +214,7 @@ class Signin(_Part):
     factors: Factors = ()
 
 
-class Gap(_Part, rename={"begin": "from", "end": "to"}):
+class Gap(Part, rename={"begin": "from", "end": "to"}):
     """A stretch in which the agent did not sample."""
 
     begin: int

@@ -41,6 +41,26 @@ _ROWID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by 
 _JSON = JSON(none_as_null=True)  # no value is NULL, not the text `null`
 
 
+def _state_seconds() -> list[Column[int]]:
+    """Return a column of seconds for each device state."""
+    return [
+        Column(f"{state}_seconds", Integer, nullable=False)
+        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+    ]
+
+
+def _energy_facts() -> list[Column[Any]]:
+    """Return what is told of one scope's energy, beside its key."""
+    return [
+        Column("joules", BigInteger, nullable=False),
+        Column("counter_end_joules", BigInteger, nullable=False),
+        Column("covered_seconds", Integer),
+        Column("quality", String(16), nullable=False),
+        Column("source", String(128), nullable=False),
+        Column("relative_error", Float),
+    ]
+
+
 def _device() -> Column[int]:
     """Return the key column of a per-device fact."""
     return Column("device", BigInteger, ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
@@ -248,10 +268,7 @@ state_periods = Table(
     metadata,
     _device(),
     Column("start", BigInteger, primary_key=True),
-    *(
-        Column(f"{state}_seconds", Integer, nullable=False)
-        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-    ),
+    *_state_seconds(),
     CheckConstraint(
         "in_use_seconds + idle_seconds + locked_seconds + asleep_seconds + off_seconds + unobserved_seconds = 1800",
         name="sum",
@@ -264,12 +281,7 @@ energy_periods = Table(
     _device(),
     Column("scope", String(16), primary_key=True),
     Column("start", BigInteger, primary_key=True),
-    Column("joules", BigInteger, nullable=False),
-    Column("counter_end_joules", BigInteger, nullable=False),
-    Column("covered_seconds", Integer),
-    Column("quality", String(16), nullable=False),
-    Column("source", String(128), nullable=False),
-    Column("relative_error", Float),
+    *_energy_facts(),
     Index(None, "start"),
     sqlite_with_rowid=False,
 )
@@ -280,10 +292,7 @@ state_days = Table(
     _device(),
     Column("day", BigInteger, primary_key=True),  # midnight UTC
     Column("observed_seconds", Integer, nullable=False),
-    *(
-        Column(f"{state}_seconds", Integer, nullable=False)
-        for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-    ),
+    *_state_seconds(),
     Column("content_hash", LargeBinary(8), nullable=False),
     CheckConstraint(
         "in_use_seconds + idle_seconds + locked_seconds + asleep_seconds + off_seconds + unobserved_seconds = 86400",
@@ -298,12 +307,7 @@ energy_days = Table(
     _device(),
     Column("scope", String(16), primary_key=True),
     Column("day", BigInteger, primary_key=True),
-    Column("joules", BigInteger, nullable=False),
-    Column("counter_end_joules", BigInteger, nullable=False),
-    Column("covered_seconds", Integer),
-    Column("quality", String(16), nullable=False),
-    Column("source", String(128), nullable=False),
-    Column("relative_error", Float),
+    *_energy_facts(),
     Index(None, "day"),
     sqlite_with_rowid=False,
 )
@@ -380,10 +384,7 @@ def _totals() -> list[Column[Any]]:
         Column("observed_seconds", Integer, nullable=False),
         Column("cpu_mean_ratio", Float),  # weighted by observed seconds
         Column("memory_mean_ratio", Float),
-        *(
-            Column(f"{state}_seconds", Integer, nullable=False)
-            for state in ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-        ),
+        *_state_seconds(),
         Column("startups", Integer, nullable=False),
         Column("startup_seconds_sum", Float),
         Column("startup_seconds_max", Float),

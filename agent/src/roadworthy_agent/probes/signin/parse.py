@@ -16,6 +16,7 @@ from roadworthy_agent.probe import Missing, Status
 from roadworthy_agent.probes.signin import connection
 from roadworthy_agent.probes.signin.connection import Link
 from roadworthy_agent.probes.startup.state import NEVER
+from roadworthy_agent.probes.tree import recorded_object
 from roadworthy_agent.report import Phase, SigninRecord
 
 RECORDED = "roadworthy/signin.json"
@@ -147,12 +148,7 @@ def to_json(look: Look) -> str:
 
 def from_json(text: str) -> Look:
     """Read `roadworthy/signin.json` back; raises ProbeError naming what is wrong with it."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProbeError(f"{RECORDED} is no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ProbeError(f"{RECORDED} holds no object")
+    document = recorded_object(text, RECORDED)
     return Look(
         now=_instant(document.get("now", 0)),
         start_id=str(document.get("start_id", "")),

@@ -15,7 +15,7 @@ from roadworthy_agent.errors import ProbeError
 from roadworthy_agent.probe import Context, Missing, Status
 from roadworthy_agent.probes.startup import history
 from roadworthy_agent.probes.startup.history import Event
-from roadworthy_agent.probes.tree import Tree
+from roadworthy_agent.probes.tree import Tree, recorded_object
 
 RECORDED = "roadworthy/startup.json"
 # Written when an offline update is through (PackageKit's pk-offline-private.h; the name is spelt so)
@@ -71,12 +71,7 @@ def to_json(noted: Aside) -> str:
 
 def from_json(text: str) -> Aside:
     """Read `roadworthy/startup.json` back; raises ProbeError naming what is wrong with it."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProbeError(f"{RECORDED} is no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ProbeError(f"{RECORDED} holds no object")
+    document = recorded_object(text, RECORDED)
     ended_as = document.get("ended_as")
     return Aside(
         history=_history(document.get("history")),

@@ -14,6 +14,7 @@ from typing import Any
 
 from roadworthy_agent.errors import ProbeError
 from roadworthy_agent.probes.startup.names import reduce_name
+from roadworthy_agent.probes.tree import recorded_object
 
 FIRMWARE = "FirmwareTimestampMonotonic"
 LOADER = "LoaderTimestampMonotonic"
@@ -133,12 +134,7 @@ def to_json(state: SystemdState) -> str:
 
 def from_json(text: str) -> SystemdState:
     """Read `roadworthy/systemd.json` back; raises ProbeError naming what is wrong with it."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise ProbeError(f"roadworthy/systemd.json is no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ProbeError("roadworthy/systemd.json holds no object")
+    document = recorded_object(text, "roadworthy/systemd.json")
     default_target = document.get("default_target")
     return SystemdState(
         manager=_instants(_object(document, "manager"), "manager"),
