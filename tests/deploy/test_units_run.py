@@ -30,6 +30,8 @@ runuser -u roadworthy -- /opt/roadworthy/bin/roadworthy enrol-key create --confi
     > /root/enrolment.key
 chmod 600 /root/enrolment.key
 agent=/opt/roadworthy/bin/roadworthy-agent
+# The repository may lie in a /tmp, where everybody may write: then the agent rightly refuses to run as root from it.
+xargs chmod go-w < /srv/above
 runuser -u roadworthy -- $agent service install > /out/not-root 2>&1
 $agent service install --dry-run > /out/dry-run
 ls /etc/systemd/system/roadworthy-agent.service > /out/after-dry-run 2>&1
@@ -136,6 +138,10 @@ def install(root: Path) -> tuple[Bind, ...]:
     counter.chmod(0o400)
     certificate(root / "srv/tls")
     (root / "srv/relay.py").write_text(RELAY)
+    above = {
+        folder for path in (REPOSITORY, *interpreter()) for folder in path.parents if folder != Path("/")
+    }
+    (root / "srv/above").write_text("".join(f"{folder}\n" for folder in sorted(above)))
     (root / "srv/dmesg").write_text(LOG)
     collector = "roadworthy-collector.service"
     write_unit(root, collector, (SYSTEMD / collector).read_text("utf-8"), wanted_by=None)
