@@ -145,7 +145,6 @@ class Collector:
             self._connection = self._connect()
         headers = {
             "Host": self._host(),
-            "User-Agent": "roadworthy-agent",  # its version is in the report
             "Content-Type": "application/json",
         } | headers
         response = post(self._connection, self._path + path, headers, body, deadline=deadline)

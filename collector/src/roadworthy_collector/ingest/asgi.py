@@ -130,7 +130,7 @@ class ReportsApp:
     def _answer(self, holder: Holder, outcome: Outcome) -> Answer:
         """Return what a taken report is answered."""
         seconds = next_call(holder.device_id, self._settings.report_interval_seconds)
-        return Answer(*outcome, next_call=seconds, server_time=self._clock())
+        return Answer(*outcome, next_call=seconds, server_time=round(self._clock(), 3))
 
     def _count(self, decoded: Decoded, outcome: Outcome) -> None:
         """Count a taken report and its items."""
