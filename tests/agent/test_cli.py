@@ -70,13 +70,22 @@ def test_once_keeps_and_sends_nothing(state: Path) -> None:
 def test_an_empty_recorded_tree_gives_blanks_with_reasons(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/proc").mkdir(parents=True)
     assert main(["once", "--json", "--root", str(tmp_path / "tree")]) == 0
     report = json.loads(capsys.readouterr().out)
     assert "cpu_latest_ratio" not in report["now"]
     assert not report.get("startups")
     assert all(probe.get("reason") for probe in report["probes"] if probe["status"] != "ok")
     assert "hostname" not in report["facts"]
+
+
+def test_a_folder_that_is_no_recording_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    for command in ("once", "explain"):
+        assert main([command, "--root", str(tmp_path)]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert f"{tmp_path}: holds no recording" in said.err
 
 
 def test_a_missing_tree_is_told(capsys: pytest.CaptureFixture[str]) -> None:

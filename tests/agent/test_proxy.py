@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import os
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from agent.devices import TEN, TOKEN
+from agent.tls import serving
 from support import free_port, wait_until
 
 from roadworthy_agent.client_certificate import ClientCertificate
@@ -111,16 +110,6 @@ class TlsServer:
         return f"https://localhost:{self.port}"
 
 
-def read_request(peer: socket.socket) -> None:
-    """Read a request to its end: closing on unread bytes would reset the connection under the answer."""
-    with peer.makefile("rb") as lines:
-        length = 0
-        while (line := lines.readline()).strip():
-            name, _colon, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        lines.read(length)
-
-
 @contextlib.contextmanager
 def tls_server(authority: Path, *, mutual: bool = False) -> Iterator[TlsServer]:
     """Answer each connection once with 200, over TLS, on a free port."""
@@ -129,38 +118,18 @@ def tls_server(authority: Path, *, mutual: bool = False) -> Iterator[TlsServer]:
     if mutual:
         context.load_verify_locations(authority / "ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
-    body = json.dumps({"rejected": [], "server_time": float(TEN), "next_call": 900}).encode()
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        found = TlsServer(server.getsockname()[1])
+    found = TlsServer(0)
 
-        def serve() -> None:
-            while True:
-                try:
-                    plain, _peer = server.accept()
-                except OSError:
-                    return
-                with (
-                    contextlib.suppress(OSError),
-                    plain,
-                    context.wrap_socket(plain, server_side=True) as peer,
-                ):
-                    shown = peer.getpeercert() or {}
-                    found.peers += [
-                        str(value)
-                        for ((name, value),) in shown.get("subject", ())  # type: ignore[misc]  # typeshed: any nesting
-                        if name == "commonName"
-                    ]
-                    read_request(peer)
-                    peer.sendall(answer)
+    def see(peer: ssl.SSLSocket) -> None:
+        shown = peer.getpeercert() or {}
+        found.peers += [
+            str(value)
+            for ((name, value),) in shown.get("subject", ())  # type: ignore[misc]  # typeshed: any nesting
+            if name == "commonName"
+        ]
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-    thread.join()
+    with serving(context, see) as found.port:
+        yield found
 
 
 @dataclass

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 from agent.devices import TEN, TOKEN, ScriptedCollector
+from agent.tls import read_request, serving
 from support import free_port
 
 from roadworthy_agent import apart, tunnel
@@ -51,46 +52,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read_request(peer: socket.socket) -> None:
-    """Read a request to its end: closing on unread bytes would reset the connection under the answer."""
-    with peer.makefile("rb") as lines:
-        length = 0
-        while (line := lines.readline()).strip():
-            name, _colon, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        lines.read(length)
-
-
 @contextlib.contextmanager
 def tls_server(authority: Path) -> Iterator[int]:
     """Serve one 200 answer per connection over TLS on a free port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / "server.pem", authority / "server.key")
-    body = json.dumps({"rejected": [], "server_time": float(TEN), "next_call": 900}).encode()
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    plain, _peer = server.accept()
-                except OSError:
-                    return
-                with (
-                    contextlib.suppress(OSError),
-                    plain,
-                    context.wrap_socket(plain, server_side=True) as peer,
-                ):
-                    read_request(peer)
-                    peer.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:  # also where a test fails: a server that goes on would hold up the whole run
-            server.shutdown(socket.SHUT_RDWR)
-    thread.join()
+    with serving(context) as port:
+        yield port
 
 
 # TLS is spoken by a process beside the agent where one can be started, else by the agent: both do the same.

@@ -38,7 +38,7 @@ REMEMBERED_BOOTS = 16
 # samples before it, and an agent that was offline for months would be busy for minutes.
 LONGEST_SAMPLE_SECONDS = 3600
 _TOUCHING = 'SELECT * FROM samples WHERE boot = ? AND begin > ? AND begin < ? AND "end" > ?'
-LEAST_OBSERVED_SECONDS = 120
+LEAST_OBSERVED_SECONDS = 120  # of the open period, before its means are told
 UNPLACED = "The clock of that boot was wrong and could not be corrected; placed at the latest possible time."
 
 
@@ -179,9 +179,8 @@ def _freeze_periods(
         )
         drawn, battery, ends = energies(pieces, meters.settled(database))
         if database.row("SELECT 1 FROM frozen_keys WHERE start = ?", (start,)) is not None:
-            if (
-                period.observed_seconds > 0
-            ):  # else a sliver, as clocks are corrected: the next period tells it
+            # Less than a second is a sliver, left as clocks are corrected: its energy is the next period's.
+            if period.observed_seconds > 0:
                 dropped += period.samples
                 meters.settle(connection, ends)
             continue

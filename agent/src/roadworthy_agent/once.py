@@ -29,6 +29,7 @@ from roadworthy_agent.settings import Settings
 from roadworthy_agent.spool import Spool
 
 NO_INSTANCE = "0" * 16
+RECORDED = ("roadworthy", "proc", "sys", "etc")  # folders of a recorded tree
 
 
 def context_of(root: Path | None, allow: Iterable[str] = ()) -> Context:
@@ -37,6 +38,11 @@ def context_of(root: Path | None, allow: Iterable[str] = ()) -> Context:
         return Context(allow=frozenset(allow))
     if not root.is_dir():
         raise SettingsError(f"{root}: no such folder; --root takes a recorded tree")
+    if not any((root / name).is_dir() for name in RECORDED):
+        raise SettingsError(
+            f"{root}: holds no recording, which has {', '.join(RECORDED)} or several of them; "
+            "roadworthy-agent record makes one"
+        )
     return Context.recorded(root)
 
 
