@@ -1,0 +1,12 @@
+"""Roles scoped to units, legal holds, and an audit that only grows."""
+
+from __future__ import annotations
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
