@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import hypothesis
 import pytest
-from support import missing_part
+from support import missing_part, postgres
+
+_RUN_FOLDER = pytest.StashKey[Path]()
 
 # No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code.
 hypothesis.settings.register_profile("roadworthy", deadline=None)
 hypothesis.settings.load_profile("roadworthy")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder all processes of this run share: their PostgreSQL server lives there."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_RUN_FOLDER] = postgres.make_run_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what was started for all."""
+    if (folder := config.stash.get(_RUN_FOLDER, None)) is not None:
+        postgres.end_run(folder)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,6 +12,12 @@ want systemd-analyze systemd
 want debootstrap debootstrap
 want tinyproxy tinyproxy-bin
 want dmidecode dmidecode
+want prometheus-alertmanager prometheus-alertmanager
+want prometheus-pushgateway prometheus-pushgateway
+want victoria-metrics victoria-metrics
+want nginx nginx-light
+# Debian keeps PostgreSQL's own programs off PATH.
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || want initdb postgresql
 packages=$(printf '%s\n' $packages | sort -u | tr '\n' ' ')
 [ -n "${packages% }" ] || exit 0
 if [ "${ROADWORTHY_TEST_APT:-1}" = 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

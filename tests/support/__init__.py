@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 import socket
 import time
@@ -20,7 +21,14 @@ PARTS = {
     "systemd-analyze": "systemd-analyze",
     "tinyproxy": "tinyproxy",
     "dmidecode": "dmidecode",
+    "postgresql": "initdb",
+    "nginx": "nginx",
+    "alertmanager": "prometheus-alertmanager",
+    "pushgateway": "prometheus-pushgateway",
+    "victoria-metrics": "victoria-metrics",
 }
+# Debian keeps some programs off PATH.
+_ELSEWHERE = {"initdb": "/usr/lib/postgresql/*/bin", "nginx": "/usr/sbin"}
 
 
 def free_port() -> int:
@@ -45,4 +53,6 @@ def wait_until(condition: Callable[[], T], *, timeout: float = 30.0, what: str =
 def missing_part(name: str) -> str | None:
     """Return why the real part `name` cannot run here, or None if it can."""
     program = PARTS[name]
-    return None if shutil.which(program) else f"{program} is not installed"
+    if shutil.which(program) or glob.glob(f"{_ELSEWHERE.get(program, '/nowhere')}/{program}"):
+        return None
+    return f"{program} is not installed"

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, insert, select, update
 from roadworthy_collector.ingest.wire import Report
 from roadworthy_collector.ingest.writer import Incoming, write_reports
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine, require_estate, upgrade, write_transaction
+from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
+from roadworthy_collector.store.upgrade import upgrade
 
 NOW = 1_795_200_000.0  # 20 November 2026, 18:40 GMT
 # What somebody who owns a device could call it to get at the reader's browser.

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, delete, insert, select
+from sqlalchemy import URL, Engine, Table, delete, insert, select
 
+from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine, require_estate, upgrade, write_transaction
+from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
+from roadworthy_collector.store.upgrade import upgrade
 
 NOW = 1_790_000_000.0
 
@@ -22,7 +24,13 @@ class Estate:
 
     engine: Engine
     path: Path
+    url: URL | None = None
     _number: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def settings(self, **values: Any) -> Settings:
+        """Return settings that name this database."""
+        url = None if self.url is None else self.url.render_as_string(hide_password=False)
+        return Settings(data=self.path.parent, database_url=url, **values)
 
     def put(self, table: Table, **values: Any) -> None:
         with write_transaction(self.engine) as connection:

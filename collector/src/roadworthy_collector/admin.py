@@ -50,13 +50,14 @@ def add_to(app: typer.Typer) -> None:
 @contextmanager
 def _store(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
     """Yield the settings and an engine on an upgraded database."""
-    from roadworthy_collector.store.engine import open_engine, upgrade
+    from roadworthy_collector.store.engine import open_engine
+    from roadworthy_collector.store.upgrade import make_ready
 
     settings = load(config)
-    new = not settings.database.exists()
-    upgrade(settings.database)
+    new = settings.database_url is None and not settings.sqlite_file.exists()
+    make_ready(settings.database)
     if new:  # a forgotten --config or ROADWORTHY_DATA would else pass unnoticed
-        typer.echo(f"roadworthy: {settings.database.resolve()} was not there and is new", err=True)
+        typer.echo(f"roadworthy: {settings.sqlite_file.resolve()} was not there and is new", err=True)
     engine = open_engine(settings.database)
     try:
         yield settings, engine
@@ -289,21 +290,52 @@ def release_site(name: Annotated[str, typer.Argument(help="The site.")], config:
 
 @database.command("upgrade")
 def upgrade_database(config: ConfigFile = None) -> None:
-    """Bring the database's schema to this program's, after a backup."""
-    with _store(config) as (settings, _):
-        typer.echo(f"{settings.database} is at this program's schema")
+    """Bring the database's schema to this program's: SQLite after a copy, PostgreSQL under a lock.
+
+    Of several collectors on PostgreSQL upgrade the database first, then one program after another: the version
+    before runs on a database that is one ahead. Back up first; the way back is to restore.
+    """
+    from roadworthy_collector.store.engine import named
+    from roadworthy_collector.store.upgrade import head_revision, upgrade
+
+    settings = load(config)
+    upgrade(settings.database)
+    typer.echo(f"{named(settings.database)} is at this program's schema, {head_revision()}")
 
 
 @database.command("backup", epilog="Example: roadworthy db backup /backup/roadworthy-monday.db")
 def backup_database(
     target: Annotated[Path, typer.Argument(help="File to write.")], config: ConfigFile = None
 ) -> None:
-    """Copy the database of a running collector, consistently."""
-    from roadworthy_collector.store.engine import backup
+    """Copy the database of a running collector, consistently; PostgreSQL by pg_dump."""
+    from roadworthy_collector.store.backup import backup
 
     settings = load(config)
     backup(settings.database, target)
     typer.echo(f"{target} holds a consistent copy")
+
+
+@database.command("restore", epilog="Example: roadworthy db restore /backup/roadworthy-monday.db")
+def restore_database(
+    source: Annotated[Path, typer.Argument(help="Backup to put back.")], config: ConfigFile = None
+) -> None:
+    """Put a backup in the database's place. End Roadworthy first; what is there is moved aside, never deleted.
+
+    A PostgreSQL database must be empty: make a new one with createdb and name it in database_url.
+    """
+    from roadworthy_collector.store.backup import restore
+    from roadworthy_collector.store.engine import named
+    from roadworthy_collector.store.sqlite import make_folder
+    from roadworthy_collector.store.upgrade import make_ready
+
+    settings = load(config)
+    make_folder(settings.data)
+    aside = restore(settings.database, source)
+    if settings.database_url is None:  # an older backup is brought to this program's schema
+        make_ready(settings.database)
+    if aside is not None:
+        typer.echo(f"what was there is kept as {aside}")
+    typer.echo(f"{named(settings.database)} holds {source} again")
 
 
 def first_start(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typer
 
-from roadworthy_collector.errors import AddressError, RoadworthyError
+from roadworthy_collector.errors import AddressError, RoadworthyError, SettingsError
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.supervisor import Program, Supervisor, stop_on_signals
 
@@ -53,15 +53,16 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
     from roadworthy_collector.app import create_app
     from roadworthy_collector.connections import BoundedHead, allow_connections
     from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
-    from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
+    from roadworthy_collector.store.engine import open_engine, require_estate
+    from roadworthy_collector.store.upgrade import make_ready
 
-    upgrade(settings.database)
+    make_ready(settings.database)
     engine = open_engine(settings.database)
     require_estate(engine, simulated=simulated)
     allow_connections()
     ensure_certificate(settings)
     ensure_may_bind(settings, engine)
-    with closing(listen(settings)) as bound:
+    with _in_use(settings), closing(listen(settings)) as bound:
         config = uvicorn.Config(
             create_app(settings, engine),
             # Named, so that its absence is an error here and not a slower collector; it does not exist for Windows.
@@ -97,12 +98,24 @@ def _end_on_signals(server: object) -> None:
 
 
 def jobs(settings: Settings, stop: threading.Event) -> None:
-    """Do background work until `stop` is set."""
+    """Do background work until `stop` is set; stand by while another process does it."""
     from roadworthy_collector.jobs.runner import run_jobs
-    from roadworthy_collector.store.engine import upgrade
+    from roadworthy_collector.store.upgrade import make_ready
 
-    upgrade(settings.database)
-    run_jobs(settings, stop)
+    make_ready(settings.database)
+    with _in_use(settings):
+        run_jobs(settings, stop)
+
+
+@contextmanager
+def _in_use(settings: Settings) -> Iterator[None]:
+    """Say that a program runs on the data folder: nothing may be restored into it meanwhile."""
+    from roadworthy_collector.store.lock import file_lock
+    from roadworthy_collector.store.sqlite import IN_USE_LOCK, make_folder
+
+    make_folder(settings.data)
+    with file_lock(settings.data / IN_USE_LOCK, shared=True):
+        yield
 
 
 def up(settings: Settings, *, with_agent: bool) -> None:
@@ -122,6 +135,10 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
     """Build the simulated estate if need be, then run the collector on it until a stop signal."""
     from roadworthy_collector.demo.show import prepare_demo
 
+    if settings.database_url is not None:
+        raise SettingsError(
+            "database_url: the demo builds a SQLite file of its own; leave this setting out for it"
+        )
     stop = threading.Event()
     stop_on_signals(stop)
     with _alone(settings):
@@ -139,10 +156,10 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Hold the data folder: two supervisors on one database would both do its jobs, and fight over one agent."""
-    from roadworthy_collector.store.engine import make_folder
+    from roadworthy_collector.store.sqlite import make_folder
     from roadworthy_collector.store.lock import file_lock
 
-    make_folder(settings.database)
+    make_folder(settings.data)
     with ExitStack() as held:
         try:
             held.enter_context(file_lock(settings.data / "running.lock", wait=False))
@@ -198,10 +215,11 @@ def address(settings: Settings) -> str:
 def _prepare(settings: Settings, *, simulated: bool) -> None:
     """Check what would stop a child, so that it is one clear line here and not a restart loop there."""
     from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
-    from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
+    from roadworthy_collector.store.engine import open_engine, require_estate
+    from roadworthy_collector.store.upgrade import upgrade
 
     with closing(listen(settings)):
-        upgrade(settings.database)
+        make_ready(settings.database)
     engine = open_engine(settings.database)
     try:
         require_estate(engine, simulated=simulated)

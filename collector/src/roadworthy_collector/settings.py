@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from roadworthy_collector.errors import SettingsError
 from roadworthy_inventory.calendar import local_day
@@ -29,6 +33,13 @@ class Settings(BaseSettings):
     )
     port: int = Field(default=8470, ge=1, le=65535, description="Port to listen on.")
     data: Path = Field(default=Path("data"), description="Folder of the database and secrets, mode 0700.")
+    database_url: str | None = Field(
+        default=None,
+        description="PostgreSQL instead of SQLite: postgresql://user@host/database, without a password.",
+    )
+    database_password_file: Path | None = Field(
+        default=None, description="File with that user's password, mode 0600."
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="Host names this collector answers to, besides its own address."
     )
@@ -54,6 +65,59 @@ class Settings(BaseSettings):
         description="Serve /metrics/devices beyond loopback; on loopback without users it is on.",
     )
     shards: int = Field(default=1, ge=1, le=256, description="Targets /sd/devices lists.")
+    upstream_url: str | None = Field(
+        default=None, description="Main collector this relay forwards to: https://host[:port]."
+    )
+    upstream_enrolment_key_file: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="File with the main collector's enrolment keys for this relay's devices, mode 0600.",
+    )
+    upstream_ca: Path | None = Field(
+        default=None, description="PEM file of who signs the main collector's certificate."
+    )
+    relay_file_drop: bool = Field(
+        default=False, description="Keep reports for files carried to the main collector by hand."
+    )
+    relay_outbox_max_bytes: int = Field(
+        default=1_073_741_824, ge=1_048_576, description="Most a relay keeps for its main collector."
+    )
+    relay_outbox_max_days: int = Field(
+        default=30, ge=1, le=3660, description="How long a relay keeps for its main collector."
+    )
+    remote_write_url: str | None = Field(
+        default=None, description="Receiver of closed half-hours by remote write 1.0: https://host/api/v1/write."
+    )
+    remote_write_plain_http: bool = Field(
+        default=False, description="The receiver beyond this machine is on a private network: http is meant."
+    )
+    remote_write_token_file: Path | None = Field(
+        default=None, description="File with the receiver's bearer token, mode 0600."
+    )
+    remote_write_username: str | None = Field(
+        default=None, description="User at the receiver, instead of a token."
+    )
+    remote_write_password_file: Path | None = Field(
+        default=None, description="File with that user's password, mode 0600."
+    )
+    remote_write_ca: Path | None = Field(
+        default=None, description="PEM file of who signs the receiver's certificate."
+    )
+    remote_write_labels: tuple[str, ...] = Field(
+        default=(), description="Constant labels of what is sent, each as name=value."
+    )
+    remote_write_max_samples: int = Field(
+        default=5000, ge=100, le=20_000, description="Samples in one request to the receiver."
+    )
+    remote_write_timeout_seconds: float = Field(
+        default=30.0, ge=1, le=300, description="How long the receiver may take for a request."
+    )
+    remote_write_queue_hours: int = Field(
+        default=72, ge=1, le=720, description="How long half-hours wait for the receiver before they are dropped."
+    )
+    remote_write_queue_periods: int = Field(
+        default=5_000_000, ge=1000, description="How many half-hours wait before the oldest are dropped."
+    )
 
     @field_validator("reporting_timezone")
     @classmethod
@@ -68,15 +132,108 @@ class Settings(BaseSettings):
         local_day(date(2026, 1, 1), value)  # refuses a zone whose midnights no settlement period begins at
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            message = "this is no URL of a database; write postgresql://user@host/database"
+            raise ValueError(message) from None
+        if url.get_backend_name() != "postgresql" or not url.database:
+            message = "only postgresql://user@host/database is known; without this setting SQLite is used"
+            raise ValueError(message)
+        if url.password is not None:
+            message = "no password here, where settings are shown; put it into a file: database_password_file"
+            raise ValueError(message)
+        return value
+
+    @field_validator("remote_write_url")
+    @classmethod
+    def _may_receive(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = "this is no address of a receiver; write https://host[:port]/api/v1/write"
+            raise ValueError(message)
+        if parts.username is not None or parts.password is not None:
+            message = "no credentials here, where settings are shown; use remote_write_username and remote_write_password_file"
+            raise ValueError(message)
+        return value
+
+    @field_validator("upstream_url")
+    @classmethod
+    def _may_be_upstream(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            message = "this is no address of a collector; write https://host or https://host:port"
+            raise ValueError(message)
+        if parts.username is not None:
+            message = "no user or password here; enrolment keys go into upstream_enrolment_key_file"
+            raise ValueError(message)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            message = "plain http goes only to this machine; use https"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @field_validator("upstream_enrolment_key_file")
+    @classmethod
+    def _key_for_upstream(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("upstream_url") is not None:
+            message = "with upstream_url it must name a file with an enrolment key of the main collector"
+            raise ValueError(message)
+        return value
+
+    @field_validator("relay_file_drop")
+    @classmethod
+    def _one_way(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic calls it so
+        if value and info.data.get("upstream_url") is not None:
+            message = "a relay forwards to upstream_url or writes files, not both"
+            raise ValueError(message)
+        return value
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether accepted reports are kept for another collector."""
+        return self.upstream_url is not None or self.relay_file_drop
+
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the collector."""
         return self.host in LOOPBACK
 
     @property
-    def database(self) -> Path:
+    def sqlite_file(self) -> Path:
         """The SQLite file."""
         return self.data / "roadworthy.db"
+
+    @property
+    def database(self) -> Path | URL:
+        """The SQLite file, or where PostgreSQL is, with the password; raises SettingsError if that cannot be read."""
+        if self.database_url is None:
+            return self.sqlite_file
+        url = make_url(self.database_url)
+        if self.database_password_file is None:
+            return url
+        return url.set(password=read_secret("database_password_file", self.database_password_file))
+
+
+def read_secret(setting: str, path: Path) -> str:
+    """Return the first line of a file only its owner can read; raise SettingsError naming the setting otherwise."""
+    try:
+        if sys.platform != "win32" and path.stat().st_mode & 0o077:
+            raise SettingsError(f"{setting}: {path} can be read by others; chmod 600 it")
+        text = path.read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{setting}: {path}: cannot read the secret: {error}") from None
+    if not text:
+        raise SettingsError(f"{setting}: {path} is empty")
+    return text
 
 
 def load(path: Path | None = None, **overrides: Any) -> Settings:

@@ -19,7 +19,7 @@ HORIZON = (int(NOW) - (RETENTION_DAYS + 1) * DAY_SECONDS) // DAY_SECONDS * DAY_S
 
 
 def work(estate: Estate) -> Work:
-    settings = Settings(data=estate.path.parent, half_hour_retention_days=RETENTION_DAYS)
+    settings = estate.settings(half_hour_retention_days=RETENTION_DAYS)
     return Work(estate.engine, settings, clock=lambda: NOW)
 
 

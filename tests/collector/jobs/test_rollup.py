@@ -22,7 +22,7 @@ YESTERDAY = TODAY - DAY_SECONDS
 
 
 def work(estate: Estate, now: float = NOW) -> Work:
-    return Work(estate.engine, Settings(data=estate.path.parent), clock=lambda: now)
+    return Work(estate.engine, estate.settings(), clock=lambda: now)
 
 
 def add_period(estate: Estate, device: int, start: int, **values: Any) -> None:
@@ -230,5 +230,5 @@ def test_a_stopping_collector_leaves_the_rest_for_later(estate: Estate) -> None:
     add_period(estate, estate.device(), TODAY)
     stop = threading.Event()
     stop.set()
-    assert roll_up(Work(estate.engine, Settings(data=estate.path.parent), clock=lambda: NOW, stop=stop)) == 0
+    assert roll_up(Work(estate.engine, estate.settings(), clock=lambda: NOW, stop=stop)) == 0
     assert pending(estate) == 1

@@ -23,7 +23,7 @@ from roadworthy_collector.store import schema
 def running(estate: Estate, *jobs: Job) -> Iterator[threading.Event]:
     """Run `jobs` in a thread as the process would, and end it."""
     stop = threading.Event()
-    runner = Runner(estate.engine, Settings(data=estate.path.parent), stop, jobs=jobs)
+    runner = Runner(estate.engine, estate.settings(), stop, jobs=jobs)
     thread = threading.Thread(target=runner.run)
     thread.start()
     try:
@@ -115,7 +115,7 @@ def test_the_real_jobs_run_on_a_real_database(estate: Estate) -> None:
     device = estate.device(model="OptiPlex 7010", now={"cpu_ratio": 0.5})
     estate.put(schema.dirty, device=device, day=0)
     stop = threading.Event()
-    settings = Settings(data=estate.path.parent)
+    settings = estate.settings()
     thread = threading.Thread(target=run_jobs, args=(settings, stop))
     thread.start()
     try:

@@ -25,7 +25,7 @@ class Clock:
 def make(estate: Estate, clock: Clock | None = None, stop: threading.Event | None = None) -> Work:
     return Work(
         estate.engine,
-        Settings(data=estate.path.parent),
+        estate.settings(),
         stop=stop or threading.Event(),
         monotonic=clock or Clock(),
     )

@@ -17,12 +17,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateTable
 
 from roadworthy_collector.errors import EstateError, SchemaError, StoreError
-from roadworthy_collector.store import engine as store
+from roadworthy_collector.store import upgrade as store
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.backup import backup
-from roadworthy_collector.store.engine import open_engine, require_estate, upgrade, write_transaction
+from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
+from roadworthy_collector.store.upgrade import upgrade
 
 NOW = 1789002000.0
+HEAD = store.head_revision()
 
 
 @pytest.fixture
@@ -130,15 +132,15 @@ def test_a_database_that_is_behind_is_backed_up_first(
         connection.execute(insert(schema.estate), {"name": "kept", "value": "yes"})
     folder = tmp_path / "migrations"
     copy_migrations(folder)
-    (folder / "versions" / "0004_more.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0004'\ndown_revision = '0003'\n"
+    (folder / "versions" / "0999_more.py").write_text(
+        f"from alembic import op\nimport sqlalchemy as sa\nrevision = '0999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.add_column('estate', sa.Column('more', sa.Text()))\n"
     )
     monkeypatch.setattr(store, "_MIGRATIONS", folder)
     upgrade(database, clock=lambda: NOW)
-    assert store.current_revision(engine) == store.head_revision() == "0004"
+    assert store.current_revision(engine) == store.head_revision() == "0999"
     (copy,) = database.parent.glob("*.backup")
-    assert copy.name == "roadworthy-0003-20260910T010000Z.backup"
+    assert copy.name == f"roadworthy-{HEAD}-20260910T010000Z.backup"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT value FROM estate WHERE name = 'kept'").fetchone() == ("yes",)
@@ -150,14 +152,14 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
 ) -> None:
     folder = tmp_path / "migrations"
     copy_migrations(folder)
-    (folder / "versions" / "0004_broken.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0004'\ndown_revision = '0003'\n"
+    (folder / "versions" / "0999_broken.py").write_text(
+        f"from alembic import op\nimport sqlalchemy as sa\nrevision = '0999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.add_column('estate', sa.Column('more', sa.Text()))\n    op.execute('SELECT nonsense')\n"
     )
     monkeypatch.setattr(store, "_MIGRATIONS", folder)
     with pytest.raises(StoreError, match="nonsense"):
         upgrade(database)
-    assert store.current_revision(engine) == "0003"
+    assert store.current_revision(engine) == HEAD
     assert "more" not in {column["name"] for column in inspect(engine).get_columns("estate")}
 
 
@@ -169,11 +171,11 @@ def copy_migrations(folder: Path) -> None:
 
 
 def test_a_database_of_a_newer_program_is_refused(database: Path) -> None:
-    set_revision(database, "0999")
+    set_revision(database, "9999")
     with pytest.raises(SchemaError) as caught:
         upgrade(database)
     assert str(caught.value) == (
-        f"{database}: written by a newer Roadworthy (schema 0999, this program knows {store.head_revision()}); "
+        f"{database}: written by a newer Roadworthy (schema 9999, this program knows {store.head_revision()}); "
         "install that version again, or restore the backup made before its upgrade"
     )
     assert list(database.parent.glob("*.backup")) == []
@@ -255,7 +257,7 @@ def test_a_failed_transaction_leaves_nothing(engine: Engine) -> None:
     with pytest.raises(IntegrityError), write_transaction(engine) as connection:
         connection.execute(insert(schema.estate), twice)
     with engine.connect() as connection:
-        assert connection.execute(select(schema.estate)).all() == []
+        assert connection.execute(select(schema.estate).where(schema.estate.c.name == "half")).all() == []
 
 
 def test_simulated_and_real_estates_never_share_a_database(engine: Engine, tmp_path: Path) -> None:
@@ -271,7 +273,7 @@ def test_simulated_and_real_estates_never_share_a_database(engine: Engine, tmp_p
     demo.dispose()
     with engine.connect() as connection:
         found = dict(connection.execute(select(schema.estate.c.name, schema.estate.c.value)).all())
-    assert found == {"simulated": "false", "created_at": str(int(NOW))}
+    assert (found["simulated"], found["created_at"]) == ("false", str(int(NOW)))
 
 
 def test_a_backup_is_whole_and_taken_while_in_use(database: Path, engine: Engine, tmp_path: Path) -> None:
@@ -283,7 +285,8 @@ def test_a_backup_is_whole_and_taken_while_in_use(database: Path, engine: Engine
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     restored = open_engine(copy)
     with restored.connect() as connection:
-        assert connection.scalar(select(schema.estate.c.value)) == "yes"
+        kept = select(schema.estate.c.value).where(schema.estate.c.name == "kept")
+        assert connection.scalar(kept) == "yes"
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
     restored.dispose()
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, select
 
 from roadworthy_collector.security import tokens
-from roadworthy_collector.store.engine import open_engine, upgrade, write_transaction
+from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_collector.store.schema import audit, devices, enrol_keys, scrape_tokens, sites
 from roadworthy_collector.store.schema import tokens as token_rows
 
@@ -136,13 +137,13 @@ def test_a_wrong_secret_does_not_learn_that_a_key_was_revoked(connection: Connec
 
 def test_a_scrape_token_holds_until_it_is_revoked(connection: Connection) -> None:
     token = tokens.create_scrape_token(connection, now=NOW)
-    assert tokens.scrape_token_holds(connection, token.text)
-    assert not tokens.scrape_token_holds(connection, f"rws1_{token.id}_{'0' * 64}")
-    assert not tokens.scrape_token_holds(connection, tokens.issue("rws1").text)
-    assert not tokens.scrape_token_holds(connection, token.text.replace("rws1", "rw1"))
+    assert tokens.find_scrape_token(connection, token.text, now=NOW) is not None
+    assert tokens.find_scrape_token(connection, f"rws1_{token.id}_{'0' * 64}", now=NOW) is None
+    assert tokens.find_scrape_token(connection, tokens.issue("rws1").text, now=NOW) is None
+    assert tokens.find_scrape_token(connection, token.text.replace("rws1", "rw1"), now=NOW) is None
     assert tokens.revoke_scrape_token(connection, token.id, now=NOW + 5)
     assert not tokens.revoke_scrape_token(connection, token.id, now=NOW + 5)
-    assert not tokens.scrape_token_holds(connection, token.text)
+    assert tokens.find_scrape_token(connection, token.text, now=NOW) is None
     assert [row["revoked_at"] for row in tokens.list_scrape_tokens(connection)] == [NOW + 5]
 
 

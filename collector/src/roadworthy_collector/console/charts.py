@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import insert
 
 from roadworthy_collector.console import words
 from roadworthy_collector.store.engine import write_transaction
@@ -63,7 +63,6 @@ class Board:
             wanted = set(self._specs).difference(found)
         if not wanted:
             return
-        insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         statement = insert(charts).on_conflict_do_update(index_elements=["hash"], set_={"asked_at": int(now)})
         rows = [
             {"hash": digest, "spec": self._specs[digest], "asked_at": int(now)} for digest in sorted(wanted)

@@ -28,7 +28,8 @@ from roadworthy_collector.demo.estate import SEED
 from roadworthy_collector.demo.live import tick
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
+from roadworthy_collector.store.engine import open_engine, require_estate
+from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_collector.store.lock import file_lock
 
 FRESH_SECONDS = 86400  # an estate last heard of longer ago is built anew
@@ -44,7 +45,7 @@ def prepare_demo(
     clock: Callable[[], float] = time.time,
     console: Console | None = None,
 ) -> Summary | None:
-    """Have a simulated IT estate in `settings.database`, showing progress on standard error.
+    """Have a simulated IT estate in `settings.sqlite_file`, showing progress on standard error.
 
     Returns what was built, None where the estate that is there was brought up to date or `stop` was set (the
     half-built file is then removed). Raises EstateError if the database holds a real IT estate, SchemaError if
@@ -78,7 +79,7 @@ def prepare_demo(
 def make_ready(
     settings: Settings, planned: Plan, *, progress: Told, stopping: Callable[[], bool] = lambda: False
 ) -> Summary | None:
-    """Reuse the estate in `settings.database` or build `planned` beside it and put it in its place.
+    """Reuse the estate in `settings.sqlite_file` or build `planned` beside it and put it in its place.
 
     1. A database that is there must be a simulated one: a real one is refused and left alone.
     2. The same seed and size, complete, last heard of less than a day ago: the devices that are on report what
@@ -86,29 +87,29 @@ def make_ready(
     3. Anything else is built in a new file, which takes the old one's place when it is complete: a build that is
        stopped or killed leaves what was there.
     """
-    database = settings.database
+    database = settings.sqlite_file
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with file_lock(settings.data / "demo.lock"):
         if _reused(settings, planned):
             return None
         building = settings.model_copy(update={"data": settings.data / "building"})
-        _remove(building.database)
+        _remove(building.sqlite_file)
         try:
             summary = _build(building, planned, progress, stopping)
         except Stopped:
-            _remove(building.database)
+            _remove(building.sqlite_file)
             return None
         _remove(database)
-        building.database.replace(database)
+        building.sqlite_file.replace(database)
         return summary
 
 
 def _reused(settings: Settings, planned: Plan) -> bool:
     """Whether the estate that is there will do; if so it is brought up to date."""
-    if not settings.database.exists():
+    if not settings.sqlite_file.exists():
         return False
-    upgrade(settings.database)  # what is no database of ours, or a newer program's, is refused and left alone
-    engine = open_engine(settings.database)
+    upgrade(settings.sqlite_file)  # what is no database of ours, or a newer program's, is refused and left alone
+    engine = open_engine(settings.sqlite_file)
     try:
         require_estate(engine, simulated=True)
         held = read_plan(engine)
@@ -130,8 +131,8 @@ def _reused(settings: Settings, planned: Plan) -> bool:
 
 
 def _build(settings: Settings, planned: Plan, progress: Told, stopping: Callable[[], bool]) -> Summary:
-    upgrade(settings.database, clock=lambda: planned.timeline.now)
-    engine = open_engine(settings.database)
+    upgrade(settings.sqlite_file, clock=lambda: planned.timeline.now)
+    engine = open_engine(settings.sqlite_file)
     try:
         return build_demo(engine, settings, planned, progress=progress, stopping=stopping)
     finally:

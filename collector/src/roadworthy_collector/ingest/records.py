@@ -51,12 +51,15 @@ class Histograms:
         """Add what was found; a member seen for the first time gets all its buckets."""
         if not self._found:
             return
+        # In one order everywhere: on PostgreSQL each row is locked until the end.
         rows = [
             _histogram_row(key, bucket, count, total)
-            for key, buckets in self._found.items()
-            for bucket, (count, total) in buckets.items()
+            for key, buckets in sorted(self._found.items())
+            for bucket, (count, total) in sorted(buckets.items())
         ]
-        empty = [_histogram_row(key, bucket, 0, 0.0) for key in self._found for bucket in _BOUNDS[key[0]]]
+        empty = [
+            _histogram_row(key, bucket, 0, 0.0) for key in sorted(self._found) for bucket in _BOUNDS[key[0]]
+        ]
         connection.execute(insert_or_ignore(histograms), empty)
         connection.execute(upsert(histograms, add=("count", "sum")), rows)
 

@@ -74,7 +74,8 @@ def _count(connection: Connection, counts: Counter[tuple[str, str]]) -> None:
             rows[name, label] += value
     connection.execute(
         upsert(counters, add=("value",)),
-        [{"name": name, "label": label, "value": value} for (name, label), value in rows.items()],
+        # In one order everywhere: on PostgreSQL each row is locked until the end.
+        [{"name": name, "label": label, "value": value} for (name, label), value in sorted(rows.items())],
     )
 
 

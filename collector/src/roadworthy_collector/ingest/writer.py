@@ -11,14 +11,13 @@ import asyncio
 import logging
 import queue
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.errors import EnvelopeError, StoreError
 from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
@@ -26,18 +25,13 @@ from roadworthy_collector.ingest.latest import UnknownDeviceError
 from roadworthy_collector.ingest.stats import Stats
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.faults import goes_once_more, is_database_fault
 
 __all__ = ["Incoming", "Outcome", "Writer", "write_reports"]
 
 GROUP_REPORTS = 256
 GROUP_ITEMS = 5000  # keeps a transaction, and so everybody's wait for the lock, short
 RETRY_AFTER_SECONDS = (5, 60)  # spread, so that those turned away do not come back together
-_DATABASE_FAULTS = frozenset(
-    {
-        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
-        *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
-    }
-)
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +136,7 @@ class Writer:
                 break
         return group, waiting is None
 
-    def _write(self, group: list[_Waiting]) -> list[Result]:
+    def _write(self, group: list[_Waiting], attempts: int = 3) -> list[Result]:
         """Write a group in one transaction.
 
         If that fails because of a report, each is written in its own, so that only the cause fails. If the database
@@ -151,7 +145,9 @@ class Writer:
         try:
             return [*self._commit([waiting.incoming for waiting in group])]
         except Exception as error:  # noqa: BLE001 - a report this program trips over must not end everybody's writing
-            if len(group) > 1 and not _is_database_fault(error):
+            if goes_once_more(error) and attempts > 1:
+                return self._write(group, attempts - 1)
+            if len(group) > 1 and not is_database_fault(error):
                 return [result for waiting in group for result in self._write([waiting])]
             if isinstance(error, UnknownDeviceError):
                 return [EnvelopeError(401, "unknown", str(error), field="authorization")]
@@ -174,6 +170,7 @@ class Writer:
                 self._clock(),
                 retention_days=self._settings.half_hour_retention_days,
                 interval_seconds=self._settings.report_interval_seconds,
+                relay=self._settings.is_relay,
             )
         self.stats.commit_seconds.observe(time.perf_counter() - began)
         self.stats.committed_reports += len(group)
@@ -187,12 +184,6 @@ def busy(why: str) -> EnvelopeError:
     """Return the answer to a report that cannot be taken now."""
     wait = random.randint(*RETRY_AFTER_SECONDS)  # noqa: S311 - spreads load, hides nothing
     return EnvelopeError(503, "busy", f"{why}; try again in {wait} s", retry_after_seconds=wait)
-
-
-def _is_database_fault(error: Exception) -> bool:
-    """Return whether the database cannot be written by anybody: locked, full, read-only, its disk broken."""
-    code = getattr(error.orig, "sqlite_errorcode", None) if isinstance(error, DBAPIError) else None
-    return code is not None and code & 0xFF in _DATABASE_FAULTS  # the other bits say more exactly which
 
 
 def _answer(group: list[_Waiting], results: list[Result]) -> None:

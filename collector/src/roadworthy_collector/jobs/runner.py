@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.jobs import charts, fleet, prune, rollup, sweep
+from roadworthy_collector.jobs.holder import holding
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import open_engine, write_transaction
@@ -185,15 +186,20 @@ class Runner:
 
 
 def run_jobs(settings: Settings, stop: threading.Event) -> None:
-    """Do the background work of the collector on an upgraded database until `stop` is set.
+    """Do the background work of the collector on a database at this program's schema until `stop` is set.
 
-    Returns within a second of it. Raises StoreError if there is no database.
+    Only one process does it at a time; this one stands by while another does. Returns within a second of `stop`.
+    Raises StoreError if there is no database.
     """
-    engine = open_engine(settings.database)
-    try:
-        Runner(engine, settings, stop).run()
-    finally:
-        engine.dispose()
+    while not stop.is_set():
+        with holding(settings, stop) as let_go:
+            if let_go is None:
+                return
+            engine = open_engine(settings.database)
+            try:
+                Runner(engine, settings, let_go).run()
+            finally:
+                engine.dispose()
 
 
 def _said(error: BaseException) -> str:

@@ -50,8 +50,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device", "name", name="pk_disks"),
         sqlite_with_rowid=False,
     )
-    op.execute(_BATTERIES)
-    op.execute(_DISKS)
+    if op.get_bind().dialect.name == "sqlite":  # no PostgreSQL database is older than this
+        op.execute(_BATTERIES)
+        op.execute(_DISKS)
     op.create_index("ix_devices_unit", "devices", ["unit"])
     op.create_index("ix_devices_model", "devices", ["model"])
     op.create_index("ix_devices_os_name_os_version", "devices", ["os_name", "os_version"])

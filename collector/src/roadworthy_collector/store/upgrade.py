@@ -1,0 +1,171 @@
+"""Bringing a database to this program's schema.
+
+SQLite upgrades itself when a program starts, under a file lock and after a copy. PostgreSQL is upgraded only when
+somebody says so (`roadworthy db upgrade`), under an advisory lock; programs refuse to run on a database that is
+behind. Migrations first add and only a version later take away, so that the version before runs on a database that
+is one ahead: `runs_from` in table `estate` names the oldest schema whose program still can.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from roadworthy_collector.errors import SchemaError, StoreError
+from roadworthy_collector.store import postgresql, schema, sqlite
+from roadworthy_collector.store.backup import copy_file
+from roadworthy_collector.store.engine import (
+    UNASSIGNED,
+    Database,
+    named,
+    open_engine,
+    write_transaction,
+)
+from roadworthy_collector.store.lock import file_lock
+from roadworthy_collector.store.statements import insert_or_ignore, upsert
+
+__all__ = ["current_revision", "head_revision", "make_ready", "upgrade"]
+
+# The oldest schema whose program runs on a database of this one: raised by a migration that takes something away.
+RUNS_FROM = "0004"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    """Make `database` or bring it up to this program's schema, and seed unit and site `unassigned`.
+
+    Runs under a lock, so any number of processes may call it at once; an existing file that is behind is copied
+    beside itself first. Raises SchemaError if the database is newer than the program or no Roadworthy database,
+    StoreError if it cannot be reached or written.
+    """
+    try:
+        if isinstance(database, URL):
+            _upgrade_server(database, clock)
+        else:
+            _upgrade_file(database, clock)
+    except DBAPIError as error:
+        raise StoreError(f"{named(database)}: cannot be used as a database: {_first_line(error)}") from error
+
+
+def make_ready(database: Database) -> None:
+    """Upgrade a file; raise SchemaError if a server's database is not one this program can run on."""
+    if not isinstance(database, URL):
+        upgrade(database)
+        return
+    engine = open_engine(database)
+    try:
+        current = current_revision(engine)
+        if current is None or current < head_revision():
+            raise SchemaError(
+                f"{named(database)}: its schema is {current or 'missing'} and this program needs {head_revision()}; "
+                "run `roadworthy db upgrade` once, then start again"
+            )
+        if current not in _known() and _runs_from(engine) > head_revision():
+            raise _newer(database, current)
+    except DBAPIError as error:
+        raise StoreError(f"{named(database)}: cannot be reached: {_first_line(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def head_revision() -> str:
+    """Return the schema revision this program is written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise SchemaError(f"{_MIGRATIONS}: this installation has no migrations; install it again")
+    return head
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Return the database's schema revision, None if it has none."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _upgrade_file(database: Path, clock: Callable[[], float]) -> None:
+    sqlite.make_file(database)
+    with file_lock(database.with_suffix(".lock")):
+        engine = open_engine(database)
+        try:
+            current = current_revision(engine)
+            if _is_behind(engine, database, current):
+                if current is not None:
+                    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(clock()))
+                    copy_file(database, database.with_name(f"{database.stem}-{current}-{stamp}.backup"))
+                with write_transaction(engine) as connection:
+                    command.upgrade(_config(connection), "head")
+            with write_transaction(engine) as connection:
+                _seed(connection, int(clock()))
+        finally:
+            engine.dispose()
+
+
+def _upgrade_server(url: URL, clock: Callable[[], float]) -> None:
+    engine = open_engine(url)
+    try:
+        with write_transaction(engine) as connection, postgresql.upgrade_lock(connection):
+            # Looked at again under the lock: another process may just have done it.
+            current = MigrationContext.configure(connection).get_current_revision()
+            if _is_behind(connection, url, current):
+                command.upgrade(_config(connection), "head")
+            _seed(connection, int(clock()))
+    finally:
+        engine.dispose()
+
+
+def _is_behind(bind: Engine | Connection, database: Database, current: str | None) -> bool:
+    """Return whether migrations are missing; raise SchemaError where they cannot be run."""
+    if current is not None and current not in _known():
+        raise _newer(database, current)
+    if current is None and inspect(bind).get_table_names():
+        raise SchemaError(
+            f"{named(database)}: not a Roadworthy database; move it away or name another data folder"
+        )
+    return current != head_revision()
+
+
+def _known() -> set[str]:
+    return {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _newer(database: Database, current: str) -> SchemaError:
+    return SchemaError(
+        f"{named(database)}: written by a newer Roadworthy (schema {current}, this program knows {head_revision()}); "
+        "install that version again, or restore the backup made before its upgrade"
+    )
+
+
+def _runs_from(engine: Engine) -> str:
+    query = select(schema.estate.c.value).where(schema.estate.c.name == "runs_from")
+    with engine.connect() as connection:
+        return connection.scalar(query) or RUNS_FROM
+
+
+def _config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration, without a file."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _seed(connection: Connection, now: int) -> None:
+    """Make sure that every device has a unit and a site to stand in from its first day."""
+    unit = {"name": UNASSIGNED, "valid_from": now}
+    connection.execute(insert_or_ignore(schema.units), unit)
+    connection.execute(
+        insert_or_ignore(schema.sites), {"name": UNASSIGNED, "kind": "unknown", "restricted": False}
+    )
+    connection.execute(upsert(schema.estate), {"name": "runs_from", "value": RUNS_FROM})
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]
