@@ -1,268 +1,193 @@
-"""How fast reports are taken in, beside the limit of the database alone.
+"""How fast a collector takes reports in, what each costs, and whether it loses one.
 
-    python bench/ingest.py [--seconds 10] [--devices 200]
+    make bench-ingest ARGS="--devices 10000 --seconds 20"
+    python bench/ingest.py --tls --new-connections --rate 111 --devices 100000    100,000 devices every 15 minutes
+    python bench/ingest.py --herd --devices 100000 --compress 10                  a morning: all within ten minutes
+    python bench/ingest.py --restart                                              kill -9 in the middle
+    python bench/ingest.py --store postgresql
+    python bench/ingest.py --ceiling                                              what the generator itself could do
+    python bench/ingest.py --bounded                                              small, for CI: judged by right or wrong
 
-1. In process: settlement periods a second through `write_reports`, the way the demo and a backlog come in.
-2. Over HTTP on loopback: reports a second through the whole collector, one half-hour each, every one durable before
-   it is answered, on kept connections.
-Beside each stands what plain sqlite3 does with the very same rows on the same disk: the limit nothing here can pass.
+Starts a real collector (`roadworthy serve`) on a temporary folder, enrols the devices, and sends the bodies recorded
+reports have: gzipped, with each device's token, ids and times. Everything is measured from outside: answers by the
+clock of the generator, processor time and memory out of /proc. At the end every acknowledged item must be in the
+database exactly once. The last line of the output is one JSON object; the exit code is 1 if anything was lost,
+doubled or refused, never because it was slow.
+
+To try a collector of your own: docs/load.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gzip
+import json
 import os
-import signal
-import socket
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import msgspec
-from sqlalchemy import Engine, insert
+from load import peers
+from load.bounded import bounded
+from load.crew import Crew
+from load.elsewhere import elsewhere
+from load.figures import ceiling_summary, faults, summary
+from load.measure import Wanted, ceiling_crew, measure
+from load.plan import parse_mixture
+from load.processes import cpu_seconds
+from load.show import peers_table, table
+from load.task import Figures
 
-from roadworthy_collector.ingest import wire
-from roadworthy_collector.ingest.batch import Incoming, write_reports
-from roadworthy_collector.ingest.decode import ReportDecoder
-from roadworthy_collector.security import tokens
-from roadworthy_collector.store.engine import open_engine, upgrade, write_transaction
-from roadworthy_collector.store.schema import devices
-
-PERIODS = 672  # of a fortnight
-AT_ONCE = 20  # devices per transaction
-CONNECTIONS = 64
-TABLES = ("periods", "state_periods", "energy_periods", "dirty")
-NEWEST = (int(time.time()) - 3600) // 1800 * 1800
+# program: its Debian package
+PUSHGATEWAY = {"prometheus-pushgateway": "prometheus-pushgateway"}
+POSTGRESQL = {"initdb": "postgresql-15"}
 
 
 def main() -> None:
-    """Run both and print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long to send over HTTP")
-    parser.add_argument("--devices", type=int, default=200, help="devices of a fortnight each, in process")
-    asked = parser.parse_args()
-    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}\n")
-    with tempfile.TemporaryDirectory() as folder:
-        in_process(Path(folder), asked.devices)
-    with tempfile.TemporaryDirectory() as folder:
-        over_http(Path(folder), asked.seconds)
+    """Measure as asked; print a table and one JSON object."""
+    asked = parser().parse_args()
+    wanted = read(asked)
+    if asked.url is not None:
+        sys.exit(elsewhere(asked, wanted))
+    install(asked)
+    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}\n", flush=True)
+    told: dict[str, Any]
+    if asked.bounded:
+        told, wrong = bounded()
+    elif asked.ceiling:
+        told, wrong = run_ceiling(wanted), []
+    else:
+        told, wrong = run(wanted, with_peers=not asked.no_peers)
+    print(json.dumps(told))
+    if wrong:
+        sys.exit("\n".join(wrong))
 
 
-def in_process(folder: Path, count: int) -> None:
-    """Measure settlement periods a second without HTTP."""
-    with database(folder / "ingest.db") as engine:
-        fleet = enrol(engine, count)
-        reports = [report(device_id, n, PERIODS) for n, (_, device_id, _) in enumerate(fleet)]
-        bodies = [msgspec.json.encode(each) for each in reports]
-        total = count * PERIODS
-        incoming = [Incoming(row, each) for (row, _, _), each in zip(fleet, reports, strict=True)]
-        written = timed(lambda: write_all(engine, incoming))
-        rows = read_rows(folder / "ingest.db")
-    decoder = ReportDecoder()
-    read = timed(lambda: [decoder.decode(body) for body in bodies])
-    plain = timed(lambda: insert_plainly(folder / "plain.db", rows))
-    print(f"in process, {total:,} periods of {count} devices, each with state and energy")
-    line("decoding alone (msgspec, whole reports)", total / read, "periods/s", total / plain)
-    line("write_reports, durable", total / written, "periods/s", total / plain)
-    line("limit: sqlite3.executemany of the same rows", total / plain, "periods/s", total / plain)
+def run(wanted: Wanted, *, with_peers: bool) -> tuple[dict[str, Any], list[str]]:
+    """Do one run; return its figures and what is wrong with it."""
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
+        found = measure(wanted, Path(folder))
+    told = summary(found)
+    print(table(found, told), flush=True)
+    wrong = faults(found)
+    if wrong:
+        print(f"\nthe collector's last words:\n{found.log}")
+    told["peers"] = {}
+    if with_peers:
+        with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
+            gateway = peers.pushgateway(wanted.devices, wanted.connections, Path(folder), wanted.seconds)
+            told["peers"] = {"pushgateway": gateway, "sqlite3": peers.disk(Path(folder))}
+        print(peers_table(told["peers"]), flush=True)
+    return told, wrong
 
 
-def over_http(folder: Path, seconds: float) -> None:
-    """Measure reports a second through a real server."""
-    with database(folder / "roadworthy.db") as engine:
-        fleet = enrol(engine, 4000)
-    port = free_port()
-    server = Path(__file__).parents[1] / "tests" / "collector" / "ingest" / "server.py"
-    process = subprocess.Popen([sys.executable, str(server), str(folder / "roadworthy.db"), str(port)])
-    try:
-        wait_for(port, process)
-        before = cpu_seconds(process.pid)
-        answered, took = asyncio.run(load(port, fleet, seconds))
-        cpu = cpu_seconds(process.pid) - before
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-    rows = read_rows(folder / "roadworthy.db")
-    held = len(rows["periods"])
-    one_by_one = commits_a_second(folder / "single.db", rows)
-    together = timed(lambda: insert_plainly(folder / "plain.db", rows))
-    print(f"\nover HTTP, {CONNECTIONS} kept connections, one half-hour a report, gzip, for {took:.1f} s")
-    line("ReportsApp, durable before each answer", answered / took, "reports/s", held / together)
-    print(f"    {cpu / answered * 1e3:.2f} ms of the server's processor time a report; {held:,} held")
-    line("limit: sqlite3, one commit a report", one_by_one, "reports/s", held / together)
-    line("limit: sqlite3.executemany, one commit", held / together, "reports/s", held / together)
-    if held != answered:
-        sys.exit(f"{answered:,} reports were acknowledged and {held:,} are held")
-
-
-def line(what: str, rate: float, unit: str, limit: float) -> None:
-    print(f"    {what:<46}{rate:>12,.0f} {unit:<10}{rate / limit:>8.1%} of the limit")
-
-
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-@contextmanager
-def database(path: Path) -> Iterator[Engine]:
-    upgrade(path)
-    engine = open_engine(path)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def enrol(engine: Engine, count: int) -> list[tuple[int, str, str]]:
-    """Return (row id, device id, token) of new devices."""
-    fleet = []
-    with write_transaction(engine) as connection:
-        for n in range(count):
-            device_id = f"rwd_{n:032x}"
-            row = {"device_id": device_id, "site": 1, "unit": 1, "enrolled_at": 0}
-            number = connection.execute(insert(devices).values(row).returning(devices.c.id)).scalar_one()
-            token = tokens.create_device_token(connection, number, now=0)
-            tokens.first_use(connection, token.id, number, now=0)
-            fleet.append((number, device_id, token.text))
-    return fleet
-
-
-def report(device_id: str, number: int, periods: int, first: int = 0) -> wire.Report:
-    """Return a report with `periods` half-hours that differ from one another."""
-    return wire.Report(
-        "1.0",
-        device_id,
-        "0" * 16,
-        first + 1,
-        "boot-1",
-        float(NEWEST),
-        wire.Agent("1.0.0", "linux"),
-        periods=tuple(period(first + n, number) for n in range(periods)),
-    )
-
-
-def period(slot: int, number: int) -> wire.Period:
-    share = (slot * 37 + number * 11) % 1000 / 1000
-    use = wire.Use(share, "sensor", "psutil.cpu_times", min(1.0, share + 0.2))
-    energy = wire.Energy("cpu", 9000 + slot, 9000 * slot, "sensor", "rapl:package-0", 1800, 0.05)
-    state = wire.StateSeconds(600, 300, 0, 0, 0, 900)
-    return wire.Period(NEWEST - slot * 1800, 1800, 30, state, use, use, (energy,))
-
-
-def write_all(engine: Engine, incoming: list[Incoming]) -> None:
-    for begin in range(0, len(incoming), AT_ONCE):
-        with write_transaction(engine) as connection:
-            write_reports(connection, incoming[begin : begin + AT_ONCE], time.time())
-
-
-def read_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    with closing(sqlite3.connect(path)) as connection:
-        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}  # noqa: S608 - names above
-
-
-def bare(path: Path) -> sqlite3.Connection:
-    """Return a plain connection to an empty database with the same tables and durability."""
-    upgrade(path)
-    connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = OFF"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def insert_plainly(path: Path, rows: dict[str, list[tuple[object, ...]]]) -> None:
-    with closing(bare(path)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        for table, some in rows.items():
-            marks = ",".join("?" * len(some[0]))
-            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", some)  # noqa: S608 - names above
-        connection.execute("COMMIT")
-
-
-def commits_a_second(path: Path, rows: dict[str, list[tuple[object, ...]]], seconds: float = 3.0) -> float:
-    """Return how many one-row transactions a second the disk takes."""
-    some = rows["periods"]
-    marks = ",".join("?" * len(some[0]))
-    done = 0
-    with closing(bare(path)) as connection:
-        began = time.perf_counter()
-        while done < len(some) and time.perf_counter() - began < seconds:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(f"INSERT INTO periods VALUES ({marks})", some[done])  # noqa: S608 - only marks
-            connection.execute("COMMIT")
-            done += 1
-        return done / (time.perf_counter() - began)
-
-
-async def load(port: int, fleet: list[tuple[int, str, str]], seconds: float) -> tuple[int, float]:
-    """Send reports on kept connections for `seconds`; return how many were acknowledged and how long it took."""
-    requests = [
-        request(port, token, gzip.compress(msgspec.json.encode(report(device_id, n, 1, slot)), 1))
-        for slot in range(max(1, round(seconds)))
-        for n, (_, device_id, token) in enumerate(fleet)
-    ]
-    waiting = iter(requests)
-    began = time.perf_counter()
-    counts = await asyncio.gather(*(agent(port, waiting, began + seconds) for _ in range(CONNECTIONS)))
-    return sum(counts), time.perf_counter() - began
-
-
-def request(port: int, token: str, body: bytes) -> bytes:
-    head = (
-        f"POST /api/v1/reports HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Encoding: gzip\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def agent(port: int, waiting: Iterator[bytes], end: float) -> int:
-    """Send one request after another; return how many were acknowledged."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    count = 0
-    while time.perf_counter() < end and (one := next(waiting, None)) is not None:
-        writer.write(one)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
-        body = await reader.readexactly(length)
-        if not head.startswith(b"HTTP/1.1 200"):
-            sys.exit(f"refused: {head.decode()}{body.decode()}")
-        count += 1
-    writer.close()
-    await writer.wait_closed()
-    return count
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
+def run_ceiling(wanted: Wanted) -> dict[str, Any]:
+    """Return what the generator reaches against a server that answers at once."""
+    with tempfile.TemporaryDirectory(prefix="bench-ceiling-") as folder, peers.yes_server() as port:
+        crew: Crew = ceiling_crew(wanted, Path(folder), port)
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    sys.exit("the server did not start")
+            begin = crew.begin() + wanted.warm_up_seconds
+            time.sleep(max(0.0, begin - time.time()))
+            before = cpu_seconds(crew.pids)
+            time.sleep(wanted.seconds)
+            used = cpu_seconds(crew.pids) - before
+            figures: Figures = crew.wait()
+        finally:
+            crew.end()
+    told = ceiling_summary(figures, wanted.seconds, used)
+    print(
+        f"a server that says yes at once: {told['reports_per_s']:,.0f} reports/s with "
+        f"{told['generator_cores']:.2f} cores of the generator, {told['generator_cpu_ms_per_report']} ms a report"
+    )
+    return {"ceiling": told}
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the processor seconds a process has used (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def install(asked: argparse.Namespace) -> None:
+    """Install what is missing, first of all, so that it is never in a figure."""
+    wanted = {} if asked.no_peers or asked.ceiling else dict(PUSHGATEWAY)
+    peers.install(wanted)
+    if asked.store == "postgresql":
+        from load.postgres import programs
+
+        peers.install(POSTGRESQL, missing=lambda _program: programs() is None)
+
+
+def read(asked: argparse.Namespace) -> Wanted:
+    """Return what is asked for."""
+    names = set(vars(asked)) & set(Wanted.__dataclass_fields__)
+    wanted = Wanted(**{name: getattr(asked, name) for name in names})
+    mode = "herd" if asked.herd else "open" if asked.rate else "closed"
+    return replace(wanted, mode=mode, mixture=tuple(asked.mixture.items()))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    plain = Wanted()
+    made.add_argument("--devices", type=int, default=plain.devices)
+    made.add_argument(
+        "--seconds", type=float, default=plain.seconds, help="how long is measured, after the warm-up"
+    )
+    made.add_argument("--warm-up-seconds", type=float, default=plain.warm_up_seconds)
+    made.add_argument("--store", choices=("sqlite", "postgresql"), default=plain.store)
+    made.add_argument(
+        "--connections", type=int, default=plain.connections, help="kept, or at once (default 64)"
+    )
+    made.add_argument("--new-connections", action="store_true", help="one for each report, as most agents do")
+    made.add_argument(
+        "--rate", type=float, default=0.0, help="reports a second, due at random times: an open loop"
+    )
+    made.add_argument("--tls", action="store_true", help="with a certificate made here, ECDSA P-256")
+    made.add_argument("--rsa", action="store_true", help="RSA 2048 instead, to compare")
+    made.add_argument("--processes", type=int, default=plain.processes, help="of the generator")
+    _add_kinds(made, plain)
+    own = made.add_argument_group("a collector of your own (docs/load.md)")
+    own.add_argument("--url", help="where it answers, such as https://collector.example:8470")
+    own.add_argument("--enrolment-key-file", type=Path, help="file with a key, mode 0600")
+    own.add_argument(
+        "--ca-file", type=Path, help="certificate authority of its certificate, if it is not a public one"
+    )
+    own.add_argument(
+        "--add-devices", action="store_true", help="yes, put simulated devices into that collector"
+    )
+    return made
+
+
+def _add_kinds(made: argparse.ArgumentParser, plain: Wanted) -> None:
+    """Add the options of single kinds of run."""
+    made.add_argument("--with-jobs", action="store_true", help="run `roadworthy jobs` beside `serve`")
+    made.add_argument("--over-api", action="store_true", help="enrol with a key, not straight into the store")
+    made.add_argument("--mixture", type=_mixture, default=_mixture("now=48,period=48,startup=2,facts=2"))
+    made.add_argument(
+        "--restart", action="store_true", help="kill -9 the collector in the middle, and start it again"
+    )
+    made.add_argument(
+        "--herd", action="store_true", help="all devices come within --window-seconds, as they are told"
+    )
+    made.add_argument(
+        "--window-seconds", type=float, default=plain.window_seconds, help="of a herd (default 600)"
+    )
+    made.add_argument(
+        "--compress", type=float, default=plain.compress, help="how much faster a herd's time runs"
+    )
+    made.add_argument("--calls", type=int, default=plain.calls, help="of each device of a herd (default 2)")
+    made.add_argument(
+        "--patience-seconds", type=float, default=plain.patience_seconds, help="for a herd to get through"
+    )
+    made.add_argument("--ceiling", action="store_true", help="measure the generator alone")
+    made.add_argument(
+        "--bounded", action="store_true", help="small runs of every kind in under two minutes, for CI"
+    )
+    made.add_argument("--no-peers", action="store_true", help="leave the Pushgateway and the disk out")
+
+
+def _mixture(text: str) -> dict[str, int]:
+    try:
+        return parse_mixture(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

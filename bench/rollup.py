@@ -1,0 +1,200 @@
+"""What daily totals take: bytes a device-year, and what rolling days up costs.
+
+    python bench/rollup.py [--devices 300] [--url postgresql://user@host/empty-database]
+
+A year is written day by day over all devices, as the jobs do: UTC and local days, two of three with a start-up, half
+the devices with two scopes of energy. `before` is the layout until schema 0003 in tables of its own (SQLite only).
+Then one day of half-hours of always-on machines is rolled up by the jobs' own code, devices a second of one core, the
+database waiting for its disk. Prints a table and one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, make_url, text
+
+from roadworthy_collector.jobs.rollup import roll_up
+from roadworthy_collector.jobs.site_half_hours import roll_up_sites
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store import half_hours, schema
+from roadworthy_collector.store.engine import Database, open_engine, write_transaction
+from roadworthy_collector.store.half_hours import Energy, HalfHour, Use
+from roadworthy_collector.store.queries.jobs import mark_dirty, write_days
+from roadworthy_collector.store.upgrade import upgrade
+from roadworthy_inventory.calendar import local_day, utc_date
+
+DAY = 86_400
+FIRST = 1_767_225_600  # 2026-01-01
+ZONE = "Europe/London"
+STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+BEFORE = (
+    "CREATE TABLE before_days (device BIGINT, {key}, site BIGINT, unit BIGINT, periods INTEGER, observed INTEGER, cpu"
+    " FLOAT, memory FLOAT, a INTEGER, b INTEGER, c INTEGER, d INTEGER, e INTEGER, f INTEGER, startups INTEGER,"
+    " total FLOAT, longest FLOAT, joules JSON, PRIMARY KEY (device, {name})) WITHOUT ROWID"
+)
+
+
+def totals(device: int, day: int) -> dict[str, Any]:
+    """Return one device's totals of a day."""
+    on = 20_000 + (device * 7919 + day // DAY * 104_729) % 40_000
+    joules = {"cpu": {"sensor": on * 12}} | ({"machine": {"sensor": on * 31}} if device % 2 else {})
+    startups = (device + day // DAY) % 3
+    took = 41.25 + device % 17 if startups else None
+    seconds = (on // 2, on - on // 2 - 900, 900, DAY // 2 - on // 2, DAY // 2 - (on - on // 2), 0)
+    return {
+        **{"site": device % 200 + 1, "unit": device % 40 + 1, "periods": 48, "observed_seconds": on},
+        **{"cpu_mean_ratio": 0.0712, "memory_mean_ratio": 0.4831, "startups": startups},
+        **{f"{name}_seconds": value for name, value in zip(STATES, seconds, strict=True)},
+        **{"startup_seconds_sum": took, "startup_seconds_max": took, "joules": joules},
+    }
+
+
+def write_year(connection: Connection, devices: int, days: int) -> None:
+    """Write the totals of a year as the jobs do."""
+    for day in range(FIRST, FIRST + days * DAY, DAY):
+        rows = [{"device": device, **totals(device, day)} for device in range(1, devices + 1)]
+        write_days(connection, schema.days, [{"day": day, **row} for row in rows], keep_place=True)
+        date = utc_date(day)
+        local = local_day(date, ZONE)
+        own = {"date": date.isoformat(), "start": local.start, "half_hours": local.periods}
+        write_days(connection, schema.local_days, [own | row for row in rows], keep_place=True)
+
+
+def write_before(connection: Connection, devices: int, days: int) -> None:
+    """Write the same as it was laid out until schema 0003."""
+    for table, key in (
+        ("before_days", "day BIGINT"),
+        ("before_local", "date VARCHAR(10), start BIGINT, half INTEGER"),
+    ):
+        name = key.split()[0]
+        connection.exec_driver_sql(BEFORE.format(key=key, name=name).replace("before_days", table))
+        connection.exec_driver_sql(f"CREATE INDEX ix_{table} ON {table} ({name})")
+        for day in range(FIRST, FIRST + days * DAY, DAY):
+            own = (
+                (day,)
+                if name == "day"
+                else (utc_date(day).isoformat(), local_day(utc_date(day), ZONE).start, 48)
+            )
+            rows = [(device, *own, *before_row(device, day)) for device in range(1, devices + 1)]
+            marks = ", ".join("?" * len(rows[0]))
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+def before_row(device: int, day: int) -> Iterator[Any]:
+    """Yield the columns after the key."""
+    row = totals(device, day)
+    for name in ("site", "unit", "periods", "observed_seconds", "cpu_mean_ratio", "memory_mean_ratio"):
+        yield row[name]
+    yield from (row[f"{name}_seconds"] for name in STATES)
+    yield from (
+        row["startups"],
+        row["startup_seconds_sum"],
+        row["startup_seconds_max"],
+        json.dumps(row["joules"]),
+    )
+
+
+def size(engine: Engine, *tables: str) -> int:
+    """Return the bytes of the database (SQLite) or of tables with their indexes (PostgreSQL)."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            query = text("SELECT pg_total_relation_size(CAST(:table AS regclass))")
+            return sum(connection.scalar(query, {"table": table}) or 0 for table in tables)
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        return int(pages or 0) * 4096
+
+
+def half_hour(device: int, start: int) -> HalfHour:
+    """Return one half-hour of an always-on machine."""
+    use = Use(0.1234, 0.4567, "sensor", "psutil.cpu_times")
+    energy = [
+        Energy(scope, 21_600, 9_300_000_000 + start % DAY, 1800, "sensor", "rapl:package-0", None)
+        for scope in ("cpu", "machine")[: 1 + device % 2]
+    ]
+    return HalfHour(device, start, 1800, 180, use, use, b"12345678", (900, 600, 300, 0, 0, 0), energy)
+
+
+def fill_day(engine: Engine, devices: int) -> None:
+    """Put one day of half-hours in and mark it; a summer's day, whose local days begin in others."""
+    day = FIRST + 190 * DAY
+    with write_transaction(engine) as connection:
+        site = {"kind": "force", "restricted": False}
+        connection.execute(
+            insert(schema.sites), [{"id": n, "name": f"site {n}", **site} for n in range(2, 201)]
+        )
+        device = {"site": 2, "unit": 1, "enrolled_at": 0}
+        connection.execute(
+            insert(schema.devices),
+            [{"id": n, "device_id": f"rwd_{n:032x}", **device} for n in range(1, devices + 1)],
+        )
+    for begin in range(1, devices + 1, 200):
+        some = range(begin, min(begin + 200, devices + 1))
+        with write_transaction(engine) as connection:
+            starts = range(day, day + DAY, 1800)
+            half_hours.append(connection, [half_hour(device, start) for device in some for start in starts])
+            for device in some:
+                mark_dirty(connection, device, day, 0)
+
+
+def main() -> None:
+    """Print a table and a line of JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--devices", type=int, default=300)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--rolled", type=int, default=4000, help="devices of the day that is rolled up")
+    parser.add_argument("--url")
+    chosen = parser.parse_args()
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        database: Database = make_url(chosen.url) if chosen.url else Path(folder) / "totals.db"
+        upgrade(database)
+        engine = open_engine(database)
+        empty = size(engine, "days", "local_days")
+        with write_transaction(engine) as connection:
+            write_year(connection, chosen.devices, chosen.days)
+        now = size(engine, "days", "local_days")
+        figures["kb_device_year"] = (now - empty) / chosen.devices / 1000
+        if engine.dialect.name == "sqlite":
+            with write_transaction(engine) as connection:
+                write_before(connection, chosen.devices, chosen.days)
+            figures["kb_device_year_before"] = (size(engine) - now) / chosen.devices / 1000
+        fill_day(engine, chosen.rolled)
+        figures |= rolled(engine, Path(folder), chosen.rolled)
+        engine.dispose()
+    for name, value in figures.items():
+        print(f"{name:<32}{value:12.2f}")
+    print(json.dumps(figures))
+
+
+def rolled(engine: Engine, folder: Path, devices: int) -> dict[str, float]:
+    """Roll the day up and return what it cost; the rests `Work` takes between transactions are not in it."""
+    work = Work(engine, Settings(data=folder), clock=lambda: FIRST + 300.0 * DAY)
+    work.stop.wait = lambda *_: False  # type: ignore[method-assign] # measured without its rests
+    cpu, began = time.process_time(), time.perf_counter()
+    assert roll_up(work) == devices
+    took, used = time.perf_counter() - began, time.process_time() - cpu
+    sites_began = time.process_time()
+    roll_up_sites(work)
+    sites = time.process_time() - sites_began
+    return {
+        "rollup_ms_per_device_day": took / devices * 1000,
+        "rollup_cpu_ms_per_device_day": used / devices * 1000,
+        "rollup_longest_ms": (work.longest_transaction_seconds or 0.0) * 1000,
+        "sites_cpu_ms_per_device_day": sites / devices * 1000,
+        # Every device of 100,000 once an hour, yesterday once more, and each site day twice.
+        "core_share_at_100000": 100_000 * (25 * used + 2 * sites) / devices / DAY,
+    }
+
+
+if __name__ == "__main__":
+    main()
