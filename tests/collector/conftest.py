@@ -32,7 +32,7 @@ def server_database() -> Iterator[URL]:
     """Yield the URL of a PostgreSQL database at this program's schema."""
     url = postgres.fresh_database()
     yield url
-    postgres.drop_database(url)
+    postgres.give_back(url)
 
 
 @pytest.fixture(params=STORES)

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from collector.ingest.samples import Device, period, report
-from support import wait_until
+from support import facts, wait_until
 from support.running import Running, call, running
 
 KILLS = 2  # a third quick death makes the supervisor give up
@@ -110,7 +110,10 @@ def test_no_acknowledged_report_is_lost(collector: Running) -> None:
     assert len(client.acknowledged) >= REPORTS_BEFORE_A_KILL * (KILLS + 1)
     assert "signal SIGKILL" in collector.said()
     with closing(sqlite3.connect(f"file:{collector.data}/roadworthy.db?mode=ro", uri=True)) as database:
-        held = {start for (start,) in database.execute("SELECT start FROM periods WHERE samples = 30")}
+        sampled = facts.query(
+            collector.data / "roadworthy.db", "SELECT start FROM half_hour_use WHERE samples = 30"
+        )
+        held = {start for (start,) in sampled}
         assert set(client.acknowledged) <= held
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 

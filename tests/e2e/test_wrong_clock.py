@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 from agent.devices import Device, ManualClock
+from sqlalchemy import Engine, Table, select
+from support import facts
 from support.running import Running, call, running
 
 from roadworthy_agent import startups
@@ -19,12 +20,13 @@ from roadworthy_agent.probe import Context
 from roadworthy_agent.reading import Sample
 from roadworthy_agent.send import Accepted, Collector
 from roadworthy_agent.settings import Settings
+from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import open_engine
 
 HALF_HOUR = 1800
 YEAR = 365.25 * 86_400
 TO_1970 = -time.time()
 TO_2099 = 73 * YEAR
-HISTORY = ("periods", "state_periods", "gaps", "startups")
 STATES = tuple(f"{name}_seconds" for name in ("in_use", "idle", "locked", "asleep", "off", "unobserved"))
 CPU, MEMORY = 0.25, 0.5
 
@@ -62,21 +64,25 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def history(collector: Running, device_id: str) -> dict[str, list[dict[str, Any]]]:
     """Return what the collector's database holds of a device's history."""
-    with sqlite3.connect(f"{(collector.data / 'roadworthy.db').as_uri()}?mode=ro", uri=True) as database:
-        database.row_factory = sqlite3.Row
-        found = {
-            table: [
-                dict(row)
-                for row in database.execute(
-                    f"SELECT held.* FROM {table} held JOIN devices ON devices.id = held.device"  # noqa: S608 - names above
-                    " WHERE device_id = ? ORDER BY 2",
-                    (device_id,),
-                )
-            ]
-            for table in HISTORY
-        }
-    database.close()
+    engine = open_engine(collector.data / "roadworthy.db", read_only=True)
+    with engine.connect() as connection:
+        device = connection.scalar(select(schema.devices.c.id).where(schema.devices.c.device_id == device_id))
+    found = {
+        name: [row for row in read() if row["device"] == device]
+        for name, read in {
+            "periods": lambda: facts.held(engine, "periods"),
+            "states": lambda: facts.held(engine, "states"),
+            "gaps": lambda: _rows(engine, schema.gaps, "begin"),
+            "startups": lambda: _rows(engine, schema.startups, "started_at"),
+        }.items()
+    }
+    engine.dispose()
     return found
+
+
+def _rows(engine: Engine, table: Table, order: str) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(select(table).order_by(table.c[order])).mappings()]
 
 
 def started(folder: Path, wrong_by: float = 0.0) -> tuple[Device, float]:
@@ -142,8 +148,8 @@ def test_half_hours_sampled_under_a_wrong_clock_are_held_at_their_true_times(
     assert rows[first]["observed_seconds"] == pytest.approx(
         300, abs=6
     )  # a system clock within 5 s is believed
-    assert [row["start"] for row in held["state_periods"]] == list(rows)
-    assert all(sum(row[name] for name in STATES) == HALF_HOUR for row in held["state_periods"])
+    assert [row["start"] for row in held["states"]] == list(rows)
+    assert all(sum(row[name] for name in STATES) == HALF_HOUR for row in held["states"])
     assert held["gaps"] == []  # it was watched all along
     assert [row["started_at"] for row in held["startups"]] == [pytest.approx(began - 100, abs=6)]
     assert device.outbox.waiting() == device.outbox.quarantined() == 0
@@ -185,7 +191,7 @@ def test_sleep_a_restart_and_lost_answers_leave_one_true_history(collector: Runn
         "off": (pytest.approx(1800, abs=6), pytest.approx(2400, abs=6)),
     }
     first = round(began) // HALF_HOUR * HALF_HOUR
-    rows = {row["start"]: row for row in held["state_periods"]}
+    rows = {row["start"]: row for row in held["states"]}
     assert list(rows)[:4] == [first + number * HALF_HOUR for number in range(4)]
     assert all(sum(row[name] for name in STATES) == HALF_HOUR for row in rows.values())
     assert sum(row["asleep_seconds"] for row in rows.values()) == pytest.approx(1200, abs=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import URL
 
+from roadworthy_collector.store import schema
 from roadworthy_collector.store.lock import file_lock
 from roadworthy_collector.store.upgrade import upgrade
 from support import free_port, wait_until
@@ -124,12 +126,57 @@ def shared_port() -> int:
     return int(said.read_text())
 
 
+_free: list[URL] = []  # databases of this process that no test uses just now
+
+
 def fresh_database(*, empty: bool = False) -> URL:
-    """Return a new database of the run's server, at this program's schema unless `empty`."""
+    """Return a new database of the run's server, at this program's schema unless `empty`.
+
+    One that a test has given back is emptied and used again: that takes a tenth of the time a new one does.
+    """
+    if _free and not empty:
+        url = _free.pop()
+        _clean(url)
+        return url
     port = shared_port()
     name = f"test_{secrets.token_hex(6)}"
     create_database(port, name, template=None if empty else _TEMPLATE)
     return server_url(port, name)
+
+
+def give_back(url: URL) -> None:
+    """Let another test of this process have a database whose schema was not changed."""
+    _free.append(url)
+
+
+def _clean(url: URL) -> None:
+    """Bring a database back to what the migrations leave."""
+    with psycopg.connect(host="127.0.0.1", port=url.port, user=USER, dbname=url.database) as one:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        one.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode())
+        one.execute(b"SET session_replication_role = replica")  # no foreign keys, no triggers
+        for table in schema.metadata.tables:
+            one.execute(f'DELETE FROM "{table}"'.encode())
+        sequences = one.execute(b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'").fetchall()
+        seeds = _seeds(url.port)
+        for (sequence,) in sequences:
+            table = sequence.removesuffix("_id_seq")
+            one.execute(f'ALTER SEQUENCE "{sequence}" RESTART WITH {len(seeds.get(table, ())) + 1}'.encode())
+        for table, rows in seeds.items():
+            marks = ", ".join(["%s"] * len(rows[0]))
+            with one.cursor() as cursor:
+                cursor.executemany(f'INSERT INTO "{table}" VALUES ({marks})'.encode(), rows)
+
+
+@functools.cache
+def _seeds(port: int | None) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows the migrations leave, by table."""
+    found = {}
+    with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname=_TEMPLATE) as one:
+        for table in schema.metadata.sorted_tables:
+            if rows := one.execute(f'SELECT * FROM "{table.name}"'.encode()).fetchall():
+                found[table.name] = rows
+    return found
 
 
 def create_database(port: int, name: str, *, template: str | None = None) -> None:

@@ -31,6 +31,9 @@ class Client:
     def post(self, path: str, **arguments: Any) -> httpx.Response:
         return self._runner.run(self._http.post(path, **arguments))
 
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        return self._runner.run(self._http.request(method, path, **arguments))
+
     @property
     def cookies(self) -> httpx.Cookies:
         return self._http.cookies

@@ -16,11 +16,12 @@ from typing import Any
 
 from roadworthy_agent import days, lock, signins, startups
 from roadworthy_agent.compose import Composer
+from roadworthy_agent.copied import keep_machine
 from roadworthy_agent.database import Database
 from roadworthy_agent.delivery import Delivery, Kind, Outcome
 from roadworthy_agent.errors import AgentError
 from roadworthy_agent.history import corrected_now
-from roadworthy_agent.identity import StateFolder
+from roadworthy_agent.identity import StateFolder, fingerprint
 from roadworthy_agent.observe import FACTS, Observations
 from roadworthy_agent.outbox import Outbox
 from roadworthy_agent.policy import CollectionPolicy, policy_of
@@ -267,12 +268,20 @@ class Agent:
         if now >= self._facts_due:
             self._observations.look(FACTS)
             self._facts_due = now + DAY_SECONDS
+            self._keep_machine(now)
         self._settle_policy()
         if not self._startup_settled:
             self._look_at_startup(now)
         if self._calls.due_at() <= now:
             self._look_at_signins(now)
         self._keep_statuses()
+
+    def _keep_machine(self, now: float) -> None:
+        """Keep on which hardware the spool is written: its folder may be a copy of another machine's."""
+        current = self._spool.current()
+        if current is not None:
+            known = fingerprint(self._observations.identifiers())
+            keep_machine(self._database, known, current, now)
 
     def _settle_policy(self) -> None:
         """Keep the collection policy that the settings, the kind of device and the collector come to."""

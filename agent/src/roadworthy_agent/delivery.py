@@ -4,6 +4,7 @@ What an answer leads to:
 - 200: what is held is let go, what is rejected goes to quarantine, the next call is planned
 - 400 schema or malformed_json, 413: the report is halved until the offender is alone, which goes to quarantine
 - 401: a token just handed out gives way to the one before it; else enrol again with the key, or stop
+- 401 cloned: this machine is a copy of the one the token belongs to; it trades the token for one of its own
 - 403: stop sending, keep measuring
 - 426: keep everything, ask again in a day
 - 429, 5xx, no answer: back off
@@ -20,6 +21,7 @@ from enum import StrEnum
 from roadworthy_agent import __version__, history
 from roadworthy_agent.clock import Clock
 from roadworthy_agent.compose import PLATFORMS, Composer, Sender
+from roadworthy_agent.copied import forget_original
 from roadworthy_agent.errors import AnswerError, KeyFileError, TransportError
 from roadworthy_agent.identity import Identity, StateFolder, fingerprint, hostname, read_key
 from roadworthy_agent.outbox import Outbox, Pending
@@ -80,6 +82,7 @@ class Delivery:
         self._outbox: Outbox = composer.outbox
         self._connect = connect or connection_to
         self._collector: Collector | None = None
+        self._resent = False
 
     @property
     def _clock(self) -> Clock:
@@ -87,6 +90,7 @@ class Delivery:
 
     def call(self) -> Outcome:
         """Call once and return how it ended; raises only where the state folder cannot be used."""
+        self._resent = False
         try:
             if self._settings.server is None:
                 return Outcome(Kind.STOPPED, "no server is set; measuring only")
@@ -125,8 +129,8 @@ class Delivery:
             return self._enrol("not enrolled")
         if identity.server != self._settings.server:
             identity = self._moved(identity)
-        if identity.stopped is None:
-            return identity
+        if identity.stopped in {None, "cloned"}:  # an agent from before knew no trade, and stopped
+            return replace(identity, stopped=None)
         if identity.stopped in {"revoked", "wrong_device"}:
             raise _EndedError(Outcome(Kind.STOPPED, stopped_message(identity.stopped)))
         return self._enrol_again(identity)
@@ -169,23 +173,45 @@ class Delivery:
 
     def enrol(self, key: str) -> Identity:
         """Enrol with a key and keep the identity; raises AnswerError or TransportError."""
-        sent = self._clock.boottime()
-        answer = self._line().enrol(
-            {
-                "schema_version": "1.0",
-                "enrolment_key": key,
-                "platform": PLATFORMS.get(sys.platform, sys.platform),
-                "agent_version": __version__,
-                "hostname": hostname(self._context),
-                "fingerprint": fingerprint(self._composer.observations.identifiers()),
-            }
-        )
-        self._composer.spool.confirm(answer.server_time, sent, self._clock.boottime())
-        identity = Identity(self._settings.server or "", answer.device_id, answer.token, answer.server_time)
+        identity = self._join(enrolment_key=key)
         self._outbox.discard()
         self._state.save(identity)
         log.info("enrolled with %s as %s", identity.server, identity.device_id)
         return identity
+
+    def _join(self, **credential: str) -> Identity:
+        """Return the identity the collector gives for a key, or for a token of which this machine is a copy."""
+        sent = self._clock.boottime()
+        answer = self._line().enrol(
+            {
+                "schema_version": "1.0",
+                "platform": PLATFORMS.get(sys.platform, sys.platform),
+                "agent_version": __version__,
+                "hostname": hostname(self._context),
+                "fingerprint": fingerprint(self._composer.observations.identifiers()),
+                **credential,
+            }
+        )
+        self._composer.spool.confirm(answer.server_time, sent, self._clock.boottime())
+        return Identity(self._settings.server or "", answer.device_id, answer.token, answer.server_time)
+
+    def _trade(self, identity: Identity) -> Outcome:
+        """Become a device of its own, with nothing of the history of the one this is a copy of.
+
+        That history goes before the identity is kept: killed in between, the agent trades again and is given the
+        same device. Traded within the last hour already, it waits, so that two that disagree make no loop.
+        """
+        age = abs(self._now() - identity.enrolled_at)
+        if age < RE_ENROL_SECONDS:
+            message = (
+                f"the collector takes this machine for a copy; enrolled only {age:.0f} s ago, so waiting"
+            )
+            return Outcome(Kind.FAILED, message, retry_after_seconds=RE_ENROL_SECONDS - age)
+        new = self._join(token=identity.next_token or identity.token)
+        forget_original(self._composer.spool.database, self._composer.spool.boots())
+        self._keep(new, replaces=identity.device_id)
+        log.info("a copy of %s: reporting as %s", identity.device_id, new.device_id)
+        return Outcome(Kind.FAILED, "this machine is a copy; calling as a device of its own")
 
     def _now(self) -> float:
         return history.corrected_now(self._composer.spool, self._clock.boottime()) or self._clock.wall()
@@ -231,10 +257,10 @@ class Delivery:
         boot = self._composer.spool.current()
         return boot is not None and boot.confirmed
 
-    def _keep(self, identity: Identity) -> None:
+    def _keep(self, identity: Identity, *, replaces: str | None = None) -> None:
         """Keep what a call changed of its identity, unless somebody enrolled this device while it was under way."""
         held = self._state.identity()
-        if held is not None and held.device_id != identity.device_id:
+        if held is not None and held.device_id != (replaces or identity.device_id):
             self._outbox.discard()  # what was on its way carries the old device id
             raise _EndedError(
                 Outcome(Kind.FAILED, "enrolled anew during the call; calling as the new device")
@@ -251,7 +277,8 @@ class Delivery:
             try:
                 answer = self._line().report(newest, pending.body)
             except AnswerError as error:
-                if error.status != 401:
+                # Eaten on the way, or the token is good and its holder a copy: neither says that it never worked.
+                if error.status != 401 or error.code in {"missing_token", "cloned"}:
                     raise
                 identity = replace(identity, next_token=None)  # it never worked: back to the old one
                 self._keep(identity)
@@ -278,9 +305,15 @@ class Delivery:
                 first.message or first.code,
             )
         self._composer.spool.database.put(last_answer_at=now, asked_policy=answer.collection_policy)
+        if answer.resend_facts and not self._resent:  # once a call, whatever the collector says
+            self._resent = True
+            self._outbox.resend_facts()
 
     def _on_refusal(self, identity: Identity, pending: Pending, error: AnswerError, *, proven: bool) -> bool:
         """React to an error answer; return whether the envelope must be proven next. Raises to end the call."""
+        if error.code == "cloned":
+            self._outbox.discard()
+            raise _EndedError(self._trade(identity)) from error
         if error.status in {401, 403} and error.code != "missing_token":  # that one is a fault of the way
             self._outbox.discard()
             self._keep(replace(identity, stopped=error.code))

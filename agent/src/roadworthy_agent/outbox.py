@@ -141,6 +141,10 @@ class Outbox:
             connection.execute("DELETE FROM pending")
             self._database.put(held_facts=None, held_probes=None)
 
+    def resend_facts(self) -> None:
+        """Forget that the collector holds the facts: they are sent with the next report."""
+        self._database.put(held_facts=None)
+
     def _answered(self, pending: Pending) -> None:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM pending")

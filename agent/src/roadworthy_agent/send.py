@@ -67,6 +67,7 @@ class Accepted:
     collection_policy: str | None = (
         None  # what the collector asks for; it can only be stricter than the device's
     )
+    resend_facts: bool = False  # whether it wants the facts although they did not change
 
 
 class Collector:
@@ -97,7 +98,7 @@ class Collector:
             raise TransportError(f"{server}: plain http goes only to this machine; use https")
 
     def enrol(self, request: Mapping[str, Any]) -> Enrolled:
-        """Enrol with a key; raises AnswerError or TransportError."""
+        """Enrol with a key, or with the token of the device this is a copy of; raises AnswerError or TransportError."""
         body = json.dumps(request, ensure_ascii=False).encode()
         return parse_enrolled(self._post("/api/v1/enrol", body, {}))
 
@@ -263,13 +264,14 @@ def parse_accepted(answer: Mapping[str, Any]) -> Accepted:
     rejected = answer.get("rejected")
     if not isinstance(rejected, list) or not all(isinstance(item, dict) for item in rejected):
         raise TransportError("the collector's answer does not say which items it rejected")
-    token, policy = answer.get("token"), answer.get("collection_policy")
+    token, policy, again = (answer.get(name) for name in ("token", "collection_policy", "resend"))
     return Accepted(
         rejected=tuple(_rejected(item) for item in rejected),
         server_time=_server_time(answer),
         next_call_seconds=_number(answer, "next_call"),
         token=token if isinstance(token, str) and TOKEN.fullmatch(token) else None,
         collection_policy=policy if isinstance(policy, str) else None,
+        resend_facts=isinstance(again, list) and "facts" in again,
     )
 
 

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from sqlalchemy import Connection, Engine
 
+from roadworthy_collector import admin_audit, admin_identity, admin_people
+from roadworthy_collector.command_support import ConfigFile, Format
+from roadworthy_collector.command_support import checked_name as _name
+from roadworthy_collector.command_support import connected as _connection
+from roadworthy_collector.command_support import show as _show
+from roadworthy_collector.command_support import stored as _store
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.settings import Settings, load
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
-Format = Annotated[Literal["table", "json"], typer.Option("--format", help="For people or for programs.")]
-
-_NAME_LENGTH = 100
+from roadworthy_collector.settings import load
+from roadworthy_collector.store.queries.device_identity import UsageProfile
 
 enrol_keys = typer.Typer(help="Keys that let agents enrol.", no_args_is_help=True)
 scrape_tokens = typer.Typer(help="Tokens that let Prometheus read.", no_args_is_help=True)
-users = typer.Typer(help="People who may sign in to the console.", no_args_is_help=True)
 devices = typer.Typer(help="Devices: list, retire, revoke.", no_args_is_help=True)
 sites = typer.Typer(help="Sites: list, restrict.", no_args_is_help=True)
 database = typer.Typer(help="The database: upgrade, back up.", no_args_is_help=True)
@@ -38,70 +30,15 @@ def add_to(app: typer.Typer) -> None:
     """Register these commands on `app`."""
     app.add_typer(enrol_keys, name="enrol-key")
     app.add_typer(scrape_tokens, name="scrape-token")
-    app.add_typer(users, name="user")
     app.add_typer(devices, name="devices")
     app.add_typer(sites, name="sites")
     app.add_typer(database, name="db")
+    admin_people.add_to(app, devices)
+    admin_audit.add_to(app)
+    admin_identity.add_to(devices)
     app.command("first-start", epilog="Example: roadworthy first-start --secrets /run/roadworthy")(
         first_start
     )
-
-
-@contextmanager
-def _store(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
-    """Yield the settings and an engine on an upgraded database."""
-    from roadworthy_collector.store.engine import open_engine
-    from roadworthy_collector.store.upgrade import make_ready
-
-    settings = load(config)
-    new = settings.database_url is None and not settings.sqlite_file.exists()
-    make_ready(settings.database)
-    if new:  # a forgotten --config or ROADWORTHY_DATA would else pass unnoticed
-        typer.echo(f"roadworthy: {settings.sqlite_file.resolve()} was not there and is new", err=True)
-    engine = open_engine(settings.database)
-    try:
-        yield settings, engine
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _connection(config: Path | None) -> Iterator[Connection]:
-    """Yield a connection in one writing transaction on an upgraded database."""
-    from roadworthy_collector.store.engine import write_transaction
-
-    with _store(config) as (_, engine), write_transaction(engine) as connection:
-        yield connection
-
-
-def _show(rows: list[dict[str, Any]], output: str) -> None:
-    """Print `rows` as a table for people or as JSON for scripts."""
-    if output == "json":
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        typer.echo("none")
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*("" if value is None else _readable(name, value) for name, value in row.items()))
-    # An id is for copying into the next command: a line too long for the window beats half an id.
-    whole = Measurement.get(roomy := Console(width=1000), roomy.options, table).maximum
-    Console(width=max(Console().width, whole)).print(table)
-
-
-def _name(option: str, text: str) -> str:
-    """Return `text` as the name of a site or unit, which a typing slip would otherwise make for good."""
-    name = text.strip()
-    if not 1 <= len(name) <= _NAME_LENGTH or not name.isprintable():
-        raise RoadworthyError(f"{option}: a name is 1 to {_NAME_LENGTH} characters on one line, not {text!r}")
-    return name
-
-
-def _readable(name: str, value: object) -> str:
-    if name.endswith("_at") and isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return str(value)
 
 
 @enrol_keys.command(
@@ -114,6 +51,7 @@ def create_enrol_key(
     days: Annotated[int, typer.Option(min=1, max=366, help="Days until the key expires.")] = 7,
     uses: Annotated[int | None, typer.Option(min=1, help="How many devices may use it.")] = None,
     note: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    profile: Annotated[UsageProfile, typer.Option(help="Who uses the devices.")] = UsageProfile.UNKNOWN,
 ) -> None:
     """Make a key and print it once; only its hash is kept."""
     from roadworthy_collector.security import tokens
@@ -128,6 +66,7 @@ def create_enrol_key(
             note=note,
             max_uses=uses,
             expires_in_seconds=days * 86400,
+            usage_profile=str(profile),
         )
     typer.echo(issued.text)
 
@@ -155,13 +94,18 @@ def revoke_enrol_key(
             )
 
 
-@scrape_tokens.command("create")
-def create_scrape_token(config: ConfigFile = None) -> None:
+@scrape_tokens.command("create", epilog="Example: roadworthy scrape-token create --unit 'Traffic'")
+def create_scrape_token(
+    config: ConfigFile = None,
+    unit: Annotated[
+        list[str] | None, typer.Option(help="Only this unit and those below it; again for more.")
+    ] = None,
+) -> None:
     """Make a token for Prometheus and print it once; only its hash is kept."""
     from roadworthy_collector.security import tokens
 
     with _connection(config) as connection:
-        issued = tokens.create_scrape_token(connection, now=int(time.time()))
+        issued = tokens.create_scrape_token(connection, now=int(time.time()), only_units=unit or None)
     typer.echo(issued.text)
 
 
@@ -182,37 +126,6 @@ def revoke_scrape_token(token_id: Annotated[str, typer.Argument()], config: Conf
     with _connection(config) as connection:
         if not tokens.revoke_scrape_token(connection, token_id, now=int(time.time())):
             raise RoadworthyError(f"no scrape token in force has the id {token_id}")
-
-
-@users.command("add", epilog="Example: roadworthy user add ada < password-file")
-def add_user(name: Annotated[str, typer.Argument(help="Who.")], config: ConfigFile = None) -> None:
-    """Add a user; the password is asked for, or read from standard input. Ends open access on loopback."""
-    from roadworthy_collector.security import users as accounts
-
-    if sys.stdin.isatty():
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        password = sys.stdin.readline().rstrip("\n")
-    with _store(config) as (_, engine):
-        accounts.create_user(engine, name, password, now=time.time())
-
-
-@users.command("list")
-def list_users(config: ConfigFile = None, output: Format = "table") -> None:
-    """List the users."""
-    from roadworthy_collector.security import users as accounts
-
-    with _store(config) as (_, engine):
-        _show([user._asdict() for user in accounts.list_users(engine)], output)
-
-
-@users.command("remove")
-def remove_user(name: Annotated[str, typer.Argument(help="Who.")], config: ConfigFile = None) -> None:
-    """Remove a user and end their sessions."""
-    from roadworthy_collector.security import users as accounts
-
-    with _store(config) as (_, engine):
-        accounts.delete_user(engine, name, now=time.time())
 
 
 @devices.command("list")

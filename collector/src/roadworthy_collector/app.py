@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -14,10 +15,14 @@ from sqlalchemy import Engine
 from roadworthy_collector import __version__
 from roadworthy_collector.console import routes as console
 from roadworthy_collector.ingest import enrol
+from roadworthy_collector.ingest.access import Access
 from roadworthy_collector.ingest.asgi import REPORTS_PATH, ReportsApp, openapi_paths
+from roadworthy_collector.ingest.rotation import Rotation
 from roadworthy_collector.ingest.stats import Stats
 from roadworthy_collector.ingest.writer import Writer
 from roadworthy_collector.metrics import routes as metrics
+from roadworthy_collector.metrics.detail import DetailProcess
+from roadworthy_collector.security import routes as people
 from roadworthy_collector.security.guard import Guard
 from roadworthy_collector.settings import Settings
 
@@ -43,6 +48,18 @@ class _Entrance:
             await self._rest(scope, receive, send)
 
 
+class Collector:
+    """The whole application; `reports` is the part that a server may hand reports straight to."""
+
+    def __init__(self, app: ASGIApp, reports: ReportsApp) -> None:
+        self._app = app
+        self.reports = reports
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        await self._app(scope, receive, send)
+
+
 def _without_body(send: Send) -> Send:
     """Return `send` with every body emptied; the headers still tell its length, as RFC 9110 section 9.3.2 has it."""
 
@@ -54,17 +71,29 @@ def _without_body(send: Send) -> Send:
     return send_headers
 
 
-def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], float] = time.time) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    engine: Engine,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Collector:
     """Return the collector as an ASGI application on `engine`, whose schema must be at head."""
     stats = Stats()
-    writer = Writer(engine, settings, clock, stats)
+    rotation = Rotation(settings.token_rotation_days, settings.token_rotations_per_minute, clock, monotonic)
+    access = Access(engine, rotation)
+    writer = Writer(engine, settings, clock, stats, access)
+    reports = ReportsApp(writer, access, settings, clock, monotonic=monotonic)
+    detail = DetailProcess(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(access.load)
         await writer.start()
         try:
             yield
         finally:
+            await asyncio.to_thread(detail.close)
             await writer.stop()
             engine.dispose()
 
@@ -81,12 +110,14 @@ def create_app(settings: Settings, engine: Engine, *, clock: Callable[[], float]
     api.state.clock = clock
     api.state.stats = stats
     api.state.writer = writer
+    api.state.detail = detail
     api.include_router(enrol.router)
     api.include_router(metrics.router)
+    api.include_router(people.router)
     api.include_router(console.router)
     console.install(api)
     _document(api)
-    return Guard(_Entrance(ReportsApp(writer, engine, settings, clock), api), settings, engine)
+    return Collector(Guard(_Entrance(reports, api), settings, engine), reports)
 
 
 def _document(api: FastAPI) -> None:

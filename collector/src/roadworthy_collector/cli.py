@@ -13,6 +13,8 @@ import typer
 
 from roadworthy_collector import __version__, admin, running
 from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.security.redact import RedactingFormatter, redact, shown_setting
+from roadworthy_collector.relay.cli import app as relay_commands
 from roadworthy_collector.settings import Settings, load
 from roadworthy_collector.supervisor import stop_on_signals
 
@@ -39,9 +41,11 @@ def _settings(config: Path | None, **options: object) -> Settings:
 
 
 def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # One repeats every run of every job, the other every look at the schema: noise where nothing happened.
-    for name in ("apscheduler", "alembic"):
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # They repeat every run of every job, every look at the schema, every request: noise where nothing happened.
+    for name in ("apscheduler", "alembic", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -130,11 +134,16 @@ def demo_live(config: ConfigFile = None, data: Data = None) -> None:
 )
 def check_config(config: ConfigFile = None) -> None:
     """Read the settings, say what they are, and end with 2 if they are wrong."""
-    for name, value in _settings(config).model_dump(mode="json").items():
-        typer.echo(f"{name} = {value!r}")
+    from roadworthy_collector.remote_write.target import read_target
+
+    settings = _settings(config)
+    for name, value in settings.model_dump(mode="json").items():
+        typer.echo(f"{name} = {shown_setting(name, value)}")
+    read_target(settings)
 
 
 admin.add_to(app)
+app.add_typer(relay_commands, name="relay")
 
 
 def _add_extensions(arguments: list[str]) -> None:
@@ -154,5 +163,5 @@ def main() -> None:
     try:
         app()
     except RoadworthyError as error:
-        typer.echo(f"roadworthy: {error}", err=True)
+        typer.echo(f"roadworthy: {redact(str(error))}", err=True)
         sys.exit(2)

@@ -49,9 +49,13 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Take the request."""
+        self.begin_body()
+        super().on_headers_complete()
+
+    def begin_body(self) -> None:
+        """Count no more what comes: the head is whole, and whoever reads the body limits it."""
         self._in_body = True
         self._stop_timer()
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Count anew: what comes next is another head."""

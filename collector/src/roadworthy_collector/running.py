@@ -51,8 +51,10 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
     import uvicorn
 
     from roadworthy_collector.app import create_app
-    from roadworthy_collector.connections import BoundedHead, allow_connections
-    from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
+    from roadworthy_collector.connections import allow_connections
+    from roadworthy_collector.ingest.direct import protocol_for
+    from roadworthy_collector.security.access import ensure_may_bind
+    from roadworthy_collector.security.client_certificates import server_context
     from roadworthy_collector.store.engine import open_engine, require_estate
     from roadworthy_collector.store.upgrade import make_ready
 
@@ -60,14 +62,15 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
     engine = open_engine(settings.database)
     require_estate(engine, simulated=simulated)
     allow_connections()
-    ensure_certificate(settings)
+    context = server_context(settings)
     ensure_may_bind(settings, engine)
+    app = create_app(settings, engine)
     with _in_use(settings), closing(listen(settings)) as bound:
         config = uvicorn.Config(
-            create_app(settings, engine),
+            app,
             # Named, so that its absence is an error here and not a slower collector; it does not exist for Windows.
             loop="auto" if sys.platform == "win32" else "uvloop",
-            http=BoundedHead,
+            http=protocol_for(app.reports),
             access_log=False,
             log_level="warning",
             proxy_headers=False,
@@ -75,8 +78,7 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
             timeout_graceful_shutdown=1,
             # Longer than the pause between two reports of a busy agent, shorter than its 75 s rule.
             timeout_keep_alive=80,
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
+            ssl_context_factory=None if context is None else lambda *_: context,
         )
         server = uvicorn.Server(config)
         _end_on_signals(server)
@@ -214,10 +216,12 @@ def address(settings: Settings) -> str:
 
 def _prepare(settings: Settings, *, simulated: bool) -> None:
     """Check what would stop a child, so that it is one clear line here and not a restart loop there."""
+    from roadworthy_collector.remote_write.target import read_target
     from roadworthy_collector.security.access import ensure_certificate, ensure_may_bind
     from roadworthy_collector.store.engine import open_engine, require_estate
-    from roadworthy_collector.store.upgrade import upgrade
+    from roadworthy_collector.store.upgrade import make_ready
 
+    read_target(settings)
     with closing(listen(settings)):
         make_ready(settings.database)
     engine = open_engine(settings.database)

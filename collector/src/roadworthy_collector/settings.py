@@ -7,7 +7,7 @@ import sys
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from roadworthy_collector.errors import SettingsError
 from roadworthy_inventory.calendar import local_day
 
+CollectionPolicy = Literal["off", "daily", "half-hourly"]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -47,6 +48,16 @@ class Settings(BaseSettings):
         default=None, description="PEM chain; ECDSA P-256 is the cheapest to serve."
     )
     tls_key: Path | None = Field(default=None, description="PEM key, mode 0600.")
+    tls_client_certificates: Literal["none", "optional", "required"] = Field(
+        default="none",
+        description="Certificates of those who call: not asked for, checked if sent, or required of everybody.",
+    )
+    tls_client_ca: Path | None = Field(
+        default=None, description="PEM certificates of the authorities client certificates are checked against."
+    )
+    audit_retention_days: int = Field(
+        default=2190, ge=366, le=36_600, description="How long the audit is kept; six years if not said."
+    )
     behind_tls_proxy: bool = Field(
         default=False, description="A proxy on this host ends TLS, so plain http beyond loopback is meant."
     )
@@ -60,11 +71,65 @@ class Settings(BaseSettings):
     half_hour_retention_days: int = Field(
         default=30, ge=2, le=3660, description="How long half-hours are kept."
     )
+    site_half_hour_retention_days: int = Field(
+        default=1200, ge=32, le=36_600, description="How long half-hours of whole sites are kept."
+    )
+    daily_retention_days: int = Field(
+        default=2600, ge=32, le=36_600, description="How long a device's daily totals are kept."
+    )
+    startup_retention_days: int = Field(
+        default=1200, ge=32, le=36_600, description="How long start-ups are kept."
+    )
+    signin_retention_days: int = Field(
+        default=400, ge=32, le=36_600, description="How long sign-ins are kept."
+    )
+    gap_retention_days: int = Field(
+        default=400, ge=32, le=36_600, description="How long it is kept when a device was off or not watched."
+    )
+    quarantine_retention_days: int = Field(
+        default=30, ge=1, le=3660, description="How long refused items are kept for a person to look at."
+    )
+    enrolments_per_minute: int = Field(
+        default=600, ge=1, le=100_000, description="Devices one process enrols in a minute; the rest wait."
+    )
+    token_rotation_days: int = Field(
+        default=90, ge=0, le=3660, description="Oldest a device's token grows before it is replaced; 0: any age."
+    )
+    token_rotations_per_minute: int = Field(
+        default=600, ge=1, le=100_000, description="Tokens one process replaces in a minute."
+    )
+    clone_wait_hours: int = Field(
+        default=24,
+        ge=0,
+        le=720,
+        description="How long reports of other hardware than was enrolled wait for the enrolled one to speak.",
+    )
+    collection_policy_personal: CollectionPolicy = Field(
+        default="daily", description="Asked of devices one person uses: off, daily or half-hourly."
+    )
+    collection_policy_shared: CollectionPolicy = Field(
+        default="half-hourly", description="Asked of devices several people use."
+    )
+    collection_policy_kiosk: CollectionPolicy = Field(
+        default="half-hourly", description="Asked of kiosks and screens."
+    )
+    collection_policy_server: CollectionPolicy = Field(
+        default="half-hourly", description="Asked of servers."
+    )
+    collection_policy_unknown: CollectionPolicy = Field(
+        default="half-hourly",
+        description="Asked of devices without a usage profile; a laptop by itself tells days.",
+    )
     device_detail: bool = Field(
         default=False,
         description="Serve /metrics/devices beyond loopback; on loopback without users it is on.",
     )
-    shards: int = Field(default=1, ge=1, le=256, description="Targets /sd/devices lists.")
+    shards: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Targets /sd/devices lists; by default one for up to 2,000 devices, doubling with them.",
+    )
     upstream_url: str | None = Field(
         default=None, description="Main collector this relay forwards to: https://host[:port]."
     )
@@ -86,7 +151,8 @@ class Settings(BaseSettings):
         default=30, ge=1, le=3660, description="How long a relay keeps for its main collector."
     )
     remote_write_url: str | None = Field(
-        default=None, description="Receiver of closed half-hours by remote write 1.0: https://host/api/v1/write."
+        default=None,
+        description="Receiver of closed half-hours by remote write 1.0: https://host/api/v1/write.",
     )
     remote_write_plain_http: bool = Field(
         default=False, description="The receiver beyond this machine is on a private network: http is meant."
@@ -113,7 +179,10 @@ class Settings(BaseSettings):
         default=30.0, ge=1, le=300, description="How long the receiver may take for a request."
     )
     remote_write_queue_hours: int = Field(
-        default=72, ge=1, le=720, description="How long half-hours wait for the receiver before they are dropped."
+        default=72,
+        ge=1,
+        le=720,
+        description="How long half-hours wait for the receiver before they are dropped.",
     )
     remote_write_queue_periods: int = Field(
         default=5_000_000, ge=1000, description="How many half-hours wait before the oldest are dropped."
@@ -201,6 +270,17 @@ class Settings(BaseSettings):
     def is_relay(self) -> bool:
         """Whether accepted reports are kept for another collector."""
         return self.upstream_url is not None or self.relay_file_drop
+
+    @property
+    def collection_policies(self) -> dict[str, str]:
+        """What is asked of the devices of each usage profile; a device's own setting holds where it is stricter."""
+        return {
+            "personal": self.collection_policy_personal,
+            "shared": self.collection_policy_shared,
+            "kiosk": self.collection_policy_kiosk,
+            "server": self.collection_policy_server,
+            "unknown": self.collection_policy_unknown,
+        }
 
     @property
     def loopback(self) -> bool:

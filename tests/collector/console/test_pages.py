@@ -15,7 +15,9 @@ from support.web import Client, client_of
 from roadworthy_collector.console.present import visible
 from roadworthy_collector.console.startups import rank_factors
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine, require_estate, upgrade, write_transaction
+from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
+from roadworthy_collector.store.slots import pack_state, unpack_state
+from roadworthy_collector.store.upgrade import upgrade
 
 PAGES = ("/", "/devices", f"/devices/{device_id(0)}", "/startups", "/about", "/docs", "/nothing-here")
 HOSTILE_NUMBER = next(number for number, machine in enumerate(MACHINES) if machine.hostname == HOSTILE)
@@ -236,9 +238,11 @@ def test_device_states_and_gaps(client: Client) -> None:
 
 
 def test_a_state_nobody_watched_is_no_data_and_not_zero(client: Client, engine: Engine) -> None:
-    states = schema.state_periods
     with write_transaction(engine) as connection:
-        connection.execute(update(states).values(in_use_seconds=0, unobserved_seconds=1800))
+        for row in connection.execute(select(schema.state_slots)).all():
+            nothing = b"".join(pack_state(slot, (0,) * 6) for slot, _ in unpack_state(row.slots))
+            mine = (schema.state_slots.c.day == row.day, schema.state_slots.c.device == row.device)
+            connection.execute(update(schema.state_slots).where(*mine).values(slots=nothing))
     section = _text(client.get(f"/devices/{device_id(0)}").text)
     assert "Locked" not in section
     assert "54 half-hours, unobserved throughout" in section

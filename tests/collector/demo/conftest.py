@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support import facts
 
 from roadworthy_collector.demo.build import Plan, Summary, plan
 from roadworthy_collector.demo.show import make_ready
@@ -27,9 +26,8 @@ class Twin(NamedTuple):
     summary: Summary
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
-        """Return what a query finds."""
-        with closing(sqlite3.connect(f"file:{self.settings.database}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, values).fetchall()
+        """Return what a query finds; half-hours stand in the tables of `support.facts.TABLES`."""
+        return facts.query(self.settings.sqlite_file, query, *values)
 
 
 def build(folder: Path, *, seed: int = 2012, now: int = NOW, devices: int = DEVICES) -> Twin:

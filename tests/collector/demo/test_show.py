@@ -18,7 +18,8 @@ from roadworthy_collector.demo.reporting import World
 from roadworthy_collector.demo.show import make_ready, prepare_demo
 from roadworthy_collector.errors import EstateError, SchemaError, StoreError
 from roadworthy_collector.settings import Settings
-from roadworthy_collector.store.engine import open_engine, require_estate, upgrade
+from roadworthy_collector.store.engine import open_engine, require_estate
+from roadworthy_collector.store.upgrade import upgrade
 
 from .conftest import DAYS, DEVICES, MONTHS, NOW, Twin
 
@@ -37,10 +38,10 @@ def again(mine: Twin, now: int, **change: int) -> object:
 
 
 def test_a_fresh_estate_is_reused_and_brought_up_to_date(mine: Twin) -> None:
-    held = mine.rows("SELECT count(*) FROM periods")
+    held = mine.rows("SELECT count(*) FROM half_hour_use")
     later = NOW + 5 * 3600
     assert again(mine, later) is None
-    assert mine.rows("SELECT count(*) FROM periods") > held
+    assert mine.rows("SELECT count(*) FROM half_hour_use") > held
     assert mine.rows("SELECT count(*) FROM device_now WHERE at > ? - 900", later) > [(10,)]
     assert (
         mine.rows("SELECT count(*) FROM quarantine") == mine.rows("SELECT count(*) FROM counters") == [(0,)]
@@ -130,7 +131,7 @@ def test_ticks_keep_it_alive_without_a_conflict(mine: Twin) -> None:
         half_hours += done.half_hours
     engine.dispose()
     now = NOW + 60 * 75
-    held = mine.rows("SELECT count(*) FROM periods")[0][0]
+    held = mine.rows("SELECT count(*) FROM half_hour_use")[0][0]
     assert isinstance(held, int)
     assert held == mine.summary.half_hours + half_hours
     assert half_hours > mine.summary.reporting  # two half-hours closed in that time
@@ -150,7 +151,7 @@ def test_ticks_keep_it_alive_without_a_conflict(mine: Twin) -> None:
     # No counter jumped, and every sequence number is higher than before.
     jumps = mine.rows(
         "SELECT count(*) FROM (SELECT counter_end_joules - joules - lag(counter_end_joules) OVER "
-        "(PARTITION BY device, scope ORDER BY start) AS jump FROM energy_periods) WHERE jump <> 0"
+        "(PARTITION BY device, scope ORDER BY start) AS jump FROM half_hour_energy) WHERE jump <> 0"
     )
     assert jumps == [(0,)]
 
@@ -169,7 +170,8 @@ def test_ticking_minute_by_minute_or_once_tells_the_same(twin: Twin, tmp_path: P
         copy = twin._replace(settings=settings)
         found.append(
             copy.rows(
-                "SELECT device, start, content_hash FROM periods WHERE start >= ? ORDER BY 1, 2", NOW - 1800
+                "SELECT device, start, content_hash FROM half_hour_use WHERE start >= ? ORDER BY 1, 2",
+                NOW - 1800,
             )
         )
     often, once = found

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, Table, insert, select
+from sqlalchemy import URL, Engine, Table, insert, select
+from support.facts import held
 
 from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
 from roadworthy_collector.ingest.decode import ReportDecoder
 from roadworthy_collector.security import tokens
-from roadworthy_collector.store.engine import open_engine, upgrade, write_transaction
+from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_collector.store.schema import devices
 
 START = 1789002000  # a multiple of 1800: 2026-09-10, 01:00 UTC
@@ -41,6 +43,11 @@ def fresh_database(folder: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def database_of(engine: Engine, folder: Path) -> Path | URL:
+    """Return the database of an engine: the file in `folder`, or the server's."""
+    return engine.url if engine.dialect.name == "postgresql" else folder / "roadworthy.db"
 
 
 def add_device(engine: Engine, digits: str = "a") -> Device:
@@ -119,8 +126,12 @@ def answers(outcome: Outcome) -> list[tuple[Any, ...]]:
     return [(each.item, each.key, each.code, each.field) for each in outcome.rejected]
 
 
-def rows(engine: Engine, table: Table, *, without: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-    """Return all rows of a table, in the order of their keys."""
+def rows(
+    engine: Engine, table: Table | str, *, without: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Return all rows of a table in the order of their keys, or of a kind of half-hours (`support.facts.KINDS`)."""
+    if isinstance(table, str):
+        return held(engine, table)
     with engine.connect() as connection:
         found = connection.execute(select(table).order_by(*table.primary_key.columns)).mappings()
         return [{name: value for name, value in row.items() if name not in without} for row in found]

@@ -25,15 +25,12 @@ from roadworthy_collector.store.schema import (
     device_now,
     devices,
     dirty,
-    energy_periods,
     gaps,
     histograms,
-    periods,
     probe_status,
     quarantine,
     signins,
     startups,
-    state_periods,
 )
 
 DAY = 86400
@@ -60,16 +57,16 @@ def full(device: Device, **parts: Any) -> dict[str, Any]:
 
 def test_everything_of_a_full_report_is_kept(engine: Engine, device: Device) -> None:
     (outcome,) = write(engine, device, full(device))
-    assert outcome == (6, 6, [])
-    new, old = rows(engine, periods)[::-1]
+    assert outcome[:3] == (6, 6, [])
+    new, old = rows(engine, "periods")[::-1]
     assert (new["cpu_mean_ratio"], new["cpu_quality"], new["memory_source"]) == (
         0.1234,
         "sensor",
         "psutil.virtual_memory",
     )
     assert (old["start"], old["cpu_mean_ratio"], old["cpu_quality"]) == (START - 1800, None, None)
-    assert [row["off_seconds"] for row in rows(engine, state_periods)] == [60, 0]
-    assert [(row["scope"], row["joules"], row["quality"]) for row in rows(engine, energy_periods)] == [
+    assert [row["off_seconds"] for row in rows(engine, "states")] == [60, 0]
+    assert [(row["scope"], row["joules"], row["quality"]) for row in rows(engine, "energy")] == [
         ("cpu", 14012, "sensor"),
         ("wall", 52201, "metered"),
     ]
@@ -105,14 +102,11 @@ def test_the_latest_word_of_a_device_is_searchable(engine: Engine, device: Devic
 def test_a_replay_is_answered_the_same_and_changes_nothing(engine: Engine, device: Device) -> None:
     body = full(device) | {"periods": [*recorded("full")["periods"], period(START + 1)]}
     (first,) = write(engine, device, body)
-    before = {
-        table.name: rows(engine, table) for table in (periods, state_periods, energy_periods, histograms)
-    }
+    kept = ("periods", "states", "energy", histograms)
+    before = [rows(engine, table) for table in kept]
     (again,) = write(engine, device, body)
     assert again == first
-    assert before == {
-        table.name: rows(engine, table) for table in (periods, state_periods, energy_periods, histograms)
-    }
+    assert before == [rows(engine, table) for table in kept]
     assert len(rows(engine, quarantine)) == 1
 
 
@@ -126,9 +120,9 @@ def test_other_content_for_a_held_key_is_a_conflict_and_the_first_stays(
         device, seq=2, periods=[period(samples=7, energy=[energy])], gaps=[gap | {"to": START - 7000}]
     )
     (outcome,) = write(engine, device, other)
-    assert outcome == (2, 2, [])  # both are held, as they came first
-    assert rows(engine, periods)[0]["samples"] == 30
-    assert rows(engine, energy_periods) == []
+    assert outcome[:3] == (2, 2, [])  # both are held, as they came first
+    assert rows(engine, "periods")[0]["samples"] == 30
+    assert rows(engine, "energy") == []
     assert rows(engine, gaps)[0]["end"] == START - 8000
     assert counted(engine) == {("conflict", "period"): 1, ("conflict", "gap"): 1}
 
@@ -140,7 +134,7 @@ def test_a_conflict_within_one_group_keeps_the_first(engine: Engine, device: Dev
         report(device, periods=[period(samples=1), period(samples=2)]),
         report(device, seq=2, periods=[period(samples=3), period(START - 1800)]),
     )
-    assert [(row["start"], row["samples"]) for row in rows(engine, periods)] == [
+    assert [(row["start"], row["samples"]) for row in rows(engine, "periods")] == [
         (START - 1800, 30),
         (START, 1),
     ]
@@ -169,7 +163,7 @@ def test_days_whose_half_hours_are_gone_are_never_dirty(engine: Engine, device: 
         gaps=[{"from": START - 3000 * DAY, "to": START - 28 * DAY, "kind": "off"}],
     )
     (outcome,) = write(engine, device, old)
-    assert outcome == (2, 2, [])
+    assert outcome[:3] == (2, 2, [])
     assert [row["day"] for row in rows(engine, dirty)] == [TODAY - 29 * DAY, TODAY - 28 * DAY]
 
 
@@ -216,7 +210,7 @@ def test_wake_ups_from_sleep_are_kept_and_not_counted_among_start_ups(engine: En
     kinds = ("resume", "hibernate", "cold", "never heard of")
     found = [startup(f"boot:{number}", kind=kind) for number, kind in enumerate(kinds)]
     (outcome,) = write(engine, device, report(device, startups=found))
-    assert outcome == (4, 4, [])
+    assert outcome[:3] == (4, 4, [])
     assert len(rows(engine, startups)) == 4
     assert observations(engine)["site", "unassigned"] == 3
 
@@ -245,7 +239,7 @@ def test_unknown_words_are_other_and_counted(engine: Engine, device: Device) -> 
     (kept,) = rows(engine, startups)
     assert (kept["kind"], kept["environment"], kept["quality"]) == ("other", "other", "other")
     assert (kept["phases"][0]["quality"], kept["factors"][0]["kind"]) == ("other", "other")
-    assert {row["scope"]: row["joules"] for row in rows(engine, energy_periods)} == {
+    assert {row["scope"]: row["joules"] for row in rows(engine, "energy")} == {
         "other": 100,
         "cpu": 14000,
     }
@@ -325,7 +319,7 @@ def test_devices_in_one_group_do_not_mix(engine: Engine, device: Device) -> None
     other = add_device(engine, "b")
     write(engine, device, report(device, facts={"hostname": "one"}, periods=[period()]))
     write(engine, other, report(other, facts={"hostname": "two"}, periods=[period(samples=3)]))
-    assert [row["samples"] for row in rows(engine, periods)] == [30, 3]
+    assert [row["samples"] for row in rows(engine, "periods")] == [30, 3]
     assert [row["hostname"] for row in rows(engine, devices)] == ["one", "two"]
     assert counted(engine) == {}
 

@@ -19,7 +19,7 @@ from collector.ingest.samples import Device, add_device, fresh_database, period,
 from sqlalchemy import Engine, select
 from support import free_port, wait_until
 
-from roadworthy_collector.store.schema import energy_periods, periods, state_periods
+from roadworthy_collector.store.queries import facts
 
 SERVER = Path(__file__).with_name("server.py")
 KILLS = 5
@@ -93,8 +93,8 @@ def held(engine: Engine, device: Device) -> set[int]:
     """Return the starts of all periods that are there with their state and energy."""
     with engine.connect() as connection:
         found = [
-            set(connection.scalars(select(table.c.start).where(table.c.device == device.row)))
-            for table in (periods, state_periods, energy_periods)
+            {row.start for row in kind(connection, device.row)}
+            for kind in (facts.periods, facts.states, facts.energy)
         ]
     assert found[0] == found[1] == found[2], "an item is there in part"
     return found[0]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from collector.ingest.samples import NOW, Device, add_device, fresh_database, report, rows, write
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
+from support import old_databases
 
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import upgrade
+from roadworthy_collector.store.upgrade import upgrade
 
 BATTERY = {"name": "BAT0", "health_ratio": 0.81, "cycles": 412}
 DISK = {"name": "nvme0n1", "medium": "nvme", "holds_system": True, "wear_ratio": 0.04, "failing": False}
@@ -61,9 +60,9 @@ def test_of_two_that_go_by_one_name_the_first_counts(engine: Engine, device: Dev
     assert held(engine) == ([], [DISK])
 
 
-def test_a_database_from_before_is_filled_from_its_facts(
-    engine: Engine, device: Device, tmp_path: Path
-) -> None:
+def test_a_database_from_before_is_filled_from_its_facts(sqlite_engine: Engine, tmp_path: Path) -> None:
+    engine = sqlite_engine
+    device = add_device(engine)
     other = add_device(engine, "b")
     add_device(engine, "c")  # has never said anything
     odd = [DISK | {"medium": "plasma"}, {"name": 'sd"a'}, {"name": 'sd"a', "failing": True}]
@@ -72,12 +71,15 @@ def test_a_database_from_before_is_filled_from_its_facts(
     tables = (schema.batteries, schema.disks)
     now = [rows(engine, table) for table in tables]
     assert len(now[1]) == 3
-    database = tmp_path / "roadworthy.db"
-    engine.dispose()
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executescript(
-            "DROP TABLE batteries; DROP TABLE disks; DROP INDEX ix_devices_unit; DROP INDEX ix_devices_model;"
-            "DROP INDEX ix_devices_os_name_os_version; UPDATE alembic_version SET version_num = '0002'"
+    database = tmp_path / "before" / "roadworthy.db"
+    before = old_databases.make_at(database, "0002")
+    for table in (schema.sites, schema.units, schema.devices):
+        with before.connect() as connection:
+            known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        held = rows(engine, table)
+        old_databases.insert(
+            before, table.name, [{name: row[name] for name in row if name in known} for row in held]
         )
     upgrade(database, clock=lambda: NOW)
-    assert [rows(engine, table) for table in tables] == now
+    assert [rows(before, table) for table in tables] == now
+    before.dispose()

@@ -8,7 +8,7 @@ import pytest
 from collector.ingest.samples import NOW, START, Device, answers, period, report, rows, startup, write
 from sqlalchemy import Engine
 
-from roadworthy_collector.store.schema import device_now, gaps, periods, quarantine, signins, startups
+from roadworthy_collector.store.schema import device_now, gaps, quarantine, signins, startups
 
 DAY = 86400
 FIRST_KEPT = (int(NOW) - 30 * DAY) // DAY * DAY + DAY
@@ -60,7 +60,7 @@ def test_a_period_that_breaks_a_rule_is_refused_alone(
     (outcome,) = write(engine, device, report(device, periods=[period(START - 3600), item]))
     assert answers(outcome) == [("period", item["start"], code, field)]
     assert (outcome.received, outcome.accepted) == (2, 1)
-    assert [row["start"] for row in rows(engine, periods)] == [START - 3600]
+    assert [row["start"] for row in rows(engine, "periods")] == [START - 3600]
     kept = rows(engine, quarantine)
     assert [(row["item"], row["key"], row["code"]) for row in kept] == [
         ("period", str(item["start"])[:128], code)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 from support.estates import Estate
+from support.facts import half_hour, put
 
 from roadworthy_collector.jobs.prune import prune
 from roadworthy_collector.jobs.rollup import roll_up
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import write_transaction
-from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES
+from roadworthy_collector.store.queries.jobs import DAY_SECONDS
 
 
 def midnight(year: int, month: int, day: int) -> int:
@@ -29,8 +29,6 @@ def work(estate: Estate, now: float) -> Work:
 def fill(estate: Estate, device: int, start: int, end: int, joules: int = 7) -> None:
     """Put in every half-hour of [start, end) as ingest would."""
     starts = range(start, end, 1800)
-    common = {"observed_seconds": 1800, "samples": 30, "content_hash": b"12345678", "incomplete": False}
-    states = {f"{name}_seconds": 0 for name in STATES} | {"idle_seconds": 1800}
     energy = {
         "scope": "cpu",
         "joules": joules,
@@ -38,18 +36,13 @@ def fill(estate: Estate, device: int, start: int, end: int, joules: int = 7) -> 
         "quality": "sensor",
         "source": "rapl",
     }
-    rows: dict[Any, list[dict[str, Any]]] = {
-        schema.periods: [{"device": device, "start": at, **common} for at in starts],
-        schema.state_periods: [{"device": device, "start": at, **states} for at in starts],
-        schema.energy_periods: [{"device": device, "start": at, **energy} for at in starts],
-        schema.dirty: [
+    put(estate.engine, [half_hour(device, at, energy=[energy]) for at in starts])
+    with write_transaction(estate.engine) as connection:
+        rows = [
             {"device": device, "day": day}
             for day in sorted({at // DAY_SECONDS * DAY_SECONDS for at in starts})
-        ],
-    }
-    with write_transaction(estate.engine) as connection:
-        for table, some in rows.items():
-            connection.execute(insert(table), some)
+        ]
+        connection.execute(insert(schema.dirty), rows)
 
 
 def local(estate: Estate) -> dict[str, Any]:

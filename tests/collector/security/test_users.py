@@ -47,7 +47,7 @@ def test_nobody_has_the_password_of_nobody() -> None:
         ("x" * 65, PASSWORD, "administrator", "a user name is"),
         ("grace", "short", "administrator", "12 to 1024 characters"),
         ("grace", "x" * 1025, "administrator", "12 to 1024 characters"),
-        ("grace", PASSWORD, "king", "no such role; there is administrator"),
+        ("grace", PASSWORD, "king", "no such role; there is viewer, service_desk"),
     ],
 )
 def test_what_cannot_be_a_user(engine: Engine, name: str, password: str, role: str, said: str) -> None:
@@ -59,7 +59,7 @@ def test_what_cannot_be_a_user(engine: Engine, name: str, password: str, role: s
 
 def test_the_last_user_stays_or_the_collector_would_be_open_again(engine: Engine) -> None:
     create_user(engine, "ada", PASSWORD, now=NOW)
-    with pytest.raises(UserError, match="the last user cannot be deleted"):
+    with pytest.raises(UserError, match="the last administrator cannot be deleted"):
         delete_user(engine, "ada", now=NOW)
     create_user(engine, "grace", PASSWORD, now=NOW)
     delete_user(engine, "ada", now=NOW)

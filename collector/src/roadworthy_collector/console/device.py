@@ -13,6 +13,7 @@ from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.console.startups import split_phases
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason, unverified
+from roadworthy_collector.security.roles import RIGHTS, Right, Role
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.queries import console_device as used
 from roadworthy_collector.store.queries import console_startups as startups
@@ -25,15 +26,21 @@ _STARTUPS, _CHARTED, _SIGNINS = 20, 10, 20
 _TICK_HOURS = ((24, 3), (48, 6), (168, 24), (720, 120))
 
 
-def context(connection: Connection, view: View, device: Row[Any], hours: int) -> dict[str, Any]:
-    """Return what device.html needs of `device`, a row of `find_device`."""
+def context(
+    connection: Connection, view: View, device: Row[Any], hours: int, *, history: bool = True
+) -> dict[str, Any]:
+    """Return what device.html needs of `device`, a row of `find_device`.
+
+    Without `history` only what is no record of when it was used: facts, what it measures, its condition.
+    """
     probes = complete(
         ProbeWord(row.probe, row.status, row.reason, row.source, row.since, parse_missing(row.missing))
         for row in queries.probes_of(connection, device.id)
     )
     facts = device.facts if isinstance(device.facts, dict) else {}
-    states_since = int(view.now) - STATE_DAYS * 86400
     return {
+        "history": history,
+        "may_read": [words.ROLES[role] for role in Role if Right.READ_DEVICE_HISTORY in RIGHTS[role]],
         "device": device,
         "name": device.hostname or device.device_id,
         "agent": device.agent if isinstance(device.agent, dict) else {},
@@ -52,15 +59,23 @@ def context(connection: Connection, view: View, device: Row[Any], hours: int) ->
             "battery": reason(probes, "battery", otherwise="the device has none"),
             "signins": reason(probes, "signin", otherwise="none yet; they are sent when their day is over"),
         },
+        "batteries": facts.get("battery") or [],
+        "capacity": capacity,
+        "disk_health": disk_health,
+        **(_history(connection, view, device, hours) if history else {}),
+    }
+
+
+def _history(connection: Connection, view: View, device: Row[Any], hours: int) -> dict[str, Any]:
+    """Return what tells when the device was used."""
+    states_since = int(view.now) - STATE_DAYS * 86400
+    return {
         "hours": hours,
         "hours_choices": HOURS,
         "use": _use(connection, view, device, hours),
         "states": used.state_totals(connection, device.id, states_since),
         "state_days": STATE_DAYS,
         "energy": used.energy_of(connection, device.id, states_since),
-        "batteries": facts.get("battery") or [],
-        "capacity": capacity,
-        "disk_health": disk_health,
         "signins": _signins(connection, view, device.id),
         "gaps": queries.gaps_of(connection, device.id),
         **_startups(connection, view, device.id),

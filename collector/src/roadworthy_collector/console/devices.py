@@ -13,6 +13,7 @@ from roadworthy_collector.console.view import View
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.queries import console_startups as startups
 from roadworthy_collector.store.queries.console import DeviceFilter
+from roadworthy_collector.store.queries.scope import Scope
 
 # Column heads that sort, in their order on the page.
 COLUMNS = (
@@ -59,25 +60,27 @@ def address(wanted: DeviceFilter, **changed: str) -> str:
     return f"/devices?{urlencode(kept)}" if kept else "/devices"
 
 
-def straight_to(connection: Connection, wanted: DeviceFilter) -> str | None:
+def straight_to(connection: Connection, wanted: DeviceFilter, scope: Scope) -> str | None:
     """Return the device a search names exactly, if it is the only one and nothing else narrows the list."""
     if not wanted.text or wanted.site or wanted.state or wanted.device_class or wanted.model:
         return None
-    found = queries.exact_matches(connection, wanted.text)
+    found = queries.exact_matches(connection, wanted.text, scope)
     return found[0] if len(found) == 1 else None
 
 
 def context(connection: Connection, view: View, wanted: DeviceFilter) -> dict[str, Any]:
     """Return what devices.html needs."""
-    total, rows = queries.list_devices(connection, wanted, view.now, view.settings.report_interval_seconds)
+    total, rows = queries.list_devices(
+        connection, wanted, view.now, view.settings.report_interval_seconds, view.scope
+    )
     pages = max(1, -(-total // queries.PAGE_SIZE))
     return {
         "wanted": wanted,
         "total": total,
         "rows": rows,
-        "restricted": queries.count_restricted(connection),
+        "restricted": queries.count_restricted(connection, view.scope),
         "last_totals": startups.last_totals(connection, [row.id for row in rows]),
-        "choices": queries.choices(connection),
+        "choices": queries.choices(connection, view.scope),
         "columns": [_column(wanted, key, title) for key, title in COLUMNS],
         "pages": pages,
         "previous": address(wanted, page=str(wanted.page - 1)) if wanted.page > 1 else None,

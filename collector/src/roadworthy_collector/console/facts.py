@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from roadworthy_collector.console import present, words
 from roadworthy_collector.console.why import ProbeWord, reason
+from roadworthy_collector.ingest.identity import in_words
 
 _READ = "read on the device"
 _GIVEN = "given at enrolment"
@@ -68,12 +69,19 @@ def _place(device: Any) -> list[Fact]:
             "random, says nothing about the hardware",
             "",
         ),
+        Fact("Identity", _identity(device), _WORKED_OUT, "hardware facts and numbered reports", ""),
         Fact(
             "Site", f"{device.site_name} ({device.site_kind.replace('_', ' ')})", _GIVEN, "enrolment key", ""
         ),
         Fact("Unit", device.unit_name, _GIVEN, "enrolment key", ""),
+        Fact("Usage profile", device.usage_profile, _GIVEN, "enrolment key or administrator", ""),
         Fact("Hostname", device.hostname, _READ, "operating system", "the device has not sent it"),
     ]
+
+
+def _identity(device: Any) -> str:
+    copied = "" if device.cloned_from is None else f"a copy of {device.cloned_from}; "
+    return copied + in_words(device.identity, device.fingerprint)
 
 
 def _hardware(hardware: Mapping[str, Any], probes: Sequence[ProbeWord]) -> list[Fact]:

@@ -6,14 +6,19 @@ import hmac
 import secrets
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from roadworthy_collector.console.view import View
 from roadworthy_collector.security import audit, sessions, users
-from roadworthy_collector.security.access import Reader, current_reader, require_reader
+from roadworthy_collector.security.access import (
+    Reader,
+    current_reader,
+    is_own_origin,
+    parts_of,
+    require_reader,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -98,9 +103,11 @@ def sign_out(
 
 def ensure_own_form(request: Request, given: str, expected: str) -> None:
     """Raise 403 unless a form carries the token it was given and comes from one of our own pages."""
-    origin = request.headers.get("origin")
-    foreign = origin is not None and _parts(origin)[1] != request.headers.get("host", "")
-    if foreign or not expected or not hmac.compare_digest(given.encode(), expected.encode()):
+    if (
+        not is_own_origin(request)
+        or not expected
+        or not hmac.compare_digest(given.encode(), expected.encode())
+    ):
         raise HTTPException(
             HTTPStatus.FORBIDDEN, "This form is out of date. Go back, reload the page and try again."
         )
@@ -108,17 +115,8 @@ def ensure_own_form(request: Request, given: str, expected: str) -> None:
 
 def safe_next(wanted: str) -> str:
     """Return a path on this collector to go to after signing in; anything that could lead elsewhere is `/`."""
-    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and _parts(wanted) == ("", "")
+    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and parts_of(wanted) == ("", "")
     return wanted if ours and wanted.isprintable() and "\\" not in wanted else "/"
-
-
-def _parts(address: str) -> tuple[str, str]:
-    """Return scheme and host of an address; what is none has a host nobody goes by."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:  # brackets without an address between them
-        return "", "?"
-    return parts.scheme, parts.netloc
 
 
 def _form(request: Request, next_path: str, error: str | None, status: int) -> HTMLResponse:

@@ -12,6 +12,7 @@ from roadworthy_collector.console.startups import BIN_NAMES, bins_figure, slowes
 from roadworthy_collector.console.view import View
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.queries import console_startups as startups
+from roadworthy_collector.store.queries.scope import Scope
 
 STARTUP_DAYS = 30
 _UNKNOWNS = (
@@ -42,20 +43,20 @@ def context(connection: Connection, view: View) -> dict[str, Any]:
     """Return what overview.html needs."""
     interval = view.settings.report_interval_seconds
     since = view.now - STARTUP_DAYS * 86400
-    states = queries.count_states(connection, view.now, interval)
+    states = queries.count_states(connection, view.now, interval, view.scope)
     in_service = sum(states.values()) - states["retired"]
-    unknown = queries.count_unknowns(connection, since)
-    latest = queries.latest_reports(connection)
+    unknown = queries.count_unknowns(connection, since, view.scope)
+    latest = queries.latest_reports(connection, scope=view.scope)
     return {
         "states": states,
         "in_service": in_service,
         "startup_days": STARTUP_DAYS,
-        "spread": startups.spread(connection, since, "boot"),
-        "unmeasured": startups.count_unmeasured(connection, since, "boot")[1],
+        "spread": startups.spread(connection, since, "boot", view.scope),
+        "unmeasured": startups.count_unmeasured(connection, since, "boot", view.scope)[1],
         "bins": _bins(connection, view, since),
-        "slowest": slowest(connection, since, "boot", 5),
+        "slowest": slowest(connection, since, "boot", 5, view.scope),
         "use": _use(connection, view, interval),
-        "probes": _probes(connection, in_service),
+        "probes": _probes(connection, in_service, view.scope),
         "unknowns": [(unknown[name], what, why) for name, what, why in _UNKNOWNS if unknown[name]],
         "latest": latest,
         "last_totals": startups.last_totals(connection, [row.id for row in latest]),
@@ -63,7 +64,7 @@ def context(connection: Connection, view: View) -> dict[str, Any]:
 
 
 def _bins(connection: Connection, view: View, since: float) -> dict[str, Any]:
-    counts = startups.distribution(connection, since, "boot")
+    counts = startups.distribution(connection, since, "boot", view.scope)
     rows = list(zip(BIN_NAMES, counts, strict=True))
     return {
         "rows": rows,
@@ -75,8 +76,8 @@ def _bins(connection: Connection, view: View, since: float) -> dict[str, Any]:
 def _use(connection: Connection, view: View, interval: int) -> dict[str, Any]:
     """Return how processor and memory are used now, as figures and as a chart."""
     found = {
-        "Processor": queries.use_now(connection, view.now, interval, "cpu_ratio"),
-        "Memory": queries.use_now(connection, view.now, interval, "memory_ratio"),
+        "Processor": queries.use_now(connection, view.now, interval, "cpu_ratio", view.scope),
+        "Memory": queries.use_now(connection, view.now, interval, "memory_ratio", view.scope),
     }
     series = [{"name": name, "counts": use["bands"]} for name, use in found.items()]
     known = min(use["n"] for use in found.values())
@@ -85,13 +86,13 @@ def _use(connection: Connection, view: View, interval: int) -> dict[str, Any]:
     return {"by": found, "known": known, "figure": figure}
 
 
-def _probes(connection: Connection, in_service: int) -> list[dict[str, Any]]:
+def _probes(connection: Connection, in_service: int, scope: Scope) -> list[dict[str, Any]]:
     """Return one row a probe: how many devices measure it, and the others by status with the commonest reasons."""
     counts: dict[str, dict[str, int]] = {name: {} for name in words.PROBES}
-    for row in queries.count_probes(connection):
+    for row in queries.count_probes(connection, scope):
         counts.setdefault(row.probe, {})[row.status] = row.devices
     reasons: dict[tuple[str, str], list[str]] = {}
-    for row in queries.top_reasons(connection):
+    for row in queries.top_reasons(connection, scope=scope):
         listed = reasons.setdefault((row.probe, row.status), [])
         if len(listed) < 2:
             listed.append(f"{row.reason} ({present.many(row.devices, 'device')})")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import anyio.to_thread
@@ -14,23 +14,26 @@ from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, R
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from roadworthy_collector.console import assets, device, devices, login, overview, startups
+from roadworthy_collector.console import assets, audits, device, devices, login, overview, startups
 from roadworthy_collector.console.view import View
 from roadworthy_collector.security import audit
-from roadworthy_collector.security.access import AccessRefusedError, Reader, require_reader
+from roadworthy_collector.security.access import AccessRefusedError, Reader, require_page
 from roadworthy_collector.security.limiter import LoginLimiter
+from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.schema import charts
 
 router = APIRouter(include_in_schema=False)
 router.include_router(assets.router)
 router.include_router(login.router)
+router.include_router(audits.router)
 
-Who = Annotated[Reader, Depends(require_reader)]
+Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
+Historian = Annotated[Reader, Depends(require_page(Right.READ_DEVICE_HISTORY))]
 # How long a chart's address waits for the jobs process to draw it, and how often it looks.
 CHART_WAIT_SECONDS, CHART_LOOK_SECONDS = 10.0, 0.1
 REASON_LENGTH = (5, 200)
@@ -65,7 +68,7 @@ def show_devices(request: Request, reader: Who) -> Response:
     view = View(request, reader)
     wanted = devices.parse_filter(request.query_params)
     with view.engine.connect() as connection:
-        if found := devices.straight_to(connection, wanted):
+        if found := devices.straight_to(connection, wanted, view.scope):
             return RedirectResponse(f"/devices/{quote(found, safe='')}", HTTPStatus.SEE_OTHER)
         context = devices.context(connection, view, wanted)
     return view.html("devices.html", context)
@@ -73,13 +76,16 @@ def show_devices(request: Request, reader: Who) -> Response:
 
 @router.get("/devices/{device_id}")
 def show_device(device_id: str, request: Request, reader: Who, hours: str = "48") -> HTMLResponse:
-    """Show one device's history. That is on the record: users give a reason first, an open collector notes it."""
+    """Show one device, with its history for whom that is.
+
+    Its history is on the record: users give a reason first, an open collector notes it.
+    """
     view = View(request, reader)
     span = int(hours) if hours in map(str, device.HOURS) else 48
     with view.engine.connect() as connection:
-        row = queries.find_device(connection, device_id, view.now, view.settings.report_interval_seconds)
-        if row is None:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "There is no device of that id here.")
+        row = _found(connection, view, device_id)
+        if not reader.may(Right.READ_DEVICE_HISTORY):
+            return view.html("device.html", device.context(connection, view, row, span, history=False))
         opened = audit.opened_recently(connection, view.now, reader.name, device_id)
         if reader.signed_in and not opened:
             return view.html("reason.html", {"device": row, "error": None, "lengths": REASON_LENGTH})
@@ -93,7 +99,7 @@ def show_device(device_id: str, request: Request, reader: Who, hours: str = "48"
 def open_device(
     device_id: str,
     request: Request,
-    reader: Who,
+    reader: Historian,
     reason: Annotated[str, Form()] = "",
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
@@ -101,9 +107,7 @@ def open_device(
     login.ensure_own_form(request, csrf, reader.csrf)
     view = View(request, reader)
     with view.engine.connect() as connection:
-        row = queries.find_device(connection, device_id, view.now, view.settings.report_interval_seconds)
-    if row is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no device of that id here.")
+        row = _found(connection, view, device_id)
     given = " ".join(reason.split())
     if not REASON_LENGTH[0] <= len(given) <= REASON_LENGTH[1]:
         error = f"Give a reason of {REASON_LENGTH[0]} to {REASON_LENGTH[1]} characters."
@@ -111,6 +115,15 @@ def open_device(
         return view.html("reason.html", context, HTTPStatus.UNPROCESSABLE_ENTITY)
     audit.record_alone(view.engine, view.now, reader.name, audit.OPEN_DEVICE, device_id, {"reason": given})
     return RedirectResponse(f"/devices/{quote(device_id, safe='')}", HTTPStatus.SEE_OTHER)
+
+
+def _found(connection: Connection, view: View, device_id: str) -> Any:
+    """Return the row of a device the reader may see; raise 404 alike for one that is not there and one that is not theirs."""
+    interval = view.settings.report_interval_seconds
+    row = queries.find_device(connection, device_id, view.now, interval, view.scope)
+    if row is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no device of that id here.")
+    return row
 
 
 @router.get("/startups")

@@ -11,6 +11,7 @@ from roadworthy_collector.console import present, words
 from roadworthy_collector.console.charts import HALF, Board, Figure, label, phases_data
 from roadworthy_collector.console.view import View
 from roadworthy_collector.store.queries import console_startups as queries
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 
 DAYS = (7, 30, 90)
 KINDS = {"boot": "from off, and restarts", "resume": "wake from sleep", "all": "all kinds"}
@@ -30,9 +31,9 @@ _SLOWEST, _CHARTED, _GROUPS, _FACTORS = 25, 10, 50, 30
 def context(connection: Connection, view: View, days: int, kind: str) -> dict[str, Any]:
     """Return what startups.html needs for start-ups of `kind` in the last `days` days."""
     since = view.now - days * 86400
-    in_service, unmeasured = queries.count_unmeasured(connection, since, kind)
-    slow = slowest(connection, since, kind, _SLOWEST)
-    models = grouped(connection, since, kind, "model")
+    in_service, unmeasured = queries.count_unmeasured(connection, since, kind, view.scope)
+    slow = slowest(connection, since, kind, _SLOWEST, view.scope)
+    models = grouped(connection, since, kind, "model", view.scope)
     return {
         "days": days,
         "kind": kind,
@@ -40,15 +41,15 @@ def context(connection: Connection, view: View, days: int, kind: str) -> dict[st
         "day_choices": DAYS,
         "in_service": in_service,
         "unmeasured": unmeasured,
-        "spread": queries.spread(connection, since, kind),
+        "spread": queries.spread(connection, since, kind, view.scope),
         "slowest": slow,
         "slowest_figure": _slowest_figure(view.board, slow[:_CHARTED]),
         "charted": _CHARTED,
         "models": models,
         "models_figure": _groups_figure(view.board, models[:_CHARTED]),
         "groups_shown": _GROUPS,
-        "sites": grouped(connection, since, kind, "site"),
-        "factors": rank_factors(queries.latest_factors(connection, since, kind))[:_FACTORS],
+        "sites": grouped(connection, since, kind, "site", view.scope),
+        "factors": rank_factors(queries.latest_factors(connection, since, kind, view.scope))[:_FACTORS],
         "factor_startups": queries.FACTOR_STARTUPS,
     }
 
@@ -59,7 +60,9 @@ def bins_figure(board: Board, rows: Sequence[tuple[str, int]]) -> Figure:
     return board.add("bins", {"title": "number of start-ups", "rows": drawn}, width=HALF)
 
 
-def slowest(connection: Connection, since: float, kind: str, limit: int) -> list[dict[str, Any]]:
+def slowest(
+    connection: Connection, since: float, kind: str, limit: int, scope: Scope = EVERYTHING
+) -> list[dict[str, Any]]:
     """Return the slowest devices by median, each with that start-up's phases split into counted and not."""
     return [
         {
@@ -74,7 +77,7 @@ def slowest(connection: Connection, since: float, kind: str, limit: int) -> list
             "phases": row.phases,
             "split": split_phases(row.phases),
         }
-        for row in queries.slowest_devices(connection, since, kind, limit)
+        for row in queries.slowest_devices(connection, since, kind, limit, scope)
     ]
 
 
@@ -91,9 +94,11 @@ def split_phases(phases: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, 
     ]
 
 
-def grouped(connection: Connection, since: float, kind: str, grouping: str) -> list[dict[str, Any]]:
+def grouped(
+    connection: Connection, since: float, kind: str, grouping: str, scope: Scope = EVERYTHING
+) -> list[dict[str, Any]]:
     """Return one row a model or site, slowest median first, those without any start-up last."""
-    held = queries.devices_by(connection, grouping)
+    held = queries.devices_by(connection, grouping, scope)
     rows = [
         {
             "member": row.member or f"{grouping} unknown",
@@ -104,7 +109,7 @@ def grouped(connection: Connection, since: float, kind: str, grouping: str) -> l
             "longest": row.longest,
             "no_data": max(0, held.pop(row.member, 0) - row.devices),
         }
-        for row in queries.spread_by(connection, since, kind, grouping)
+        for row in queries.spread_by(connection, since, kind, grouping, scope)
     ]
     blank = {"startups": 0, "devices": 0, "p50": None, "p90": None, "longest": None}
     rows += [

@@ -20,6 +20,7 @@ from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.security.access import Reader
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.console import is_simulated
+from roadworthy_collector.store.queries.scope import Scope
 
 
 @lru_cache(maxsize=1)
@@ -59,6 +60,8 @@ class View:
         self.now: float = state.clock()
         self.when = LocalTime(self.settings.reporting_timezone, self.now)
         self.board = Board()
+        # A page for nobody (signing in, an error) shows no device.
+        self.scope: Scope = frozenset() if reader is None else reader.scope
 
     def html(self, template: str, context: dict[str, Any], status: int = HTTPStatus.OK) -> HTMLResponse:
         """Return the page, having asked for its charts."""

@@ -162,6 +162,17 @@ SCOPES = {
     "machine": "Whole machine",
     "wall": "At the wall",
 }
+# Roles as people read them; which may do what is `security.roles.RIGHTS`.
+ROLES = {
+    "viewer": "viewer",
+    "service_desk": "service desk",
+    "register_manager": "register manager",
+    "finance_preparer": "finance preparer",
+    "sustainability_preparer": "sustainability preparer",
+    "approver": "approver",
+    "auditor": "auditor",
+    "administrator": "administrator",
+}
 
 
 def say(words: dict[str, str], key: str | None) -> str:

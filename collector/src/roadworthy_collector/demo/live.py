@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 
 from roadworthy_collector.demo.build import Plan, ingest, read_plan
 from roadworthy_collector.demo.estate import Device
@@ -117,10 +117,8 @@ def _last_heard(connection: Connection) -> dict[int, _Heard]:
 
 def _counters(connection: Connection) -> dict[int, dict[str, int]]:
     """Return {device: {scope: joules}}: where each counter stood at the end of the last closed half-hour."""
-    columns = schema.energy_periods.c
-    query = select(columns.device, columns.scope, func.max(columns.counter_end_joules)).group_by(
-        columns.device, columns.scope
-    )
+    columns = schema.energy_counters.c
+    query = select(columns.device, columns.scope, columns.counter_end_joules)
     found: dict[int, dict[str, int]] = {}
     for device, scope, joules in connection.execute(query):
         found.setdefault(device, {})[scope] = joules

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from roadworthy_collector.demo.history import DayFacts
 from roadworthy_collector.demo.patterns import DAY
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.columns import pack_joules, pack_ratio
 from roadworthy_collector.store.statements import Bulk
 
 PERIODS_PER_DAY = 48
@@ -146,12 +146,8 @@ def check_day(facts: DayFacts) -> DayFacts:
 
 
 def day_row(device: int, site: int, unit: int, facts: DayFacts) -> tuple[Any, ...]:
-    """Return the row of `days` in the order of _DAYS; the JSON is text already, for the driver takes it as it is."""
-    joules = (
-        json.dumps({scope: {"sensor": value} for scope, value in facts.joules.items()})
-        if facts.joules
-        else None
-    )
+    """Return the row of `days` in the order of _DAYS, as it is stored: the driver takes it as it is."""
+    joules = {scope: {"sensor": value} for scope, value in facts.joules.items()} or None
     return (
         device,
         facts.day,
@@ -159,13 +155,13 @@ def day_row(device: int, site: int, unit: int, facts: DayFacts) -> tuple[Any, ..
         unit,
         facts.periods,
         facts.observed,
-        facts.cpu,
-        facts.memory,
+        pack_ratio(facts.cpu),
+        pack_ratio(facts.memory),
         *facts.state,
         facts.startups,
         facts.startup_sum,
         facts.startup_max,
-        joules,
+        pack_joules(joules),
     )
 
 

@@ -1,47 +1,78 @@
-"""Whose token is it? Asked before anything of a report is read."""
+"""Whose token is it? Asked before anything of a report is read, and once more while it is written.
+
+Every token that was ever good is remembered, so that the ordinary report asks the database nothing before it is
+written. What may have changed since (revoked, replaced, deleted) is looked at in the very transaction that writes the
+report, for a whole group at once: a revocation holds on every process from the moment it is committed.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, Select, select
 
 from roadworthy_collector.errors import EnvelopeError
+from roadworthy_collector.ingest.rotation import Age, Rotation
 from roadworthy_collector.security.tokens import Kind, Parsed, matches, parse
 from roadworthy_collector.store.schema import devices, tokens
+from roadworthy_collector.store.statements import Lookup
 
-# A revocation must hold on every process within 5 s; what is held this long plus a slow look-up stays inside.
-CACHE_SECONDS = 4.0
-CACHE_ENTRIES = 20_000
+# Some 400 bytes each. Past it all are forgotten and asked for again, one by one.
+REMEMBERED_TOKENS = 500_000
+_STANDING = Lookup(
+    select(
+        tokens.c.id,
+        tokens.c.revoked_at,
+        tokens.c.revoked_as,
+        tokens.c.first_used_at,
+        tokens.c.created_at,
+        tokens.c.rotate_asked_at,
+    ),
+    tokens.c.id,
+)
+_LOADED_AT_ONCE = 5000
 
 
 class Holder(NamedTuple):
-    """The device a token belongs to: row id and `rwd_...`; `first_token` if the token was never used before."""
+    """The device a token belongs to: row id and `rwd_...`, and the token's id."""
 
     device: int
     device_id: str
-    first_token: str | None
+    token: str
 
 
-class _Row(NamedTuple):
-    """A token as kept."""
+class Standing(NamedTuple):
+    """How a token stands in the transaction that writes: never used before, due to be replaced."""
+
+    first_use: bool
+    rotate: bool
+
+
+class _Known(NamedTuple):
+    """What never changes of a token."""
 
     device: int
     device_id: str
     secret_sha256: str
-    revoked_as: str | None
-    used: bool
 
 
 class Access:
-    """Looks device tokens up, remembering each for CACHE_SECONDS."""
+    """Knows device tokens."""
 
-    def __init__(self, engine: Engine, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, engine: Engine, rotation: Rotation | None = None) -> None:
         self._engine = engine
-        self._monotonic = monotonic
-        self._held: dict[str, tuple[float, _Row]] = {}
+        self._rotation = rotation
+        self._known: dict[str, _Known] = {}
+
+    def load(self) -> int:
+        """Remember all good tokens, up to REMEMBERED_TOKENS; return how many. A collector that starts does it once."""
+        query = _tokens().where(tokens.c.revoked_at.is_(None)).limit(REMEMBERED_TOKENS)
+        with self._engine.connect() as connection:
+            found = connection.execution_options(yield_per=_LOADED_AT_ONCE).execute(query)
+            for row in found:
+                self._known[row.id] = _Known(row.device, row.device_id, row.secret_sha256)
+        return len(self._known)
 
     def parse(self, authorization: str | None) -> Parsed:
         """Return the device token of an Authorization header; raise missing_token or unknown."""
@@ -55,11 +86,13 @@ class Access:
         return parsed
 
     def remembered(self, token: Parsed) -> Holder | None:
-        """Return the holder without asking the database, None if that needs asking; raise as `look_up` does."""
-        held = self._held.get(token.id)
-        if held is None or held[0] <= self._monotonic():
+        """Return the holder without asking the database, None if that needs asking; raise unknown (401)."""
+        known = self._known.get(token.id)
+        if known is None:
             return None
-        return _judge(token, held[1])
+        if not matches(token.secret, known.secret_sha256):
+            raise _unknown()
+        return Holder(known.device, known.device_id, token.id)
 
     def look_up(self, token: Parsed) -> Holder:
         """Return the holder, asking the database.
@@ -67,43 +100,52 @@ class Access:
         Raises EnvelopeError: unknown (401), revoked (403) or re_enrol (401). Only who knows the secret learns that
         a token was revoked.
         """
-        asked_at = (
-            self._monotonic()
-        )  # before the answer, so that the memory is never younger than what it holds
-        query = (
-            select(
-                tokens.c.device,
-                devices.c.device_id,
-                tokens.c.secret_sha256,
-                tokens.c.revoked_at,
-                tokens.c.revoked_as,
-                tokens.c.first_used_at,
-            )
-            .join(devices, tokens.c.device == devices.c.id)
-            .where(tokens.c.id == token.id)
-        )
         with self._engine.connect() as connection:
-            found = connection.execute(query).one_or_none()
-        if found is None:
+            found = connection.execute(_tokens().where(tokens.c.id == token.id)).one_or_none()
+        if found is None or not matches(token.secret, found.secret_sha256):
             raise _unknown()
-        revoked_as = None if found.revoked_at is None else found.revoked_as or "revoked"
-        row = _Row(found[0], found[1], found[2], revoked_as, found.first_used_at is not None)
-        if len(self._held) >= CACHE_ENTRIES:
-            self._held.clear()
-        self._held[token.id] = (asked_at + CACHE_SECONDS, row)
-        return _judge(token, row)
+        if (refusal := _refusal(found)) is not None:
+            raise refusal
+        if len(self._known) >= REMEMBERED_TOKENS:
+            self._known.clear()
+        self._known[token.id] = _Known(found.device, found.device_id, found.secret_sha256)
+        return Holder(found.device, found.device_id, token.id)
+
+    def standings(
+        self, connection: Connection, token_ids: Iterable[str]
+    ) -> dict[str, Standing | EnvelopeError]:
+        """Return {token id: how it stands now, or why it is refused} of tokens a group of reports came with."""
+        wanted = sorted(set(token_ids))
+        found: dict[str, Standing | EnvelopeError] = {
+            row[0]: _refusal(row) or self._standing(row) for row in _STANDING.rows(connection, wanted)
+        }
+        for token_id in wanted:
+            if isinstance(found.setdefault(token_id, _unknown()), EnvelopeError):
+                self._known.pop(token_id, None)
+        return found
+
+    def _standing(self, row: Any) -> Standing:
+        due = self._rotation is not None and self._rotation.is_due(
+            row.id, Age(row.created_at, row.rotate_asked_at)
+        )
+        return Standing(row.first_used_at is None, due)
 
 
-def _judge(token: Parsed, row: _Row) -> Holder:
-    """Return the holder of a good token; raise for any other."""
-    if not matches(token.secret, row.secret_sha256):
-        raise _unknown()
+def _tokens() -> Select[Any]:
+    columns = (tokens.c.id, tokens.c.device, devices.c.device_id, tokens.c.secret_sha256)
+    return select(*columns, tokens.c.revoked_at, tokens.c.revoked_as).join(
+        devices, tokens.c.device == devices.c.id
+    )
+
+
+def _refusal(row: Any) -> EnvelopeError | None:
+    """Return why a token is refused, None for a good one."""
+    if row.revoked_at is None:
+        return None
     if row.revoked_as == "re_enrol":
-        raise EnvelopeError(401, "re_enrol", "this token was replaced; enrol again", field="authorization")
-    if row.revoked_as is not None:
-        message = "this device's token was revoked; stop reporting"
-        raise EnvelopeError(403, "revoked", message, field="authorization")
-    return Holder(row.device, row.device_id, None if row.used else token.id)
+        return EnvelopeError(401, "re_enrol", "this token was replaced; enrol again", field="authorization")
+    message = "this device's token was revoked; stop reporting"
+    return EnvelopeError(403, "revoked", message, field="authorization")
 
 
 def _unknown() -> EnvelopeError:

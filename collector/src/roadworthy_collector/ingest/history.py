@@ -15,29 +15,20 @@ from msgspec import Struct
 from sqlalchemy import Column, Connection, select, tuple_
 
 from roadworthy_collector.ingest.tally import Tally
-from roadworthy_collector.ingest.validate import DAY_SECONDS, PERIOD_SECONDS
+from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import OTHER
 from roadworthy_collector.ingest.wire import BatteryUse, Day, Energy, Gap, Period, Use
-from roadworthy_collector.store.schema import (
-    battery_use,
-    energy_days,
-    energy_periods,
-    gaps,
-    periods,
-    state_days,
-    state_periods,
-)
+from roadworthy_collector.remote_write import queue
+from roadworthy_collector.store import half_hours
+from roadworthy_collector.store.half_hours import HalfHour
+from roadworthy_collector.store.schema import battery_days, energy_days, gaps, state_days
 from roadworthy_collector.store.statements import Bulk
 
 KEYS_PER_QUERY = 500
-_PERIODS = Bulk(periods)
-_STATES = Bulk(state_periods)
-_ENERGY = Bulk(energy_periods)
 _GAPS = Bulk(gaps)
 _STATE_DAYS = Bulk(state_days)
 _ENERGY_DAYS = Bulk(energy_days)
-_BATTERIES = Bulk(battery_use)
-_NO_USE = (None, None, None, None)
+_BATTERY_DAYS = Bulk(battery_days)
 
 
 def content_hash(item: Struct) -> bytes:
@@ -46,26 +37,29 @@ def content_hash(item: Struct) -> bytes:
 
 
 def write_periods(connection: Connection, found: Sequence[tuple[int, Period]], tally: Tally) -> None:
-    """Write settlement periods, given as (device row id, period), with their state and energy rows."""
-    rows = [_period_row(device, period, tally) for device, period in found]
-    if _PERIODS.insert(connection, rows) < len(rows):
-        found = _without_conflicts(
-            "period", connection, found, rows, (periods.c.device, periods.c.start), tally
-        )
-    states, energies, batteries = [], [], []
+    """Write settlement periods, given as (device row id, period), with their state and energy."""
+    new = _newly_held(connection, found, tally)
+    if not new:
+        return
+    half_hours.append(connection, [_half_hour(*one, tally) for one in new])
+    queue.enqueue(connection, [(device, period.start) for device, period, _ in new])
+    for device, period, _ in new:
+        tally.mark_dirty(device, period.start)
+
+
+def _newly_held(
+    connection: Connection, found: Sequence[tuple[int, Period]], tally: Tally
+) -> list[tuple[int, Period, bytes]]:
+    """Return those that are not held yet, each key once; count those whose key is held with other content."""
+    held = half_hours.held(connection, ((device, period.start) for device, period in found))
+    new = []
     for device, period in found:
-        start, state = period.start, period.state_seconds
-        states.append(
-            (device, start, state.in_use, state.idle, state.locked, state.asleep, state.off, state.unobserved)
-        )
-        if period.energy:
-            energies += _energy_rows(device, start, period.energy, tally)
-        if period.battery is not None:
-            batteries.append(_battery_row(device, start, PERIOD_SECONDS, period.battery))
-        tally.mark_dirty(device, start)
-    _STATES.insert(connection, states)
-    _ENERGY.insert(connection, energies)
-    _BATTERIES.insert(connection, batteries)
+        key, hashed = (device, period.start), content_hash(period)
+        if (first := held.setdefault(key, hashed)) is hashed:
+            new.append((device, period, hashed))
+        elif first != hashed:
+            tally.conflict("period")
+    return new
 
 
 def write_days(connection: Connection, found: Sequence[tuple[int, Day]], tally: Tally) -> None:
@@ -78,6 +72,7 @@ def write_days(connection: Connection, found: Sequence[tuple[int, Day]], tally: 
         )
         for device, day in found
     ]
+    queue.enqueue_days(connection, [(device, day.day) for device, day in found])
     if _STATE_DAYS.insert(connection, rows) < len(rows):
         key = (state_days.c.device, state_days.c.day)
         found = _without_conflicts("day", connection, found, rows, key, tally)
@@ -85,10 +80,17 @@ def write_days(connection: Connection, found: Sequence[tuple[int, Day]], tally: 
     for device, day in found:
         energies += _energy_rows(device, day.day, day.energy, tally)
         if day.battery is not None:
-            batteries.append(_battery_row(device, day.day, DAY_SECONDS, day.battery))
+            batteries.append(_battery_row(device, day.day, day.battery))
         tally.mark_dirty(device, day.day)
     _ENERGY_DAYS.insert(connection, energies)
-    _BATTERIES.insert(connection, batteries)
+    _BATTERY_DAYS.insert(connection, batteries)
+    half_hours.write_counters(
+        connection,
+        (
+            (device, scope, start + DAY_SECONDS, quality, counter)
+            for device, scope, start, _joules, counter, _covered, quality, *_rest in energies
+        ),
+    )
 
 
 def write_gaps(connection: Connection, found: Sequence[tuple[int, Gap]], tally: Tally) -> None:
@@ -143,39 +145,55 @@ def _without_conflicts(
     return same
 
 
-def _period_row(device: int, period: Period, tally: Tally) -> tuple[Any, ...]:
-    """Return the row of `periods`."""
-    return (
+def _half_hour(device: int, period: Period, hashed: bytes, tally: Tally) -> HalfHour:
+    """Return a settlement period as it is held."""
+    state, battery = period.state_seconds, period.battery
+    return HalfHour(
         *(device, period.start, period.observed_seconds, period.samples),
-        *(_NO_USE if period.cpu is None else _use("cpu.quality", period.cpu, tally)),
-        *(_NO_USE if period.memory is None else _use("memory.quality", period.memory, tally)),
-        *(content_hash(period), False),
+        None if period.cpu is None else _use("cpu.quality", period.cpu, tally),
+        None if period.memory is None else _use("memory.quality", period.memory, tally),
+        hashed,
+        (state.in_use, state.idle, state.locked, state.asleep, state.off, state.unobserved),
+        _energy(period.energy, tally) if period.energy else (),
+        None if battery is None else half_hours.Battery(*_battery(battery)),
     )
 
 
-def _use(field: str, use: Use, tally: Tally) -> tuple[float, float | None, str, str]:
-    """Return the four columns of a utilisation."""
-    return use.mean_ratio, use.p95_ratio, tally.vocabulary.read(field, use.quality), use.source
+def _use(field: str, use: Use, tally: Tally) -> half_hours.Use:
+    """Return a utilisation as it is held."""
+    return half_hours.Use(
+        use.mean_ratio, use.p95_ratio, tally.vocabulary.read(field, use.quality), use.source
+    )
 
 
-def _energy_rows(device: int, start: int, energy: Iterable[Energy], tally: Tally) -> list[tuple[Any, ...]]:
-    """Return a row per scope of a settlement period or day.
+def _energy(energy: Iterable[Energy], tally: Tally) -> list[half_hours.Energy]:
+    """Return the energy of a settlement period or day as it is held, a scope once.
 
     Of several scopes this version does not know only the first is kept, as `other`: scopes are never added up.
     """
-    rows = {}
+    held: dict[str, half_hours.Energy] = {}
     for one in energy:
         scope = tally.vocabulary.read("energy.scope", one.scope)
-        if scope == OTHER and OTHER in rows:
+        if scope == OTHER and OTHER in held:
             continue
         quality = tally.vocabulary.read("energy.quality", one.quality)
-        rows[scope] = (
-            *(device, scope, start, one.joules, one.counter_end_joules),
-            *(one.covered_seconds, quality, one.source, one.relative_error),
+        held[scope] = half_hours.Energy(
+            *(scope, one.joules, one.counter_end_joules, one.covered_seconds),
+            *(quality, one.source, one.relative_error),
         )
-    return list(rows.values())
+    return list(held.values())
 
 
-def _battery_row(device: int, start: int, length: int, use: BatteryUse) -> tuple[Any, ...]:
-    """Return the row of `battery_use`."""
-    return (device, start, length, use.discharge_joules, use.discharge_seconds, use.cpu_joules, use.source)
+def _energy_rows(device: int, day: int, energy: Iterable[Energy], tally: Tally) -> list[tuple[Any, ...]]:
+    """Return a row of `energy_days` per scope."""
+    return [(device, one.scope, day, *one[1:]) for one in _energy(energy, tally)]
+
+
+def _battery(use: BatteryUse) -> tuple[int, int, int | None, str]:
+    """Return battery use as it is held."""
+    return use.discharge_joules, use.discharge_seconds, use.cpu_joules, use.source
+
+
+def _battery_row(device: int, day: int, use: BatteryUse) -> tuple[Any, ...]:
+    """Return the row of `battery_days`."""
+    return (device, day, *_battery(use))

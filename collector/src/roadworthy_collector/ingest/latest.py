@@ -20,14 +20,50 @@ from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Now, Probe, Report
 from roadworthy_collector.ingest.wire_facts import Disk, Facts
 from roadworthy_collector.store.schema import device_now, devices, probe_status, sites, units
-from roadworthy_collector.store.statements import upsert
+from roadworthy_collector.store.statements import BulkUpdate, BulkUpsert, Lookup, upsert
 from roadworthy_inventory.device_class import classify
 
 # A device whose clock was never set says 1970; what it sends is taken as sent now, or nothing of it would ever be
 # newer than what is held.
 WRONG_CLOCK_SECONDS = 366 * DAY_SECONDS
 _LONG_AGO = float("-inf")
-_IDS_PER_QUERY = 500
+_HEARD = BulkUpdate(devices, "id", ("last_report_at", "next_call_seconds"))
+_ENVELOPE = BulkUpdate(
+    devices,
+    "id",
+    (
+        *("last_report_at", "next_call_seconds", "latest_sent_at"),
+        *("instance", "seq", "boot_id", "agent_version", "platform"),
+    ),
+)
+_AGENT = BulkUpdate(devices, "id", ("agent",))
+_NOW = BulkUpsert(device_now, newer="at")
+_NOW_AT = device_now.columns.keys().index("at")
+_HELD = Lookup(
+    select(
+        devices.c.id,
+        sites.c.name,
+        units.c.name,
+        sites.c.restricted,
+        devices.c.model,
+        devices.c.os_name,
+        devices.c.os_version,
+        devices.c.latest_sent_at,
+        devices.c.facts_sent_at,
+        devices.c.probes_sent_at,
+        devices.c.instance,
+        devices.c.boot_id,
+        devices.c.seq,
+        devices.c.identity,
+        devices.c.usage_profile,
+        devices.c.relayed_by,
+    )
+    .join(sites, devices.c.site == sites.c.id)
+    .join(units, devices.c.unit == units.c.id)
+    .order_by(devices.c.id),
+    devices.c.id,
+    lock="devices",
+)
 
 
 class UnknownDeviceError(StoreError):
@@ -35,7 +71,7 @@ class UnknownDeviceError(StoreError):
 
 
 @dataclass(slots=True)
-class _Device:
+class HeldDevice:
     """A device as held, kept up to date while a group is read."""
 
     id: int
@@ -48,7 +84,17 @@ class _Device:
     latest_sent_at: float
     facts_sent_at: float
     probes_sent_at: float
-    row: dict[str, Any] = field(default_factory=dict)
+    # Who sent the newest report, and what is remembered of it (ingest/identity.py).
+    instance: str | None
+    boot_id: str | None
+    seq: int
+    identity: str | None
+    usage_profile: str
+    relayed: bool
+    heard: tuple[Any, ...] | None = None  # the columns of _HEARD
+    envelope: tuple[Any, ...] | None = None  # the columns of _ENVELOPE
+    agent: str | None = None  # its health, as JSON
+    row: dict[str, Any] = field(default_factory=dict)  # columns that change seldom
     facts_row: dict[str, Any] | None = None
     probes: tuple[Probe, ...] | None = None
 
@@ -67,7 +113,15 @@ class Latest:
         self._now = now
         self._vocabulary = vocabulary
         self._devices = _read(connection, sorted(set(ids)))
-        self._nows: list[dict[str, Any]] = []
+        self._nows: dict[int, tuple[Any, ...]] = {}
+
+    def held(self, device: int) -> HeldDevice | None:
+        """Return a device as held, what was taken so far included; None if it was deleted meanwhile."""
+        return self._devices.get(device)
+
+    def sent(self, sent_at: float) -> float:
+        """Return when a report was sent as far as the device's clock can be believed."""
+        return self._now if sent_at < self._now - WRONG_CLOCK_SECONDS else min(sent_at, self._now)
 
     def members(self) -> dict[int, Members]:
         """Return what each device is counted under, its newest facts included."""
@@ -85,11 +139,18 @@ class Latest:
         """Take the latest words of one report; raise UnknownDeviceError if its device was deleted meanwhile."""
         if (held := self._devices.get(device)) is None:
             raise UnknownDeviceError("this collector no longer knows the device")
-        sent = self._sent(report.sent_at)
-        held.row |= {"last_report_at": int(self._now), "next_call_seconds": next_call_seconds}
+        sent = self.sent(report.sent_at)
+        held.heard = (int(self._now), next_call_seconds)
         if sent >= held.latest_sent_at:
             held.latest_sent_at = sent
-            held.row |= self._envelope(report, sent)
+            platform = self._vocabulary.read("agent.platform", report.agent.platform)
+            who = (report.instance, report.seq, report.boot_id, report.agent.version, platform)
+            held.envelope = (sent, *who)
+            if (
+                report.agent.rss_bytes is not None
+            ):  # one that tells nothing of its health leaves the last word
+                held.agent = msgspec.json.encode(report.agent).decode()
+            held.instance, held.boot_id, held.seq = report.instance, report.boot_id, report.seq
         if report.facts is not None and sent >= held.facts_sent_at:
             held.facts_sent_at = sent
             held.facts_row = self._facts(report.facts, sent)
@@ -99,39 +160,29 @@ class Latest:
             held.probes_sent_at = sent
             held.probes = report.probes
         if report.now is not None:
-            self._nows.append(_now_row(device, report.now))
+            kept = self._nows.get(device)
+            if kept is None or kept[_NOW_AT] < report.now.at:
+                self._nows[device] = _now_row(device, report.now)
 
     def write(self) -> None:
         """Write what was taken."""
-        changed = [device for device in self._devices.values() if device.row]
-        _update(self._connection, [{"b_id": device.id, **device.row} for device in changed])
+        changed = [device for device in self._devices.values() if device.heard is not None]
+        newest = [device for device in changed if device.envelope is not None]
+        late = [device for device in changed if device.envelope is None]
+        _ENVELOPE.write(self._connection, [(*d.heard, *d.envelope, d.id) for d in newest])  # type: ignore[misc] # not None above
+        _HEARD.write(self._connection, [(*d.heard, d.id) for d in late])  # type: ignore[misc] # not None above
+        _AGENT.write(self._connection, [(d.agent, d.id) for d in changed if d.agent is not None])
+        _update(self._connection, [{"b_id": d.id, **d.row} for d in self._devices.values() if d.row])
         _update(
             self._connection,
             [{"b_id": device.id, **device.facts_row} for device in changed if device.facts_row is not None],
         )
         facts = {device.id: device.facts_row["facts"] for device in changed if device.facts_row is not None}
         write_parts(self._connection, facts)
-        if self._nows:
-            self._connection.execute(upsert(device_now, newer="at"), self._nows)
+        _NOW.write(self._connection, list(self._nows.values()))
         for device in changed:
             if device.probes is not None:
                 self._write_probes(device.id, device.probes, device.probes_sent_at)
-
-    def _sent(self, sent_at: float) -> float:
-        """Return when a report was sent as far as the device's clock can be believed."""
-        return self._now if sent_at < self._now - WRONG_CLOCK_SECONDS else min(sent_at, self._now)
-
-    def _envelope(self, report: Report, sent: float) -> dict[str, Any]:
-        """Return the columns a report brings; of an agent that tells nothing of its health, the last word stays."""
-        told = {} if report.agent.rss_bytes is None else {"agent": msgspec.to_builtins(report.agent)}
-        return told | {
-            "latest_sent_at": sent,
-            "instance": report.instance,
-            "seq": report.seq,
-            "boot_id": report.boot_id,
-            "agent_version": report.agent.version,
-            "platform": self._vocabulary.read("agent.platform", report.agent.platform),
-        }
 
     def _facts(self, facts: Facts, sent: float) -> dict[str, Any]:
         """Return the columns of the facts: what is searched for, and the whole."""
@@ -200,29 +251,18 @@ class Latest:
         }
 
 
-def _read(connection: Connection, ids: list[int]) -> dict[int, _Device]:
-    """Return the devices as held."""
-    query = (
-        select(
-            devices.c.id,
-            sites.c.name,
-            units.c.name,
-            sites.c.restricted,
-            devices.c.model,
-            devices.c.os_name,
-            devices.c.os_version,
-            devices.c.latest_sent_at,
-            devices.c.facts_sent_at,
-            devices.c.probes_sent_at,
-        )
-        .join(sites, devices.c.site == sites.c.id)
-        .join(units, devices.c.unit == units.c.id)
-    )
+def _read(connection: Connection, ids: list[int]) -> dict[int, HeldDevice]:
+    """Return the devices as held, and lock them.
+
+    Two collectors on one database never wait for each other in a circle, because they lock in the order of ids; and
+    whatever belongs to a device may be read, changed and written back while its row is locked.
+    """
     found = {}
-    for begin in range(0, len(ids), _IDS_PER_QUERY):
-        for row in connection.execute(query.where(devices.c.id.in_(ids[begin : begin + _IDS_PER_QUERY]))):
-            latest, facts, probes = (_LONG_AGO if value is None else value for value in row[7:])
-            found[row[0]] = _Device(*row[:7], latest, facts, probes)
+    for row in _HELD.rows(connection, ids):
+        latest, facts, probes = (_LONG_AGO if value is None else value for value in row[7:10])
+        instance, boot_id, seq, identity, profile, relayed_by = row[10:]
+        who = (instance, boot_id, seq or 0, identity, profile, relayed_by is not None)
+        found[row[0]] = HeldDevice(*row[:3], bool(row[3]), *row[4:7], latest, facts, probes, *who)
     return found
 
 
@@ -241,15 +281,9 @@ def _system_medium(disks: tuple[Disk, ...]) -> str:
     return next((disk.medium for disk in disks if disk.holds_system), "unknown")
 
 
-def _now_row(device: int, now: Now) -> dict[str, Any]:
+def _now_row(device: int, now: Now) -> tuple[Any, ...]:
     """Return the row of `device_now`."""
-    return {
-        "device": device,
-        "at": now.at,
-        "start": now.start,
-        "observed_seconds": now.observed_seconds,
-        "uptime_seconds": now.uptime_seconds,
-        "cpu_ratio": now.cpu_latest_ratio,
-        "memory_ratio": now.memory_latest_ratio,
-        "now": msgspec.to_builtins(now),
-    }
+    return (
+        *(device, now.at, now.start, now.observed_seconds, now.uptime_seconds),
+        *(now.cpu_latest_ratio, now.memory_latest_ratio, msgspec.json.encode(now).decode()),
+    )

@@ -7,10 +7,11 @@ from typing import Any
 REPORTS_PATH = "/api/v1/reports"
 _CODES = {
     400: "malformed_json, schema or bad_gzip: the report as a whole cannot be read.",
-    401: "missing_token, unknown or re_enrol: enrol (again).",
+    401: "missing_token, unknown or re_enrol: enrol (again). cloned: trade the token for one of its own.",
     403: "revoked or wrong_device.",
     405: "method_not_allowed.",
     408: "timeout: the body took too long.",
+    409: "identity_unclear: other hardware than was enrolled; nothing was stored; see Retry-After.",
     413: "too_large or decompressed_too_large: send it in parts.",
     415: "unsupported_encoding: identity or gzip.",
     426: "upgrade_required: another major version of the contract.",
@@ -56,6 +57,19 @@ _ANSWER: dict[str, Any] = {
         "rejected": {"type": "array", "items": _REJECTED},
         "next_call": {"type": "integer", "description": "Seconds until the next report is expected."},
         "server_time": {"type": "number", "description": "UTC epoch seconds."},
+        "collection_policy": {
+            "type": "string",
+            "description": "off or daily: asked of the device, which obeys where it is the stricter.",
+        },
+        "token": {
+            "type": "string",
+            "description": "A new token, to be used from the next call on; the old one holds until it was.",
+        },
+        "resend": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["facts"]},
+            "description": "What is to be told again although it did not change.",
+        },
     },
 }
 _REPORT: dict[str, Any] = {

@@ -10,13 +10,15 @@ from sqlalchemy import Connection, and_, delete, func, select
 from roadworthy_collector.ingest.decode import Refused
 from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import Vocabulary
+from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.schema import counters, dirty, quarantine
-from roadworthy_collector.store.statements import Bulk, insert_or_ignore, upsert
+from roadworthy_collector.store.statements import insert_or_ignore, upsert
 
 KEPT_PER_DEVICE = 200  # refused items of a device; the newest stay
 MAX_LABELS = 256  # different labels of one counter; agents choose the words, so there must be an end
 MORE = "(more)"
-_DIRTY = Bulk(dirty)
+# Locks a mark that is there: a roll-up that has not seen this transaction's facts must not take it away.
+_DIRTY = Merge(dirty, {})
 
 
 class Tally:
@@ -38,6 +40,10 @@ class Tally:
         last = int(begin) if end is None else int(end) - 1
         self._dirty.update((device, day) for day in range(first, last + 1, DAY_SECONDS))
 
+    def count(self, name: str, label: str) -> None:
+        """Count something that is kept in the database under `name`."""
+        self._counts[name, label] += 1
+
     def conflict(self, item: str) -> None:
         """Count an item that came again with other content; the first is kept."""
         self._counts["conflict", item] += 1
@@ -49,7 +55,7 @@ class Tally:
 
     def write(self, connection: Connection, now: int) -> None:
         """Write everything collected."""
-        _DIRTY.insert(connection, sorted(self._dirty))
+        _DIRTY.write(connection, [(*key, now) for key in sorted(self._dirty)])
         for (field, word), times in self.vocabulary.unknown.items():
             self._counts["unknown_enum", f"{field}={word}"[:128]] += times
         if self._counts:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from roadworthy_collector.ingest.wire_facts import Facts
 from roadworthy_collector.ingest.wire_parts import (
@@ -283,3 +283,6 @@ class Answer(Struct):
     rejected: list[Rejected]
     next_call: int
     server_time: float
+    collection_policy: str | UnsetType = UNSET  # asked of the device; it can only be stricter than its own
+    token: str | UnsetType = UNSET  # to be used from the next call on; the old one holds until then
+    resend: tuple[str, ...] | UnsetType = UNSET  # what the agent is to tell again although it did not change: facts

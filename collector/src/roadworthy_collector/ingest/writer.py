@@ -14,15 +14,18 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.errors import EnvelopeError, StoreError
+from roadworthy_collector.ingest.access import Access, Standing
 from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
+from roadworthy_collector.ingest.identities import Rules
 from roadworthy_collector.ingest.latest import UnknownDeviceError
 from roadworthy_collector.ingest.stats import Stats
+from roadworthy_collector.logs import Failing
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.faults import goes_once_more, is_database_fault
@@ -35,12 +38,15 @@ RETRY_AFTER_SECONDS = (5, 60)  # spread, so that those turned away do not come b
 
 _log = logging.getLogger(__name__)
 
+Result: TypeAlias = Outcome | EnvelopeError
+
 
 class _Waiting(NamedTuple):
-    """A report in the queue and who waits for it."""
+    """A report in the queue, the id of the token it came with, and what to call with its result."""
 
     incoming: Incoming
-    answer: asyncio.Future[Outcome]
+    token: str | None
+    done: Callable[[Result], None]
 
     @property
     def items(self) -> int:
@@ -50,21 +56,33 @@ class _Waiting(NamedTuple):
         return 1 + sum(map(len, lists))
 
 
-Result = Outcome | EnvelopeError
-
-
 class Writer:
-    """The only thing in a serving process that writes reports."""
+    """The only thing in a serving process that writes reports.
 
-    def __init__(self, engine: Engine, settings: Settings, clock: Callable[[], float], stats: Stats) -> None:
+    With `access` the token each report came with is looked at again in the transaction that writes it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        clock: Callable[[], float],
+        stats: Stats,
+        access: Access | None = None,
+    ) -> None:
         self.stats = stats
         self._engine = engine
         self._settings = settings
+        self._access = access
+        self._rules = Rules.of(settings)
         self._clock = clock
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(settings.queue_reports)
+        # Without a bound of its own: `put` counts, and only the event loop puts.
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._failing = False
+        self._failing = Failing(
+            _log, "reports cannot be written", "reports are written again", level=logging.WARNING
+        )
 
     @property
     def alive(self) -> bool:
@@ -81,27 +99,34 @@ class Writer:
         """Take nothing more, write what waits, and end the thread."""
         self._stopping = True
         if self._thread is not None and self._thread.is_alive():
-            await asyncio.to_thread(self._queue.put, None)
+            self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
 
-    async def submit(self, incoming: Incoming) -> Outcome:
-        """Return what became of a report once it is durable.
+    def put(self, incoming: Incoming, token: str | None, done: Callable[[Result], None]) -> None:
+        """Have a report written and `done` called, in the event loop, with what became of it once it is durable.
 
-        Raises EnvelopeError `busy` (503, with a jittered Retry-After) if the queue is full or the database cannot
-        be written.
+        Raises EnvelopeError `busy` (503, with a jittered Retry-After) if the queue is full or nothing is written.
         """
         if self._stopping or not self.alive:
             raise busy("the collector is stopping or cannot write")
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        try:
-            self._queue.put_nowait(_Waiting(incoming, answer))
-        except queue.Full:
-            raise busy(f"{self._settings.queue_reports} reports are waiting already") from None
+        if self.stats.queued >= self._settings.queue_reports:
+            raise busy(f"{self._settings.queue_reports} reports are waiting already")
         self.stats.queued += 1
-        try:
-            return await answer
-        finally:
-            self.stats.queued -= 1
+        self._queue.put(_Waiting(incoming, token, done))
+
+    async def submit(self, incoming: Incoming, token: str | None = None) -> Outcome:
+        """Return what became of a report once it is durable; raise EnvelopeError as `put` does, or its refusal."""
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def done(result: Result) -> None:
+            if not answer.done():  # else its client is gone
+                answer.set_result(result)
+
+        self.put(incoming, token, done)
+        result = await answer
+        if isinstance(result, EnvelopeError):
+            raise result
+        return result
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write group after group until told to stop."""
@@ -111,14 +136,20 @@ class Writer:
             while not stop:
                 group, stop = self._gather()
                 if group:
-                    loop.call_soon_threadsafe(_answer, group, self._write(group))
+                    loop.call_soon_threadsafe(self._answer, group, self._write(group))
         finally:
             # Past a fault of this program nobody may be left waiting for an answer that never comes.
             while not self._queue.empty():
                 if (waiting := self._queue.get_nowait()) is not None:
                     group.append(waiting)
             ended: list[Result] = [busy("the writer has ended") for _ in group]
-            loop.call_soon_threadsafe(_answer, group, ended)
+            loop.call_soon_threadsafe(self._answer, group, ended)
+
+    def _answer(self, group: list[_Waiting], results: list[Result]) -> None:
+        """Tell those who wait; runs in the event loop."""
+        self.stats.queued -= len(group)
+        for waiting, found in zip(group, results, strict=True):
+            waiting.done(found if isinstance(found, EnvelopeError) else found.refusal or found)
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
         """Wait for a report and take what else is there; also say whether the end was reached."""
@@ -143,7 +174,7 @@ class Writer:
         is at fault all are turned away at once: one after another would each wait for the lock as long again.
         """
         try:
-            return [*self._commit([waiting.incoming for waiting in group])]
+            return self._commit(group)
         except Exception as error:  # noqa: BLE001 - a report this program trips over must not end everybody's writing
             if goes_once_more(error) and attempts > 1:
                 return self._write(group, attempts - 1)
@@ -155,43 +186,51 @@ class Writer:
                 device = group[0].incoming.device
                 _log.exception("a report of device %s cannot be written: a fault of this program", device)
                 return [busy("the collector cannot write this report")]
-            if not self._failing:  # said once when it begins, and once when it is over
-                _log.warning("reports cannot be written: %s", error)
-            self._failing = True
+            self._failing.begin(error)
             return [busy(f"the database cannot be written: {type(error).__name__}") for _ in group]
 
-    def _commit(self, group: list[Incoming]) -> list[Outcome]:
+    def _commit(self, group: list[_Waiting]) -> list[Result]:
         """Write and commit a group."""
         began = time.perf_counter()
         with write_transaction(self._engine) as connection:
-            outcomes = write_reports(
-                connection,
-                group,
-                self._clock(),
-                retention_days=self._settings.half_hour_retention_days,
-                interval_seconds=self._settings.report_interval_seconds,
-                relay=self._settings.is_relay,
+            incoming = self._admitted(connection, group)
+            good = [one for one in incoming if isinstance(one, Incoming)]
+            outcomes = iter(
+                write_reports(
+                    connection,
+                    good,
+                    self._clock(),
+                    retention_days=self._settings.half_hour_retention_days,
+                    interval_seconds=self._settings.report_interval_seconds,
+                    relay=self._settings.is_relay,
+                    rules=self._rules,
+                    load_ratio=self.stats.queued / self._settings.queue_reports,
+                )
             )
         self.stats.commit_seconds.observe(time.perf_counter() - began)
-        self.stats.committed_reports += len(group)
-        if self._failing:
-            self._failing = False
-            _log.warning("reports are written again")
-        return outcomes
+        self.stats.committed_reports += len(good)
+        self._failing.heal()
+        return [next(outcomes) if isinstance(one, Incoming) else one for one in incoming]
+
+    def _admitted(self, connection: Connection, group: list[_Waiting]) -> list[Incoming | EnvelopeError]:
+        """Return each report with how its token stands now, or why that is refused."""
+        if self._access is None:
+            return [waiting.incoming for waiting in group]
+        used = (waiting.token for waiting in group if waiting.token is not None)
+        standings = self._access.standings(connection, used)
+        return [_standing(waiting, standings.get(waiting.token or "")) for waiting in group]
+
+
+def _standing(waiting: _Waiting, standing: Standing | EnvelopeError | None) -> Incoming | EnvelopeError:
+    if standing is None or isinstance(standing, EnvelopeError):
+        return standing or waiting.incoming
+    if not (standing.first_use or standing.rotate):
+        return waiting.incoming
+    first = waiting.token if standing.first_use else None
+    return waiting.incoming._replace(first_token=first, rotate=standing.rotate)
 
 
 def busy(why: str) -> EnvelopeError:
     """Return the answer to a report that cannot be taken now."""
     wait = random.randint(*RETRY_AFTER_SECONDS)  # noqa: S311 - spreads load, hides nothing
     return EnvelopeError(503, "busy", f"{why}; try again in {wait} s", retry_after_seconds=wait)
-
-
-def _answer(group: list[_Waiting], results: list[Result]) -> None:
-    """Wake those who wait; runs in the event loop."""
-    for waiting, result in zip(group, results, strict=True):
-        if waiting.answer.done():  # its client is gone
-            continue
-        if isinstance(result, EnvelopeError):
-            waiting.answer.set_exception(result)
-        else:
-            waiting.answer.set_result(result)

@@ -2,6 +2,9 @@
 
 Ingest marks each (device, day) it adds a fact to as dirty; this job replaces that day's totals by what the facts
 say now. It is therefore the same however often it runs, and late data corrects its day by itself.
+
+A day that is over is rolled up soon. The day that is still going on gets a fact with each report, 48 of them and
+more, and is rolled up at most once an hour.
 """
 
 from __future__ import annotations
@@ -16,16 +19,22 @@ from sqlalchemy import Connection
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.queries import jobs as queries
+from roadworthy_collector.store.queries import totals
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES
-from roadworthy_inventory.calendar import Span, local_date, local_days
+from roadworthy_inventory.calendar import Span, local_date, local_days, utc_day_start
 
+RUNNING_DAY_SECONDS = 3600
+_NO_USE = totals.Use(0, 0, None, None)
 _log = logging.getLogger(__name__)
 
 
 def roll_up(work: Work) -> int:
-    """Roll up every dirty day, the oldest first; return how many device days."""
+    """Roll up every dirty day that is due, the oldest first; return how many device days."""
+    now = work.clock()
     with work.engine.connect() as connection:
-        waiting = queries.list_dirty(connection)
+        waiting = queries.list_dirty(
+            connection, today=utc_day_start(now), marked_before=now - RUNNING_DAY_SECONDS
+        )
     done = 0
     for day, some in waiting.items():
 
@@ -41,38 +50,52 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
 
     Facts that arrive meanwhile wait for this transaction and mark the day again.
     """
+    if not (taken := queries.claim_dirty(connection, day, some)):
+        return
     pruned = queries.pruned_before(connection)
     if day < pruned:
         # What is left of that day's half-hours is not all of them: totals from it would be too small.
         _log.warning(
-            "%d device days of %d came after their half-hours were pruned; totals kept", len(some), day
+            "%d device days of %d came after their half-hours were pruned; totals kept", len(taken), day
         )
-    else:
-        span = Span(day, day + DAY_SECONDS)
-        rows = [{"day": day, **row} for row in day_rows(connection, span, some, day)]
-        queries.write_days(connection, schema.days, rows, keep_place=span.end <= now)
-        for date, local in local_days(local_date(span.start, zone), local_date(span.end - 1, zone), zone):
-            if local.start >= pruned:
-                own = {"date": date.isoformat(), "start": local.start, "half_hours": local.periods}
-                same = calendar.timegm(date.timetuple())
-                rows = [own | row for row in day_rows(connection, local, some, same)]
-                queries.write_days(connection, schema.local_days, rows, keep_place=local.end <= now)
-    queries.forget_dirty(connection, day, some)
+        return
+    span = Span(day, day + DAY_SECONDS)
+    local = [
+        (date, one)
+        for date, one in local_days(local_date(span.start, zone), local_date(span.end - 1, zone), zone)
+        if one.start >= pruned
+    ]
+    whole = Span(
+        min([day, *(one.start for _, one in local)]), max([span.end, *(one.end for _, one in local)])
+    )
+    facts = totals.Facts(connection, taken, whole)
+    rows = [{"day": day, **row} for row in day_rows(connection, facts, span, taken, day)]
+    queries.write_days(connection, schema.days, rows, keep_place=span.end <= now)
+    for date, one in local:
+        own = {"date": date.isoformat(), "start": one.start, "half_hours": one.periods}
+        same = calendar.timegm(date.timetuple())
+        # The same half-hours add up to the same: five months of the year in the United Kingdom.
+        found = rows if one == span else day_rows(connection, facts, one, taken, same)
+        mine = [own | {name: value for name, value in row.items() if name != "day"} for row in found]
+        queries.write_days(connection, schema.local_days, mine, keep_place=one.end <= now)
+    queries.mark_site_dirty(connection, day)
 
 
-def day_rows(connection: Connection, span: Span, some: Sequence[int], day: int) -> list[dict[str, Any]]:
+def day_rows(
+    connection: Connection, facts: totals.Facts, span: Span, some: Sequence[int], day: int
+) -> list[dict[str, Any]]:
     """Return the totals of these devices over `span`; a device without any fact in it gets none.
 
     `day` is the midnight UTC of the same date: what a device tells by whole UTC days (policy daily) counts for the
     local day of that date. In summer the two are an hour apart, and nobody can tell that hour's part.
     """
-    periods = queries.sum_periods(connection, span, some)
-    states = {device: _seconds(row) for device, row in queries.sum_states(connection, span, some).items()}
-    for device, row in queries.told_states(connection, day, some).items():
-        states[device] = _told(_seconds(row), states.get(device))
-    startups = queries.sum_startups(connection, span, some)
-    joules = queries.sum_joules(connection, span, some)
-    for device, told in queries.told_joules(connection, day, some).items():
+    use = {device: found for device in some if (found := facts.use(device, span)) is not None}
+    states = {device: found for device in some if (found := facts.states(device, span)) is not None}
+    joules = {device: found for device in some if (found := facts.joules(device, span)) is not None}
+    startups = totals.sum_startups(connection, span, some)
+    for device, told in totals.told_states(connection, day, some).items():
+        states[device] = _told(told, states.get(device))
+    for device, told in totals.told_joules(connection, day, some).items():
         joules[device] = _added(joules.get(device, {}), told)
     places = queries.places(connection, some)
     return [
@@ -80,7 +103,7 @@ def day_rows(connection: Connection, span: Span, some: Sequence[int], day: int) 
             "device": device,
             "site": places[device].site,
             "unit": places[device].unit,
-            **_use(periods.get(device)),
+            **use.get(device, _NO_USE)._asdict(),
             **{f"{name}_seconds": states.get(device, {}).get(name, 0) for name in STATES},
             "startups": getattr(startups.get(device), "startups", 0),
             "startup_seconds_sum": getattr(startups.get(device), "startup_seconds_sum", None),
@@ -88,12 +111,8 @@ def day_rows(connection: Connection, span: Span, some: Sequence[int], day: int) 
             "joules": joules.get(device),
         }
         for device in some
-        if device in places and any(device in found for found in (periods, states, startups, joules))
+        if device in places and any(device in found for found in (use, states, startups, joules))
     ]
-
-
-def _seconds(row: Any) -> dict[str, int]:
-    return {name: int(getattr(row, f"{name}_seconds")) for name in STATES}
 
 
 def _told(day: dict[str, int], half_hours: dict[str, int] | None) -> dict[str, int]:
@@ -119,20 +138,4 @@ def _added(first: dict[str, dict[str, int]], second: dict[str, dict[str, int]]) 
             for quality in {**first.get(scope, {}), **second.get(scope, {})}
         }
         for scope in {**first, **second}
-    }
-
-
-def _use(row: Any) -> dict[str, Any]:
-    """Return periods, observed seconds and the means weighted by observed seconds; None where never observed."""
-    if row is None:
-        return {"periods": 0, "observed_seconds": 0, "cpu_mean_ratio": None, "memory_mean_ratio": None}
-    return {
-        "periods": row.periods,
-        "observed_seconds": row.observed_seconds,
-        **{
-            f"{name}_mean_ratio": getattr(row, f"{name}_weighted") / seconds
-            if (seconds := getattr(row, f"{name}_seconds"))
-            else None
-            for name in ("cpu", "memory")
-        },
     }

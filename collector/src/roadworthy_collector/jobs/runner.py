@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,9 +22,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from roadworthy_collector.jobs import charts, fleet, prune, rollup, sweep
+from roadworthy_collector.jobs import charts, fleet, privacy, prune, rollup, site_half_hours, sweep
 from roadworthy_collector.jobs.holder import holding
 from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.logs import Failing
+from roadworthy_collector.remote_write import job as remote_write
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries.jobs import write_job
@@ -46,13 +48,28 @@ class Job:
     run: Callable[[Work], int]
 
 
+def _relay(work: Work) -> int:
+    """Forward what a relay keeps; loaded where this collector is one: an HTTP client costs memory."""
+    if not work.settings.is_relay:
+        return 0
+    from roadworthy_collector.relay.forward import forward
+
+    return forward(work)
+
+
 JOBS: tuple[Job, ...] = (
     Job("fleet_metrics", 30.0, fleet.compute),
     Job("charts", 0.3, lambda work: charts.draw_pending(work.engine)),
     Job("rollup", 15.0, rollup.roll_up),
+    Job("remote_write", remote_write.EVERY_SECONDS, remote_write.send),
     Job("sweeper", 3600.0, sweep.sweep),
+    Job("site_half_hours", 900.0, site_half_hours.roll_up_sites),
     Job("pruning", 3600.0, prune.prune),
+    Job("retention", 3600.0, prune.prune_history),
     Job("cleanup", 3600.0, prune.clean),
+    Job("relay", 5.0, _relay),
+    Job("erasure", 5.0, privacy.erase_due),
+    Job("audit_retention", 3600.0, privacy.prune_audit),
 )
 
 
@@ -64,10 +81,15 @@ class _Record:
     began_at: float = 0.0
     began: float = 0.0
     said_at: float = -_SAID_SECONDS
-    failing: bool = False
-    unwritten: bool = False
     longest: float = 0.0
     work: Work | None = None
+    failing: Failing = field(init=False)
+    unwritten: Failing = field(init=False)
+
+    def __post_init__(self) -> None:
+        name = self.job.name
+        self.failing = Failing(_log, f"job {name} fails", f"job {name} works again", ends_level=logging.INFO)
+        self.unwritten = Failing(_log, f"job {name}: its run cannot be noted", f"job {name}: its runs are noted")
 
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc] # APScheduler has no types
@@ -148,12 +170,10 @@ class Runner:
         """Note how a run went: in the table, and in the log where that changed."""
         record = self._records[event.job_id]
         error = event.exception
-        changed = record.failing != (error is not None)
-        record.failing = error is not None
-        if changed and error is not None:
-            _log.error("job %s fails: %s", event.job_id, _said(error), exc_info=error)
-        elif changed:
-            _log.info("job %s works again", event.job_id)
+        if error is not None:
+            changed = record.failing.begin(_said(error), error=error, job=event.job_id)
+        else:
+            changed = record.failing.heal(job=event.job_id)
         quiet = error is None and not event.retval and not changed
         if quiet and self._monotonic() - record.said_at < _SAID_SECONDS:
             return
@@ -177,11 +197,9 @@ class Runner:
             with write_transaction(self._engine) as connection:
                 write_job(connection, record.job.name, values, failed=error is not None)
         except SQLAlchemyError as unwritten:
-            if not record.unwritten:
-                _log.error("job %s: its run cannot be noted: %s", record.job.name, _said(unwritten))
-            record.unwritten = True
+            record.unwritten.begin(_said(unwritten), job=record.job.name)
         else:
-            record.unwritten = False
+            record.unwritten.heal(job=record.job.name)
             record.said_at = self._monotonic()
 
 

@@ -62,7 +62,9 @@ class Work:
             self.stop.wait(elapsed)
         return done
 
-    def for_each(self, items: Sequence[T], step: Callable[[Connection, Sequence[T]], None]) -> int:
+    def for_each(
+        self, items: Sequence[T], step: Callable[[Connection, Sequence[T]], None], *, first: int = 8
+    ) -> int:
         """Call `step(connection, some)` with all `items`, in pieces, in short transactions; see `batches`.
 
         For work found by a slow question: that is asked before, outside the lock.
@@ -76,7 +78,7 @@ class Work:
                 done += len(piece)
             return len(piece)
 
-        return self.batches(next_piece) if items else 0
+        return self.batches(next_piece, first=first) if items else 0
 
     def _measured(self, seconds: float) -> None:
         self.longest_transaction_seconds = max(self.longest_transaction_seconds or 0.0, seconds)

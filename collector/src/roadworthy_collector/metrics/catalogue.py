@@ -301,6 +301,29 @@ _DEVICES = (
     ),
 )
 
+# --- sent by remote write, at the end of each closed half-hour -------------------------------------------------
+
+_OPEN = (
+    f"{_SENSOR}; only of devices that tell energy or device state by the half-hour, because half-hours of a device "
+    "that one person uses are working hours"
+)
+
+
+def _sent(name: str, text: str) -> Metric:
+    """Return a row of what is only sent."""
+    full = f"roadworthy_device_{name}"
+    return Metric(full, Kind.GAUGE, "ratio", text, _OPEN, ("device_id",), Endpoint.REMOTE_WRITE)
+
+
+_SENT = (
+    _sent(
+        "half_hour_cpu_ratio", "Mean processor use over the half-hour that closes with the sample, 0 to 1."
+    ),
+    _sent(
+        "half_hour_memory_ratio", "Mean memory use over the half-hour that closes with the sample, 0 to 1."
+    ),
+)
+
 # --- the collector's own health ------------------------------------------------------------------------------
 
 _OWN = "counted by the serving process since it started"
@@ -308,6 +331,8 @@ _KEPT = "counted in the database, kept over restarts"
 _READ = "read from the database when scraped"
 _SYSTEM = "read from the operating system when scraped"
 _JOBS = "written by the jobs process after each run"
+_SENDER = "written by the job remote_write while a receiver is configured"
+_RENDERER = "told by the process that renders the device detail"
 # The label of a job is `task`: `job` is Prometheus' own, and a scraped one would become `exported_job`.
 
 
@@ -374,6 +399,15 @@ _HEALTH = (
         _KEPT,
         "field",
     ),
+    _health(
+        "collector_clones_total",
+        Kind.COUNTER,
+        "events",
+        "Devices whose hardware or stream of reports was not their own: held, proven a copy, cloned (a copy's report "
+        "refused), traded (made a device of its own), shared (two take turns), repaired; and tokens rotated.",
+        _KEPT,
+        "event",
+    ),
     _health("quarantined_items", Kind.GAUGE, "items", "Refused items kept for a person to look at.", _READ),
     _health("database_size_bytes", Kind.GAUGE, "bytes", "Size of the database's files.", _SYSTEM, "file"),
     _health("rollup_backlog", Kind.GAUGE, "device-days", "Device days waiting to be rolled up.", _READ),
@@ -401,12 +435,106 @@ _HEALTH = (
     ),
     _health("job_failures_total", Kind.COUNTER, "runs", "Runs of the job that failed.", _KEPT, "task"),
     _health(
+        "remote_write_queued_periods",
+        Kind.GAUGE,
+        "half-hours",
+        "Closed half-hours and days the remote-write receiver has not acknowledged.",
+        _SENDER,
+    ),
+    _health(
+        "remote_write_queue_age_seconds",
+        Kind.GAUGE,
+        "seconds",
+        "How long the oldest of them waits.",
+        _SENDER,
+    ),
+    _health(
+        "remote_write_last_success_timestamp_seconds",
+        Kind.GAUGE,
+        "seconds",
+        "When the remote-write receiver last took samples.",
+        _SENDER,
+    ),
+    _health(
+        "remote_write_samples_total",
+        Kind.COUNTER,
+        "samples",
+        "Samples the remote-write receiver took, without stale markers.",
+        _KEPT,
+    ),
+    _health(
+        "remote_write_stale_markers_total",
+        Kind.COUNTER,
+        "markers",
+        "Stale markers the remote-write receiver took: each ends a series.",
+        _KEPT,
+    ),
+    _health(
+        "remote_write_failed_requests_total",
+        Kind.COUNTER,
+        "requests",
+        "Remote-write requests not taken, by HTTP status; without an answer: timeout or connection.",
+        _KEPT,
+        "code",
+    ),
+    _health(
+        "remote_write_dropped_periods_total",
+        Kind.COUNTER,
+        "half-hours",
+        "Closed half-hours and days never sent or never taken: refused: the receiver said that it will not have them; "
+        "queue_full, queue_age: past the bounds of the queue; pruned: their facts were gone before they were sent.",
+        _KEPT,
+        "reason",
+    ),
+    _health(
         "scrape_render_seconds",
         Kind.HISTOGRAM,
         "seconds",
         "Time to render what is scraped.",
         _OWN,
         "endpoint",
+    ),
+    _health(
+        "detail_shard_seconds",
+        Kind.HISTOGRAM,
+        "seconds",
+        "Time the process that renders the device detail worked on a shard: reading what changed, joining, compressing.",
+        _RENDERER,
+    ),
+    _health(
+        "detail_shard_bytes",
+        Kind.HISTOGRAM,
+        "bytes",
+        "Size of a shard of the device detail before compression; one should stay within 5 MB.",
+        _RENDERER,
+    ),
+    _health(
+        "detail_age_seconds",
+        Kind.GAUGE,
+        "seconds",
+        "How long before the last shard was rendered the devices had been looked at for changes.",
+        _RENDERER,
+    ),
+    _health(
+        "detail_resident_memory_bytes",
+        Kind.GAUGE,
+        "bytes",
+        "Resident memory of the process that renders the device detail.",
+        _RENDERER,
+    ),
+    _health(
+        "detail_cpu_seconds_total",
+        Kind.COUNTER,
+        "seconds",
+        "CPU time of the processes that rendered the device detail, one after the other.",
+        _RENDERER,
+    ),
+    _health(
+        "detail_starts_total",
+        Kind.COUNTER,
+        "starts",
+        "How often a process that renders the device detail was started; more than once means that it ended.",
+        _OWN,
     ),
     _health("process_virtual_memory_bytes", Kind.GAUGE, "bytes", "Virtual memory size in bytes.", _SYSTEM),
     _health("process_resident_memory_bytes", Kind.GAUGE, "bytes", "Resident memory size in bytes.", _SYSTEM),
@@ -430,7 +558,7 @@ _HEALTH = (
     ),
 )
 
-CATALOGUE: tuple[Metric, ...] = (*_ROLLUPS, *_DEVICES, *_HEALTH)
+CATALOGUE: tuple[Metric, ...] = (*_ROLLUPS, *_DEVICES, *_SENT, *_HEALTH)
 _BY_NAME = MappingProxyType({row.name: row for row in CATALOGUE})
 
 

@@ -25,6 +25,7 @@ class Endpoint(StrEnum):
 
     METRICS = "/metrics"
     DEVICES = "/metrics/devices"
+    REMOTE_WRITE = "remote write"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ _SECTIONS = {
     Endpoint.METRICS: "The collector's own health and roll-ups of the IT estate; thousands of series, never one per device.",
     Endpoint.DEVICES: "Per-device detail, off by default beyond loopback, in shards listed by `/sd/devices`. "
     "`device_id` is the only label that identifies a device. A device silent for three of its intervals leaves.",
+    Endpoint.REMOTE_WRITE: "Sent to a receiver at the end of each closed half-hour, together with "
+    "`roadworthy_device_energy_joules_total`; see [remote-write.md](remote-write.md). Never scraped.",
 }
 
 

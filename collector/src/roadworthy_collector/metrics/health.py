@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from roadworthy_collector.ingest.stats import Histogram, Stats
 from roadworthy_collector.metrics.catalogue import Kind, metric
+from roadworthy_collector.metrics.detail import DetailStats
 from roadworthy_collector.metrics.fleet import SNAPSHOT, Key
 from roadworthy_collector.metrics.text import le
+from roadworthy_collector.remote_write.sink import DROPPED, FAILED, read_sink, sink_values
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries import metrics as queries
 
@@ -28,6 +29,9 @@ _KEPT = {
     "rejected": "roadworthy_ingest_rejected_items_total",
     "conflict": "roadworthy_ingest_conflicts_total",
     "unknown_enum": "roadworthy_ingest_unknown_values_total",
+    "identity": "roadworthy_collector_clones_total",
+    FAILED: "roadworthy_remote_write_failed_requests_total",
+    DROPPED: "roadworthy_remote_write_dropped_periods_total",
 }
 _JOBS = {
     "last_success_at": "roadworthy_job_last_success_timestamp_seconds",
@@ -41,10 +45,11 @@ _FILES = {"main": "", "wal": "-wal"}
 class Health(Collector):
     """What one serving process says about itself; `render` is its text for `/metrics`."""
 
-    def __init__(self, engine: Engine, settings: Settings, stats: Stats) -> None:
+    def __init__(self, engine: Engine, settings: Settings, stats: Stats, detail: DetailStats) -> None:
         self._engine = engine
         self._settings = settings
         self._stats = stats
+        self._detail = detail
         self._renders: dict[str, Histogram] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -68,12 +73,13 @@ class Health(Collector):
         yield from self._stored()
         yield _family(
             "roadworthy_database_size_bytes",
-            {(name,): size for name, size in _sizes(self._settings.database)},
+            {(name,): size for name, size in _sizes(self._engine, self._settings)},
         )
         renders: dict[Key, Histogram] = {
             (endpoint,): histogram for endpoint, histogram in self._renders.items()
         }
         yield _histogram("roadworthy_scrape_render_seconds", renders)
+        yield from self._of_detail()
 
     def _ingest(self) -> Iterator[Family]:
         stats = self._stats
@@ -89,6 +95,17 @@ class Health(Collector):
         yield _histogram("roadworthy_ingest_request_seconds", {(): stats.request_seconds})
         yield _histogram("roadworthy_ingest_commit_seconds", {(): stats.commit_seconds})
 
+    def _of_detail(self) -> Iterator[Family]:
+        """Yield what the process that renders the device detail told of itself."""
+        detail = self._detail
+        asked = detail.starts > 0
+        yield _histogram("roadworthy_detail_shard_seconds", {(): detail.seconds} if asked else {})
+        yield _histogram("roadworthy_detail_shard_bytes", {(): detail.size} if asked else {})
+        yield _family("roadworthy_detail_age_seconds", {(): detail.age_seconds})
+        yield _family("roadworthy_detail_resident_memory_bytes", {(): detail.resident_bytes})
+        yield _family("roadworthy_detail_cpu_seconds_total", {(): detail.cpu_seconds if asked else None})
+        yield _family("roadworthy_detail_starts_total", {(): detail.starts})
+
     def _stored(self) -> Iterator[Family]:
         """Yield what the database holds, read in one transaction."""
         with self._engine.connect() as connection:
@@ -97,6 +114,7 @@ class Health(Collector):
             quarantined = queries.count_quarantined(connection)
             pending = queries.count_dirty(connection)
             snapshot = queries.read_snapshot(connection, SNAPSHOT)
+            sink = read_sink(connection)
         for name, shown in _KEPT.items():
             totals: Counter[str] = Counter()
             for row in counted:
@@ -108,16 +126,23 @@ class Health(Collector):
         yield _family("roadworthy_quarantined_items", {(): quarantined})
         yield _family("roadworthy_rollup_backlog", {(): pending})
         yield _family("roadworthy_fleet_snapshot_timestamp_seconds", {(): snapshot and snapshot.at})
+        for shown, value in sink_values(sink, counted).items():
+            yield _family(shown, {(): value})
 
 
 def _keyed(counts: Mapping[str, int]) -> dict[Key, float]:
     return {(name,): count for name, count in counts.items()}
 
 
-def _sizes(database: Path) -> Iterator[tuple[str, int]]:
-    """Yield (file, bytes) of the database's files that are there."""
+def _sizes(engine: Engine, settings: Settings) -> Iterator[tuple[str, int]]:
+    """Yield (file, bytes) of the database's files that are there; PostgreSQL's is one."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            yield "database", connection.scalar(select(func.pg_database_size(func.current_database()))) or 0
+        return
+    file = settings.sqlite_file
     for name, suffix in _FILES.items():
-        path = database.with_name(database.name + suffix)
+        path = file.with_name(file.name + suffix)
         if path.exists():
             yield name, path.stat().st_size
 

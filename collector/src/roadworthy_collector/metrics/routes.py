@@ -1,6 +1,7 @@
 """What Prometheus and load balancers ask: /metrics, /metrics/devices, /sd/devices, /healthz, /readyz.
 
-Plain functions, so that FastAPI runs them in its threads: rendering a large shard must not hold up the event loop.
+Plain functions, so that FastAPI runs them in its threads and none holds up the event loop; all but the device detail,
+which a process of its own renders and which is only waited for here.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.metrics.catalogue import Endpoint
+from roadworthy_collector.metrics.detail import PATIENCE_SECONDS, DetailError, DetailProcess
+from roadworthy_collector.metrics.detail_process import Wanted
 from roadworthy_collector.metrics.fleet import SNAPSHOT
 from roadworthy_collector.metrics.health import Health
-from roadworthy_collector.metrics.shards import MAX_SHARDS, render_shard
+from roadworthy_collector.metrics.scoped import only_units
+from roadworthy_collector.metrics.shards import MAX_SHARDS, advised_shards
 from roadworthy_collector.metrics.text import CONTENT_TYPE
 from roadworthy_collector.security.access import is_open, require_scrape
-from roadworthy_collector.store.engine import current_revision, head_revision
 from roadworthy_collector.store.queries.console import is_simulated
+from roadworthy_collector.store.queries.detail import count_in_service
 from roadworthy_collector.store.queries.metrics import read_snapshot
+from roadworthy_collector.store.queries.scope import Scope, names_of
+from roadworthy_collector.store.upgrade import current_revision, head_revision
 
-_SIMULATED_MARK = b"# SIMULATED IT ESTATE: every device and figure here is made up\n"
 # Constant whatever the number of shards: a label that changed with it would make every series a new one.
 INSTANCE = "roadworthy"
 # The jobs process computes the roll-ups twice a minute. Once they are this old they are no longer true, and leaving
@@ -37,52 +42,86 @@ _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {CONTENT_TYPE: {}}}}
 
 @router.get(
     Endpoint.METRICS,
-    dependencies=_protected,
     response_class=Response,
     responses=_TEXT,
     summary="Roll-ups and own health, for Prometheus",
 )
-def metrics(request: Request) -> Response:
-    """Own health of the collector and the IT estate's roll-ups, in Prometheus' text format."""
+def metrics(request: Request, scope: Annotated[Scope, Depends(require_scrape)]) -> Response:
+    """Own health of the collector and the IT estate's roll-ups, in Prometheus' text format.
+
+    A token or user of some units reads the roll-ups of these units, and nothing else.
+    """
     began = time.perf_counter()
     state = request.app.state
     health = _health(request)
     with state.engine.connect() as connection:
         snapshot = read_snapshot(connection, SNAPSHOT)
+        names = names_of(connection, scope) if scope is not None else None
     fresh = snapshot is not None and state.clock() - snapshot.at <= SNAPSHOT_SECONDS
-    body = health.render() + (snapshot.body.encode() if snapshot is not None and fresh else b"")
+    rollups = snapshot.body if snapshot is not None and fresh else ""
+    if names is not None:
+        return Response(only_units(rollups, names), media_type=CONTENT_TYPE)
+    body = health.render() + rollups.encode()
     health.rendered(Endpoint.METRICS, time.perf_counter() - began)
     return Response(body, media_type=CONTENT_TYPE)
 
 
+def _detail_on(request: Request) -> bool:
+    """Whether per-device metrics are shown: while everything is open on this machine, or when turned on."""
+    state = request.app.state
+    return state.settings.device_detail or is_open(state.settings, state.engine)
+
+
 @router.get(
     Endpoint.DEVICES,
-    dependencies=_protected,
     response_class=Response,
-    responses=_TEXT,
+    responses=_TEXT | {503: {"description": "It cannot be rendered now; `error` says why."}},
     summary="Detail per device, for Prometheus",
 )
-def devices(
+async def devices(
     request: Request,
+    scope: Annotated[Scope, Depends(require_scrape)],
+    shown: Annotated[bool, Depends(_detail_on)],
     shard: Annotated[int, Query(ge=0, lt=MAX_SHARDS, description="Which part, from 0.")] = 0,
     shards: Annotated[int, Query(ge=1, le=MAX_SHARDS, description="Of how many parts.")] = 1,
 ) -> Response:
-    """One shard of the per-device detail, in Prometheus' text format."""
+    """One shard of the per-device detail, in Prometheus' text format; compressed if gzip is accepted."""
     if shard >= shards:
         return _refused(422, "shard_out_of_range", f"shard counts from 0 to {shards - 1}", "shard")
-    if not _detail_on(request):
+    if not shown:
         return _refused(403, "device_detail_off", "the setting device_detail turns per-device metrics on")
     began = time.perf_counter()
     state = request.app.state
-    body = render_shard(
-        state.engine,
-        shard,
-        shards,
-        now=state.clock(),
-        interval_seconds=state.settings.report_interval_seconds,
-    )
+    detail: DetailProcess = state.detail
+    gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+    try:
+        body = await detail.render(
+            Wanted(shard, shards, state.clock(), gzip, scope), patience_seconds=_patience(request)
+        )
+    except DetailError as error:
+        return _refused(503, "device_detail", f"per-device metrics cannot be rendered now: {error}")
     _health(request).rendered(Endpoint.DEVICES, time.perf_counter() - began)
-    return Response(_SIMULATED_MARK + body if _simulated(request) else body, media_type=CONTENT_TYPE)
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if gzip else {})
+    return Response(body, media_type=CONTENT_TYPE, headers=headers)
+
+
+def accepts_gzip(header: str) -> bool:
+    """Return whether an Accept-Encoding header takes gzip (RFC 9110 section 12.5.3)."""
+    for part in header.lower().split(","):
+        name, *parameters = (word.strip() for word in part.split(";"))
+        if name in {"gzip", "x-gzip", "*"}:
+            weights = [word.partition("=")[2].strip() for word in parameters if word.startswith("q")]
+            return not any(weight and not weight.strip("0.") for weight in weights)
+    return False
+
+
+def _patience(request: Request) -> float:
+    """Return how long this scrape waits: Prometheus says it with every one."""
+    try:
+        said = float(request.headers.get("x-prometheus-scrape-timeout-seconds", ""))
+    except ValueError:
+        return PATIENCE_SECONDS
+    return min(said, PATIENCE_SECONDS) if said > 0 else PATIENCE_SECONDS
 
 
 @router.get("/sd/devices", dependencies=_protected, summary="Targets for Prometheus' service discovery")
@@ -90,7 +129,11 @@ def discover(
     request: Request,
     shards: Annotated[
         int | None,
-        Query(ge=1, le=MAX_SHARDS, description="How many parts; the setting `shards` if not said."),
+        Query(
+            ge=1,
+            le=MAX_SHARDS,
+            description="How many parts; if not said the setting `shards`, else by the number of devices.",
+        ),
     ] = None,
 ) -> list[dict[str, Any]]:
     """Targets for Prometheus' http_sd: one a shard, none while the detail is off.
@@ -101,7 +144,7 @@ def discover(
     """
     if not _detail_on(request):
         return []
-    count = shards or request.app.state.settings.shards
+    count = shards or request.app.state.settings.shards or _advised_shards(request)
     more = {"__scheme__": "https"} if request.url.scheme == "https" else {}
     if _simulated(request):
         more["simulated"] = "true"
@@ -152,6 +195,12 @@ def _simulated(request: Request) -> bool:
         return is_simulated(connection)
 
 
+def _advised_shards(request: Request) -> int:
+    """Return into how many shards the devices in service belong."""
+    with request.app.state.engine.connect() as connection:
+        return advised_shards(count_in_service(connection))
+
+
 @lru_cache(maxsize=1)
 def _head() -> str:
     """Return the schema this program needs; its files do not change while it runs."""
@@ -162,15 +211,9 @@ def _health(request: Request) -> Health:
     """Return the health of this application, made at the first scrape."""
     state = request.app.state
     if getattr(state, "health", None) is None:
-        state.health = Health(state.engine, state.settings, state.stats)
+        state.health = Health(state.engine, state.settings, state.stats, state.detail.stats)
     health: Health = state.health
     return health
-
-
-def _detail_on(request: Request) -> bool:
-    """Whether per-device metrics are shown: while everything is open on this machine, or when turned on."""
-    state = request.app.state
-    return state.settings.device_detail or is_open(state.settings, state.engine)
 
 
 def _refused(status: int, code: str, message: str, field: str | None = None) -> JSONResponse:

@@ -1,218 +1,278 @@
-"""The device detail: what `/metrics/devices?shard=i&shards=n` answers.
+"""The device detail: what `/metrics/devices?shard=i&shards=n` answers, as text kept ready per device.
 
 A device belongs to the shard that the first eight bytes of the BLAKE2b of its id name, so it keeps its shard while
 the number of shards stays, and a new number makes no new series because no label depends on it. A silent device
 leaves after three of its intervals: Prometheus then marks its series as stale by itself.
 
-prometheus_client would need longer than a scrape may last (bench/shards.py), hence lines joined by hand around one
-label text per device.
+`Shards` looks at a few columns of every device, compares them with what it saw before, and reads the rest only of
+those in which something differs, and only when a shard they are in is asked for. It compares and does not ask for
+what is newer than the last look, because clocks step and each of several collectors has its own. What changes
+without a report (a half-hour pruned by age) shows after the device's next report. docs/decisions/0021.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.ingest.vocabulary import OTHER, WORDS
-from roadworthy_collector.metrics.catalogue import CATALOGUE, UNKNOWN, Endpoint, metric
-from roadworthy_collector.metrics.text import escaped, joined, known, number
-from roadworthy_collector.store.queries import condition
-from roadworthy_collector.store.queries import metrics as queries
+from roadworthy_collector.metrics import lines as text
+from roadworthy_collector.metrics.lines import Lines
+from roadworthy_collector.store.queries import detail as queries
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_collector.store.queries.states import MISSING_INTERVALS
 
 MAX_SHARDS = 256
-# In the order of the columns `read_details` ends with.
-_NOW = (
-    "roadworthy_device_last_report_timestamp_seconds",
-    "roadworthy_device_uptime_seconds",
-    "roadworthy_device_cpu_ratio",
-    "roadworthy_device_memory_ratio",
-)
+# A device has between 12 and 30 samples of 85 to 100 bytes, so a shard of this many stays within 60,000 samples,
+# 5 MB and two seconds (docs/performance.md).
+DEVICES_PER_SHARD = 2000
+# Two reports within one second may leave every column looked at as it was, so a device heard this lately is read
+# again at the next look.
+UNSETTLED_SECONDS = 5
+# How many numbers of shards are remembered: two, for a while, when the number is changed.
+_SPLITS = 4
+_CHUNK = 5000
+_AT_ONCE = 40_000
 
 
-class _Energy(msgspec.Struct):
-    """Of one scope of the open half-hour what is shown."""
-
-    scope: str
-    quality: str
-    latest_watts: float | None = None
-
-
-class _Now(msgspec.Struct):
-    """Of the open half-hour what is shown; the rest is passed over unread."""
-
-    energy: tuple[_Energy, ...] = ()
+# What of a device has to be read again, as bits. Plain numbers: an enumeration's arithmetic takes ten times as long.
+_NOW = 1  # what any report may bring: now-values, power, energy, a start-up
+_PROBES = 2
+_FACTS = 4  # description, batteries, disks
+_ALL = _NOW | _PROBES | _FACTS
 
 
-_ENERGY = msgspec.json.Decoder(_Now)
+class _Device:
+    """A device as last looked at, and its text."""
+
+    __slots__ = (
+        "device_id",
+        "last_report_at",
+        "lines",
+        "number",
+        "row",
+        "site",
+        "stale",
+        "startup",
+        "unit",
+        "until",
+    )
+
+    def __init__(self, device_id: str) -> None:
+        self.device_id = device_id
+        self.number = _number(device_id)
+        self.row: tuple[Any, ...] | None = None
+        self.site = self.unit = 0
+        self.last_report_at = 0  # UTC epoch seconds
+        self.until = 0  # counts as heard until then
+        self.stale = _ALL
+        self.startup: float | None = None  # when the start-up shown began
+        self.lines = text.no_lines()
+
+    def see(self, row: tuple[Any, ...], now: float, interval_seconds: int) -> bool:
+        """Take a row of `list_standing` that is not the one seen before; return whether its text was up to date."""
+        known = not self.stale
+        held = self.row
+        _, _, self.site, self.unit, self.last_report_at, next_call_seconds, *_ = row
+        self.until = self.last_report_at + MISSING_INTERVALS * (next_call_seconds or interval_seconds)
+        self.row = None if abs(now - self.last_report_at) <= UNSETTLED_SECONDS else row
+        if held is None:
+            self.stale = _ALL
+            return known
+        self.stale |= _NOW
+        if held[2:4] != row[2:4] or held[6:8] != row[6:8]:
+            self.stale |= _FACTS
+        if held[9] != row[9]:
+            self.stale |= _PROBES
+        return known
 
 
-@dataclass(frozen=True)
-class Details:
-    """Rows of some devices, as `store.queries.metrics` returns them."""
+class Shards:
+    """The detail of every device, kept up to date from the database of `engine`."""
 
-    devices: Sequence[Any] = ()
-    startups: Sequence[Any] = ()
-    probes: Sequence[Any] = ()
-    energy: Sequence[Any] = ()
-    power: Sequence[Any] = ()
-    batteries: Sequence[Any] = ()
-    disks: Sequence[Any] = ()
+    def __init__(self, engine: Engine, *, interval_seconds: int) -> None:
+        self._engine = engine
+        self._interval_seconds = interval_seconds
+        self._devices: dict[int, _Device] = {}
+        self._names: tuple[dict[int, str], dict[int, str]] = ({}, {})
+        self._splits: dict[int, list[list[tuple[int, _Device]]]] = {}
+
+    def look(self, now: float) -> int:
+        """See which devices stand and which have changed; return how many have. `now`: UTC epoch seconds.
+
+        Those held already are read at once, in the order they are stored in, which takes half the time of reading
+        them shard by shard; but not so many that the scrape that looks has to wait for long. The others, and new
+        ones, wait for their shard to be asked for: after a start these are all.
+        """
+        held, seen = self._devices, dict[int, _Device]()
+        changed = added = 0
+        stale: dict[int, _Device] = {}
+        with self._engine.connect() as connection:
+            names = queries.read_places(connection)
+            for row in queries.list_standing(connection):
+                key, device_id, *_ = row
+                device = held.get(key)
+                if device is None or device.device_id != device_id:
+                    device = _Device(device_id)
+                    added += 1
+                if device.row != row:
+                    changed += 1
+                    if device.see(row, now, self._interval_seconds):
+                        stale[key] = device
+                seen[key] = device
+            if added or len(seen) != len(held):
+                self._splits.clear()
+            self._devices = seen
+            if names != self._names:
+                self._rename(names)
+            self._read(connection, {key: stale[key] for key in sorted(stale)[:_AT_ONCE]})
+        return changed
+
+    def held(self) -> Mapping[int, _Device]:
+        """Return what is held of each device by its row id."""
+        return self._devices
+
+    def render(self, shard: int, shards: int, *, now: float, scope: Scope = EVERYTHING) -> list[bytes]:
+        """Return the text of one shard as of the last look, in pieces; reads what has changed in it since.
+
+        Only of devices heard, and of units in `scope`.
+        """
+        heard = int(now)
+        shown = [
+            (key, device)
+            for key, device in self._split(shards)[shard]
+            if device.until >= heard and (scope is None or device.unit in scope)
+        ]
+        if stale := {key: device for key, device in shown if device.stale}:
+            with self._engine.connect() as connection:
+                self._read(connection, stale)
+        columns = list(zip(*[device.lines for _, device in shown], strict=True))
+        pieces = []
+        # No device, no columns.
+        for family, column in zip(text.FAMILIES, columns, strict=bool(columns)):
+            if lines := "".join(column):
+                pieces += [family.header.encode(), lines.encode()]
+        return pieces
+
+    def _split(self, shards: int) -> list[list[tuple[int, _Device]]]:
+        """Return the devices of each shard in the order of their row ids."""
+        if shards not in self._splits:
+            split: list[list[tuple[int, _Device]]] = [[] for _ in range(shards)]
+            for key, device in sorted(self._devices.items()):
+                split[device.number % shards].append((key, device))
+            while len(self._splits) >= _SPLITS:
+                del self._splits[next(iter(self._splits))]
+            self._splits[shards] = split
+        return self._splits[shards]
+
+    def _rename(self, names: tuple[dict[int, str], dict[int, str]]) -> None:
+        """Take the names of sites and units, and describe anew the devices of those that have another one."""
+        sites, units = (
+            {key for key, name in new.items() if old.get(key) != name}
+            for new, old in zip(names, self._names, strict=True)
+        )
+        for device in self._devices.values():
+            if device.site in sites or device.unit in units:
+                device.stale |= _FACTS
+        self._names = names
+
+    def _read(self, connection: Connection, stale: dict[int, _Device]) -> None:
+        """Read of some devices what is stale."""
+        keys = sorted(stale)
+        for begin in range(0, len(keys), _CHUNK):
+            some = {key: stale[key] for key in keys[begin : begin + _CHUNK]}
+            _read_now(connection, _some(some, _NOW))
+            _read_lists(connection, _some(some, _PROBES), queries.read_probe_states, text.set_probes)
+            self._read_facts(connection, _some(some, _FACTS))
+            for device in some.values():  # only now: a read may fail half way
+                device.stale = 0
+
+    def _read_facts(self, connection: Connection, devices: dict[int, _Device]) -> None:
+        """Read what devices are and what they are made of."""
+        if not devices:
+            return
+        sites, units = self._names
+        for key, *described in queries.read_descriptions(connection, list(devices)):
+            device = devices[key]
+            places = (sites.get(device.site), units.get(device.unit))
+            text.set_description(device.lines, device.device_id, (*places, *described))
+        _read_lists(connection, devices, queries.read_batteries, text.set_batteries)
+        _read_lists(connection, devices, queries.read_disks, text.set_disks)
 
 
-@dataclass
-class Families:
-    """Sample lines by family; the format wants all lines of one family together."""
-
-    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def adder(self, name: str) -> Callable[[str], None]:
-        """Return what appends a line to the family `name`, which the catalogue must have."""
-        return self.lines[metric(name).name].append
-
-    def body(self) -> bytes:
-        """Return all families in the catalogue's order, those without samples left out."""
-        order = (row for row in CATALOGUE if row.endpoint is Endpoint.DEVICES and self.lines.get(row.name))
-        return joined(part for row in order for part in (row.header, *self.lines[row.name]))
+def _number(device_id: str) -> int:
+    """Return the number whose remainder is the device's shard."""
+    return int.from_bytes(blake2b(device_id.encode()).digest()[:8], "big")
 
 
 def shard_of(device_id: str, shards: int) -> int:
     """Return which of `shards` shows the device."""
-    return int.from_bytes(blake2b(device_id.encode()).digest()[:8], "big") % shards
+    return _number(device_id) % shards
+
+
+def advised_shards(devices: int) -> int:
+    """Return into how many shards so many devices belong: a power of two, so that it seldom changes."""
+    count = 1
+    while count < MAX_SHARDS and count * DEVICES_PER_SHARD < devices:
+        count *= 2
+    return count
 
 
 def render_shard(engine: Engine, shard: int, shards: int, *, now: float, interval_seconds: int) -> bytes:
-    """Return the detail of one shard in the text format, read in one transaction."""
-    families = Families()
-    with engine.connect() as connection:
-        heard = queries.list_heard(connection, now=now, interval_seconds=interval_seconds)
-        ids = [row.id for row in heard if shards == 1 or shard_of(row.device_id, shards) == shard]
-        for some in queries.chunks(ids):
-            render_details(
-                families,
-                Details(
-                    devices=queries.read_details(connection, some),
-                    startups=queries.read_last_startups(connection, some),
-                    probes=queries.read_probe_states(connection, some),
-                    energy=queries.read_energy_counters(connection, some),
-                    power=condition.read_power(connection, some),
-                    batteries=condition.read_batteries(connection, some),
-                    disks=condition.read_disks(connection, some),
-                ),
-            )
-    return families.body()
+    """Return the detail of one shard, everything read from scratch."""
+    detail = Shards(engine, interval_seconds=interval_seconds)
+    detail.look(now)
+    return b"".join(detail.render(shard, shards, now=now))
 
 
-def render_details(families: Families, details: Details) -> None:
-    """Add the samples of some devices; what is not known adds none."""
-    _now(families, details.devices)
-    _startups(families, details.startups)
-    probe_up = families.adder("roadworthy_device_probe_up")
-    for row in details.probes:
-        up = "1" if row.status == "ok" else "0"
-        probe_up(
-            f'roadworthy_device_probe_up{{device_id="{row.device_id}",probe="{_escaped(row.probe)}"}} {up}\n'
-        )
-    energy = families.adder("roadworthy_device_energy_joules_total")
-    for row in details.energy:
-        energy(
-            f'roadworthy_device_energy_joules_total{{device_id="{row.device_id}",scope="{_escaped(row.scope)}",'
-            f'quality="{_escaped(row.quality)}"}} {row.counter_end_joules}\n'
-        )
-    _power(families, details.power)
-    _parts(families, "battery", details.batteries, ("health_ratio", "cycles"))
-    _parts(families, "disk", details.disks, ("wear_ratio", "failing"))
+def _some(stale: dict[int, _Device], what: int) -> dict[int, _Device]:
+    return {key: device for key, device in stale.items() if device.stale & what}
 
 
-def _now(families: Families, rows: Iterable[Any]) -> None:
-    """Add labels and now-values."""
-    info = families.adder("roadworthy_device_info")
-    named = [(name, families.adder(name)) for name in _NOW]
-    for device, *described, last_report_at, uptime_seconds, cpu_ratio, memory_ratio in rows:
-        label = f'{{device_id="{device}"}}'
-        info(f'roadworthy_device_info{{device_id="{device}",{_description(*described)}}} 1\n')
-        values = (last_report_at, uptime_seconds, cpu_ratio, memory_ratio)
-        for (name, add), value in zip(named, values, strict=True):
-            if known(value):
-                add(f"{name}{label} {number(value)}\n")
+def _read_now(connection: Connection, devices: dict[int, _Device]) -> None:
+    """Read what any report may bring."""
+    if not devices:
+        return
+    begun: dict[int, _Device] = {}
+    for key, uptime, cpu, memory, now, newest, second in queries.read_now(connection, list(devices)):
+        device = devices[key]
+        text.set_now(device.lines, device.device_id, device.last_report_at, uptime, cpu, memory)
+        text.set_power(device.lines, device.device_id, now)
+        # A final start-up never changes, so there is nothing to read while the newest is the one shown; unless
+        # there are two of that instant.
+        if newest != device.startup or (newest is not None and newest == second):
+            begun[key] = device
+    _read_startups(connection, begun)
+    _read_lists(connection, devices, queries.read_energy_counters, text.set_energy)
 
 
-def _startups(families: Families, rows: Iterable[Any]) -> None:
-    """Add each device's last final start-up; of two that began at the same instant the first counts."""
-    names = [
-        f"roadworthy_device_startup_{name}" for name in ("info", "seconds", "usable_seconds", "phase_seconds")
-    ]
-    info, total, usable, phase = (families.adder(name) for name in names)
-    seen = None
-    for row in rows:
-        device = row.device_id
-        if device == seen:
-            continue
-        seen = device
-        own = f'device_id="{device}"'
-        info(f'{names[0]}{{{own},kind="{_escaped(row.kind)}",quality="{_escaped(row.quality)}"}} 1\n')
-        if known(row.total_seconds):
-            total(f"{names[1]}{{{own}}} {number(row.total_seconds)}\n")
-        if known(row.usable_seconds):
-            usable(f"{names[2]}{{{own}}} {number(row.usable_seconds)}\n")
-        for name, seconds in counted_phases(row.phases).items():
-            phase(f'{names[3]}{{{own},phase="{_escaped(name)}"}} {number(seconds)}\n')
+def _read_startups(connection: Connection, devices: dict[int, _Device]) -> None:
+    """Read the newest final start-up of each; of two that began at the same instant the first counts."""
+    if not devices:
+        return
+    newest: dict[int, tuple[Any, ...]] = {}
+    for key, *startup in queries.read_last_startups(connection, list(devices)):
+        newest.setdefault(key, tuple(startup))
+    for key, device in devices.items():
+        found = newest.get(key)
+        device.startup = None if found is None else found[0]
+        text.set_startup(device.lines, device.device_id, None if found is None else found[1:])
 
 
-def _power(families: Families, rows: Iterable[Any]) -> None:
-    """Add the latest watts of each scope; of several scopes this version does not know the first is `other`."""
-    add = families.adder("roadworthy_device_power_watts")
-    for row in rows:
-        watts: dict[str, tuple[str, float]] = {}
-        for one in _ENERGY.decode(row.now).energy:
-            if one.latest_watts is not None:
-                scope = _word("energy.scope", one.scope)
-                watts.setdefault(scope, (_word("energy.quality", one.quality), one.latest_watts))
-        for scope, (quality, value) in watts.items():
-            add(
-                f'roadworthy_device_power_watts{{device_id="{row.device_id}",scope="{scope}",quality="{quality}"}}'
-                f" {number(value)}\n"
-            )
-
-
-def _parts(families: Families, part: str, rows: Iterable[Any], names: tuple[str, str]) -> None:
-    """Add what batteries or disks tell: `names` are the columns after device_id and name."""
-    full = [f"roadworthy_device_{part}_{name}" for name in names]
-    adders = [families.adder(name) for name in full]
-    for device, part_name, *values in rows:
-        pair = f'{{device_id="{device}",{part}="{_escaped(part_name)}"}}'
-        for name, add, value in zip(full, adders, values, strict=True):
-            if known(value):
-                add(f"{name}{pair} {number(value)}\n")
-
-
-def counted_phases(phases: Iterable[Any]) -> dict[str, float]:
-    """Return {phase: seconds} of the phases that make up the total; a phase that came in pieces is one."""
-    counted: dict[str, float] = defaultdict(float)
-    for phase in phases:
-        if phase.get("counted", True):
-            counted[phase["name"]] += phase["seconds"]
-    return dict(counted)
-
-
-@lru_cache(maxsize=65536)
-def _description(*values: str | None) -> str:
-    """Return the label text after device_id; thousands of devices share few descriptions, hence the cache."""
-    names = metric("roadworthy_device_info").labels[1:]
-    return ",".join(
-        f'{name}="{escaped(value or UNKNOWN)}"' for name, value in zip(names, values, strict=True)
-    )
-
-
-def _word(field: str, word: str) -> str:
-    """Return `word` if the wire knows it; ingest counts those it does not when the half-hour is booked."""
-    return word if word in WORDS[field] else OTHER
-
-
-_escaped = lru_cache(maxsize=65536)(escaped)
+def _read_lists(
+    connection: Connection,
+    devices: dict[int, _Device],
+    read: Callable[[Connection, Sequence[int]], Iterable[tuple[Any, ...]]],
+    write: Callable[[Lines, str, Iterable[Any]], None],
+) -> None:
+    """Read of what a device may have several: rows that begin with its row id."""
+    if not devices:
+        return
+    found: dict[int, list[Sequence[Any]]] = defaultdict(list)
+    for key, *values in read(connection, list(devices)):
+        found[key].append(values)
+    for key, device in devices.items():
+        write(device.lines, device.device_id, found.get(key, ()))

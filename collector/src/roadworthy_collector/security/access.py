@@ -10,40 +10,64 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import ssl
-from dataclasses import dataclass
+from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from fastapi import HTTPException, Request
 from sqlalchemy import Engine
 
-from roadworthy_collector.errors import AddressError, SettingsError
-from roadworthy_collector.security import sessions
-from roadworthy_collector.security.tokens import scrape_token_holds
+from roadworthy_collector.errors import AddressError
+from roadworthy_collector.security import audit, sessions, users
+from roadworthy_collector.security.client_certificates import server_context
+from roadworthy_collector.security.roles import OPEN_RIGHTS, Reader, Right, Role, rights_of
+from roadworthy_collector.security.sessions import SessionUser
+from roadworthy_collector.security.tokens import Kind, find_scrape_token
+from roadworthy_collector.security.user_tokens import find_user
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.console import has_users
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, granted
+from roadworthy_collector.store.schema import user_units
+
+__all__ = [
+    "CSRF_HEADER",
+    "LOCAL",
+    "REFUSALS",
+    "AccessRefusedError",
+    "Reader",
+    "api_reader",
+    "csrf_of",
+    "current_reader",
+    "ensure_certificate",
+    "ensure_may_bind",
+    "is_open",
+    "is_own_origin",
+    "parts_of",
+    "reader_by_password",
+    "require_page",
+    "require_reader",
+    "require_scrape",
+]
 
 LOCAL = "local"
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Who reads: a signed-in user, or `local` while the collector is open. `csrf` belongs to their forms."""
-
-    name: str
-    role: str
-    csrf: str
-    signed_in: bool
+# What every route of the API under `roles.require` may answer besides its own, for the OpenAPI document.
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "sign_in_required or user_token_refused."},
+    403: {
+        "description": "not_allowed: the role does not include it; csrf: a change by session without its token."
+    },
+}
+CSRF_HEADER = "X-CSRF-Token"
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class AccessRefusedError(HTTPException):
     """A machine may not read this; `code` is documented, `message` says what to do."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, field: str = "authorization") -> None:
         headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-        self._error = {"code": code, "message": message, "field": "authorization"}
+        self._error = {"code": code, "message": message, "field": field}
         super().__init__(status, self._error, headers)
 
     def body(self) -> str:
@@ -76,35 +100,44 @@ def ensure_may_bind(settings: Settings, engine: Engine) -> None:
 
 
 def ensure_certificate(settings: Settings) -> None:
-    """Raise SettingsError naming what is wrong with the certificate or its key."""
-    if settings.tls_certificate is None:
-        if settings.tls_key is not None:
-            raise SettingsError("tls_key: there is no tls_certificate to go with it")
-        return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    for name, path in (("tls_certificate", settings.tls_certificate), ("tls_key", settings.tls_key)):
-        if path is not None and not os.access(path, os.R_OK):
-            raise SettingsError(f"{name}: {path} is missing or may not be read")
-    try:
-        # Without a passphrase to give, OpenSSL would ask for one at a terminal nobody watches.
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password=lambda: "")
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"tls_certificate, tls_key: {settings.tls_certificate} and {settings.tls_key or 'no key'} "
-            f"are no PEM chain and its key without a passphrase: {error}"
-        ) from None
+    """Raise SettingsError naming what is wrong with the certificate, its key or the authority of clients."""
+    server_context(settings)
 
 
 def current_reader(request: Request) -> Reader | None:
-    """Return who is reading, or None if they have to sign in."""
+    """Return who is reading, or None if they have to sign in.
+
+    A user's token wins over a session. Raises AccessRefusedError for a token that is unknown, revoked or expired.
+    """
     state = request.app.state
+    now = state.clock()
+    if (token := _bearer(request)) is not None and token.startswith(f"{Kind.USER}_"):
+        with state.engine.connect() as connection:
+            user = find_user(connection, token, now)
+        if user is None:
+            raise AccessRefusedError(
+                401, "user_token_refused", "this user token is unknown, revoked or expired; ask for a new one"
+            )
+        return _reader(state.engine, user, now, csrf="", by_token=True)
     if (secret := request.cookies.get(sessions.cookie_name(state.settings))) and (
-        user := sessions.find(state.engine, secret, state.clock())
+        user := sessions.find(state.engine, secret, now)
     ):
-        return Reader(user.name, user.role, csrf_of(secret), signed_in=True)
+        return _reader(state.engine, user, now, csrf=csrf_of(secret), by_token=False)
     if is_open(state.settings, state.engine):
-        return Reader(LOCAL, "administrator", "", signed_in=False)
+        return Reader(LOCAL, Role.VIEWER, "", signed_in=False, rights=OPEN_RIGHTS)
     return None
+
+
+def reader_by_password(engine: Engine, name: str, password: str, now: float) -> Reader:
+    """Return the user of this name and password, for a command; raises UserError if they are not right."""
+    if not users.check_password(engine, name, password):
+        audit.record_alone(engine, now, "nobody", "login.failed", name, {"at": "command line"})
+        raise users.UserError(f"{name}: name or password is not right")
+    with engine.connect() as connection:
+        user = sessions.user_of(connection, name)
+    if user is None:
+        raise users.UserError(f"{name}: there is no such user")
+    return _reader(engine, user, now, csrf="", by_token=True)
 
 
 def require_reader(request: Request) -> Reader:
@@ -117,25 +150,103 @@ def require_reader(request: Request) -> Reader:
     return reader
 
 
-def require_scrape(request: Request) -> None:
-    """Let a scrape token or a session through, anybody while open; raise 401 or 403. A FastAPI dependency."""
+def require_page(right: Right) -> Callable[[Request], Reader]:
+    """Return a FastAPI dependency for pages: as `require_reader`, and 403 without `right`."""
+
+    def reader_of_page(request: Request) -> Reader:
+        reader = require_reader(request)
+        if not reader.may(right):
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"Your role does not include this ({right}).")
+        return reader
+
+    return reader_of_page
+
+
+def api_reader(request: Request, right: Right) -> Reader:
+    """Return who calls the API with `right`; raise AccessRefusedError otherwise (see `roles.require`)."""
+    reader = current_reader(request)
+    if reader is None:
+        message = "sign in, or send a user token: Authorization: Bearer rwu1_..."
+        raise AccessRefusedError(401, "sign_in_required", message)
+    if not reader.may(right):
+        if not reader.signed_in:
+            message = "while nobody can sign in only reading is open; create a user first (`roadworthy user create`)"
+            raise AccessRefusedError(401, "sign_in_required", message)
+        raise AccessRefusedError(403, "not_allowed", f"your role does not include {right}")
+    if request.method not in _READING and not reader.by_token:
+        _ensure_meant(request, reader)
+    return reader
+
+
+def require_scrape(request: Request) -> Scope:
+    """Return what may be read of the metrics: of a scrape token, a user's token, a session, everything while open.
+
+    Raises AccessRefusedError 401 or 403. A FastAPI dependency.
+    """
     state = request.app.state
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        if not _is_scrape_token(state.engine, token.strip()):
+    token = _bearer(request)
+    if token is not None and not token.startswith(f"{Kind.USER}_"):
+        with state.engine.connect() as connection:
+            scraper = find_scrape_token(connection, token, now=state.clock())
+        if scraper is None:
             raise AccessRefusedError(403, "scrape_token_refused", "this scrape token is unknown or revoked")
-        return
-    if current_reader(request) is None:
+        return scraper.scope
+    reader = current_reader(request)
+    if reader is None:
         raise AccessRefusedError(
             401, "scrape_token_required", "send a scrape token: Authorization: Bearer ..."
         )
+    if not reader.may(Right.READ_METRICS):
+        raise AccessRefusedError(403, "not_allowed", f"your role does not include {Right.READ_METRICS}")
+    return reader.scope
+
+
+def is_own_origin(request: Request) -> bool:
+    """Return whether a request comes from one of our own pages, or from no page at all."""
+    origin = request.headers.get("origin")
+    return origin is None or parts_of(origin)[1] == request.headers.get("host", "")
+
+
+def parts_of(address: str) -> tuple[str, str]:
+    """Return scheme and host of an address; what is none has a host nobody goes by."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets without an address between them
+        return "", "?"
+    return parts.scheme, parts.netloc
+
+
+def _ensure_meant(request: Request, reader: Reader) -> None:
+    """Refuse a change that a foreign page may have asked for with the session's cookie."""
+    given = request.headers.get(CSRF_HEADER, "")
+    meant = bool(reader.csrf) and hmac.compare_digest(given.encode(), reader.csrf.encode())
+    if not (meant and is_own_origin(request)):
+        message = (
+            f"a change asked for with a session carries its token in {CSRF_HEADER}; scripts use a user token"
+        )
+        raise AccessRefusedError(403, "csrf", message, CSRF_HEADER.lower())
+
+
+def _bearer(request: Request) -> str | None:
+    """Return the token of the Authorization header, if there is one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _reader(engine: Engine, user: SessionUser, now: float, *, csrf: str, by_token: bool) -> Reader:
+    """Return a signed-in reader with the rights and scope their user has now."""
+    scope: Scope = EVERYTHING
+    if user.scoped:
+        with engine.connect() as connection:
+            scope = granted(connection, user_units, "user", user.name, now)
+    try:
+        role = Role(user.role)
+        rights = rights_of(role, scope)
+    except ValueError:  # a role of a newer version: whatever it may mean there, here it may nothing
+        role, rights = Role.VIEWER, frozenset()
+    return Reader(user.name, role, csrf, signed_in=True, rights=rights, scope=scope, by_token=by_token)
 
 
 def csrf_of(secret: str) -> str:
     """Return the token that a session's forms carry; knowing it does not give the session away."""
     return hmac.new(secret.encode(), b"roadworthy form", hashlib.sha256).hexdigest()
-
-
-def _is_scrape_token(engine: Engine, token: str) -> bool:
-    with engine.connect() as connection:
-        return scrape_token_holds(connection, token)

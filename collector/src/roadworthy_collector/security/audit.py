@@ -6,11 +6,20 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, Engine, desc, func, select
 
-from roadworthy_collector.security.tokens import record
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.queries.audit import prune, read, record, verify
 from roadworthy_collector.store.schema import audit
 
-__all__ = ["OPENING_SECONDS", "OPEN_DEVICE", "opened_recently", "record", "record_alone"]
+__all__ = [
+    "OPENING_SECONDS",
+    "OPEN_DEVICE",
+    "opened_recently",
+    "prune",
+    "read",
+    "record",
+    "record_alone",
+    "verify",
+]
 
 OPEN_DEVICE = "device.open"
 # How long a given reason holds: an hour's work on one device is one opening.

@@ -44,6 +44,7 @@ _HSTS = "max-age=31536000"
 _ENROL = "/api/v1/enrol"
 _ANY_HOST = frozenset({_ENROL, "/healthz", "/readyz"})
 _REPORTS = "/api/v1/reports"
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Forms are a password or a reason long. A form library keeps parts of any size, in memory or on the disk, before
 # the route it belongs to has asked who sends it.
 FORM_BYTES, FORM_SECONDS = 65_536, 20.0
@@ -83,7 +84,7 @@ class Guard:
         if refusal := await self._refusal(scope):
             await _answer(send_guarded, *refusal)
             return
-        if scope["method"] != "POST" or scope["path"] == _ENROL:
+        if scope["method"] in _BODILESS or scope["path"] == _ENROL:
             await self._app(scope, receive, send_guarded)
             return
         try:

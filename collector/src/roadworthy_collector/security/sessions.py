@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import Connection, Engine, or_, select
 
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
@@ -20,6 +20,7 @@ class SessionUser(NamedTuple):
 
     name: str
     role: str
+    scoped: bool = False
 
 
 def secure(settings: Settings) -> bool:
@@ -53,11 +54,18 @@ def find(engine: Engine, secret: str, now: float) -> SessionUser | None:
     """Return whose session `secret` is, or None if there is none or it has expired."""
     with engine.connect() as connection:
         row = connection.execute(
-            select(users.c.name, users.c.role)
+            select(users.c.name, users.c.role, users.c.scoped)
             .join(sessions, sessions.c.user == users.c.name)
             .where(sessions.c.secret_sha256 == _digest(secret), sessions.c.expires_at > int(now))
         ).one_or_none()
-    return None if row is None else SessionUser(row[0], row[1])
+    return None if row is None else SessionUser(row.name, row.role, row.scoped)
+
+
+def user_of(connection: Connection, name: str) -> SessionUser | None:
+    """Return the user of this name, None if there is none."""
+    query = select(users.c.name, users.c.role, users.c.scoped).where(users.c.name == name)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else SessionUser(row.name, row.role, row.scoped)
 
 
 def end(engine: Engine, secret: str, now: float) -> None:

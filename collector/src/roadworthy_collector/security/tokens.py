@@ -13,18 +13,20 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, delete, insert, or_, select, update
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.engine import UNASSIGNED
+from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, grant, granted, granted_names
 from roadworthy_collector.store.schema import (
-    audit,
     devices,
     enrol_keys,
+    scrape_token_units,
     scrape_tokens,
     sites,
     tokens,
@@ -33,7 +35,9 @@ from roadworthy_collector.store.schema import (
 from roadworthy_collector.store.statements import insert_or_ignore
 
 COMMAND_LINE = "command line"  # who did it, where nobody signed in
-_FORM = re.compile(r"(rw1|rwe1|rws1)_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
+REISSUE_SECONDS = 600  # a new token that was not used by then has not arrived
+ENDED_SECONDS = 400 * 86_400  # how long a token that was replaced or revoked is answered as that
+_FORM = re.compile(r"(rw1|rwe1|rws1|rwu1)_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
 
 
 class Kind(StrEnum):
@@ -42,6 +46,7 @@ class Kind(StrEnum):
     DEVICE = "rw1"
     ENROL = "rwe1"
     SCRAPE = "rws1"
+    USER = "rwu1"
 
 
 class Issued(NamedTuple):
@@ -60,6 +65,13 @@ class Parsed(NamedTuple):
     secret: str
 
 
+class Scraper(NamedTuple):
+    """A scrape token in force: its id, and what it may read."""
+
+    id: str
+    scope: Scope
+
+
 class KeyRefused(RoadworthyError):  # noqa: N818 - it is an answer to an agent, not a fault of this program
     """An enrolment key does not let anybody in; `code` is key_unknown, key_revoked, key_expired or key_used_up."""
 
@@ -69,15 +81,16 @@ class KeyRefused(RoadworthyError):  # noqa: N818 - it is an answer to an agent, 
 
 
 class Place(NamedTuple):
-    """Where a device enrolled with a key will stand: row ids of key, site and unit."""
+    """Where a device enrolled with a key will stand: row ids of key, site and unit; and its usage profile."""
 
     key: str
     site: int
     unit: int
+    usage_profile: str = "unknown"
 
 
 def issue(kind: Kind | str, *, random_hex: Callable[[int], str] = secrets.token_hex) -> Issued:
-    """Return a new token of `kind` (rw1, rwe1 or rws1)."""
+    """Return a new token of `kind` (rw1, rwe1, rws1 or rwu1)."""
     id_, secret = random_hex(8), random_hex(32)
     return Issued(id_, f"{Kind(kind)}_{id_}_{secret}", sha256(secret))
 
@@ -99,7 +112,7 @@ def matches(secret: str, kept: str) -> bool:
     return hmac.compare_digest(sha256(secret), kept)
 
 
-def create_enrol_key(
+def create_enrol_key(  # noqa: PLR0913 - each is a property of the key
     connection: Connection,
     *,
     now: int,
@@ -109,6 +122,7 @@ def create_enrol_key(
     max_uses: int | None = None,
     note: str | None = None,
     actor: str = COMMAND_LINE,
+    usage_profile: str = "unknown",
 ) -> Issued:
     """Make an enrolment key whose devices stand at `site` and belong to `unit`, both made if new, and audit it."""
     key = issue(Kind.ENROL)
@@ -121,6 +135,7 @@ def create_enrol_key(
         "created_at": now,
         "expires_at": None if expires_in_seconds is None else now + expires_in_seconds,
         "max_uses": max_uses,
+        "usage_profile": usage_profile,
     }
     connection.execute(insert(enrol_keys).values(row))
     detail = {"site": site, "unit": unit, "expires_at": row["expires_at"], "max_uses": max_uses}
@@ -149,10 +164,10 @@ def revoke_enrol_key(connection: Connection, id_: str, *, now: int, actor: str =
     return True
 
 
-def spend_enrol_key(connection: Connection, text: str, *, now: int) -> Place:
-    """Use an enrolment key once and return where its device stands; raise KeyRefused otherwise.
+def check_enrol_key(connection: Connection, text: str, *, now: int) -> Row[Any]:
+    """Return the row of an enrolment key that is good now; raise KeyRefused otherwise. Only reads.
 
-    Counting and checking are one UPDATE, so of two enrolments racing for the last use one gets it.
+    Who does not know the secret learns nothing but that the key is not known.
     """
     parsed = parse(text)
     row = None
@@ -160,38 +175,65 @@ def spend_enrol_key(connection: Connection, text: str, *, now: int) -> Place:
         row = connection.execute(select(enrol_keys).where(enrol_keys.c.id == parsed.id)).one_or_none()
     if parsed is None or row is None or not matches(parsed.secret, row.secret_sha256):
         raise KeyRefused("key_unknown", "this collector does not know the enrolment key; ask for a new one")
+    if row.revoked_at is not None:
+        raise KeyRefused("key_revoked", "the enrolment key was revoked; ask for a new one")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise KeyRefused("key_expired", "the enrolment key has expired; ask for a new one")
+    if row.max_uses is not None and row.uses >= row.max_uses:
+        raise _used_up(row)
+    return row
+
+
+def spend_enrol_key(connection: Connection, text: str, *, now: int) -> Place:
+    """Use an enrolment key once and return where its device stands; raise KeyRefused otherwise.
+
+    Counting and checking are one UPDATE, so of two enrolments racing for the last use one gets it.
+    """
+    row = check_enrol_key(connection, text, now=now)
     good = and_(
         enrol_keys.c.id == row.id,
         enrol_keys.c.revoked_at.is_(None),
         or_(enrol_keys.c.expires_at.is_(None), enrol_keys.c.expires_at > now),
         or_(enrol_keys.c.max_uses.is_(None), enrol_keys.c.uses < enrol_keys.c.max_uses),
     )
-    if connection.execute(update(enrol_keys).where(good).values(uses=enrol_keys.c.uses + 1)).rowcount == 1:
-        return Place(row.id, row.site, row.unit)
-    if row.revoked_at is not None:
-        raise KeyRefused("key_revoked", "the enrolment key was revoked; ask for a new one")
-    if row.expires_at is not None and row.expires_at <= now:
-        raise KeyRefused("key_expired", "the enrolment key has expired; ask for a new one")
-    raise KeyRefused(
-        "key_used_up", f"the enrolment key was good for {row.max_uses} devices; ask for a new one"
-    )
+    if connection.execute(update(enrol_keys).where(good).values(uses=enrol_keys.c.uses + 1)).rowcount != 1:
+        raise _used_up(row)
+    return Place(row.id, row.site, row.unit, row.usage_profile)
 
 
-def create_scrape_token(connection: Connection, *, now: int, actor: str = COMMAND_LINE) -> Issued:
-    """Make a read-only token for Prometheus, and audit it."""
+def _used_up(row: Row[Any]) -> KeyRefused:
+    message = f"the enrolment key was good for {row.max_uses} devices; ask for a new one"
+    return KeyRefused("key_used_up", message)
+
+
+def create_scrape_token(
+    connection: Connection, *, now: int, actor: str = COMMAND_LINE, only_units: Sequence[str] | None = None
+) -> Issued:
+    """Make a read-only token for Prometheus, and audit it; raises UnknownUnitError.
+
+    With `only_units` it reads nothing but these units and those below them.
+    """
     token = issue(Kind.SCRAPE)
-    row = {"id": token.id, "secret_sha256": token.sha256, "created_at": now}
+    scoped = only_units is not None
+    row = {"id": token.id, "secret_sha256": token.sha256, "created_at": now, "scoped": scoped}
     connection.execute(insert(scrape_tokens).values(row))
-    record(connection, now, actor, "scrape_token.create", token.id)
+    grant(connection, scrape_token_units, "token", token.id, only_units)
+    detail = {"units": sorted(only_units)} if only_units is not None else None
+    record(connection, now, actor, "scrape_token.create", token.id, detail)
     return token
 
 
 def list_scrape_tokens(connection: Connection) -> list[dict[str, Any]]:
-    """Return all scrape tokens, newest first, without their secrets."""
+    """Return all scrape tokens, newest first, without their secrets; `units` are names, None for every unit."""
     columns = (scrape_tokens.c.id, scrape_tokens.c.created_at, scrape_tokens.c.revoked_at)
-    return _dicts(
-        connection, select(*columns).order_by(scrape_tokens.c.created_at.desc(), scrape_tokens.c.id)
+    rows = _dicts(
+        connection,
+        select(*columns, scrape_tokens.c.scoped).order_by(
+            scrape_tokens.c.created_at.desc(), scrape_tokens.c.id
+        ),
     )
+    named = granted_names(connection, scrape_token_units, "token")
+    return [row | {"units": named.get(row["id"], []) if row.pop("scoped") else None} for row in rows]
 
 
 def revoke_scrape_token(connection: Connection, id_: str, *, now: int, actor: str = COMMAND_LINE) -> bool:
@@ -203,16 +245,19 @@ def revoke_scrape_token(connection: Connection, id_: str, *, now: int, actor: st
     return True
 
 
-def scrape_token_holds(connection: Connection, text: str) -> bool:
-    """Return whether `text` is a scrape token that is known and not revoked."""
+def find_scrape_token(connection: Connection, text: str, *, now: float) -> Scraper | None:
+    """Return what a scrape token may read, None if it is unknown or revoked."""
     parsed = parse(text)
     if parsed is None or parsed.kind is not Kind.SCRAPE:
-        return False
-    query = select(scrape_tokens.c.secret_sha256).where(
+        return None
+    query = select(scrape_tokens.c.secret_sha256, scrape_tokens.c.scoped).where(
         scrape_tokens.c.id == parsed.id, scrape_tokens.c.revoked_at.is_(None)
     )
-    kept = connection.scalar(query)
-    return kept is not None and matches(parsed.secret, kept)
+    row = connection.execute(query).one_or_none()
+    if row is None or not matches(parsed.secret, row.secret_sha256):
+        return None
+    scope = granted(connection, scrape_token_units, "token", parsed.id, now) if row.scoped else EVERYTHING
+    return Scraper(parsed.id, scope)
 
 
 def create_device_token(connection: Connection, device: int, *, now: int) -> Issued:
@@ -225,6 +270,26 @@ def create_device_token(connection: Connection, device: int, *, now: int) -> Iss
     row = {"id": token.id, "device": device, "secret_sha256": token.sha256, "created_at": now}
     connection.execute(insert(tokens).values(row))
     return token
+
+
+def rotate(connection: Connection, device: int, *, now: int) -> Issued | None:
+    """Make a token that replaces the one the device of row id `device` uses; None if one was made just now.
+
+    At most two are good: one whose answer seems lost, because it was not used within REISSUE_SECONDS, goes first.
+    """
+    mine = and_(tokens.c.device == device, tokens.c.revoked_at.is_(None))
+    unused = and_(mine, tokens.c.first_used_at.is_(None))
+    used = connection.scalar(select(tokens.c.id).where(mine, tokens.c.first_used_at.is_not(None)).limit(1))
+    newest = connection.scalar(
+        select(tokens.c.created_at).where(unused).order_by(tokens.c.created_at.desc()).limit(1)
+    )
+    if used is None or (newest is not None and now - newest < REISSUE_SECONDS):
+        return None
+    connection.execute(delete(tokens).where(unused))
+    connection.execute(
+        delete(tokens).where(tokens.c.device == device, tokens.c.revoked_at < now - ENDED_SECONDS)
+    )
+    return create_device_token(connection, device, now=now)
 
 
 def list_device_tokens(connection: Connection, device: int) -> list[dict[str, Any]]:
@@ -263,19 +328,6 @@ def first_use(connection: Connection, id_: str, device: int, *, now: int) -> Non
         tokens.c.device == device, tokens.c.id != id_, before, tokens.c.revoked_at.is_(None)
     )
     connection.execute(older.values(revoked_at=now, revoked_as="re_enrol"))
-
-
-def record(
-    connection: Connection,
-    now: int,
-    actor: str,
-    action: str,
-    subject: str | None = None,
-    detail: Mapping[str, object] | None = None,
-) -> None:
-    """Write a row of the audit."""
-    row = {"at": now, "actor": actor[:64], "action": action, "subject": subject, "detail": detail}
-    connection.execute(insert(audit).values(row))
 
 
 def _dicts(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:

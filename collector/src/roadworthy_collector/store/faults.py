@@ -27,14 +27,14 @@ def is_database_fault(error: Exception) -> bool:
         return False
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
-        return code & 0xFF in _SQLITE_FAULTS  # the other bits say more exactly which
+        return bool(code & 0xFF in _SQLITE_FAULTS)  # the other bits say more exactly which
     if error.connection_invalidated:
         return True
     state = getattr(error.orig, "sqlstate", None)
     # psycopg gives no state where it could not connect at all, or the connection broke.
     if state is None:
         return type(error.orig).__name__ in {"OperationalError", "InterfaceError", "ConnectionTimeout"}
-    return state.startswith(_SERVER_FAULTS)
+    return str(state).startswith(_SERVER_FAULTS)
 
 
 def goes_once_more(error: Exception) -> bool:

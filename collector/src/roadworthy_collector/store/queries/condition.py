@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 
 from roadworthy_collector.store.queries.jobs import STATES
 from roadworthy_collector.store.schema import (
     batteries,
     days,
-    device_now,
     devices,
     disks,
     probe_status,
@@ -26,43 +25,6 @@ WEAK_RATIO = 0.6
 WORN_RATIO = 0.8
 # These have no battery and no disk of their own, so nothing about them is unknown.
 _NOT_PHYSICAL = ("virtual_machine", "container")
-
-
-def read_batteries(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
-    """Return (device_id, name, health_ratio, cycles) of the devices' batteries."""
-    query = (
-        select(devices.c.device_id, batteries.c.name, batteries.c.health_ratio, batteries.c.cycles)
-        .join(batteries, batteries.c.device == devices.c.id)
-        .where(devices.c.id.in_(ids))
-        .order_by(devices.c.id, batteries.c.name)
-    )
-    return connection.execute(query).all()
-
-
-def read_disks(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
-    """Return (device_id, name, wear_ratio, failing) of the devices' disks that tell either."""
-    query = (
-        select(devices.c.device_id, disks.c.name, disks.c.wear_ratio, disks.c.failing)
-        .join(disks, disks.c.device == devices.c.id)
-        .where(devices.c.id.in_(ids), or_(disks.c.wear_ratio.is_not(None), disks.c.failing.is_not(None)))
-        .order_by(devices.c.id, disks.c.name)
-    )
-    return connection.execute(query).all()
-
-
-def read_power(connection: Connection, ids: Sequence[int]) -> Sequence[Any]:
-    """Return (device_id, now) of the devices whose open half-hour says watts; `now` as JSON text.
-
-    The text is searched before anything is decoded: most devices tell their energy by the day, and have none.
-    """
-    text: ColumnElement[str] = cast(device_now.c.now, Text)
-    query = (
-        select(devices.c.device_id, text.label("now"))
-        .join(device_now, device_now.c.device == devices.c.id)
-        .where(devices.c.id.in_(ids), text.contains('"latest_watts":'))
-        .order_by(devices.c.id)
-    )
-    return connection.execute(query).all()
 
 
 def count_batteries(connection: Connection) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What the console's pages ask of the tables about devices; start-ups are in `console_startups`.
 
 Restricted sites are counted in totals only: every query that names a device, a model or a site leaves them out.
+Everything about devices takes the `scope` of whoever reads, and shows and counts nothing beyond it.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from sqlalchemy import (
     select,
 )
 
+from roadworthy_collector.store.queries import facts
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.queries.states import state_of
 from roadworthy_collector.store.schema import (
     device_now,
     devices,
     estate,
     gaps,
-    periods,
     probe_status,
     sites,
     startups,
@@ -90,15 +92,18 @@ def _listed() -> Any:
     )
 
 
-def count_states(connection: Connection, now: float, interval_seconds: int) -> dict[str, int]:
+def count_states(
+    connection: Connection, now: float, interval_seconds: int, scope: Scope = EVERYTHING
+) -> dict[str, int]:
     """Return {state: devices} over the whole IT estate, restricted sites included."""
     state = state_of(now, interval_seconds)
     found = dict.fromkeys(("reporting", "late", "missing", "retired"), 0)
-    found.update({row[0]: row[1] for row in connection.execute(select(state, func.count()).group_by(state))})
+    query = select(state, func.count()).where(within(scope)).group_by(state)
+    found.update({row[0]: row[1] for row in connection.execute(query)})
     return found
 
 
-def count_unknowns(connection: Connection, startups_since: float) -> RowMapping:
+def count_unknowns(connection: Connection, startups_since: float, scope: Scope = EVERYTHING) -> RowMapping:
     """Return how many devices in service have no known model, serial, class, operating system, site and so on."""
 
     def counted(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
@@ -121,31 +126,34 @@ def count_unknowns(connection: Connection, startups_since: float) -> RowMapping:
                 counted(~started, "startup"),
             )
             .select_from(devices.join(sites, devices.c.site == sites.c.id))
-            .where(devices.c.retired_at.is_(None))
+            .where(devices.c.retired_at.is_(None), within(scope))
         )
         .mappings()
         .one()
     )
 
 
-def count_probes(connection: Connection) -> Sequence[Row[Any]]:
+def count_probes(connection: Connection, scope: Scope = EVERYTHING) -> Sequence[Row[Any]]:
     """Return (probe, status, devices) over all devices in service."""
     return connection.execute(
         select(probe_status.c.probe, probe_status.c.status, func.count().label("devices"))
         .select_from(probe_status.join(devices, devices.c.id == probe_status.c.device))
-        .where(devices.c.retired_at.is_(None))
+        .where(devices.c.retired_at.is_(None), within(scope))
         .group_by(probe_status.c.probe, probe_status.c.status)
     ).all()
 
 
-def top_reasons(connection: Connection, limit: int = 60) -> Sequence[Row[Any]]:
+def top_reasons(connection: Connection, limit: int = 60, scope: Scope = EVERYTHING) -> Sequence[Row[Any]]:
     """Return (probe, status, reason, devices), the commonest first, for all that is not ok."""
     number = func.count().label("devices")
     return connection.execute(
         select(probe_status.c.probe, probe_status.c.status, probe_status.c.reason, number)
         .select_from(probe_status.join(devices, devices.c.id == probe_status.c.device))
         .where(
-            devices.c.retired_at.is_(None), probe_status.c.status != "ok", probe_status.c.reason.is_not(None)
+            devices.c.retired_at.is_(None),
+            probe_status.c.status != "ok",
+            probe_status.c.reason.is_not(None),
+            within(scope),
         )
         .group_by(probe_status.c.probe, probe_status.c.status, probe_status.c.reason)
         .order_by(desc(number), probe_status.c.reason)
@@ -153,19 +161,21 @@ def top_reasons(connection: Connection, limit: int = 60) -> Sequence[Row[Any]]:
     ).all()
 
 
-def latest_reports(connection: Connection, limit: int = 8) -> Sequence[Row[Any]]:
+def latest_reports(connection: Connection, limit: int = 8, scope: Scope = EVERYTHING) -> Sequence[Row[Any]]:
     """Return the devices that reported last, with what they said."""
     return connection.execute(
         select(devices, sites.c.name.label("site_name"), device_now.c.at, device_now.c.uptime_seconds,
                device_now.c.cpu_ratio, device_now.c.memory_ratio)
         .select_from(_listed())
-        .where(_visible(), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None))
+        .where(_visible(), within(scope), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None))
         .order_by(desc(devices.c.last_report_at), devices.c.id)
         .limit(limit)
     ).all()  # fmt: skip
 
 
-def use_now(connection: Connection, now: float, interval_seconds: int, column: str) -> dict[str, Any]:
+def use_now(
+    connection: Connection, now: float, interval_seconds: int, column: str, scope: Scope = EVERYTHING
+) -> dict[str, Any]:
     """Return how `cpu_ratio` or `memory_ratio` of devices that are not missing is spread at their latest reports.
 
     {n, median, p90, bands}: ranks are nearest rank; `bands` counts devices per tenth of the ratio.
@@ -178,7 +188,7 @@ def use_now(connection: Connection, now: float, interval_seconds: int, column: s
             func.count().over().label("n"),
         )
         .select_from(device_now.join(devices, devices.c.id == device_now.c.device))
-        .where(ratio.is_not(None), state_of(now, interval_seconds).in_(("reporting", "late")))
+        .where(ratio.is_not(None), within(scope), state_of(now, interval_seconds).in_(("reporting", "late")))
         .subquery()
     )
     ranks = connection.execute(
@@ -199,7 +209,7 @@ def nearest_rank(size: ColumnElement[int], percent: int) -> ColumnElement[int]:
     return (size * percent + 99) // 100
 
 
-def choices(connection: Connection) -> dict[str, list[str]]:
+def choices(connection: Connection, scope: Scope = EVERYTHING) -> dict[str, list[str]]:
     """Return what the device list can be narrowed to: sites, classes and models that occur."""
     lists = {}
     for name, column in (
@@ -210,7 +220,7 @@ def choices(connection: Connection) -> dict[str, list[str]]:
         found = connection.execute(
             select(column)
             .select_from(devices.join(sites, devices.c.site == sites.c.id))
-            .where(_visible(), column.is_not(None))
+            .where(_visible(), within(scope), column.is_not(None))
             .distinct()
             .order_by(column)
             .limit(500)
@@ -219,8 +229,10 @@ def choices(connection: Connection) -> dict[str, list[str]]:
     return lists
 
 
-def _conditions(wanted: DeviceFilter, now: float, interval_seconds: int) -> list[ColumnElement[bool]]:
-    conditions = [_visible()]
+def _conditions(
+    wanted: DeviceFilter, now: float, interval_seconds: int, scope: Scope
+) -> list[ColumnElement[bool]]:
+    conditions = [_visible(), within(scope)]
     if wanted.text:
         conditions.append(
             or_(
@@ -247,10 +259,14 @@ def _conditions(wanted: DeviceFilter, now: float, interval_seconds: int) -> list
 
 
 def list_devices(
-    connection: Connection, wanted: DeviceFilter, now: float, interval_seconds: int
+    connection: Connection,
+    wanted: DeviceFilter,
+    now: float,
+    interval_seconds: int,
+    scope: Scope = EVERYTHING,
 ) -> tuple[int, Sequence[Row[Any]]]:
     """Return how many devices match, and the rows of the page asked for."""
-    conditions = _conditions(wanted, now, interval_seconds)
+    conditions = _conditions(wanted, now, interval_seconds, scope)
     total = connection.scalar(select(func.count()).select_from(_listed()).where(*conditions)) or 0
     order = SORTS.get(wanted.sort, SORTS["name"])
     rows: Select[Any] = (
@@ -270,15 +286,14 @@ def list_devices(
     return total, connection.execute(rows).all()
 
 
-def count_restricted(connection: Connection) -> int:
+def count_restricted(connection: Connection, scope: Scope = EVERYTHING) -> int:
     """Return how many devices stand at restricted sites: what a list says it leaves out."""
     joined = devices.join(sites, devices.c.site == sites.c.id)
-    return (
-        connection.scalar(select(func.count()).select_from(joined).where(sites.c.restricted.is_(True))) or 0
-    )
+    query = select(func.count()).select_from(joined).where(sites.c.restricted.is_(True), within(scope))
+    return connection.scalar(query) or 0
 
 
-def exact_matches(connection: Connection, text: str) -> list[str]:
+def exact_matches(connection: Connection, text: str, scope: Scope = EVERYTHING) -> list[str]:
     """Return up to two device ids whose asset tag, serial, hostname or id is exactly `text`, letter case aside."""
     lowered = text.lower()
     found = connection.execute(
@@ -286,6 +301,7 @@ def exact_matches(connection: Connection, text: str) -> list[str]:
         .select_from(devices.join(sites, devices.c.site == sites.c.id))
         .where(
             _visible(),
+            within(scope),
             or_(
                 *(
                     func.lower(column) == lowered
@@ -303,8 +319,13 @@ def exact_matches(connection: Connection, text: str) -> list[str]:
     return [row[0] for row in found]
 
 
-def find_device(connection: Connection, device_id: str, now: float, interval_seconds: int) -> Row[Any] | None:
-    """Return one device with its site, unit, state and latest word; None if unknown or at a restricted site."""
+def find_device(
+    connection: Connection, device_id: str, now: float, interval_seconds: int, scope: Scope = EVERYTHING
+) -> Row[Any] | None:
+    """Return one device with its site, unit, state and latest word.
+
+    None if it is unknown, at a restricted site or not within `scope`.
+    """
     return connection.execute(
         select(
             devices,
@@ -321,7 +342,7 @@ def find_device(connection: Connection, device_id: str, now: float, interval_sec
             device_now.c.now,
         )
         .select_from(_listed())
-        .where(devices.c.device_id == device_id, _visible())
+        .where(devices.c.device_id == device_id, _visible(), within(scope))
     ).one_or_none()
 
 
@@ -330,11 +351,9 @@ def probes_of(connection: Connection, device: int) -> Sequence[Row[Any]]:
     return connection.execute(select(probe_status).where(probe_status.c.device == device)).all()
 
 
-def periods_of(connection: Connection, device: int, since: int) -> Sequence[Row[Any]]:
-    """Return one device's half-hours from `since` on, oldest first."""
-    return connection.execute(
-        select(periods).where(periods.c.device == device, periods.c.start >= since).order_by(periods.c.start)
-    ).all()
+def periods_of(connection: Connection, device: int, since: int) -> Sequence[Any]:
+    """Return one device's half-hours from `since` on, oldest first: rows as `facts.Period`."""
+    return facts.periods(connection, device, since)
 
 
 def gaps_of(connection: Connection, device: int, limit: int = 20) -> Sequence[Row[Any]]:

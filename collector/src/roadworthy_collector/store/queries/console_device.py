@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, desc, func, select
+from sqlalchemy import Connection, desc, select
 
+from roadworthy_collector.store.queries import facts
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES
-from roadworthy_collector.store.schema import (
-    energy_days,
-    energy_periods,
-    signins,
-    state_days,
-    state_periods,
-)
-
-PERIOD_SECONDS = 1800
+from roadworthy_collector.store.schema import energy_days, signins, state_days
+from roadworthy_collector.store.slots import PERIOD_SECONDS
 
 
 class StateTotals(NamedTuple):
@@ -41,50 +35,32 @@ def state_totals(connection: Connection, device: int, since: int) -> StateTotals
     Half-hours of a day that was told as a whole are not counted twice; nor are those that tell nothing because their
     day will.
     """
-    whole = connection.execute(
-        _sums(state_days).where(state_days.c.device == device, state_days.c.day >= since)
-    ).one()
-    halves = _sums(state_periods).where(state_periods.c.device == device, state_periods.c.start >= since)
-    if whole.records:
-        told = select(state_days.c.day).where(state_days.c.device == device, state_days.c.day >= since)
-        day = state_periods.c.start - state_periods.c.start % DAY_SECONDS
-        halves = halves.where(day.not_in(told), state_periods.c.unobserved_seconds < PERIOD_SECONDS)
-    half = connection.execute(halves).one()
-    seconds = {state: int(getattr(half, state) or 0) + int(getattr(whole, state) or 0) for state in STATES}
-    return StateTotals(seconds, half.records, whole.records)
-
-
-def _sums(table: Table) -> Any:
-    return select(
-        func.count().label("records"),
-        *(func.sum(table.c[f"{state}_seconds"]).label(state) for state in STATES),
-    )
+    mine = select(state_days).where(state_days.c.device == device, state_days.c.day >= since)
+    whole = {row.day: row for row in connection.execute(mine)}
+    halves = [
+        row
+        for row in facts.states(connection, device, since)
+        if not whole
+        or (row.start // DAY_SECONDS * DAY_SECONDS not in whole and row.unobserved_seconds < PERIOD_SECONDS)
+    ]
+    rows = [*halves, *whole.values()]
+    seconds = {state: sum(getattr(row, f"{state}_seconds") for row in rows) for state in STATES}
+    return StateTotals(seconds, len(halves), len(whole))
 
 
 def energy_of(connection: Connection, device: int, since: int) -> list[dict[str, Any]]:
     """Return joules per scope, quality and source since `since`, and the seconds that were covered."""
+    days = select(energy_days).where(energy_days.c.device == device, energy_days.c.day >= since)
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for table, start in ((energy_periods, "start"), (energy_days, "day")):
-        query = (
-            select(
-                table.c.scope,
-                table.c.quality,
-                table.c.source,
-                func.sum(table.c.joules).label("joules"),
-                func.sum(table.c.covered_seconds).label("covered_seconds"),
-                func.max(table.c.relative_error).label("relative_error"),
-            )
-            .where(table.c.device == device, table.c[start] >= since)
-            .group_by(table.c.scope, table.c.quality, table.c.source)
+    for row in (*facts.energy(connection, device, since), *connection.execute(days)):
+        held = found.setdefault(
+            (row.scope, row.quality, row.source),
+            {"joules": 0, "covered_seconds": 0, "relative_error": None},
         )
-        for row in connection.execute(query):
-            held = found.setdefault(
-                (row.scope, row.quality, row.source),
-                {"joules": 0, "covered_seconds": 0, "relative_error": None},
-            )
-            held["joules"] += row.joules
-            held["covered_seconds"] += row.covered_seconds or 0
-            held["relative_error"] = row.relative_error
+        held["joules"] += row.joules
+        held["covered_seconds"] += row.covered_seconds or 0
+        errors = [error for error in (held["relative_error"], row.relative_error) if error is not None]
+        held["relative_error"] = max(errors, default=None)
     return [
         {"scope": scope, "quality": quality, "source": source, **totals}
         for (scope, quality, source), totals in sorted(found.items())

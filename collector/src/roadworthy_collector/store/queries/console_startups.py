@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, case, desc, exists, func, literal, select
 
 from roadworthy_collector.store.queries.console import nearest_rank
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.queries.states import WAKE_KIND
 from roadworthy_collector.store.schema import devices, sites, startups
 
@@ -32,17 +33,18 @@ def _of_kind(kind: str) -> list[ColumnElement[bool]]:
     return []
 
 
-def _finished(since: float, kind: str) -> list[ColumnElement[bool]]:
+def _finished(since: float, kind: str, scope: Scope) -> list[ColumnElement[bool]]:
     return [
         startups.c.started_at >= since,
         startups.c.final.is_(True),
         startups.c.total_seconds.is_not(None),
         devices.c.retired_at.is_(None),
+        within(scope),
         *_of_kind(kind),
     ]
 
 
-def spread(connection: Connection, since: float, kind: str) -> Row[Any]:
+def spread(connection: Connection, since: float, kind: str, scope: Scope = EVERYTHING) -> Row[Any]:
     """Return (startups, devices, p50, p90, longest) in seconds over the whole IT estate."""
     ranked = (
         select(
@@ -52,13 +54,15 @@ def spread(connection: Connection, since: float, kind: str) -> Row[Any]:
             func.count().over().label("n"),
         )
         .select_from(_JOINED)
-        .where(*_finished(since, kind))
+        .where(*_finished(since, kind, scope))
         .subquery()
     )
     return connection.execute(select(*_ranks(ranked.c))).one()
 
 
-def spread_by(connection: Connection, since: float, kind: str, grouping: str) -> Sequence[Row[Any]]:
+def spread_by(
+    connection: Connection, since: float, kind: str, grouping: str, scope: Scope = EVERYTHING
+) -> Sequence[Row[Any]]:
     """Return (member, startups, devices, p50, p90, longest) per `model` or `site`, slowest median first."""
     member = devices.c.model if grouping == "model" else sites.c.name
     ranked = (
@@ -70,7 +74,7 @@ def spread_by(connection: Connection, since: float, kind: str, grouping: str) ->
             func.count().over(partition_by=member).label("n"),
         )
         .select_from(_JOINED)
-        .where(*_finished(since, kind), sites.c.restricted.is_(False))
+        .where(*_finished(since, kind, scope), sites.c.restricted.is_(False))
         .subquery()
     )
     return connection.execute(
@@ -90,19 +94,19 @@ def _ranks(columns: Any) -> list[ColumnElement[Any]]:
     ]
 
 
-def devices_by(connection: Connection, grouping: str) -> dict[str | None, int]:
+def devices_by(connection: Connection, grouping: str, scope: Scope = EVERYTHING) -> dict[str | None, int]:
     """Return {model or site: devices in service}, restricted sites left out."""
     member = devices.c.model if grouping == "model" else sites.c.name
     found = connection.execute(
         select(member, func.count())
         .select_from(devices.join(sites, sites.c.id == devices.c.site))
-        .where(devices.c.retired_at.is_(None), sites.c.restricted.is_(False))
+        .where(devices.c.retired_at.is_(None), sites.c.restricted.is_(False), within(scope))
         .group_by(member)
     )
     return {row[0]: row[1] for row in found}
 
 
-def distribution(connection: Connection, since: float, kind: str) -> list[int]:
+def distribution(connection: Connection, since: float, kind: str, scope: Scope = EVERYTHING) -> list[int]:
     """Return start-ups per bin of BIN_SECONDS, one more bin for longer ones."""
     bin_of = case(
         *((startups.c.total_seconds < bound, index) for index, bound in enumerate(BIN_SECONDS)),
@@ -110,13 +114,18 @@ def distribution(connection: Connection, since: float, kind: str) -> list[int]:
     )
     counts = [0] * (len(BIN_SECONDS) + 1)
     for index, number in connection.execute(
-        select(bin_of, func.count()).select_from(_JOINED).where(*_finished(since, kind)).group_by(bin_of)
+        select(bin_of, func.count())
+        .select_from(_JOINED)
+        .where(*_finished(since, kind, scope))
+        .group_by(bin_of)
     ):
         counts[index] = number
     return counts
 
 
-def slowest_devices(connection: Connection, since: float, kind: str, limit: int) -> Sequence[Row[Any]]:
+def slowest_devices(
+    connection: Connection, since: float, kind: str, limit: int, scope: Scope = EVERYTHING
+) -> Sequence[Row[Any]]:
     """Return devices by the median of their start-ups, slowest first, each with the start-up that is its median."""
     ranked = (
         select(
@@ -133,7 +142,7 @@ def slowest_devices(connection: Connection, since: float, kind: str, limit: int)
             func.max(startups.c.total_seconds).over(partition_by=startups.c.device).label("longest"),
         )
         .select_from(_JOINED)
-        .where(*_finished(since, kind), sites.c.restricted.is_(False))
+        .where(*_finished(since, kind, scope), sites.c.restricted.is_(False))
         .subquery()
     )
     return connection.execute(
@@ -144,7 +153,9 @@ def slowest_devices(connection: Connection, since: float, kind: str, limit: int)
     ).all()
 
 
-def latest_factors(connection: Connection, since: float, kind: str) -> list[tuple[int, Any]]:
+def latest_factors(
+    connection: Connection, since: float, kind: str, scope: Scope = EVERYTHING
+) -> list[tuple[int, Any]]:
     """Return (device, factors as on the wire) of each device's latest finished start-up, newest first, FACTOR_STARTUPS at most."""
     ranked = (
         select(
@@ -156,7 +167,7 @@ def latest_factors(connection: Connection, since: float, kind: str) -> list[tupl
             .label("rank"),
         )
         .select_from(_JOINED)
-        .where(*_finished(since, kind), sites.c.restricted.is_(False))
+        .where(*_finished(since, kind, scope), sites.c.restricted.is_(False))
         .subquery()
     )
     found = connection.execute(
@@ -168,7 +179,9 @@ def latest_factors(connection: Connection, since: float, kind: str) -> list[tupl
     return [(row[0], row[1]) for row in found]
 
 
-def count_unmeasured(connection: Connection, since: float, kind: str) -> tuple[int, int]:
+def count_unmeasured(
+    connection: Connection, since: float, kind: str, scope: Scope = EVERYTHING
+) -> tuple[int, int]:
     """Return (devices in service, of them without one finished start-up of known length since `since`)."""
     measured = exists(
         select(literal(1)).where(
@@ -181,7 +194,7 @@ def count_unmeasured(connection: Connection, since: float, kind: str) -> tuple[i
     )
     row = connection.execute(
         select(func.count(), func.coalesce(func.sum(case((measured, 0), else_=1)), 0)).where(
-            devices.c.retired_at.is_(None)
+            devices.c.retired_at.is_(None), within(scope)
         )
     ).one()
     return row[0], row[1]

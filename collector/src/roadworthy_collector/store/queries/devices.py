@@ -6,11 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from roadworthy_collector.store.schema import audit, devices, sites, tokens, units
+from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
+from roadworthy_collector.store.schema import devices, sites, tokens, units
 
 
-def list_devices(connection: Connection) -> list[dict[str, Any]]:
-    """Return one dict a device: ids, names, site and unit names, and the epoch seconds of its last report."""
+def list_devices(connection: Connection, scope: Scope = EVERYTHING) -> list[dict[str, Any]]:
+    """Return one dict a device within `scope`: ids, names, site and unit names, and the epoch seconds of its last report.
+
+    Restricted sites are in it: it is for whoever runs the collector.
+    """
     query = (
         select(
             devices.c.device_id,
@@ -22,15 +27,17 @@ def list_devices(connection: Connection) -> list[dict[str, Any]]:
             units.c.name.label("unit"),
             devices.c.last_report_at,
             devices.c.retired_at,
+            devices.c.relayed_by,
         )
         .join(sites, sites.c.id == devices.c.site)
         .join(units, units.c.id == devices.c.unit)
+        .where(within(scope))
         .order_by(devices.c.id)
     )
     return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def retire(connection: Connection, device_id: str, *, now: int) -> bool:
+def retire(connection: Connection, device_id: str, *, now: int, actor: str = "command line") -> bool:
     """Retire `device_id`: its tokens end, its facts stay. Return whether there was such a device in service."""
     found = connection.execute(
         devices.update()
@@ -45,7 +52,5 @@ def retire(connection: Connection, device_id: str, *, now: int) -> bool:
         .where(tokens.c.device == found, tokens.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_as="revoked")
     )
-    connection.execute(
-        audit.insert().values(at=now, actor="command line", action="device.retire", subject=device_id)
-    )
+    record(connection, now, actor, "device.retire", device_id)
     return True

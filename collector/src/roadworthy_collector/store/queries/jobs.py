@@ -6,37 +6,51 @@ so that the caller can keep each transaction short: nobody's report may wait lon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, case, delete, func, literal, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
+from roadworthy_collector.remote_write import queue
+from roadworthy_collector.store import half_hours, slots
+from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.schema import (
-    battery_use,
     charts,
     device_now,
     devices,
     dirty,
-    energy_days,
-    energy_periods,
     estate,
     jobs,
-    periods,
-    quarantine,
     sessions,
+    site_dirty,
+    site_half_hours,
     snapshots,
-    startups,
-    state_days,
-    state_periods,
+    use_slots,
 )
-from roadworthy_collector.store.statements import insert_or_ignore, upsert
-from roadworthy_inventory.calendar import Span
+from roadworthy_collector.store.slots import DAY_SECONDS, STATES
+from roadworthy_collector.store.statements import upsert
 
-DAY_SECONDS = 86400
-STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+__all__ = ["DAY_SECONDS", "SCOPES", "STATES"]
+
 SCOPES = ("cpu", "memory", "gpu", "machine", "wall")
 _PRUNED = "half_hours_pruned_before"
+_MARKS = Merge(dirty, {})
+_SITE_MARKS = Merge(site_dirty, {"marks": "{held} + {new}"})
 
 
 def write_snapshot(connection: Connection, name: str, at: float, body: str) -> None:
@@ -65,102 +79,64 @@ def set_pruned_before(connection: Connection, day: int) -> None:
     connection.execute(upsert(estate), {"name": _PRUNED, "value": str(day)})
 
 
-def list_dirty(connection: Connection) -> dict[int, list[int]]:
-    """Return {day: devices} to roll up, the oldest day first."""
+def list_dirty(
+    connection: Connection, *, today: int | None = None, marked_before: float = 0
+) -> dict[int, list[int]]:
+    """Return {day: devices} to roll up, the oldest day first.
+
+    With `today`, the midnight of the day that is still going on, those of it are left out that were first marked
+    since `marked_before`: each would come again with its next half-hour.
+    """
+    query = select(dirty.c.day, dirty.c.device).order_by(dirty.c.day, dirty.c.device)
+    if today is not None:
+        query = query.where(or_(dirty.c.day < today, dirty.c.marked_at <= marked_before))
     found: dict[int, list[int]] = {}
-    for row in connection.execute(select(dirty.c.day, dirty.c.device).order_by(dirty.c.day, dirty.c.device)):
+    for row in connection.execute(query):
         found.setdefault(row.day, []).append(row.device)
     return found
 
 
-def forget_dirty(connection: Connection, day: int, some: Sequence[int]) -> None:
-    """Take the days of these devices off the list."""
-    connection.execute(delete(dirty).where(dirty.c.day == day, dirty.c.device.in_(some)))
+def claim_dirty(connection: Connection, day: int, some: Sequence[int]) -> list[int]:
+    """Take the marks of these devices' day, before their facts are read; return those there were to take.
 
-
-def sum_periods(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
-    """Return {device: row} of one day's half-hours.
-
-    periods, observed_seconds, and of the processor and memory the sums weighted by observed seconds beside the
-    seconds they are over (NULL where never known).
+    A commit under way holds the marks it has made: they are left for the next time, with facts not seen yet.
     """
-    columns: list[Any] = [
-        periods.c.device,
-        func.count().label("periods"),
-        func.sum(periods.c.observed_seconds).label("observed_seconds"),
-    ]
-    for name in ("cpu", "memory"):
-        mean = periods.c[f"{name}_mean_ratio"]
-        columns += [
-            func.sum(mean * periods.c.observed_seconds).label(f"{name}_weighted"),
-            func.sum(case((mean.is_not(None), periods.c.observed_seconds))).label(f"{name}_seconds"),
-        ]
-    return _by_device(connection, columns, _within(periods, span, some), periods.c.device)
+    mine = and_(dirty.c.day == day, dirty.c.device.in_(some))
+    query = select(dirty.c.device).where(mine).order_by(dirty.c.device).with_for_update(skip_locked=True)
+    taken = list(connection.scalars(query))
+    connection.execute(delete(dirty).where(dirty.c.day == day, dirty.c.device.in_(taken)))
+    return taken
 
 
-def sum_states(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
-    """Return {device: row} of one day's seconds per device state."""
-    columns = [
-        state_periods.c.device,
-        *(func.sum(state_periods.c[f"{name}_seconds"]).label(f"{name}_seconds") for name in STATES),
-    ]
-    return _by_device(connection, columns, _within(state_periods, span, some), state_periods.c.device)
+def mark_dirty(connection: Connection, device: int, day: int, now: float) -> None:
+    """Have a device's day rolled up again."""
+    _MARKS.write(connection, [(device, day, int(now))])
 
 
-def told_states(connection: Connection, day: int, some: Sequence[int]) -> dict[int, Any]:
-    """Return {device: row} of the device state told for a whole UTC day, where the policy is daily."""
-    query = select(state_days).where(state_days.c.device.in_(some), state_days.c.day == day)
-    return {row.device: row for row in connection.execute(query)}
+def list_site_dirty(connection: Connection, before: int) -> Sequence[Any]:
+    """Return (day, marks, rolled_at) of the UTC days before `before` whose site half-hours are out of date."""
+    query = select(site_dirty).where(site_dirty.c.day < before, site_dirty.c.marks > 0)
+    return connection.execute(query.order_by(site_dirty.c.day)).all()
 
 
-def told_joules(
-    connection: Connection, day: int, some: Sequence[int]
-) -> dict[int, dict[str, dict[str, int]]]:
-    """Return {device: {scope: {quality: joules}}} told for a whole UTC day, where the policy is daily."""
-    query = select(energy_days).where(energy_days.c.device.in_(some), energy_days.c.day == day)
-    found: dict[int, dict[str, dict[str, int]]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.device, {})[row.scope] = {row.quality: row.joules}
-    return found
+def mark_site_dirty(connection: Connection, day: int) -> None:
+    """Have the site half-hours of a UTC day added up again."""
+    _SITE_MARKS.write(connection, [(day, 1, None)])
 
 
-def sum_startups(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
-    """Return {device: row} of one day's final start-ups whose total is known: startups, their sum and the longest."""
-    total = startups.c.total_seconds
-    columns = [
-        startups.c.device,
-        func.count().label("startups"),
-        func.sum(total).label("startup_seconds_sum"),
-        func.max(total).label("startup_seconds_max"),
-    ]
-    condition = and_(
-        startups.c.device.in_(some),
-        startups.c.started_at >= span.start,
-        startups.c.started_at < span.end,
-        startups.c.final.is_(True),
-        total.is_not(None),
-    )
-    return _by_device(connection, columns, condition, startups.c.device)
+def write_site_half_hours(
+    connection: Connection, starts: Sequence[int], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Replace the site half-hours of these starts by `rows`."""
+    connection.execute(delete(site_half_hours).where(site_half_hours.c.start.in_(starts)))
+    if rows:
+        connection.execute(insert(site_half_hours), list(rows))
 
 
-def sum_joules(
-    connection: Connection, span: Span, some: Sequence[int]
-) -> dict[int, dict[str, dict[str, int]]]:
-    """Return {device: {scope: {quality: joules}}} of one day."""
-    query = (
-        select(
-            energy_periods.c.device,
-            energy_periods.c.scope,
-            energy_periods.c.quality,
-            func.sum(energy_periods.c.joules).label("joules"),
-        )
-        .where(_within(energy_periods, span, some))
-        .group_by(energy_periods.c.device, energy_periods.c.scope, energy_periods.c.quality)
-    )
-    found: dict[int, dict[str, dict[str, int]]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.device, {}).setdefault(row.scope, {})[row.quality] = int(row.joules)
-    return found
+def settle_site_day(connection: Connection, day: int, marks: int, now: float) -> None:
+    """Note that a UTC day's site half-hours are added up; it stays out of date if marked since `marks` were read."""
+    left = {"marks": site_dirty.c.marks - marks, "rolled_at": int(now)}
+    connection.execute(update(site_dirty).where(site_dirty.c.day == day).values(left))
 
 
 def places(connection: Connection, some: Sequence[int]) -> dict[int, Any]:
@@ -186,15 +162,6 @@ def write_days(
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced), list(rows))
 
 
-def _within(table: Any, span: Span, some: Sequence[int]) -> Any:
-    return and_(table.c.device.in_(some), table.c.start >= span.start, table.c.start < span.end)
-
-
-def _by_device(connection: Connection, columns: Iterable[Any], condition: Any, device: Any) -> dict[int, Any]:
-    query = select(*columns).where(condition).group_by(device)
-    return {row.device: row for row in connection.execute(query)}
-
-
 # --- the last open half-hour of a silent device --------------------------------------------------------------
 
 
@@ -203,9 +170,15 @@ def open_periods(connection: Connection, *, silent_since: int, not_before: int) 
 
     Half-hours before `not_before` are past their retention and stay unbooked.
     """
+    start = device_now.c.start
+    day = start - start % DAY_SECONDS
     booked = (
         select(literal(1))
-        .where(periods.c.device == device_now.c.device, periods.c.start == device_now.c.start)
+        .where(
+            use_slots.c.day == day,
+            use_slots.c.device == device_now.c.device,
+            use_slots.c.held.op("&")(_bit(start % DAY_SECONDS)) != 0,
+        )
         .exists()
     )
     query = (
@@ -217,66 +190,69 @@ def open_periods(connection: Connection, *, silent_since: int, not_before: int) 
     return connection.execute(query).all()
 
 
-def book(
-    connection: Connection,
-    period: Mapping[str, Any],
-    states: Mapping[str, Any],
-    energy: Sequence[Mapping[str, Any]],
-) -> None:
-    """Insert one half-hour with its device state and energy, and mark its day; what is already held stays."""
-    connection.execute(insert_or_ignore(periods), dict(period))
-    connection.execute(insert_or_ignore(state_periods), dict(states))
-    if energy:
-        connection.execute(insert_or_ignore(energy_periods), [dict(row) for row in energy])
-    day = period["start"] // DAY_SECONDS * DAY_SECONDS
-    connection.execute(insert_or_ignore(dirty), {"device": period["device"], "day": day})
+def _bit(seconds: Any) -> Any:
+    """Return the bit of the half-hour so many seconds after midnight; `//` divides whole numbers on both databases."""
+    return literal(1, BigInteger).op("<<")(cast(seconds // slots.PERIOD_SECONDS, Integer))
+
+
+def book(connection: Connection, found: Sequence[half_hours.HalfHour], now: float) -> None:
+    """Add half-hours and mark their days; what is already held stays."""
+    # Locked as ingest locks them: the same half-hour may be on its way from the device itself.
+    locked = select(devices.c.id).where(devices.c.id.in_({one.device for one in found}))
+    connection.execute(locked.order_by(devices.c.id).with_for_update()).all()
+    held = half_hours.held(connection, ((one.device, one.start) for one in found))
+    new = [one for one in found if (one.device, one.start) not in held]
+    half_hours.append(connection, new)
+    queue.enqueue(connection, [(one.device, one.start) for one in new])
+    for one in new:
+        mark_dirty(connection, one.device, slots.slot_of(one.start)[0], now)
 
 
 # --- pruning and cleaning --------------------------------------------------------------------------------------
 
 
 def has_dirty_before(connection: Connection, day: int) -> bool:
-    """Return whether a day before `day` still waits to be rolled up."""
-    return connection.scalar(select(literal(1)).where(dirty.c.day < day).limit(1)) is not None
+    """Return whether a day before `day` still waits to be rolled up, by device or by site."""
+    devices_wait = select(literal(1)).where(dirty.c.day < day).limit(1)
+    sites_wait = select(literal(1)).where(site_dirty.c.day < day, site_dirty.c.marks > 0).limit(1)
+    return connection.scalar(devices_wait) is not None or connection.scalar(sites_wait) is not None
 
 
-def prune_energy(connection: Connection, before: int, limit: int) -> int:
-    """Delete up to `limit` rows of energy and battery use that began before `before`; return how many."""
-    gone = 0
-    for table, start in ((energy_periods, "start"), (energy_days, "day"), (battery_use, "start")):
-        gone += _delete_before(connection, table, (table,), before, limit - gone, start)
-        if gone >= limit:
-            break
-    return gone
-
-
-def prune_half_hours(connection: Connection, before: int, limit: int) -> int:
-    """Delete up to `limit` half-hours that began before `before`, with their device states; return how many."""
-    gone = _delete_before(connection, periods, (state_periods, periods), before, limit)
-    return gone + _delete_before(connection, state_days, (state_days,), before, limit - gone, "day")
-
-
-def _delete_before(
-    connection: Connection,
-    found_in: Table,
-    tables: Iterable[Table],
-    before: int,
-    limit: int,
-    start: str = "start",
+def prune_by_day(
+    connection: Connection, table: Table, before: Any, limit: int, kept: Collection[int] = ()
 ) -> int:
-    """Delete from `tables` the rows whose keys `found_in` holds from before `before`; return how many keys.
+    """Delete up to `limit` rows of the oldest day before `before` from a table keyed by day first; return how many.
 
-    One statement a key: SQLite finds each by the primary key, where a list of keys in one statement makes it scan.
+    Rows of the devices in `kept` stay. One range of the key a statement: its rows lie together.
     """
-    key = list(found_in.primary_key.columns)
-    query = select(*(column.label(f"key_{column.name}") for column in key))
-    began = found_in.c[start]
-    rows = connection.execute(query.where(began < before).order_by(began).limit(max(0, limit)))
-    keys = [dict(row) for row in rows.mappings()]
-    for table in tables if keys else ():
-        matches = and_(*(table.c[column.name] == bindparam(f"key_{column.name}") for column in key))
-        connection.execute(delete(table).where(matches), keys)
-    return len(keys)
+    day, other = table.primary_key.columns
+    mine = and_(day < before, other.not_in(kept)) if kept else day < before
+    oldest = connection.execute(select(day).where(mine).order_by(day).limit(1)).scalar()
+    if oldest is None:
+        return 0
+    some = select(other).where(mine, day == oldest).order_by(other).limit(limit)
+    last = connection.scalar(select(func.max(some.subquery().c[0])))
+    return connection.execute(delete(table).where(mine, day == oldest, other <= last)).rowcount
+
+
+def prune_before(
+    connection: Connection, column: Any, before: float, limit: int, kept: Collection[int] = ()
+) -> int:
+    """Delete up to `limit` rows whose `column` is before `before`, the oldest first; return how many.
+
+    Rows of the devices in `kept` stay. One statement a row: SQLite finds each by the primary key, where a list of keys
+    in one statement makes it scan.
+    """
+    table = column.table
+    key = list(table.primary_key.columns)
+    query = select(*(one.label(f"b_{one.name}") for one in key)).where(column < before)
+    if kept:
+        query = query.where(or_(table.c.device.is_(None), table.c.device.not_in(kept)))
+    rows = [dict(row) for row in connection.execute(query.order_by(column).limit(limit)).mappings()]
+    if rows:
+        matches = and_(*(one == bindparam(f"b_{one.name}", type_=one.type) for one in key))
+        connection.execute(delete(table).where(matches), rows)
+    return len(rows)
 
 
 def clean_sessions(connection: Connection, now: float, limit: int) -> int:
@@ -289,9 +265,3 @@ def clean_charts(connection: Connection, before: float, limit: int) -> int:
     """Delete up to `limit` charts nobody has asked for since `before`; return how many."""
     old = select(charts.c.hash).where(charts.c.asked_at < before).limit(limit)
     return connection.execute(delete(charts).where(charts.c.hash.in_(old))).rowcount
-
-
-def clean_quarantine(connection: Connection, before: float, limit: int) -> int:
-    """Delete up to `limit` refused items received before `before`; return how many."""
-    old = select(quarantine.c.id).where(quarantine.c.received_at < before).limit(limit)
-    return connection.execute(delete(quarantine).where(quarantine.c.id.in_(old))).rowcount

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from roadworthy_collector.store.schema import audit, devices, sites
+from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.schema import devices, sites
 from roadworthy_collector.store.statements import insert_or_ignore
 
 
@@ -21,21 +22,17 @@ def list_sites(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def restrict(connection: Connection, name: str, *, now: int) -> None:
+def restrict(connection: Connection, name: str, *, now: int, actor: str = "command line") -> None:
     """Restrict the site `name`, made if new: it can be marked before its first device enrols."""
     connection.execute(insert_or_ignore(sites), {"name": name, "kind": "unknown", "restricted": True})
     connection.execute(sites.update().where(sites.c.name == name).values(restricted=True))
-    _record(connection, now, "site.restrict", name)
+    record(connection, now, actor, "site.restrict", name)
 
 
-def release(connection: Connection, name: str, *, now: int) -> bool:
+def release(connection: Connection, name: str, *, now: int, actor: str = "command line") -> bool:
     """Show the site `name` again; return whether there was such a restricted site."""
     mine = sites.update().where(sites.c.name == name, sites.c.restricted.is_(True))
     if connection.execute(mine.values(restricted=False)).rowcount == 0:
         return False
-    _record(connection, now, "site.release", name)
+    record(connection, now, actor, "site.release", name)
     return True
-
-
-def _record(connection: Connection, now: int, action: str, name: str) -> None:
-    connection.execute(audit.insert().values(at=now, actor="command line", action=action, subject=name))

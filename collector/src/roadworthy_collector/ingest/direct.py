@@ -1,0 +1,147 @@
+"""Reports straight from the connection: the ordinary report needs no task, no scope and no messages of its own.
+
+What uvicorn does for any request costs three times what a report does (docs/decisions/0025). So a small POST of a
+report that is all there goes to `ReportsApp.take`, and its answer to the connection. Everything else (another path, a
+large or chunked body, `Expect`, a pipelined request, a token not yet remembered) goes uvicorn's way, through the same
+application; nobody can tell which way an answer came.
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+from http import HTTPStatus
+from typing import Any
+
+from roadworthy_collector.connections import BoundedHead
+from roadworthy_collector.ingest.asgi import REPORTS_PATH, SMALL_BODY_BYTES, HeaderList, ReportsApp
+from roadworthy_collector.ingest.http import BODY_TIMEOUT_SECONDS
+
+_PATH = REPORTS_PATH.encode()
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+
+class _Event:
+    """Stands where uvicorn wakes a task; here is none."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+_NOBODY = _Event()
+
+
+class _Exchange:
+    """A report and its answer; has what uvicorn's protocol asks of the request it is busy with."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    message_event = _NOBODY
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.body = bytearray()
+        self.keep_alive = keep_alive
+        self.more_body = True
+        self.response_complete = False
+        self.disconnected = False
+
+
+def protocol_for(reports: ReportsApp) -> type[BoundedHead]:
+    """Return the protocol class for uvicorn that takes reports straight to `reports`."""
+    return type("DirectReports", (_DirectReports,), {"reports": reports})
+
+
+class _DirectReports(BoundedHead):
+    """HTTP as `BoundedHead` has it, with a shorter way for reports."""
+
+    reports: ReportsApp
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._exchange: _Exchange | None = None  # the report that is being received or answered
+        self._body_timer: TimerHandle | None = None
+
+    def on_headers_complete(self) -> None:
+        """Take the shorter way where it is open."""
+        if not self._is_plain_report():
+            super().on_headers_complete()
+            return
+        self.begin_body()
+        self._exchange = _Exchange(keep_alive=self.parser.should_keep_alive())
+        self.cycle = self._exchange  # type: ignore[assignment] # has all that is asked of it
+        self._body_timer = self.loop.call_later(BODY_TIMEOUT_SECONDS, self._too_slow)
+
+    def on_message_complete(self) -> None:
+        """Hand a report over that is now all there."""
+        exchange = self._exchange
+        if exchange is None:
+            super().on_message_complete()
+            return
+        super().on_message_complete()
+        self._stop_body_timer()
+        if self.reports.take(self.headers, bytes(exchange.body), self._answer):
+            return
+        # The longer way after all: as if its headers had just come, with the body following at once.
+        self._exchange = self.cycle = None  # type: ignore[assignment] # as uvicorn begins
+        super().on_headers_complete()
+        super().on_body(bytes(exchange.body))
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the report; whoever answers it finds nobody."""
+        self._stop_body_timer()
+        super().connection_lost(exc)
+
+    def _is_plain_report(self) -> bool:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if (
+            self.url != _PATH or busy or self.flow.write_paused
+        ):  # paused: whoever reads no answers has to wait
+            return False
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return False
+        length = None
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name in {b"transfer-encoding", b"expect", b"upgrade"}:
+                return False
+        return length is not None and length.isdigit() and int(length) <= SMALL_BODY_BYTES
+
+    def _too_slow(self) -> None:
+        """Give up on a body that does not come, as `read_body` does."""
+        self._body_timer = None
+        if self._exchange is not None:
+            self._exchange.keep_alive = False
+            said = f'{{"error":{{"code":"timeout","field":"body","message":"the body took longer than {BODY_TIMEOUT_SECONDS:g} s"}}}}'
+            self._answer(408, said.encode(), ())
+
+    def _answer(self, status: int, body: bytes, headers: HeaderList) -> None:
+        """Write the answer and make ready for the next request."""
+        exchange = self._exchange
+        if exchange is None or exchange.response_complete:
+            return
+        exchange.response_complete = True
+        self._exchange = None
+        if exchange.disconnected or self.transport.is_closing():
+            return
+        closing = not exchange.keep_alive
+        parts = [_STATUS_LINES[status]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body))
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+            closing = closing or (name == b"connection" and value == b"close")
+        if closing and not any(name == b"connection" for name, _ in headers):
+            parts.append(b"connection: close\r\n")
+        parts += (b"\r\n", body)
+        self.transport.write(b"".join(parts))
+        if closing:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None

@@ -1,0 +1,24 @@
+"""A main collector for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from collector.relay.sites import Site
+
+
+@pytest.fixture(autouse=True)
+def start_empty(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every collector begin with a copy of one database."""
+    monkeypatch.setattr(Site, "empty", empty_database)
+
+
+@pytest.fixture
+def main(tmp_path: Path) -> Iterator[Site]:
+    """Yield a main collector; the test says when it answers."""
+    (tmp_path / "main").mkdir()
+    site = Site(tmp_path / "main")
+    yield site
+    site.engine.dispose()
