@@ -50,10 +50,17 @@ def totals(device: int, day: int) -> dict[str, Any]:
     took = 41.25 + device % 17 if startups else None
     seconds = (on // 2, on - on // 2 - 900, 900, DAY // 2 - on // 2, DAY // 2 - (on - on // 2), 0)
     return {
-        **{"site": device % 200 + 1, "unit": device % 40 + 1, "periods": 48, "observed_seconds": on},
-        **{"cpu_mean_ratio": 0.0712, "memory_mean_ratio": 0.4831, "startups": startups},
+        "site": device % 200 + 1,
+        "unit": device % 40 + 1,
+        "periods": 48,
+        "observed_seconds": on,
+        "cpu_mean_ratio": 0.0712,
+        "memory_mean_ratio": 0.4831,
+        "startups": startups,
         **{f"{name}_seconds": value for name, value in zip(STATES, seconds, strict=True)},
-        **{"startup_seconds_sum": took, "startup_seconds_max": took, "joules": joules},
+        "startup_seconds_sum": took,
+        "startup_seconds_max": took,
+        "joules": joules,
     }
 
 
@@ -85,7 +92,7 @@ def write_before(connection: Connection, devices: int, days: int) -> None:
             )
             rows = [(device, *own, *before_row(device, day)) for device in range(1, devices + 1)]
             marks = ", ".join("?" * len(rows[0]))
-            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - names above
 
 
 def before_row(device: int, day: int) -> Iterator[Any]:
@@ -140,8 +147,8 @@ def fill_day(engine: Engine, devices: int) -> None:
         with write_transaction(engine) as connection:
             starts = range(day, day + DAY, 1800)
             half_hours.append(connection, [half_hour(device, start) for device in some for start in starts])
-            for device in some:
-                mark_dirty(connection, device, day, 0)
+            for number in some:
+                mark_dirty(connection, number, day, 0)
 
 
 def main() -> None:

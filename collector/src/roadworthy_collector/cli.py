@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import sys
 import threading
 from importlib.metadata import entry_points
@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from roadworthy_collector import __version__, admin, running
+from roadworthy_collector import __version__, admin, logs, running
+from roadworthy_collector.command_support import Format
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.security.redact import RedactingFormatter, redact, shown_setting
 from roadworthy_collector.relay.cli import app as relay_commands
+from roadworthy_collector.security.redact import redact, shown_setting
 from roadworthy_collector.settings import Settings, load
 from roadworthy_collector.supervisor import stop_on_signals
 
@@ -37,16 +38,10 @@ Data = Annotated[Path | None, typer.Option(help="Folder of the database and secr
 
 
 def _settings(config: Path | None, **options: object) -> Settings:
-    return load(config, **{name: value for name, value in options.items() if value is not None})
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # They repeat every run of every job, every look at the schema, every request: noise where nothing happened.
-    for name in ("apscheduler", "alembic", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Return the settings of a command that keeps running, and log as they say."""
+    settings = load(config, **{name: value for name, value in options.items() if value is not None})
+    logs.configure(settings.log_format, settings.log_level)
+    return settings
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
@@ -78,14 +73,12 @@ def serve(
     ] = False,
 ) -> None:
     """Answer agents, Prometheus and people. Runs beside `roadworthy jobs`."""
-    _log_to_stderr()
     running.serve(_settings(config, host=host, port=port, data=data), simulated=simulated)
 
 
 @app.command(epilog="Example: roadworthy jobs --data /var/lib/roadworthy")
 def jobs(config: ConfigFile = None, data: Data = None) -> None:
     """Do the background work: daily totals, roll-ups, charts, pruning."""
-    _log_to_stderr()
     stop = threading.Event()
     stop_on_signals(stop)
     running.jobs(_settings(config, data=data), stop)
@@ -123,7 +116,6 @@ def demo(
 @app.command("demo-live", hidden=True)
 def demo_live(config: ConfigFile = None, data: Data = None) -> None:
     """Keep the simulated estate reporting; `demo` runs this."""
-    _log_to_stderr()
     stop = threading.Event()
     stop_on_signals(stop)
     running.demo_live(_settings(config, data=data), stop)
@@ -132,14 +124,25 @@ def demo_live(config: ConfigFile = None, data: Data = None) -> None:
 @app.command(
     "check-config", epilog="Example: roadworthy check-config --config /etc/roadworthy/collector.toml"
 )
-def check_config(config: ConfigFile = None) -> None:
-    """Read the settings, say what they are, and end with 2 if they are wrong."""
-    from roadworthy_collector.remote_write.target import read_target
+def check_config(
+    config: ConfigFile = None,
+    *,
+    connect: Annotated[bool, typer.Option("--connect", help="Ask the database too.")] = False,
+    output: Format = "table",
+) -> None:
+    """Read the settings, say what they are and all that is wrong with them; end with 2 if anything is."""
+    from roadworthy_collector.config_check import check
 
-    settings = _settings(config)
-    for name, value in settings.model_dump(mode="json").items():
-        typer.echo(f"{name} = {shown_setting(name, value)}")
-    read_target(settings)
+    found = check(config, connect=connect)
+    if output == "json":
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        for name, value in found.settings.model_dump(mode="json").items() if found.settings else ():
+            typer.echo(f"{name} = {shown_setting(name, value)}")
+        for fault in found.faults:
+            typer.echo(f"roadworthy: {redact(fault.text())}", err=True)
+    if found.faults:
+        raise typer.Exit(2)
 
 
 admin.add_to(app)
@@ -163,5 +166,5 @@ def main() -> None:
     try:
         app()
     except RoadworthyError as error:
-        typer.echo(f"roadworthy: {redact(str(error))}", err=True)
+        logs.say_fatal(str(error))
         sys.exit(2)

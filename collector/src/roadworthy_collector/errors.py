@@ -6,6 +6,7 @@ RoadworthyError
 │   ├── SchemaError    its schema is older or newer than this program
 │   └── EstateError    it is a simulated estate where a real one is meant, or the other way round
 ├── AddressError       the address cannot be listened on
+├── NotFoundError      there is nothing of that name or id, or not for whoever asks
 └── EnvelopeError      a report is refused as a whole (see `ingest`)
 """
 
@@ -34,6 +35,10 @@ class EstateError(StoreError):
 
 class AddressError(RoadworthyError):
     """The address cannot be listened on."""
+
+
+class NotFoundError(RoadworthyError):
+    """There is nothing of that name or id, or not for whoever asks."""
 
 
 class EnvelopeError(RoadworthyError):

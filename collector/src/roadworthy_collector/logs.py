@@ -11,14 +11,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import typer
 
-from roadworthy_collector.security.redact import RedactingFormatter, redact, shown_setting
-
-LogFormat = Literal["text", "json"]
-LogLevel = Literal["debug", "info", "warning", "error"]
+from roadworthy_collector.security.redact import HIDDEN, RedactingFormatter, redact, shown_setting
+from roadworthy_collector.settings import LogFormat, LogLevel
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # They repeat every run of every job, every look at the schema, every request: noise where nothing happened.
@@ -103,7 +101,9 @@ class Failing:
             return False
         self._since = self._monotonic()
         more = {"fields": {"failure": "begins", **fields}}
-        self._log.log(self._level, "%s: %s", self._begins, why, exc_info=error, extra=more)
+        # A library's further lines hold its statement and the values in it.
+        said = (str(why).splitlines() or [""])[0]
+        self._log.log(self._level, "%s: %s", self._begins, said, exc_info=error, extra=more)
         return True
 
     def heal(self, **fields: object) -> bool:
@@ -163,8 +163,8 @@ def say_fatal(text: str) -> None:
 
 def _shown(name: str, value: object) -> object:
     """Return a field's value without a secret, as JSON takes it."""
-    if shown_setting(name, value) == "***":
-        return "***"
+    if shown_setting(name, value) == HIDDEN:
+        return HIDDEN
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import typer
-
 from roadworthy_collector.errors import AddressError, RoadworthyError, SettingsError
+from roadworthy_collector.logs import speaker
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.supervisor import Program, Supervisor, stop_on_signals
 
@@ -72,6 +71,7 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
             loop="auto" if sys.platform == "win32" else "uvloop",
             http=protocol_for(app.reports),
             access_log=False,
+            log_config=None,  # its lines go where ours go, in the same form
             log_level="warning",
             proxy_headers=False,
             server_header=False,
@@ -158,8 +158,8 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Hold the data folder: two supervisors on one database would both do its jobs, and fight over one agent."""
-    from roadworthy_collector.store.sqlite import make_folder
     from roadworthy_collector.store.lock import file_lock
+    from roadworthy_collector.store.sqlite import make_folder
 
     make_folder(settings.data)
     with ExitStack() as held:
@@ -181,17 +181,18 @@ def _supervise(
     companion: Callable[[], Program] | None,
 ) -> None:
     """Run serve, jobs and, once they are ready, `companion`, until a stop signal; then end all of them."""
-    supervisor = Supervisor(say=_say)
+    say = speaker(settings.log_format)
+    supervisor = Supervisor(say=say)
     try:
         _start_collector(supervisor, settings, environment, stop, *serve_options)
         if companion is not None and not stop.is_set():
             program = companion()
             supervisor.start(program)
             if program.name == "agent":
-                _say("An agent on this machine is starting; its first figures come within seconds.")
+                say("An agent on this machine is starting; its first figures come within seconds.")
         if not stop.is_set():
             what = "A SIMULATED IT estate" if "--simulated" in serve_options else "Roadworthy"
-            _say(f"{what} is at {address(settings)} (data in {settings.data.resolve()}). Ctrl-C ends it.")
+            say(f"{what} is at {address(settings)} (data in {settings.data.resolve()}). Ctrl-C ends it.")
         healthy = supervisor.watch(stop)
     finally:
         supervisor.end()
@@ -318,5 +319,3 @@ def _ready(settings: Settings) -> bool:
     except (urllib.error.URLError, OSError):
         return False
 
-
-_say: Callable[[str], None] = typer.echo

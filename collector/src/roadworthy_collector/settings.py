@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 from roadworthy_collector.errors import SettingsError
 from roadworthy_inventory.calendar import local_day
 
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 CollectionPolicy = Literal["off", "daily", "half-hourly"]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -53,7 +53,8 @@ class Settings(BaseSettings):
         description="Certificates of those who call: not asked for, checked if sent, or required of everybody.",
     )
     tls_client_ca: Path | None = Field(
-        default=None, description="PEM certificates of the authorities client certificates are checked against."
+        default=None,
+        description="PEM certificates of the authorities client certificates are checked against.",
     )
     audit_retention_days: int = Field(
         default=2190, ge=366, le=36_600, description="How long the audit is kept; six years if not said."
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
     behind_tls_proxy: bool = Field(
         default=False, description="A proxy on this host ends TLS, so plain http beyond loopback is meant."
     )
+    log_format: LogFormat = Field(default="text", description="Lines for people, or json: one object a line.")
+    log_level: LogLevel = Field(default="info", description="Least level that is logged.")
     report_interval_seconds: int = Field(default=900, ge=60, le=86400, description="How often agents call.")
     reporting_timezone: str = Field(
         default="Europe/London", description="Zone of local days and financial years."
@@ -93,7 +96,10 @@ class Settings(BaseSettings):
         default=600, ge=1, le=100_000, description="Devices one process enrols in a minute; the rest wait."
     )
     token_rotation_days: int = Field(
-        default=90, ge=0, le=3660, description="Oldest a device's token grows before it is replaced; 0: any age."
+        default=90,
+        ge=0,
+        le=3660,
+        description="Oldest a device's token grows before it is replaced; 0: any age.",
     )
     token_rotations_per_minute: int = Field(
         default=600, ge=1, le=100_000, description="Tokens one process replaces in a minute."
@@ -113,9 +119,7 @@ class Settings(BaseSettings):
     collection_policy_kiosk: CollectionPolicy = Field(
         default="half-hourly", description="Asked of kiosks and screens."
     )
-    collection_policy_server: CollectionPolicy = Field(
-        default="half-hourly", description="Asked of servers."
-    )
+    collection_policy_server: CollectionPolicy = Field(default="half-hourly", description="Asked of servers.")
     collection_policy_unknown: CollectionPolicy = Field(
         default="half-hourly",
         description="Asked of devices without a usage profile; a laptop by itself tells days.",
@@ -321,38 +325,6 @@ def load(path: Path | None = None, **overrides: Any) -> Settings:
 
     Raises SettingsError naming the file, the setting and what is wrong; unknown keys are refused.
     """
-    if path is None and (named := os.environ.get("ROADWORTHY_CONFIG")):
-        path = Path(named)
-    from_file: dict[str, Any] = {}
-    if path is not None:
-        try:
-            from_file = tomllib.loads(path.read_text("utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot read the settings: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{path}: not valid TOML: {error}") from error
-    environment = {
-        name
-        for name in Settings.model_fields
-        if os.environ.get(
-            f"ROADWORTHY_{name.upper()}"
-        )  # pydantic-settings lets init values win over variables
-    }
-    values = {name: value for name, value in from_file.items() if name not in environment} | overrides
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        setting = str(first["loc"][0]) if first["loc"] else ""
-        said = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise SettingsError(f"{_whose(setting, name, path, from_file, environment)}: {said}") from None
+    from roadworthy_collector.settings_sources import build, read_sources  # which imports this module
 
-
-def _whose(
-    setting: str, name: str, path: Path | None, from_file: dict[str, Any], environment: set[str]
-) -> str:
-    """Return a setting's name with where its value came from: variable, file or command line."""
-    if setting in environment:
-        return f"ROADWORTHY_{name.upper()}"
-    return f"{path}: {name}" if path and setting in from_file else name
+    return build(read_sources(path, overrides))

@@ -184,7 +184,7 @@ def plain(tmp_path: Path) -> Any:
     estate.engine.dispose()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=ENERGY, rolled=st.booleans(), gone=st.sets(st.integers(0, 3), min_size=1))
 def test_the_sums_of_the_estate_stay_as_they_were(
     plain: Estate, told: list[tuple[int, int, str, str, int]], gone: set[int], *, rolled: bool

@@ -280,6 +280,14 @@ def test_the_audit_is_read_page_by_page_and_exported(client: Client, engine: Eng
     assert cells.headers["content-type"].startswith("text/csv")
     assert "attachment" in cells.headers["content-disposition"]
     assert ",'=4," in cells.text
+    for odd in (
+        "after=9223372036854775808",
+        "limit=0",
+        "since=never",
+        "since=0001-01-01",
+        "until=9999-12-31T23:59-23:00",
+    ):
+        assert client.get(f"/api/v1/audit?{odd}", **person.bearer).status_code in {200, 422}
     lines = client.get("/api/v1/audit/export", **person.bearer).text.splitlines()
     assert json.loads(lines[-1])["action"] == "audit.export"
     assert [json.loads(line)["actor"] for line in lines].count("ada") == 2

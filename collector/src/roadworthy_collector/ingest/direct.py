@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from roadworthy_collector.connections import BoundedHead
+from roadworthy_collector.ingest.access import Holder
 from roadworthy_collector.ingest.asgi import REPORTS_PATH, SMALL_BODY_BYTES, HeaderList, ReportsApp
 from roadworthy_collector.ingest.http import BODY_TIMEOUT_SECONDS
 
@@ -35,10 +36,11 @@ _NOBODY = _Event()
 class _Exchange:
     """A report and its answer; has what uvicorn's protocol asks of the request it is busy with."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    __slots__ = ("body", "disconnected", "holder", "keep_alive", "more_body", "response_complete")
     message_event = _NOBODY
 
-    def __init__(self, *, keep_alive: bool) -> None:
+    def __init__(self, holder: Holder, *, keep_alive: bool) -> None:
+        self.holder = holder
         self.body = bytearray()
         self.keep_alive = keep_alive
         self.more_body = True
@@ -63,11 +65,12 @@ class _DirectReports(BoundedHead):
 
     def on_headers_complete(self) -> None:
         """Take the shorter way where it is open."""
-        if not self._is_plain_report():
+        holder = self.reports.known(self.headers) if self._is_plain_report() else None
+        if holder is None:
             super().on_headers_complete()
             return
         self.begin_body()
-        self._exchange = _Exchange(keep_alive=self.parser.should_keep_alive())
+        self._exchange = _Exchange(holder, keep_alive=self.parser.should_keep_alive())
         self.cycle = self._exchange  # type: ignore[assignment] # has all that is asked of it
         self._body_timer = self.loop.call_later(BODY_TIMEOUT_SECONDS, self._too_slow)
 
@@ -79,7 +82,7 @@ class _DirectReports(BoundedHead):
             return
         super().on_message_complete()
         self._stop_body_timer()
-        if self.reports.take(self.headers, bytes(exchange.body), self._answer):
+        if self.reports.take(exchange.holder, self.headers, bytes(exchange.body), self._answer):
             return
         # The longer way after all: as if its headers had just come, with the body following at once.
         self._exchange = self.cycle = None  # type: ignore[assignment] # as uvicorn begins

@@ -285,4 +285,6 @@ class Answer(Struct):
     server_time: float
     collection_policy: str | UnsetType = UNSET  # asked of the device; it can only be stricter than its own
     token: str | UnsetType = UNSET  # to be used from the next call on; the old one holds until then
-    resend: tuple[str, ...] | UnsetType = UNSET  # what the agent is to tell again although it did not change: facts
+    resend: tuple[str, ...] | UnsetType = (
+        UNSET  # what the agent is to tell again although it did not change: facts
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import calendar
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -69,50 +69,47 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
         min([day, *(one.start for _, one in local)]), max([span.end, *(one.end for _, one in local)])
     )
     facts = totals.Facts(connection, taken, whole)
-    rows = [{"day": day, **row} for row in day_rows(connection, facts, span, taken, day)]
+    places = queries.places(connection, taken)
+    rows = [{"day": day, **row} for row in day_rows(facts, places, span, day)]
     queries.write_days(connection, schema.days, rows, keep_place=span.end <= now)
     for date, one in local:
         own = {"date": date.isoformat(), "start": one.start, "half_hours": one.periods}
         same = calendar.timegm(date.timetuple())
         # The same half-hours add up to the same: five months of the year in the United Kingdom.
-        found = rows if one == span else day_rows(connection, facts, one, taken, same)
+        found = rows if one == span else day_rows(facts, places, one, same)
         mine = [own | {name: value for name, value in row.items() if name != "day"} for row in found]
         queries.write_days(connection, schema.local_days, mine, keep_place=one.end <= now)
     queries.mark_site_dirty(connection, day)
 
 
-def day_rows(
-    connection: Connection, facts: totals.Facts, span: Span, some: Sequence[int], day: int
-) -> list[dict[str, Any]]:
-    """Return the totals of these devices over `span`; a device without any fact in it gets none.
+def day_rows(facts: totals.Facts, places: Mapping[int, Any], span: Span, day: int) -> list[dict[str, Any]]:
+    """Return the totals of the devices in `places` over `span`; a device without any fact in it gets none.
 
     `day` is the midnight UTC of the same date: what a device tells by whole UTC days (policy daily) counts for the
     local day of that date. In summer the two are an hour apart, and nobody can tell that hour's part.
     """
-    use = {device: found for device in some if (found := facts.use(device, span)) is not None}
-    states = {device: found for device in some if (found := facts.states(device, span)) is not None}
-    joules = {device: found for device in some if (found := facts.joules(device, span)) is not None}
-    startups = totals.sum_startups(connection, span, some)
-    for device, told in totals.told_states(connection, day, some).items():
-        states[device] = _told(told, states.get(device))
-    for device, told in totals.told_joules(connection, day, some).items():
-        joules[device] = _added(joules.get(device, {}), told)
-    places = queries.places(connection, some)
-    return [
-        {
-            "device": device,
-            "site": places[device].site,
-            "unit": places[device].unit,
-            **use.get(device, _NO_USE)._asdict(),
-            **{f"{name}_seconds": states.get(device, {}).get(name, 0) for name in STATES},
-            "startups": getattr(startups.get(device), "startups", 0),
-            "startup_seconds_sum": getattr(startups.get(device), "startup_seconds_sum", None),
-            "startup_seconds_max": getattr(startups.get(device), "startup_seconds_max", None),
-            "joules": joules.get(device),
-        }
-        for device in some
-        if device in places and any(device in found for found in (use, states, startups, joules))
-    ]
+    rows = []
+    for device, place in places.items():
+        use, states = facts.use(device, span), facts.states(device, span)
+        joules, startups = facts.joules(device, span), facts.startups(device, span)
+        if (told := facts.told_states(device, day)) is not None:
+            states = _told(told, states)
+        if (drawn := facts.told_joules(device, day)) is not None:
+            joules = _added(joules or {}, drawn)
+        if use is None and states is None and joules is None and not startups:
+            continue
+        rows.append(
+            {
+                "device": device, "site": place.site, "unit": place.unit,
+                **(use or _NO_USE)._asdict(),
+                **{f"{name}_seconds": 0 if states is None else states[name] for name in STATES},
+                "startups": len(startups),
+                "startup_seconds_sum": sum(startups) if startups else None,
+                "startup_seconds_max": max(startups, default=None),
+                "joules": joules,
+            }
+        )
+    return rows
 
 
 def _told(day: dict[str, int], half_hours: dict[str, int] | None) -> dict[str, int]:

@@ -50,13 +50,17 @@ def booking(device: int, start: int, now: dict[str, Any]) -> HalfHour:
     The state seconds are kept if they close; seconds nobody accounts for are unobserved.
     """
     return HalfHour(
-        *(device, start, now["observed_seconds"], now.get("samples") or 0),
-        *(_use(now.get(name)) for name in ("cpu", "memory")),
-        _SWEPT,
-        _states(now.get("state_seconds") or {}),
-        [
+        device=device,
+        start=start,
+        observed_seconds=now["observed_seconds"],
+        samples=now.get("samples") or 0,
+        cpu=_use(now.get("cpu")),
+        memory=_use(now.get("memory")),
+        content_hash=_SWEPT,
+        states=_states(now.get("state_seconds") or {}),
+        energy=[
             Energy(
-                *(item[name] for name in ("scope", "joules", "counter_end_joules")),
+                *(item["scope"], item["joules"], item["counter_end_joules"]),
                 item.get("covered_seconds"),
                 *(_quality(item), item["source"], item.get("relative_error")),
             )
@@ -74,7 +78,8 @@ def _use(said: dict[str, Any] | None) -> Use | None:
 
 
 def _quality(said: dict[str, Any]) -> str:
-    return said["quality"] if said["quality"] in QUALITIES else OTHER
+    word: str = said["quality"]
+    return word if word in QUALITIES else OTHER
 
 
 def _states(said: dict[str, int]) -> tuple[int, ...]:

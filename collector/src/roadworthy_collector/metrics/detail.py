@@ -24,6 +24,7 @@ from sqlalchemy import URL
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.ingest.stats import Histogram
+from roadworthy_collector.logs import Failing
 from roadworthy_collector.metrics.detail_process import Hello, Told, Wanted
 from roadworthy_collector.settings import Settings
 

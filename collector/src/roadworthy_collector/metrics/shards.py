@@ -35,7 +35,7 @@ UNSETTLED_SECONDS = 5
 # How many numbers of shards are remembered: two, for a while, when the number is changed.
 _SPLITS = 4
 _CHUNK = 5000
-_AT_ONCE = 40_000
+_AT_ONCE = 100_000
 
 
 # What of a device has to be read again, as bits. Plain numbers: an enumeration's arithmetic takes ten times as long.

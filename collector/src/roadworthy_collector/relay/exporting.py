@@ -177,7 +177,7 @@ class Exporter:
             connection.execute(insert(relay_files).values(new))
             for begin in range(0, len(ids), _MARKED_AT_ONCE):
                 mine = columns.id.in_(ids[begin : begin + _MARKED_AT_ONCE])
-                connection.execute(update(relay_outbox).where(mine).values(file=sequence))
+                connection.execute(update(relay_outbox).where(mine).values(file=sequence, passing=False))
         return sequence
 
     def _write(self, key: Ed25519PrivateKey, relay: str, sequence: int) -> Written:

@@ -143,15 +143,11 @@ def count(connection: Connection, name: str, labels: Counter[str]) -> None:
 
 
 def _drop_passed(connection: Connection, devices: Sequence[int]) -> None:
-    """Drop the open half-hours that newer ones replace; one that a file holds stays with its file."""
+    """Drop the open half-hours that newer ones replace."""
     for begin in range(0, len(devices), _IDS_PER_STATEMENT):
         some = devices[begin : begin + _IDS_PER_STATEMENT]
         connection.execute(
-            delete(relay_outbox).where(
-                relay_outbox.c.device.in_(some),
-                relay_outbox.c.passing.is_(True),
-                relay_outbox.c.file.is_(None),
-            )
+            delete(relay_outbox).where(relay_outbox.c.device.in_(some), relay_outbox.c.passing.is_(True))
         )
 
 

@@ -56,8 +56,13 @@ def read_status(connection: Connection, settings: Settings) -> dict[str, Any]:
     }
 
 
-def list_relayed(connection: Connection, *, stopped: bool = False) -> list[dict[str, Any]]:
-    """Return each device with its id at the main collector, what waits, and why it stopped; no tokens."""
+def list_relayed(
+    connection: Connection, *, stopped: bool = False, after: str = "", limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Return each device with its id at the main collector, what waits, and why it stopped; no tokens.
+
+    By device id, from the one after `after` on, `limit` at most.
+    """
     waiting = (
         select(func.count())
         .select_from(relay_outbox)
@@ -75,14 +80,16 @@ def list_relayed(connection: Connection, *, stopped: bool = False) -> list[dict[
             relay_devices.c.last_refusal,
         )
         .join(devices, devices.c.id == relay_devices.c.device)
-        .order_by(devices.c.id)
+        .where(devices.c.device_id > after)
+        .order_by(devices.c.device_id)
+        .limit(limit)
     )
     if stopped:
         query = query.where(relay_devices.c.stopped.is_not(None))
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def resume(connection: Connection, device_id: str | None, *, now: int) -> int:
+def resume(connection: Connection, device_id: str | None, *, now: int, actor: str = ACTOR) -> int:
     """Have a device, or all with None, enrolled anew with the main collector and forwarded; return how many.
 
     It is another device there from then on: its register item joins the two.
@@ -97,7 +104,7 @@ def resume(connection: Connection, device_id: str | None, *, now: int) -> int:
     if count:
         blocked = [name for name in state.read(connection) if name.startswith("blocked_")]
         state.write(connection, dict.fromkeys((*blocked, state.ENROL_UNTIL, state.WAIT_UNTIL), None))
-        record(connection, now, ACTOR, "relay.resume", device_id, {"devices": count})
+        record(connection, now, actor, "relay.resume", device_id, {"devices": count})
     return count
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, or_, select
 
+from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.relay.errors import RelayError
 from roadworthy_collector.relay.signing import parse_told
 from roadworthy_collector.store.engine import UNASSIGNED
@@ -18,6 +19,10 @@ ACTOR = "command line"
 _NAME_LENGTH = 64
 
 
+class NotTrustedError(RelayError, NotFoundError):
+    """Nobody of that name is trusted."""
+
+
 def add(
     connection: Connection,
     name: str,
@@ -27,6 +32,7 @@ def add(
     site: str = UNASSIGNED,
     unit: str = UNASSIGNED,
     every_days: int = 7,
+    actor: str = ACTOR,
 ) -> None:
     """Trust a key, as `rwrelay1_...` tells it, under a name; its devices stand at `site` and belong to `unit`.
 
@@ -55,16 +61,16 @@ def add(
     }
     connection.execute(insert(relay_trust).values(row))
     detail = {"relay": parsed.relay, "public_key": parsed.public_key, "site": site, "unit": unit}
-    record(connection, now, ACTOR, "relay.trust", name, detail)
+    record(connection, now, actor, "relay.trust", name, detail)
 
 
-def remove(connection: Connection, name: str, *, now: int) -> None:
+def remove(connection: Connection, name: str, *, now: int, actor: str = ACTOR) -> None:
     """Read no more files signed with the key of that name; what was read stays. Raises RelayError if there is none."""
     query = delete(relay_trust).where(relay_trust.c.name == name).returning(relay_trust.c.public_key)
     key = connection.execute(query).scalar_one_or_none()
     if key is None:
-        raise RelayError(f"nobody trusted is called {name}; see `roadworthy relay trust list`")
-    record(connection, now, ACTOR, "relay.distrust", name, {"public_key": key})
+        raise NotTrustedError(f"nobody trusted is called {name}; see `roadworthy relay trust list`")
+    record(connection, now, actor, "relay.distrust", name, {"public_key": key})
 
 
 def list_trusted(connection: Connection) -> list[dict[str, Any]]:

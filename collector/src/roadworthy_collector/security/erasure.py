@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.rollup import roll_up_some
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.security.tokens import COMMAND_LINE
@@ -46,6 +46,10 @@ class ErasureError(RoadworthyError):
     """A device cannot be erased as asked."""
 
 
+class NothingToEraseError(ErasureError, NotFoundError):
+    """There is no device of that id."""
+
+
 def begin(
     connection: Connection,
     device_id: str,
@@ -66,7 +70,7 @@ def begin(
     query = select(devices.c.id).where(devices.c.device_id == device_id, within(scope)).with_for_update()
     device: int | None = connection.scalar(query)
     if device is None:
-        raise ErasureError(f"{device_id}: there is no device of that id")
+        raise NothingToEraseError(f"{device_id}: there is no device of that id")
     if device in held_devices(connection, now):
         raise ErasureError(f"{device_id}: under a legal hold (`roadworthy hold list`); nothing was changed")
     connection.execute(delete(tokens).where(tokens.c.device == device))

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, may_approve
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store.queries.audit import record
@@ -29,6 +29,10 @@ REASON_LENGTH = (5, 512)
 
 class HoldError(RoadworthyError):
     """A hold cannot be placed, approved or lifted as asked."""
+
+
+class NoSuchHoldError(HoldError, NotFoundError):
+    """There is no such hold or device."""
 
 
 def place(
@@ -55,7 +59,7 @@ def place(
     query = select(devices.c.id, devices.c.device_id).where(devices.c.device_id.in_(wanted), within(scope))
     found = {row.device_id: row.id for row in connection.execute(query)}
     if missing := [name for name in wanted if name not in found]:
-        raise HoldError(f"{missing[0]}: there is no device of that id")
+        raise NoSuchHoldError(f"{missing[0]}: there is no device of that id")
     row = {
         "reason": given,
         "asked_by": actor,
@@ -74,7 +78,7 @@ def approve(connection: Connection, hold: int, reader: Reader, *, now: int) -> N
     """Let a hold last until its expiry; raises HoldError where `reader` may not, or it is not waiting for it."""
     row = connection.execute(select(holds).where(holds.c.id == hold).with_for_update()).one_or_none()
     if row is None:
-        raise HoldError(f"{hold}: there is no such hold")
+        raise NoSuchHoldError(f"{hold}: there is no such hold")
     if not may_approve(reader, row.asked_by):
         raise HoldError(
             f"{hold}: a hold is approved by an approver who did not ask for it; {row.asked_by} asked for this one"
@@ -93,8 +97,17 @@ def lift(connection: Connection, hold: int, *, reason: str, now: int, actor: str
     lifted = {"lifted_by": actor, "lifted_at": now, "lifted_reason": given}
     query = update(holds).where(holds.c.id == hold, in_force(now))
     if connection.execute(query.values(lifted)).rowcount == 0:
-        raise HoldError(f"{hold}: no hold of that id is in force")
+        raise NoSuchHoldError(f"{hold}: no hold of that id is in force")
     record(connection, now, actor, "hold.lift", str(hold), {"reason": given})
+
+
+def ensure_within(connection: Connection, hold: int, scope: Scope) -> None:
+    """Raise NoSuchHoldError where a hold names a device that is not within `scope`."""
+    if scope is None:
+        return
+    outside = select(hold_devices.c.hold).join(devices, devices.c.id == hold_devices.c.device)
+    if connection.scalar(outside.where(hold_devices.c.hold == hold, ~within(scope)).limit(1)) is not None:
+        raise NoSuchHoldError(f"{hold}: there is no such hold")
 
 
 def list_holds(connection: Connection, now: float, scope: Scope = EVERYTHING) -> list[dict[str, Any]]:

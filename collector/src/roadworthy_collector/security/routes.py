@@ -43,7 +43,7 @@ def read_audit(
     _: Annotated[Reader, Depends(require(Right.READ_AUDIT))],
     since: Since = None,
     until: Until = None,
-    after: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="`next` of the page before.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows a page.")] = 100,
 ) -> dict[str, Any]:
     """Rows oldest first: {rows, next}; `next` is null on the last page."""

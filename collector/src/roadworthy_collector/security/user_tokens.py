@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from roadworthy_collector.security.sessions import SessionUser
 from roadworthy_collector.security.tokens import COMMAND_LINE, Issued, Kind, issue, matches, parse
-from roadworthy_collector.security.users import UserError
+from roadworthy_collector.security.users import NoSuchUserError, UserError
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.schema import user_tokens, users
 
@@ -29,7 +29,7 @@ def create_user_token(
 ) -> Issued:
     """Make a token of `user` and audit it; raises UserError for no such user or more than a year."""
     if connection.scalar(select(users.c.name).where(users.c.name == user)) is None:
-        raise UserError(f"{user}: there is no such user")
+        raise NoSuchUserError(f"{user}: there is no such user")
     if not 0 < expires_in_seconds <= MAX_SECONDS:
         raise UserError(f"a token expires within {MAX_SECONDS // 86_400} days")
     token = issue(Kind.USER)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security import audit, passwords
 from roadworthy_collector.security.roles import NEVER_SCOPED, Role
 from roadworthy_collector.store.engine import write_transaction
@@ -24,6 +24,10 @@ _RESERVED = frozenset({"local", "nobody", "agent", "jobs", "prometheus"})
 
 class UserError(RoadworthyError):
     """A user cannot be created, changed or deleted as asked."""
+
+
+class NoSuchUserError(UserError, NotFoundError):
+    """There is no user of that name."""
 
 
 class User(NamedTuple):
@@ -152,7 +156,7 @@ def _held(connection: Connection, name: str) -> Any:
     query = select(users.c.role, users.c.scoped).where(users.c.name == name).with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise UserError(f"{name}: there is no such user")
+        raise NoSuchUserError(f"{name}: there is no such user")
     return row
 
 

@@ -653,7 +653,7 @@ relay_outbox = Table(
     Column("device", BigInteger, ForeignKey("devices.id", ondelete="CASCADE"), nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("bytes", Integer, nullable=False),
-    # Whether it holds nothing but the open half-hour: the next report replaces it.
+    # Whether it holds nothing but the open half-hour and no file holds it: the next report replaces it.
     Column("passing", Boolean, nullable=False),
     Column("file", BigInteger),  # the newest file that holds it (relay_files), where files are carried
     Column("body", LargeBinary, nullable=False),

@@ -13,6 +13,7 @@ from sqlalchemy.sql import ColumnElement
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.schema import devices, sites, tokens, units
 
 COMMAND_LINE = "command line"
@@ -43,9 +44,9 @@ class Chosen(NamedTuple):
             return f"site {self.site}"
         return "all" if self.unit is None else f"unit {self.unit}"
 
-    def condition(self) -> ColumnElement[bool]:
-        """Return which rows of `devices` are meant."""
-        parts: list[ColumnElement[bool]] = [devices.c.retired_at.is_(None)]
+    def condition(self, scope: Scope = EVERYTHING) -> ColumnElement[bool]:
+        """Return which rows of `devices` are meant, of those within `scope`."""
+        parts: list[ColumnElement[bool]] = [devices.c.retired_at.is_(None), within(scope)]
         if self.device_id is not None:
             parts.append(devices.c.device_id == self.device_id)
         if self.site is not None:
@@ -55,12 +56,19 @@ class Chosen(NamedTuple):
         return and_(*parts)
 
 
-def ask_rotation(connection: Connection, chosen: Chosen, *, now: int, actor: str = COMMAND_LINE) -> int:
+def ask_rotation(
+    connection: Connection,
+    chosen: Chosen,
+    *,
+    now: int,
+    actor: str = COMMAND_LINE,
+    scope: Scope = EVERYTHING,
+) -> int:
     """Have the tokens of devices replaced at their next calls; return how many devices that is.
 
     A token that was replaced ends once the new one is used, so no device is locked out.
     """
-    mine = exists().where(devices.c.id == tokens.c.device, chosen.condition())
+    mine = exists().where(devices.c.id == tokens.c.device, chosen.condition(scope))
     query = update(tokens).where(tokens.c.revoked_at.is_(None), tokens.c.first_used_at.is_not(None), mine)
     count = connection.execute(query.values(rotate_asked_at=now)).rowcount
     if count:
@@ -69,10 +77,16 @@ def ask_rotation(connection: Connection, chosen: Chosen, *, now: int, actor: str
 
 
 def set_profile(
-    connection: Connection, chosen: Chosen, profile: UsageProfile, *, now: int, actor: str = COMMAND_LINE
+    connection: Connection,
+    chosen: Chosen,
+    profile: UsageProfile,
+    *,
+    now: int,
+    actor: str = COMMAND_LINE,
+    scope: Scope = EVERYTHING,
 ) -> int:
     """Say who uses devices; return how many they are. Their collection policy follows with their next calls."""
-    query = update(devices).where(chosen.condition()).values(usage_profile=str(profile))
+    query = update(devices).where(chosen.condition(scope)).values(usage_profile=str(profile))
     count = connection.execute(query).rowcount
     if count:
         detail = {"usage_profile": str(profile), "devices": count}

@@ -79,8 +79,8 @@ def periods(connection: Connection, device: int, since: int = 0) -> list[Period]
     return sorted(
         Period(
             *(device, start, told.observed_seconds, told.samples),
-            *((None,) * 4 if told.cpu is None else (*told.cpu[:3], names.of(told.cpu.source))),
-            *((None,) * 4 if told.memory is None else (*told.memory[:3], names.of(told.memory.source))),
+            *_use(told.cpu, names),
+            *_use(told.memory, names),
             *(told.content_hash, told.incomplete),
         )
         for day, packed in _days(connection, use_slots.c.slots, device, since)
@@ -119,6 +119,12 @@ def battery_use(connection: Connection, device: int, since: int = 0) -> list[Bat
         for slot, use in slots.unpack_battery(packed)
         if (start := day + slot * PERIOD_SECONDS) >= since
     )
+
+
+def _use(
+    use: slots.Use | None, names: half_hours.Names
+) -> tuple[float | None, float | None, str | None, str | None]:
+    return (None, None, None, None) if use is None else (*use[:3], names.of(use.source))
 
 
 def _days(connection: Connection, column: Any, device: int, since: int) -> Sequence[tuple[int, bytes]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, select
 
 from roadworthy_collector.store import half_hours, slots
 from roadworthy_collector.store.schema import (
@@ -42,6 +42,16 @@ class Facts:
         self._use = _by_device(connection, use_slots.c.slots, some, span)
         self._states = _by_device(connection, state_slots.c.slots, some, span)
         self._energy = _by_device(connection, energy_slots.c.slots, some, span)
+        self._startups = _startups(connection, some, span)
+        first, last = span.start // DAY_SECONDS * DAY_SECONDS, span.end
+        self._told_states = {
+            (row.device, row.day): {name: getattr(row, f"{name}_seconds") for name in STATES}
+            for row in _told(connection, state_days, some, first, last)
+        }
+        self._told_joules: dict[tuple[int, int], JoulesByScope] = {}
+        for row in _told(connection, energy_days, some, first, last):
+            found = self._told_joules.setdefault((row.device, row.day), {})
+            found[row.scope] = {row.quality: row.joules}
 
     def use(self, device: int, span: Span) -> Use | None:
         """Return the utilisation of a device over `span`, None if it has no half-hour in it."""
@@ -67,43 +77,17 @@ class Facts:
             slots.sum_joules(told, first, last, added)
         return by_words(added) if added else None
 
+    def startups(self, device: int, span: Span) -> list[float]:
+        """Return how long the final start-ups of a device within `span` took, where that is known."""
+        return [total for at, total in self._startups.get(device, ()) if span.start <= at < span.end]
 
-def told_states(connection: Connection, day: int, some: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Return {device: {state: seconds}} told for a whole UTC day, where the policy is daily."""
-    query = select(state_days).where(state_days.c.device.in_(some), state_days.c.day == day)
-    return {
-        row.device: {name: getattr(row, f"{name}_seconds") for name in STATES}
-        for row in connection.execute(query)
-    }
+    def told_states(self, device: int, day: int) -> dict[str, int] | None:
+        """Return {state: seconds} told for a whole UTC day, where the policy is daily."""
+        return self._told_states.get((device, day))
 
-
-def told_joules(connection: Connection, day: int, some: Sequence[int]) -> dict[int, JoulesByScope]:
-    """Return {device: {scope: {quality: joules}}} told for a whole UTC day, where the policy is daily."""
-    query = select(energy_days).where(energy_days.c.device.in_(some), energy_days.c.day == day)
-    found: dict[int, JoulesByScope] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.device, {})[row.scope] = {row.quality: row.joules}
-    return found
-
-
-def sum_startups(connection: Connection, span: Span, some: Sequence[int]) -> dict[int, Any]:
-    """Return {device: row} of one day's final start-ups whose total is known: startups, their sum and the longest."""
-    total = startups.c.total_seconds
-    columns = [
-        startups.c.device,
-        func.count().label("startups"),
-        func.sum(total).label("startup_seconds_sum"),
-        func.max(total).label("startup_seconds_max"),
-    ]
-    condition = and_(
-        startups.c.device.in_(some),
-        startups.c.started_at >= span.start,
-        startups.c.started_at < span.end,
-        startups.c.final.is_(True),
-        total.is_not(None),
-    )
-    query = select(*columns).where(condition).group_by(startups.c.device)
-    return {row.device: row for row in connection.execute(query)}
+    def told_joules(self, device: int, day: int) -> JoulesByScope | None:
+        """Return {scope: {quality: joules}} told for a whole UTC day, where the policy is daily."""
+        return self._told_joules.get((device, day))
 
 
 @dataclass
@@ -160,6 +144,28 @@ def _by_device(connection: Connection, column: Any, some: Sequence[int], span: S
     for device, day, told in half_hours.day_rows(connection, column, some, span):
         found[device].append((day, told))
     return found
+
+
+def _startups(
+    connection: Connection, some: Sequence[int], span: Span
+) -> dict[int, list[tuple[float, float]]]:
+    """Return {device: [(when, seconds)]} of final start-ups whose total is known."""
+    query = select(startups.c.device, startups.c.started_at, startups.c.total_seconds).where(
+        startups.c.device.in_(some),
+        startups.c.started_at >= span.start,
+        startups.c.started_at < span.end,
+        startups.c.final.is_(True),
+        startups.c.total_seconds.is_not(None),
+    )
+    found: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for device, at, total in connection.execute(query.order_by(startups.c.started_at)):
+        found[device].append((at, total))
+    return found
+
+
+def _told(connection: Connection, table: Any, some: Sequence[int], first: int, last: int) -> Any:
+    mine = (table.c.device.in_(some), table.c.day >= first, table.c.day < last)
+    return connection.execute(select(table).where(*mine))
 
 
 def _parts(held: _Held, device: int, span: Span) -> Iterator[tuple[bytes, int, int]]:

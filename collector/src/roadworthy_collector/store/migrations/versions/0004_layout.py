@@ -10,7 +10,7 @@ import json
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -299,7 +299,7 @@ def _held_days(
     """Yield the rows of an old table as the new one has them, some at a time in the order of the new key."""
     said = ", ".join(columns)
     query = f"SELECT {said} FROM old_{table} ORDER BY {columns[0]}, device"  # noqa: S608 - constants
-    converted = {columns.index("joules"): _joules}
+    converted: dict[int, Callable[[Any], Any]] = {columns.index("joules"): _joules}
     converted |= dict.fromkeys((columns.index(f"{name}_mean_ratio") for name in ("cpu", "memory")), _whole)
     if columns[0] == "date":
         converted[0] = _days_since_1970
