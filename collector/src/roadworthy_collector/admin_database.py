@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
     )
 
 
-@database.command("upgrade")
+@database.command("upgrade", epilog="Example: roadworthy db upgrade --config /etc/roadworthy/collector.toml")
 def upgrade_database(config: ConfigFile = None) -> None:
     """Bring the database's schema to this program's: SQLite after a copy, PostgreSQL under a lock.
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from roadworthy_collector.command_support import ConfigFile, Format, checked_name, connected, show
+from roadworthy_collector.command_support import (
+    ConfigFile,
+    Format,
+    checked_name,
+    connected,
+    show,
+    stored,
+    told,
+)
 from roadworthy_collector.errors import RoadworthyError
 
-devices = typer.Typer(help="Devices: list, retire, revoke.", no_args_is_help=True)
+devices = typer.Typer(help="Devices: list, show, retire, revoke, erase.", no_args_is_help=True)
+_IN_TABLE = (
+    "device_id", "hostname", "asset_tag", "serial", "device_class", "site", "unit", "state", "last_report_at",
+    "retired_at", "relayed_by",
+)  # fmt: skip
 sites = typer.Typer(help="Sites: list, restrict.", no_args_is_help=True)
 
 
@@ -20,16 +33,52 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(sites, name="sites")
 
 
-@devices.command("list")
-def list_devices(config: ConfigFile = None, output: Format = "table") -> None:
-    """List the devices with site, unit and last report."""
-    from roadworthy_collector.store.queries import devices as queries
+@devices.command("list", epilog="Example: roadworthy devices list --site Headquarters --state missing")
+def list_devices(
+    config: ConfigFile = None,
+    site: Annotated[str | None, typer.Option(help="Only those of this site.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Only those of this unit.")] = None,
+    state: Annotated[
+        Literal["reporting", "late", "missing", "retired"] | None, typer.Option(help="Only those.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="A whole device id, host name, serial number or asset tag.")
+    ] = None,
+    output: Format = "table",
+) -> None:
+    """List the devices with site, unit and last report, those at restricted sites too."""
+    from roadworthy_collector.store.queries.device_list import Wanted, read_all
 
-    with connected(config) as connection:
-        show(queries.list_devices(connection), output)
+    wanted = Wanted(site=site, unit=unit, state=state, search=search, restricted=True)
+    with stored(config) as (settings, engine), engine.connect() as connection:
+        interval = settings.report_interval_seconds
+        rows = list(read_all(connection, wanted, now=time.time(), interval_seconds=interval))
+    shown = _IN_TABLE if output == "table" else tuple(rows[0]) if rows else ()
+    show([{name: row[name] for name in shown} for row in rows], output)
 
 
-@devices.command("revoke")
+@devices.command("show", epilog="Example: roadworthy devices show rwd_...")
+def show_device(
+    device_id: Annotated[str, typer.Argument(help="rwd_...")],
+    config: ConfigFile = None,
+    output: Format = "table",
+) -> None:
+    """Show one device with its facts as it told them last."""
+    from roadworthy_collector.store.queries.device_list import read_one
+
+    with stored(config) as (settings, engine), engine.connect() as connection:
+        interval = settings.report_interval_seconds
+        row = read_one(connection, device_id, now=time.time(), interval_seconds=interval)
+    if output == "json":
+        typer.echo(json.dumps(row, indent=2))
+        return
+    facts = row.pop("facts") or {}
+    lines = [{"name": name, "value": told(name, value)} for name, value in row.items()]
+    lines += [{"name": f"facts.{name}", "value": json.dumps(value)} for name, value in facts.items()]
+    show(lines, output)
+
+
+@devices.command("revoke", epilog="Example: roadworthy devices revoke rwd_... --re-enrol")
 def revoke_device(
     device_id: Annotated[str, typer.Argument(help="rwd_...")],
     config: ConfigFile = None,
@@ -49,7 +98,7 @@ def revoke_device(
             )
 
 
-@devices.command("retire")
+@devices.command("retire", epilog="Example: roadworthy devices retire rwd_...")
 def retire_device(
     device_id: Annotated[str, typer.Argument(help="rwd_...")], config: ConfigFile = None
 ) -> None:
@@ -63,7 +112,7 @@ def retire_device(
             )
 
 
-@sites.command("list")
+@sites.command("list", epilog="Example: roadworthy sites list --format json")
 def list_sites(config: ConfigFile = None, output: Format = "table") -> None:
     """List the sites, restricted ones too: this is for whoever runs the collector."""
     from roadworthy_collector.store.queries import sites as queries
@@ -83,7 +132,7 @@ def restrict_site(
         queries.restrict(connection, checked_name("site", name), now=int(time.time()))
 
 
-@sites.command("release")
+@sites.command("release", epilog="Example: roadworthy sites release 'Annexe R'")
 def release_site(name: Annotated[str, typer.Argument(help="The site.")], config: ConfigFile = None) -> None:
     """Show a restricted site and its devices again."""
     from roadworthy_collector.store.queries import sites as queries

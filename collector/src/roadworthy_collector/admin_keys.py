@@ -51,7 +51,7 @@ def create_enrol_key(
     typer.echo(issued.text)
 
 
-@enrol_keys.command("list")
+@enrol_keys.command("list", epilog="Example: roadworthy enrol-key list --format json")
 def list_enrol_keys(config: ConfigFile = None, output: Format = "table") -> None:
     """List the keys: where they lead, how often they were used."""
     from roadworthy_collector.security import tokens
@@ -60,7 +60,7 @@ def list_enrol_keys(config: ConfigFile = None, output: Format = "table") -> None
         show(tokens.list_enrol_keys(connection), output)
 
 
-@enrol_keys.command("revoke")
+@enrol_keys.command("revoke", epilog="Example: roadworthy enrol-key revoke 3f1c9a0b5d7e2468")
 def revoke_enrol_key(
     key_id: Annotated[str, typer.Argument(help="The key's id.")], config: ConfigFile = None
 ) -> None:
@@ -89,7 +89,7 @@ def create_scrape_token(
     typer.echo(issued.text)
 
 
-@scrape_tokens.command("list")
+@scrape_tokens.command("list", epilog="Example: roadworthy scrape-token list")
 def list_scrape_tokens(config: ConfigFile = None, output: Format = "table") -> None:
     """List the tokens by id."""
     from roadworthy_collector.security import tokens
@@ -98,8 +98,10 @@ def list_scrape_tokens(config: ConfigFile = None, output: Format = "table") -> N
         show(tokens.list_scrape_tokens(connection), output)
 
 
-@scrape_tokens.command("revoke")
-def revoke_scrape_token(token_id: Annotated[str, typer.Argument()], config: ConfigFile = None) -> None:
+@scrape_tokens.command("revoke", epilog="Example: roadworthy scrape-token revoke 3f1c9a0b5d7e2468")
+def revoke_scrape_token(
+    token_id: Annotated[str, typer.Argument(help="Its id.")], config: ConfigFile = None
+) -> None:
     """Stop this token from reading, on every process within five seconds."""
     from roadworthy_collector.security import tokens
 

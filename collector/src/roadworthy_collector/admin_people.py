@@ -97,7 +97,7 @@ def set_scope(
         accounts.set_scope(engine, name, unit or None, now=time.time())
 
 
-@users.command("delete")
+@users.command("delete", epilog="Example: roadworthy user delete ada")
 @users.command("remove", hidden=True)
 def delete_user(name: Name, config: ConfigFile = None) -> None:
     """Delete a user with their sessions and tokens."""
@@ -107,7 +107,7 @@ def delete_user(name: Name, config: ConfigFile = None) -> None:
         accounts.delete_user(engine, name, now=time.time())
 
 
-@users.command("list")
+@users.command("list", epilog="Example: roadworthy user list --format json")
 def list_users(config: ConfigFile = None, output: Format = "table") -> None:
     """List the users with their roles and units."""
     from roadworthy_collector.security import users as accounts
@@ -135,7 +135,7 @@ def create_token(
     typer.echo(issued.text)
 
 
-@user_tokens.command("list")
+@user_tokens.command("list", epilog="Example: roadworthy user tokens list ada")
 def list_tokens(
     name: Annotated[str | None, typer.Argument(help="Whose; everybody's if not said.")] = None,
     config: ConfigFile = None,
@@ -148,8 +148,8 @@ def list_tokens(
         show(tokens.list_user_tokens(connection, name), output)
 
 
-@user_tokens.command("revoke")
-def revoke_token(token_id: Annotated[str, typer.Argument()], config: ConfigFile = None) -> None:
+@user_tokens.command("revoke", epilog="Example: roadworthy user tokens revoke 3f1c9a0b5d7e2468")
+def revoke_token(token_id: Annotated[str, typer.Argument(help="Its id.")], config: ConfigFile = None) -> None:
     """Refuse this token from now on."""
     from roadworthy_collector.security import user_tokens as tokens
 
@@ -199,7 +199,7 @@ def approve_hold(
             rules.approve(connection, hold, reader, now=int(now))
 
 
-@holds.command("lift")
+@holds.command("lift", epilog="Example: roadworthy hold lift 3 --reason 'tribunal 2026/77 closed'")
 def lift_hold(
     hold: Annotated[int, typer.Argument(help="Its id.")], reason: Reason, config: ConfigFile = None
 ) -> None:
@@ -210,7 +210,7 @@ def lift_hold(
         rules.lift(connection, hold, reason=reason, now=int(time.time()))
 
 
-@holds.command("list")
+@holds.command("list", epilog="Example: roadworthy hold list")
 def list_holds(config: ConfigFile = None, output: Format = "table") -> None:
     """List the holds, newest first, with their devices."""
     from roadworthy_collector.security import holds as rules

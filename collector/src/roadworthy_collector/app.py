@@ -13,6 +13,8 @@ from fastapi.openapi.utils import get_openapi
 from sqlalchemy import Engine
 
 from roadworthy_collector import __version__
+from roadworthy_collector.api import errors as api_errors
+from roadworthy_collector.api.router import router as management
 from roadworthy_collector.console import routes as console
 from roadworthy_collector.ingest import enrol
 from roadworthy_collector.ingest.access import Access
@@ -113,9 +115,11 @@ def create_app(
     api.state.detail = detail
     api.include_router(enrol.router)
     api.include_router(metrics.router)
+    api.include_router(management)
     api.include_router(people.router)
     api.include_router(console.router)
     console.install(api)
+    api_errors.install(api)
     _document(api)
     return Collector(Guard(_Entrance(reports, api), settings, engine), reports)
 

@@ -62,7 +62,7 @@ def show(rows: list[dict[str, Any]], output: str) -> None:
         return
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*("" if value is None else _readable(name, value) for name, value in row.items()))
+        table.add_row(*(told(name, value) for name, value in row.items()))
     # An id is for copying into the next command: a line too long for the window beats half an id.
     whole = Measurement.get(roomy := Console(width=1000), roomy.options, table).maximum
     Console(width=max(Console().width, whole)).print(table)
@@ -76,7 +76,10 @@ def checked_name(option: str, text: str) -> str:
     return name
 
 
-def _readable(name: str, value: object) -> str:
+def told(name: str, value: object) -> str:
+    """Return a value as a table shows it to people."""
+    if value is None:
+        return ""
     if name.endswith("_at") and isinstance(value, (int, float)):
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return str(value)

@@ -16,8 +16,8 @@ from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
 from roadworthy_collector.ingest.decode import ReportDecoder
 from roadworthy_collector.security import tokens
 from roadworthy_collector.store.engine import open_engine, write_transaction
-from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_collector.store.schema import devices
+from roadworthy_collector.store.upgrade import upgrade
 
 START = 1789002000  # a multiple of 1800: 2026-09-10, 01:00 UTC
 NOW = START + 1900.0

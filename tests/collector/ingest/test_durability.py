@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.ingest.samples import Device, add_device, fresh_database, period, report
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from support import free_port, wait_until
 
 from roadworthy_collector.store.queries import facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
-from fastapi import Depends, Query, Request
+from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Engine
 
@@ -53,7 +53,8 @@ class Sent(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return `text`; raise ValueError unless it is one line of printable characters."""
     if not text.isprintable():
         message = "one line of printable characters is wanted"
         raise ValueError(message)
@@ -64,13 +65,13 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 PlaceName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=_PRINTABLE),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
 ]
-Note = Annotated[str, StringConstraints(max_length=256, pattern=_PRINTABLE), AfterValidator(_one_line)]
+Note = Annotated[str, StringConstraints(max_length=256, pattern=_PRINTABLE), AfterValidator(one_line)]
 Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=5, max_length=512, pattern=_PRINTABLE),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
 ]
 DEVICE_ID = r"^rwd_[0-9a-f]{32}$"
 DeviceId = Annotated[str, StringConstraints(pattern=DEVICE_ID)]

@@ -51,6 +51,10 @@ _CODES = {
     500: "fault",
     503: "busy",
 }
+_PLAIN = {
+    404: "nothing answers at this address; /openapi.json lists what does",
+    405: "this address does not take that method; the header Allow names one it takes",
+}
 # The first that fits: a request refused for a rule of the thing it is about.
 _REFUSALS: tuple[tuple[type[RoadworthyError], int, str], ...] = (
     (NotFoundError, 404, "not_found"),
@@ -80,9 +84,7 @@ _ALWAYS = (400, 401, 403, 421, 422, 503)
 
 def documented(*more: int) -> dict[int | str, dict[str, Any]]:
     """Return the refusals of an operation for OpenAPI: those any may give, and `more` statuses."""
-    return {
-        status: {"model": Error, "description": _WORDS[status]} for status in sorted({*_ALWAYS, *more})
-    }
+    return {status: {"model": Error, "description": _WORDS[status]} for status in sorted({*_ALWAYS, *more})}
 
 
 def refusal(
@@ -98,10 +100,12 @@ def refusal(
 
 
 def http_error(error: HTTPException) -> JSONResponse:
-    """Return an HTTP error in that form; what FastAPI and Starlette raise has no code of its own."""
+    """Return an HTTP error in that form; what FastAPI and Starlette raise has no code of its own, and no words."""
     status = error.status_code
     code = _CODES.get(status, HTTPStatus(status).name.lower())
-    return refusal(status, code, str(error.detail), headers=error.headers)
+    said = str(error.detail)
+    message = _PLAIN.get(status, said) if said == HTTPStatus(status).phrase else said
+    return refusal(status, code, message, headers=error.headers)
 
 
 def install(api: FastAPI) -> None:

@@ -13,13 +13,15 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from roadworthy_collector.api.errors import http_error, refusal
 from roadworthy_collector.console import assets, audits, device, devices, login, overview, startups
 from roadworthy_collector.console.view import View
+from roadworthy_collector.logs import Seldom
 from roadworthy_collector.security import audit
 from roadworthy_collector.security.access import AccessRefusedError, Reader, require_page
 from roadworthy_collector.security.limiter import LoginLimiter
@@ -43,6 +45,7 @@ _MACHINES = re.compile(r"/(api|metrics|sd|healthz|readyz|openapi\.json|charts|st
 
 _BUSY = "The database cannot be read or written just now. Nothing was changed; try again in half a minute."
 _log = logging.getLogger(__name__)
+_out_of_reach_seldom = Seldom(_log)
 
 
 def install(api: FastAPI) -> None:
@@ -198,8 +201,10 @@ async def _failed(request: Request, error: Exception) -> Response:
         raise error
     redirected = error.status_code < HTTPStatus.BAD_REQUEST
     wants_page = "text/html" in request.headers.get("accept", "") and not _MACHINES.match(request.url.path)
-    if redirected or not wants_page:
+    if redirected:
         return await http_exception_handler(request, error)
+    if not wants_page:
+        return http_error(error)
     page = await anyio.to_thread.run_sync(_error_page, request, error.status_code, str(error.detail))
     page.headers.update(error.headers or {})
     return page
@@ -210,16 +215,19 @@ async def _unfit(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:])
+    broken = first["type"] == "json_invalid"
+    field = "body" if broken else ".".join(str(part) for part in first["loc"][1:])
+    said = first["msg"].removeprefix("Value error, ")
+    message = f"{field}: {said}" if field else said
     if _MACHINES.match(request.url.path):
-        body = {"error": {"code": "schema", "field": field, "message": f"{field}: {first['msg']}"}}
-        return JSONResponse(body, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return await _failed(request, HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {first['msg']}"))
+        return refusal(422, "malformed_json" if broken else "schema", message, field or None)
+    return await _failed(request, HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, message))
 
 
 async def _out_of_reach(request: Request, error: Exception) -> Response:
     """Answer 503 where the database is locked by another program, its disk full or gone: that passes."""
-    _log.warning("%s %s: %s", request.method, request.url.path, str(error).splitlines()[0])
+    path = getattr(request.scope.get("route"), "path", "")  # not the address: it may name a device
+    _out_of_reach_seldom.warn(f"{request.method} {path}: {str(error).splitlines()[0]}")
     refused = HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, {"Retry-After": "30"})
     return await _failed(request, refused)
 

@@ -12,7 +12,6 @@ import hmac
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi import HTTPException, Request
@@ -33,7 +32,6 @@ from roadworthy_collector.store.schema import user_units
 __all__ = [
     "CSRF_HEADER",
     "LOCAL",
-    "REFUSALS",
     "AccessRefusedError",
     "Reader",
     "api_reader",
@@ -51,13 +49,6 @@ __all__ = [
 ]
 
 LOCAL = "local"
-# What every route of the API under `roles.require` may answer besides its own, for the OpenAPI document.
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "sign_in_required or user_token_refused."},
-    403: {
-        "description": "not_allowed: the role does not include it; csrf: a change by session without its token."
-    },
-}
 CSRF_HEADER = "X-CSRF-Token"
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 

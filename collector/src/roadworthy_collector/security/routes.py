@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine
 
-from roadworthy_collector.security.access import REFUSALS
+from roadworthy_collector.api.errors import documented
 from roadworthy_collector.security.audit_files import csv_lines, json_lines
 from roadworthy_collector.security.roles import Reader, Right, require
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.queries.scope import names_of
 
-router = APIRouter(prefix="/api/v1", tags=["people"], responses=REFUSALS)
+router = APIRouter(prefix="/api/v1", tags=["people"], responses=documented())
 _TYPES = {"json": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 Since = Annotated[datetime | None, Query(description="From this instant on; UTC if it names no zone.")]
 Until = Annotated[datetime | None, Query(description="Before this instant.")]

@@ -19,7 +19,6 @@ from roadworthy_collector.errors import StoreError
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.backup import backup
 from roadworthy_collector.store.lock import file_lock
-from roadworthy_collector.store.sqlite import make_folder
 
 FOLDER = "backups"
 _NAME = re.compile(r"roadworthy-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}\.(db|dump)")
@@ -42,7 +41,10 @@ def make_backup(
     Raises BackupRunningError while another is being made, StoreError where there is no room or it cannot be written.
     """
     folder = settings.data / FOLDER
-    make_folder(folder)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot keep backups here: {error.strerror}") from None
     database = settings.database
     if not isinstance(database, URL):
         needed = int(database.stat().st_size * (1 + _ROOM_RATIO))
@@ -53,7 +55,7 @@ def make_backup(
     try:
         with file_lock(folder / "backup.lock", wait=False):
             made = backup(database, folder / f"roadworthy-{stamp}-{secrets.token_hex(2)}.{ending}")
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the latter is what Windows says
         raise BackupRunningError("another backup is being made; wait until it is there") from None
     return _described(made)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, or_, select, true
 
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.schema import devices, sites
 from roadworthy_collector.store.statements import insert_or_ignore
 
@@ -20,6 +21,32 @@ def list_sites(connection: Connection) -> list[dict[str, Any]]:
         .order_by(sites.c.name)
     )
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+class SitePage(NamedTuple):
+    """Some sites, and the name the next page begins after; None on the last one."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+
+
+def read_page(
+    connection: Connection, *, scope: Scope = EVERYTHING, restricted: bool = True, after: str = "", limit: int
+) -> SitePage:
+    """Return sites by name, `limit` at most, as `list_sites` does; only devices of the page's sites are counted.
+
+    Of a `scope` those where devices within it stand, and these are counted; restricted sites with `restricted` only.
+    """
+    mine = (devices.c.site == sites.c.id, within(scope))
+    count = select(func.count()).select_from(devices).where(*mine).correlate(sites).scalar_subquery()
+    query = select(sites.c.name, sites.c.kind, sites.c.restricted, count.label("devices"))
+    query = query.where(sites.c.name > after).order_by(sites.c.name).limit(limit + 1)
+    if scope is not None:
+        query = query.where(exists().where(*mine).correlate(sites))
+    if not restricted:
+        query = query.where(sites.c.restricted.is_(False))
+    found = [dict(row) for row in connection.execute(query).mappings()]
+    return SitePage(found[:limit], found[limit - 1]["name"] if len(found) > limit else None)
 
 
 def restrict(connection: Connection, name: str, *, now: int, actor: str = "command line") -> None:

@@ -1,0 +1,17 @@
+"""All routers of the API under one roof."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPBearer
+
+from roadworthy_collector.api import devices, holds, keys, operations, relay, sites, users
+
+_BEARER = HTTPBearer(
+    scheme_name="user token",
+    description="A token `rwu1_...` of a user, who has a role. Pages use their session and send X-CSRF-Token.",
+    auto_error=False,  # `api.calls.caller` refuses, in the form of every other error
+)
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(_BEARER)])
+for _part in (devices, sites, keys, users, holds, relay, operations):
+    router.include_router(_part.router)
