@@ -1,9 +1,10 @@
 # One command per habit; CI uses the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test dev lint format types generate lock bench bench-agent clean
+.PHONY: help install run demo test dev lint format types generate lock faults security bench bench-ingest bench-scrape bench-bounded bench-agent clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
+ARGS ?=
 # Two workers: tests start real servers, and the machines they must pass on have two cores. Each file stays on one,
 # so that a run has one browser and its servers are started once.
 WORKERS ?= 2
@@ -40,15 +41,31 @@ format: dev ## Ruff: repair what can be repaired
 types: dev ## Mypy, strict, for Linux, Windows and macOS
 	@for platform in linux win32 darwin; do echo "mypy --platform $$platform"; $(VENV)/mypy --platform $$platform || exit 1; done
 
-generate: dev ## Write the files made from code: metric catalogue, dashboards
+generate: dev ## Write the files made from code: metric catalogue, settings, dashboards
 	@$(VENV)/python -m roadworthy_collector.metrics.generate
+	@$(VENV)/python -m roadworthy_collector.settings_docs
 	@$(VENV)/roadworthy dashboards render
 
 lock: ## Resolve the locks anew (needs uv); hashes, no index addresses
 	@tools/lock.sh
 
-bench: dev ## Run the benchmarks, each beside its peer or limit
-	@for file in bench/demo.py bench/ingest.py bench/shards.py; do echo "== $$file"; $(VENV)/python $$file || exit 1; done
+faults: dev ## Kill it, fill its disk, take its database away: every fault at its full size
+	@FAULTS=full $(VENV)/python -m pytest -n $(WORKERS) --dist loadfile tests/faults $(PYTEST_ARGS)
+
+security: dev ## Every test of who may do what, of secrets, and of what strangers send
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile tests/collector/security tests/collector/test_connections.py tests/collector/ingest/test_refusals.py tests/e2e/test_api.py $(PYTEST_ARGS)
+
+bench: dev ## Run the benchmarks of the store, each beside its peer or limit
+	@for file in demo store layout rollup remote_write pages; do echo "== bench/$$file.py"; $(VENV)/python bench/$$file.py || exit 1; done
+
+bench-ingest: dev ## Reports a second through a real collector; ARGS="--devices 10000 --seconds 20 --store postgresql"
+	@$(VENV)/python bench/ingest.py $(ARGS)
+
+bench-scrape: dev ## All shards of the device detail at 100,000 devices, beside prometheus_client
+	@$(VENV)/python bench/scrape.py $(ARGS)
+
+bench-bounded: dev ## Small forms of both in two minutes, as CI runs them: wrong results fail, slowness does not
+	@$(VENV)/python bench/scrape.py --devices 2000 & scrape=$$!; $(VENV)/python bench/ingest.py --bounded && wait $$scrape
 
 bench-agent: dev ## What the agent costs a device in a day, beside node_exporter and collectd
 	@$(VENV)/python bench/agent.py

@@ -15,9 +15,10 @@ want dmidecode dmidecode
 want prometheus-alertmanager prometheus-alertmanager
 want prometheus-pushgateway prometheus-pushgateway
 want victoria-metrics victoria-metrics
+# Debian keeps PostgreSQL's own programs off PATH, and servers off that of many users.
+PATH="$PATH:${ROADWORTHY_TEST_ELSEWHERE-$(echo /usr/lib/postgresql/*/bin | tr ' ' ':'):/usr/sbin}"
+want initdb postgresql
 want nginx nginx-light
-# Debian keeps PostgreSQL's own programs off PATH.
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || want initdb postgresql
 packages=$(printf '%s\n' $packages | sort -u | tr '\n' ' ')
 [ -n "${packages% }" ] || exit 0
 if [ "${ROADWORTHY_TEST_APT:-1}" = 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

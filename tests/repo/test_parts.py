@@ -25,6 +25,11 @@ PROGRAMS = (
     "debootstrap",
     "tinyproxy",
     "dmidecode",
+    "initdb",
+    "nginx",
+    "prometheus-alertmanager",
+    "prometheus-pushgateway",
+    "victoria-metrics",
 )
 PLAIN = ("sort", "tr", "chmod", "rm")  # what the script itself needs
 UPDATE = "update -qq"
@@ -72,7 +77,8 @@ class Machine:
         self.put("apt-get", script)
 
     def install(self, **variables: str) -> int:
-        environment = {"PATH": str(self.path), "ROADWORTHY_POLICY_FILE": str(self.policy)} | variables
+        own = {"ROADWORTHY_POLICY_FILE": str(self.policy), "ROADWORTHY_TEST_ELSEWHERE": "/nowhere"}
+        environment = {"PATH": str(self.path)} | own | variables
         return subprocess.run(
             ["/bin/sh", ROOT / "tools/test-parts.sh"], env=environment, check=False
         ).returncode
@@ -108,7 +114,11 @@ def test_the_script_looks_for_what_the_tests_need() -> None:
     [
         (("chromium",), "chromium"),
         (("prometheus", "promtool"), "prometheus"),  # one package holds both
-        (PROGRAMS, "chromium debootstrap dmidecode prometheus systemd systemd-container tinyproxy-bin"),
+        (
+            PROGRAMS,
+            "chromium debootstrap dmidecode nginx-light postgresql prometheus prometheus-alertmanager "
+            "prometheus-pushgateway systemd systemd-container tinyproxy-bin victoria-metrics",
+        ),
     ],
 )
 def test_root_gets_what_is_missing_and_nothing_starts_by_itself(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -52,7 +55,18 @@ def wait_until(condition: Callable[[], T], *, timeout: float = 30.0, what: str =
 
 def missing_part(name: str) -> str | None:
     """Return why the real part `name` cannot run here, or None if it can."""
+    if name == "tmpfs":
+        return None if _may_mount() else "this account may not mount a small disk"
     program = PARTS[name]
     if shutil.which(program) or glob.glob(f"{_ELSEWHERE.get(program, '/nowhere')}/{program}"):
         return None
     return f"{program} is not installed"
+
+
+@functools.cache
+def _may_mount() -> bool:
+    """Return whether this account may mount a file system; tried where nobody else sees it."""
+    if sys.platform != "linux" or not shutil.which("unshare"):
+        return False
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(tried, capture_output=True, check=False).returncode == 0

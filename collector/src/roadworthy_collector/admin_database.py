@@ -44,10 +44,12 @@ def backup_database(
     target: Annotated[Path, typer.Argument(help="File to write.")], config: ConfigFile = None
 ) -> None:
     """Copy the database of a running collector, consistently; PostgreSQL by pg_dump."""
+    from roadworthy_collector.copying import progress_on_stderr
     from roadworthy_collector.store.backup import backup
 
     settings = load(config)
-    backup(settings.database, target)
+    with progress_on_stderr() as progress:
+        backup(settings.database, target, progress=progress)
     typer.echo(f"{target} holds a consistent copy")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -79,8 +80,12 @@ def create_app(
     *,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
+    draining: threading.Event | None = None,
 ) -> Collector:
-    """Return the collector as an ASGI application on `engine`, whose schema must be at head."""
+    """Return the collector as an ASGI application on `engine`, whose schema must be at head.
+
+    Once `draining` is set it says that it is not ready, and answers all the same.
+    """
     stats = Stats()
     rotation = Rotation(settings.token_rotation_days, settings.token_rotations_per_minute, clock, monotonic)
     access = Access(engine, rotation)
@@ -113,6 +118,7 @@ def create_app(
     api.state.stats = stats
     api.state.writer = writer
     api.state.detail = detail
+    api.state.draining = draining or threading.Event()
     api.include_router(enrol.router)
     api.include_router(metrics.router)
     api.include_router(management)

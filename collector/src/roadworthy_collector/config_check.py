@@ -123,12 +123,11 @@ def _authority(name: str, path: Path | None, sources: Sources) -> Iterator[Fault
     if path is None:
         return
     try:
-        if not ssl.create_default_context(cadata=path.read_text("ascii")).get_ca_certs():
-            yield sources.fault(name, f"{path} holds no certificate of an authority")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:  # itself an OSError
+        yield sources.fault(name, f"{path} is no PEM file of certificates")
     except OSError as error:
         yield sources.fault(name, f"{path}: cannot be read: {error.strerror or error}")
-    except (ssl.SSLError, ValueError):
-        yield sources.fault(name, f"{path} is no PEM file of certificates")
 
 
 def _password(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ import typer
 from roadworthy_collector.security.redact import HIDDEN, RedactingFormatter, redact, shown_setting
 from roadworthy_collector.settings import LogFormat, LogLevel
 
+# What somebody sends must not pass for a line of ours, nor colour a terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # They repeat every run of every job, every look at the schema, every request: noise where nothing happened.
 _NOISY = ("apscheduler", "alembic", "httpx", "httpcore", "asyncio", "multipart")
@@ -46,7 +49,7 @@ class JsonFormatter(logging.Formatter):
             line["fields"] = {name: _shown(name, value) for name, value in fields.items()}
         if record.exc_info:
             line["error"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, default=str)  # all ASCII: more than a newline ends a line somewhere
 
 
 class TextFormatter(RedactingFormatter):
@@ -60,7 +63,7 @@ class TextFormatter(RedactingFormatter):
         line = super().formatMessage(record)
         if fields := getattr(record, "fields", None):
             line += "".join(f" {name}={_shown(name, value)}" for name, value in fields.items())
-        return line
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
 
 
 class Failing:

@@ -11,34 +11,41 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from roadworthy_collector.errors import AddressError, RoadworthyError, SettingsError
 from roadworthy_collector.logs import speaker
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.supervisor import Program, Supervisor, stop_on_signals
 
+if TYPE_CHECKING:  # loaded where they are needed: `serve` knows nothing of jobs
+    from roadworthy_collector.jobs.holder import Place
+
 _READY_SECONDS = 60.0
 # One machine on its own page: a call a minute keeps the page fresh and costs nothing.
 _SINGLE_MACHINE_INTERVAL_SECONDS = 60
 
 
-def listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings, setting: Literal["port", "jobs_port"] = "port") -> socket.socket:
     """Return a socket bound to the settings' address; raises AddressError saying what to do."""
+    port: int = getattr(settings, setting)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((settings.host, settings.port))
+        bound.bind((settings.host, port))
     except OSError as error:
         bound.close()
-        where = f"{settings.host}:{settings.port}"
+        where = f"{settings.host}:{port}"
         if error.errno == errno.EADDRINUSE:
             raise AddressError(
-                f"{where} is taken by another program; choose a free port with ROADWORTHY_PORT"
+                f"{where} is taken by another program; choose a free port with ROADWORTHY_{setting.upper()}"
             ) from None
-        raise AddressError(f"cannot listen on {where}: {error.strerror}; see `host` and `port`") from None
+        raise AddressError(
+            f"cannot listen on {where}: {error.strerror}; see `host` and `{setting}`"
+        ) from None
     return bound
 
 
@@ -47,66 +54,62 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
 
     `simulated` says which kind of IT estate the database must hold; the other kind is refused.
     """
-    import uvicorn
-
     from roadworthy_collector.app import create_app
     from roadworthy_collector.connections import allow_connections
     from roadworthy_collector.ingest.direct import protocol_for
     from roadworthy_collector.security.access import ensure_may_bind
-    from roadworthy_collector.security.client_certificates import server_context
+    from roadworthy_collector.serving import Draining, make_server, warn_of_others
     from roadworthy_collector.store.engine import open_engine, require_estate
     from roadworthy_collector.store.upgrade import make_ready
 
-    make_ready(settings.database)
-    engine = open_engine(settings.database)
-    require_estate(engine, simulated=simulated)
-    allow_connections()
-    context = server_context(settings)
-    ensure_may_bind(settings, engine)
-    app = create_app(settings, engine)
-    with _in_use(settings), closing(listen(settings)) as bound:
-        config = uvicorn.Config(
-            app,
-            # Named, so that its absence is an error here and not a slower collector; it does not exist for Windows.
-            loop="auto" if sys.platform == "win32" else "uvloop",
-            http=protocol_for(app.reports),
-            access_log=False,
-            log_config=None,  # its lines go where ours go, in the same form
-            log_level="warning",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            # Longer than the pause between two reports of a busy agent, shorter than its 75 s rule.
-            timeout_keep_alive=80,
-            ssl_context_factory=None if context is None else lambda *_: context,
-        )
-        server = uvicorn.Server(config)
-        _end_on_signals(server)
-        server.run(sockets=[bound])
-
-
-def _end_on_signals(server: object) -> None:
-    """Make uvicorn end quietly: it re-raises what it caught, which would print a traceback for a Ctrl-C."""
-    import contextlib
-    import signal
-
-    @contextlib.contextmanager
-    def capture():  # type: ignore[no-untyped-def] # noqa: ANN202 - uvicorn's own shape
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-        yield
-
-    server.capture_signals = capture  # type: ignore[attr-defined]
+    with _in_use(settings):
+        make_ready(settings.database)
+        program = f"serve {socket.gethostname()}:{settings.port}"
+        engine = open_engine(settings.database, program=program)
+        require_estate(engine, simulated=simulated)
+        warn_of_others(settings, engine, program)
+        allow_connections()
+        ensure_may_bind(settings, engine)
+        draining = Draining(settings.drain_seconds)
+        app = create_app(settings, engine, draining=draining.begun)
+        with closing(listen(settings)) as bound:
+            server = make_server(settings, app, http=protocol_for(app.reports))
+            draining.on_signals(server)
+            server.run(sockets=[bound])
 
 
 def jobs(settings: Settings, stop: threading.Event) -> None:
     """Do background work until `stop` is set; stand by while another process does it."""
+    from roadworthy_collector.jobs.holder import Place
     from roadworthy_collector.jobs.runner import run_jobs
     from roadworthy_collector.store.upgrade import make_ready
 
-    make_ready(settings.database)
+    place = Place()
     with _in_use(settings):
-        run_jobs(settings, stop)
+        make_ready(settings.database)
+        with _exposing(settings, place) if settings.rollups_at == "jobs" else nullcontext():
+            run_jobs(settings, stop, place=place)
+
+
+@contextmanager
+def _exposing(settings: Settings, place: Place) -> Iterator[None]:
+    """Answer /metrics and /healthz of the jobs while the block runs."""
+    from roadworthy_collector.metrics.jobs_app import create_jobs_app
+    from roadworthy_collector.security.access import ensure_may_bind
+    from roadworthy_collector.serving import in_background, make_server
+    from roadworthy_collector.store.engine import open_engine
+
+    engine = open_engine(settings.database, program="jobs metrics")
+    try:
+        ensure_may_bind(settings, engine)
+        app = create_jobs_app(settings, engine, lambda: place.holds)
+        with (
+            closing(listen(settings, "jobs_port")) as bound,
+            in_background(make_server(settings, app), bound),
+        ):
+            yield
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -124,7 +127,7 @@ def up(settings: Settings, *, with_agent: bool) -> None:
     """Run serve and jobs, and with `with_agent` an agent on this machine, until a stop signal."""
     stop = threading.Event()
     stop_on_signals(stop)
-    with _alone(settings):
+    with _alone(settings), _in_use(settings):
         _prepare(settings, simulated=False)
         environment = _child_environment(settings)
         if with_agent and "report_interval_seconds" not in settings.model_fields_set:
@@ -143,7 +146,7 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
         )
     stop = threading.Event()
     stop_on_signals(stop)
-    with _alone(settings):
+    with _alone(settings), _in_use(settings):
         with closing(listen(settings)):
             pass  # a taken port should be said before a minute of building, not after
         prepare_demo(settings, devices=devices, seed=seed, stop=stop)
@@ -240,6 +243,7 @@ def _child_environment(settings: Settings) -> dict[str, str]:
 
     values = settings.model_dump(mode="json", include=settings.model_fields_set | {"host", "port"})
     values["data"] = str(settings.data.resolve())
+    values["drain_seconds"] = 0  # all is gone within 2 s, and beside this one there is no other to take over
     return {
         f"ROADWORTHY_{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
         for name, value in values.items()
@@ -318,4 +322,3 @@ def _ready(settings: Settings) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-

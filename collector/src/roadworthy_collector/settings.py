@@ -33,6 +33,19 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address to listen on. Beyond loopback a user must exist."
     )
     port: int = Field(default=8470, ge=1, le=65535, description="Port to listen on.")
+    jobs_port: int = Field(
+        default=8471, ge=1, le=65535, description="Port of `roadworthy jobs`, if it exposes the roll-ups."
+    )
+    rollups_at: Literal["serve", "jobs"] = Field(
+        default="serve",
+        description="Whose /metrics has the roll-ups: jobs where several `serve` run, else each would have them.",
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="How long `serve`, told to end, says that it is not ready and still answers.",
+    )
     data: Path = Field(default=Path("data"), description="Folder of the database and secrets, mode 0700.")
     database_url: str | None = Field(
         default=None,
@@ -191,6 +204,14 @@ class Settings(BaseSettings):
     remote_write_queue_periods: int = Field(
         default=5_000_000, ge=1000, description="How many half-hours wait before the oldest are dropped."
     )
+
+    @field_validator("rollups_at")
+    @classmethod
+    def _two_ports(cls, value: str, info: ValidationInfo) -> str:
+        if value == "jobs" and info.data.get("port") == info.data.get("jobs_port"):
+            message = "`serve` and `jobs` listen on different ports; set jobs_port to another than port"
+            raise ValueError(message)
+        return value
 
     @field_validator("reporting_timezone")
     @classmethod

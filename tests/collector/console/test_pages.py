@@ -307,7 +307,7 @@ def test_errors_are_pages_for_people_and_json_for_machines(client: Client) -> No
     assert (person.status_code, "Not found" in person.text) == (404, True)
     assert person.headers["content-type"].startswith("text/html")
     machine = client.get("/nothing-here", headers={"Accept": "application/json"})
-    assert machine.json() == {"detail": "Not Found"}
+    assert machine.json()["error"]["code"] == "not_found"
     assert client.get("/api/v1/nothing").headers["content-type"] == "application/json"
 
 

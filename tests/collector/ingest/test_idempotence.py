@@ -36,8 +36,8 @@ FACTS = (
     schema.probe_status,
     schema.devices,
 )
-# When a status was first heard is about the hearing; so is the id of the newest report's stream.
-ABOUT_HEARING = frozenset({"since", "marked_at"})
+# When a status was first heard is about the hearing; so is what is remembered of streams that seemed to take turns.
+ABOUT_HEARING = frozenset({"since", "marked_at", "identity"})
 STATE = {"in_use": 600, "idle": 0, "locked": 0, "asleep": 0, "off": 0, "unobserved": 1200}
 
 

@@ -27,7 +27,7 @@ from collector.ingest.samples import (
     report,
     rows,
 )
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 from support import free_port, wait_until
 
 from roadworthy_collector.connections import BoundedHead
@@ -148,6 +148,14 @@ def running(server: Server, *, write: bool = True) -> Iterator[Server]:
         thread.join(30)
         assert not thread.is_alive()
     assert ended == []
+
+
+@contextmanager
+def nobody_else_writes(engine: Engine) -> Iterator[Connection]:
+    """Hold what every report needs: on SQLite the file, on PostgreSQL the devices."""
+    with write_transaction(engine) as connection:
+        connection.execute(select(devices.c.id).with_for_update())
+        yield connection
 
 
 @pytest.fixture
@@ -413,7 +421,7 @@ def test_a_full_queue_turns_reports_away_and_later_takes_them(
             )
             for n in range(12)
         ]
-        with write_transaction(engine):
+        with nobody_else_writes(engine):
             for sender in senders:
                 sender.start()
             wait_until(lambda: len(answers) >= 1, what="a report turned away")
@@ -438,7 +446,7 @@ def test_waiting_reports_are_written_in_one_commit(
             )
             for n in range(10)
         ]
-        with write_transaction(engine):
+        with nobody_else_writes(engine):
             for sender in senders:
                 sender.start()
             wait_until(lambda: server.stats.queued == 10, what="a queue")
@@ -463,8 +471,7 @@ def test_a_report_of_a_deleted_device_fails_alone(
             )
             for each in (device, doomed)
         ]
-        with write_transaction(engine) as connection:
-            connection.execute(select(devices.c.id).with_for_update())
+        with nobody_else_writes(engine) as connection:
             for sender in senders:
                 sender.start()
             wait_until(lambda: server.stats.queued == 2, what="both to be admitted")
@@ -487,5 +494,5 @@ def test_without_a_writer_nothing_is_acknowledged(
 def test_the_route_is_documented_with_every_code(server: Server) -> None:
     operation = openapi_paths()[REPORTS_PATH]["post"]
     assert set(operation["responses"]) == {
-        *("200", "400", "401", "403", "405", "408", "413", "415", "426", "429", "503")
+        *("200", "400", "401", "403", "405", "408", "409", "413", "415", "426", "429", "503")
     }

@@ -33,7 +33,7 @@ def test_a_row_says_everything(row: Metric) -> None:
     assert (row.kind is Kind.INFO) == row.name.endswith("_info")
     if row.unit in {"seconds", "bytes", "ratio", "joules"} and not row.name.endswith(f"_{row.unit}"):
         assert row.name.endswith(f"_{row.unit}_total")
-    if row.endpoint is not Endpoint.METRICS:
+    if row.endpoint in {Endpoint.DEVICES, Endpoint.REMOTE_WRITE}:
         assert row.labels[0] == "device_id"
     else:
         assert "device_id" not in row.labels

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
-from support import free_port, wait_until
+from support import free_port, postgres, wait_until
 from support.estates import NOW, Estate
 from support.facts import half_hour, put
 from support.web import client_of
@@ -90,6 +90,7 @@ def everything(estate: Estate) -> None:
         ("rejected", "too_old"),
         ("conflict", "period"),
         ("unknown_enum", "probe.status=odd"),
+        ("identity", "cloned"),
         ("remote_write_samples", ""),
         ("remote_write_markers", ""),
         ("remote_write_failed", "503"),
@@ -153,7 +154,8 @@ def test_own_health_says_what_the_database_holds(estate: Estate) -> None:
     assert values("roadworthy_remote_write_samples") == {(): 3}
     assert values("roadworthy_remote_write_failed_requests") == {("503",): 3}
     assert values("roadworthy_remote_write_dropped_periods") == {("refused",): 3}
-    assert values("roadworthy_database_size_bytes")[("main",)] > 0
+    whole = "main" if estate.url is None else "database"
+    assert values("roadworthy_database_size_bytes")[(whole,)] > 0
 
 
 def test_old_rollups_are_not_shown_as_true(estate: Estate) -> None:
@@ -261,7 +263,7 @@ def test_health_and_readiness(estate: Estate) -> None:
         assert client.get("/healthz").json() == {"status": "alive"}
         assert client.get("/readyz").json() == {"status": "ready"}
         with write_transaction(estate.engine) as connection:
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'older'")
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
         answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "schema")
         assert client.get("/healthz").status_code == 200
@@ -278,6 +280,8 @@ def test_a_stopped_writer_is_not_ready(estate: Estate) -> None:
 def test_an_unreadable_database_is_not_ready(estate: Estate, tmp_path: Path) -> None:
     with serving(estate) as client:
         estate.engine.dispose()
+        if estate.url is not None:
+            postgres.drop_database(estate.url)
         for path in tmp_path.glob("roadworthy.db*"):
             path.write_bytes(b"not a database at all" * 1000)
         answer = client.get("/readyz")

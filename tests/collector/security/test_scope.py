@@ -28,7 +28,7 @@ from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import console
 from roadworthy_collector.store.queries import console_startups as startups
 from roadworthy_collector.store.queries.console import DeviceFilter
-from roadworthy_collector.store.queries.devices import list_devices
+from roadworthy_collector.store.queries.device_list import Wanted, read_page
 from roadworthy_collector.store.queries.scope import UnknownUnitError
 
 PLACES = {"Force": None, "Traffic": "Force", "Custody": "Force", "Cells": "Custody"}
@@ -194,9 +194,8 @@ def test_every_question_of_the_console_stays_within(
         total, rows = console.list_devices(connection, DeviceFilter(), NOW, 900, scope)
         assert {row.device_id for row in rows} == {devices[name] for name in chosen}
         assert total == len(chosen) == sum(console.count_states(connection, NOW, 900, scope).values())
-        assert {row["device_id"] for row in list_devices(connection, scope)} == {
-            devices[name] for name in chosen
-        }
+        page = read_page(connection, Wanted(), now=NOW, interval_seconds=900, scope=scope)
+        assert {row["device_id"] for row in page.rows} == {devices[name] for name in chosen}
         assert console.count_unknowns(connection, 0, scope)["devices"] == len(chosen)
         assert {row.device_id for row in console.latest_reports(connection, scope=scope)} == {
             devices[name] for name in chosen

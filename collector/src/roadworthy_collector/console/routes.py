@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from roadworthy_collector.api.errors import http_error, refusal
@@ -53,6 +54,7 @@ def install(api: FastAPI) -> None:
     api.state.login_limiter = LoginLimiter()
     api.add_exception_handler(StarletteHTTPException, _failed)
     api.add_exception_handler(OperationalError, _out_of_reach)
+    api.add_exception_handler(NoConnectionError, _out_of_reach)
     api.add_exception_handler(RequestValidationError, _unfit)
 
 

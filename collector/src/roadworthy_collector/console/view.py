@@ -66,13 +66,25 @@ class View:
     def html(self, template: str, context: dict[str, Any], status: int = HTTPStatus.OK) -> HTMLResponse:
         """Return the page, having asked for its charts."""
         self.board.ask(self.engine, self.now)
-        with self.engine.connect() as connection:
-            simulated = is_simulated(connection)
         shared = {
             "view": self,
             "when": self.when,
             "reader": self.reader,
             "path": self.request.url.path,
-            "simulated": simulated,
+            "simulated": self._simulated(),
         }
         return HTMLResponse(templates().get_template(template).render(shared | context), status)
+
+    def _simulated(self) -> bool:
+        """Return whether the IT estate is a simulated one.
+
+        A page that says the database is gone, and so shows nothing of it, goes by what was last known.
+        """
+        state = self.request.app.state
+        try:
+            with self.engine.connect() as connection:
+                state.simulated = is_simulated(connection)
+        except (DBAPIError, PoolTimeoutError):
+            if self.reader is not None:
+                raise
+        return bool(getattr(state, "simulated", False))

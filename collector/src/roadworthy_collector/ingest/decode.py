@@ -19,6 +19,8 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
 # What is kept of a refused item for a person to look at; more would let one bad agent fill the database.
 MAX_QUARANTINED_BYTES = 4096
+# U+0000 as JSON writes it, after an even number of backslashes: after an odd one it is six characters of text.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 T = TypeVar("T", bound=Struct)
 
@@ -65,6 +67,15 @@ def gunzip(body: bytes, limit: int) -> bytes:
     return plain
 
 
+def without_nul(body: bytes) -> bytes:
+    """Return JSON with U+FFFD, the mark of an unreadable character, in place of every U+0000.
+
+    PostgreSQL keeps no text with U+0000 in it; SQLite does, and cuts it short in some functions. Firmware pads with
+    it, so it must cost neither the report nor the item, and both stores are to hold the same.
+    """
+    return _NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+
+
 class ReportDecoder:
     """Reads reports; made once, because msgspec compiles a decoder per type."""
 
@@ -86,6 +97,7 @@ class ReportDecoder:
 
         Raises EnvelopeError: malformed_json, upgrade_required, or schema naming the field.
         """
+        body = without_nul(body)
         try:
             try:
                 report = self._report.decode(body)
@@ -140,10 +152,17 @@ class ReportDecoder:
                 taken.append(decoder.decode(raw))
             except msgspec.ValidationError as error:
                 field, message = explain(error)
-                content = self._anything.decode(raw)
+                content = self._content(raw)
                 answer = wire.Rejected(item, _key(content, key), "schema", field, message)
                 refused.append(Refused(answer, bounded(content)))
         return tuple(taken)
+
+    def _content(self, raw: Raw) -> Any:
+        """Return what a refused item holds, None where that is a number no computer counts to."""
+        try:
+            return self._anything.decode(raw)
+        except msgspec.ValidationError:
+            return None
 
     def _one(self, item: str, decoder: msgspec.json.Decoder[T], raw: Raw, refused: list[Refused]) -> T | None:
         """Return the readable `raw`; otherwise None, and add it to `refused`."""

@@ -1,7 +1,6 @@
 """Reports straight from the connection: the ordinary report needs no task, no scope and no messages of its own.
 
-What uvicorn does for any request costs three times what a report does (docs/decisions/0025). So a small POST of a
-report that is all there goes to `ReportsApp.take`, and its answer to the connection. Everything else (another path, a
+They take a third of what a report costs the event loop (docs/decisions/0025). So a small POST of a known device goes to `ReportsApp.take`, and its answer to the connection. Everything else (another path, a
 large or chunked body, `Expect`, a pipelined request, a token not yet remembered) goes uvicorn's way, through the same
 application; nobody can tell which way an answer came.
 """
@@ -14,7 +13,7 @@ from typing import Any
 
 from roadworthy_collector.connections import BoundedHead
 from roadworthy_collector.ingest.access import Holder
-from roadworthy_collector.ingest.asgi import REPORTS_PATH, SMALL_BODY_BYTES, HeaderList, ReportsApp
+from roadworthy_collector.ingest.asgi import REPORTS_PATH, HeaderList, ReportsApp
 from roadworthy_collector.ingest.http import BODY_TIMEOUT_SECONDS
 
 _PATH = REPORTS_PATH.encode()
@@ -92,6 +91,8 @@ class _DirectReports(BoundedHead):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the report; whoever answers it finds nobody."""
+        if self._exchange is not None and self._exchange.more_body:
+            self.reports.stats.reports["client_gone"] += 1
         self._stop_body_timer()
         super().connection_lost(exc)
 
@@ -109,7 +110,7 @@ class _DirectReports(BoundedHead):
                 length = value
             elif name in {b"transfer-encoding", b"expect", b"upgrade"}:
                 return False
-        return length is not None and length.isdigit() and int(length) <= SMALL_BODY_BYTES
+        return length is not None and length.isdigit() and int(length) <= self.reports.small_body_bytes
 
     def _too_slow(self) -> None:
         """Give up on a body that does not come, as `read_body` does."""

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.errors import EnvelopeError
 from roadworthy_collector.ingest import joining
-from roadworthy_collector.ingest.decode import explain, require_version
+from roadworthy_collector.ingest.decode import explain, require_version, without_nul
 from roadworthy_collector.ingest.http import (
     ClientGoneError,
     Receive,
@@ -191,6 +191,7 @@ def _limits(state: Any) -> EnrolLimits:
 
 def _decode(body: bytes) -> EnrolRequest:
     """Return the request in `body`; raise EnvelopeError malformed_json, upgrade_required or schema."""
+    body = without_nul(body)
     try:
         require_version(body)
         asked = msgspec.json.decode(body, type=EnrolRequest)

@@ -26,6 +26,7 @@ from roadworthy_inventory.device_class import classify
 # A device whose clock was never set says 1970; what it sends is taken as sent now, or nothing of it would ever be
 # newer than what is held.
 WRONG_CLOCK_SECONDS = 366 * DAY_SECONDS
+VERSION_LENGTH = 64  # of the agent's version in `devices`; the wire lets it be longer, PostgreSQL does not
 _LONG_AGO = float("-inf")
 _HEARD = BulkUpdate(devices, "id", ("last_report_at", "next_call_seconds"))
 _ENVELOPE = BulkUpdate(
@@ -144,7 +145,8 @@ class Latest:
         if sent >= held.latest_sent_at:
             held.latest_sent_at = sent
             platform = self._vocabulary.read("agent.platform", report.agent.platform)
-            who = (report.instance, report.seq, report.boot_id, report.agent.version, platform)
+            version = report.agent.version[:VERSION_LENGTH]
+            who = (report.instance, report.seq, report.boot_id, version, platform)
             held.envelope = (sent, *who)
             if (
                 report.agent.rss_bytes is not None

@@ -28,7 +28,7 @@ from roadworthy_collector.ingest.stats import Stats
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
-from roadworthy_collector.store.faults import goes_once_more, is_database_fault
+from roadworthy_collector.store.faults import goes_once_more, is_database_fault, is_refused_value
 
 __all__ = ["Incoming", "Outcome", "Writer", "write_reports"]
 
@@ -182,6 +182,10 @@ class Writer:
                 return [result for waiting in group for result in self._write([waiting])]
             if isinstance(error, UnknownDeviceError):
                 return [EnvelopeError(401, "unknown", str(error), field="authorization")]
+            if is_refused_value(error):
+                # Never 503: the agent would send it for ever, and behind it all that it has.
+                message = "the database cannot hold a value of this report; send it in parts"
+                return [EnvelopeError(400, "schema", message, field="body")]
             if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
                 device = group[0].incoming.device
                 _log.exception("a report of device %s cannot be written: a fault of this program", device)

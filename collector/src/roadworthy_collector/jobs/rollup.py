@@ -100,7 +100,9 @@ def day_rows(facts: totals.Facts, places: Mapping[int, Any], span: Span, day: in
             continue
         rows.append(
             {
-                "device": device, "site": place.site, "unit": place.unit,
+                "device": device,
+                "site": place.site,
+                "unit": place.unit,
                 **(use or _NO_USE)._asdict(),
                 **{f"{name}_seconds": 0 if states is None else states[name] for name in STATES},
                 "startups": len(startups),

@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.jobs import charts, fleet, privacy, prune, rollup, site_half_hours, sweep
-from roadworthy_collector.jobs.holder import holding
+from roadworthy_collector.jobs.holder import NotHoldingError, Place, holding
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.remote_write import job as remote_write
@@ -89,7 +89,9 @@ class _Record:
     def __post_init__(self) -> None:
         name = self.job.name
         self.failing = Failing(_log, f"job {name} fails", f"job {name} works again", ends_level=logging.INFO)
-        self.unwritten = Failing(_log, f"job {name}: its run cannot be noted", f"job {name}: its runs are noted")
+        self.unwritten = Failing(
+            _log, f"job {name}: its run cannot be noted", f"job {name}: its runs are noted"
+        )
 
 
 class _DaemonThreads(BaseExecutor):  # type: ignore[misc] # APScheduler has no types
@@ -170,6 +172,8 @@ class Runner:
         """Note how a run went: in the table, and in the log where that changed."""
         record = self._records[event.job_id]
         error = event.exception
+        if isinstance(error, NotHoldingError):
+            return  # no fault of the job's
         if error is not None:
             changed = record.failing.begin(_said(error), error=error, job=event.job_id)
         else:
@@ -196,26 +200,29 @@ class Runner:
         try:
             with write_transaction(self._engine) as connection:
                 write_job(connection, record.job.name, values, failed=error is not None)
-        except SQLAlchemyError as unwritten:
+        except (SQLAlchemyError, NotHoldingError) as unwritten:
             record.unwritten.begin(_said(unwritten), job=record.job.name)
         else:
             record.unwritten.heal(job=record.job.name)
             record.said_at = self._monotonic()
 
 
-def run_jobs(settings: Settings, stop: threading.Event) -> None:
+def run_jobs(settings: Settings, stop: threading.Event, *, place: Place | None = None) -> None:
     """Do the background work of the collector on a database at this program's schema until `stop` is set.
 
-    Only one process does it at a time; this one stands by while another does. Returns within a second of `stop`.
-    Raises StoreError if there is no database.
+    Only one process does it at a time; this one stands by while another does, which `place` tells others. Returns
+    within a second of `stop`. Raises StoreError if there is no database.
     """
+    place = place or Place()
     while not stop.is_set():
-        with holding(settings, stop) as let_go:
-            if let_go is None:
+        with holding(settings, stop) as held:
+            if held is None:
                 return
-            engine = open_engine(settings.database)
+            engine = open_engine(settings.database, program="jobs")
+            held.bind(engine)
             try:
-                Runner(engine, settings, let_go).run()
+                with place.taken(held):
+                    Runner(engine, settings, held.let_go).run()
             finally:
                 engine.dispose()
 

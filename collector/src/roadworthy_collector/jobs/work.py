@@ -32,6 +32,24 @@ class Work:
     stop: threading.Event = field(default_factory=threading.Event)
     monotonic: Callable[[], float] = time.perf_counter
     longest_transaction_seconds: float | None = None
+    longest_read_seconds: float | None = None  # of those asked for by `reading`
+    rested_seconds: float = 0.0
+    rests: bool = True
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection for one of many reads: a short transaction, and as long a rest as it took after it.
+
+        A database keeps what a long transaction may still read, and a long pass would hold a processor.
+        """
+        with self.engine.connect() as connection:
+            began = self.monotonic()
+            yield connection
+        elapsed = self.monotonic() - began
+        self.longest_read_seconds = max(self.longest_read_seconds or 0.0, elapsed)
+        if self.rests:
+            self.stop.wait(elapsed)
+            self.rested_seconds += elapsed
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -414,6 +414,14 @@ _HEALTH = (
     _health(
         "fleet_snapshot_timestamp_seconds", Kind.GAUGE, "seconds", "When the roll-ups were computed.", _JOBS
     ),
+    Metric(
+        "roadworthy_jobs_holding",
+        Kind.GAUGE,
+        "processes",
+        "1 while this process does the jobs, 0 while it stands by.",
+        "whether the process holds the lock on the jobs",
+        endpoint=Endpoint.JOBS,
+    ),
     _health(
         "job_last_success_timestamp_seconds",
         Kind.GAUGE,

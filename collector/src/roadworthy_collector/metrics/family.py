@@ -26,6 +26,7 @@ class Endpoint(StrEnum):
     METRICS = "/metrics"
     DEVICES = "/metrics/devices"
     REMOTE_WRITE = "remote write"
+    JOBS = "/metrics of jobs"
 
 
 @dataclass(frozen=True, slots=True)

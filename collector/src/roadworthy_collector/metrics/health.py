@@ -70,11 +70,10 @@ class Health(Collector):
     def collect(self) -> Iterator[Family]:
         """Yield every family but the process's."""
         yield from self._ingest()
-        yield from self._stored()
-        yield _family(
-            "roadworthy_database_size_bytes",
-            {(name,): size for name, size in _sizes(self._engine, self._settings)},
-        )
+        if (
+            self._settings.rollups_at == "serve"
+        ):  # of the database: else every `serve` on it would tell the same
+            yield from stored(self._engine, self._settings)
         renders: dict[Key, Histogram] = {
             (endpoint,): histogram for endpoint, histogram in self._renders.items()
         }
@@ -83,15 +82,15 @@ class Health(Collector):
 
     def _ingest(self) -> Iterator[Family]:
         stats = self._stats
-        yield _family("roadworthy_ingest_reports_total", _keyed(stats.reports))
-        yield _family(
+        yield family("roadworthy_ingest_reports_total", _keyed(stats.reports))
+        yield family(
             "roadworthy_ingest_items_total",
             {(item, outcome): count for (item, outcome), count in stats.items.items()},
         )
-        yield _family("roadworthy_ingest_enrolments_total", _keyed(stats.enrolments))
-        yield _family("roadworthy_ingest_committed_reports_total", {(): stats.committed_reports})
-        yield _family("roadworthy_ingest_queued_reports", {(): stats.queued})
-        yield _family("roadworthy_ingest_queue_limit_reports", {(): self._settings.queue_reports})
+        yield family("roadworthy_ingest_enrolments_total", _keyed(stats.enrolments))
+        yield family("roadworthy_ingest_committed_reports_total", {(): stats.committed_reports})
+        yield family("roadworthy_ingest_queued_reports", {(): stats.queued})
+        yield family("roadworthy_ingest_queue_limit_reports", {(): self._settings.queue_reports})
         yield _histogram("roadworthy_ingest_request_seconds", {(): stats.request_seconds})
         yield _histogram("roadworthy_ingest_commit_seconds", {(): stats.commit_seconds})
 
@@ -101,33 +100,35 @@ class Health(Collector):
         asked = detail.starts > 0
         yield _histogram("roadworthy_detail_shard_seconds", {(): detail.seconds} if asked else {})
         yield _histogram("roadworthy_detail_shard_bytes", {(): detail.size} if asked else {})
-        yield _family("roadworthy_detail_age_seconds", {(): detail.age_seconds})
-        yield _family("roadworthy_detail_resident_memory_bytes", {(): detail.resident_bytes})
-        yield _family("roadworthy_detail_cpu_seconds_total", {(): detail.cpu_seconds if asked else None})
-        yield _family("roadworthy_detail_starts_total", {(): detail.starts})
+        yield family("roadworthy_detail_age_seconds", {(): detail.age_seconds})
+        yield family("roadworthy_detail_resident_memory_bytes", {(): detail.resident_bytes})
+        yield family("roadworthy_detail_cpu_seconds_total", {(): detail.cpu_seconds if asked else None})
+        yield family("roadworthy_detail_starts_total", {(): detail.starts})
 
-    def _stored(self) -> Iterator[Family]:
-        """Yield what the database holds, read in one transaction."""
-        with self._engine.connect() as connection:
-            counted = queries.read_counters(connection)
-            jobs = queries.read_jobs(connection)
-            quarantined = queries.count_quarantined(connection)
-            pending = queries.count_dirty(connection)
-            snapshot = queries.read_snapshot(connection, SNAPSHOT)
-            sink = read_sink(connection)
-        for name, shown in _KEPT.items():
-            totals: Counter[str] = Counter()
-            for row in counted:
-                if row.name == name:
-                    totals[row.label.partition("=")[0]] += row.value
-            yield _family(shown, _keyed(totals))
-        for column, shown in _JOBS.items():
-            yield _family(shown, {(row.name,): getattr(row, column) for row in jobs})
-        yield _family("roadworthy_quarantined_items", {(): quarantined})
-        yield _family("roadworthy_rollup_backlog", {(): pending})
-        yield _family("roadworthy_fleet_snapshot_timestamp_seconds", {(): snapshot and snapshot.at})
-        for shown, value in sink_values(sink, counted).items():
-            yield _family(shown, {(): value})
+
+def stored(engine: Engine, settings: Settings) -> Iterator[Family]:
+    """Yield what the database holds, read in one transaction, and its size."""
+    with engine.connect() as connection:
+        counted = queries.read_counters(connection)
+        jobs = queries.read_jobs(connection)
+        quarantined = queries.count_quarantined(connection)
+        pending = queries.count_dirty(connection)
+        snapshot = queries.read_snapshot(connection, SNAPSHOT)
+        sink = read_sink(connection)
+    for name, shown in _KEPT.items():
+        totals: Counter[str] = Counter()
+        for row in counted:
+            if row.name == name:
+                totals[row.label.partition("=")[0]] += row.value
+        yield family(shown, _keyed(totals))
+    for column, shown in _JOBS.items():
+        yield family(shown, {(row.name,): getattr(row, column) for row in jobs})
+    yield family("roadworthy_quarantined_items", {(): quarantined})
+    yield family("roadworthy_rollup_backlog", {(): pending})
+    yield family("roadworthy_fleet_snapshot_timestamp_seconds", {(): snapshot and snapshot.at})
+    for shown, value in sink_values(sink, counted).items():
+        yield family(shown, {(): value})
+    yield family("roadworthy_database_size_bytes", {(name,): size for name, size in _sizes(engine, settings)})
 
 
 def _keyed(counts: Mapping[str, int]) -> dict[Key, float]:
@@ -147,18 +148,18 @@ def _sizes(engine: Engine, settings: Settings) -> Iterator[tuple[str, int]]:
             yield name, path.stat().st_size
 
 
-def _family(name: str, values: Mapping[Key, float | None]) -> Family:
+def family(name: str, values: Mapping[Key, float | None]) -> Family:
     """Return a gauge or counter of the catalogue; a value that is None makes no sample."""
     row = metric(name)
-    family: Any
+    made: Any
     if row.kind is Kind.COUNTER:
-        family = CounterMetricFamily(name.removesuffix("_total"), row.help, labels=row.labels)
+        made = CounterMetricFamily(name.removesuffix("_total"), row.help, labels=row.labels)
     else:
-        family = GaugeMetricFamily(name, row.help, labels=row.labels)
+        made = GaugeMetricFamily(name, row.help, labels=row.labels)
     for key, value in sorted(values.items()):
         if value is not None:
-            family.add_metric(key, value)
-    return family  # type: ignore[no-any-return] # one of the two above
+            made.add_metric(key, value)
+    return made  # type: ignore[no-any-return] # one of the two above
 
 
 def _histogram(name: str, values: Mapping[Key, Histogram]) -> Family:

@@ -7,7 +7,6 @@ which a process of its own renders and which is only waited for here.
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -17,23 +16,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from roadworthy_collector.metrics.catalogue import Endpoint
 from roadworthy_collector.metrics.detail import PATIENCE_SECONDS, DetailError, DetailProcess
 from roadworthy_collector.metrics.detail_process import Wanted
-from roadworthy_collector.metrics.fleet import SNAPSHOT
 from roadworthy_collector.metrics.health import Health
-from roadworthy_collector.metrics.scoped import only_units
+from roadworthy_collector.metrics.rollups import SNAPSHOT_SECONDS, rollups_of
 from roadworthy_collector.metrics.shards import MAX_SHARDS, advised_shards
 from roadworthy_collector.metrics.text import CONTENT_TYPE
 from roadworthy_collector.security.access import is_open, require_scrape
 from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_collector.store.queries.detail import count_in_service
-from roadworthy_collector.store.queries.metrics import read_snapshot
-from roadworthy_collector.store.queries.scope import Scope, names_of
-from roadworthy_collector.store.upgrade import current_revision, head_revision
+from roadworthy_collector.store.queries.scope import Scope
+from roadworthy_collector.store.upgrade import misfit
+
+__all__ = ["INSTANCE", "SNAPSHOT_SECONDS", "accepts_gzip", "router"]
 
 # Constant whatever the number of shards: a label that changed with it would make every series a new one.
 INSTANCE = "roadworthy"
-# The jobs process computes the roll-ups twice a minute. Once they are this old they are no longer true, and leaving
-# them out is what makes Prometheus mark them as stale.
-SNAPSHOT_SECONDS = 300.0
 
 router = APIRouter(tags=["metrics"])
 _protected = [Depends(require_scrape)]
@@ -49,18 +45,16 @@ _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {CONTENT_TYPE: {}}}}
 def metrics(request: Request, scope: Annotated[Scope, Depends(require_scrape)]) -> Response:
     """Own health of the collector and the IT estate's roll-ups, in Prometheus' text format.
 
-    A token or user of some units reads the roll-ups of these units, and nothing else.
+    A token or user of some units reads the roll-ups of these units, and nothing else. With the setting `rollups_at`
+    = "jobs" the roll-ups, and all else that is of the database and not of this process, are at `roadworthy jobs`.
     """
     began = time.perf_counter()
     state = request.app.state
     health = _health(request)
-    with state.engine.connect() as connection:
-        snapshot = read_snapshot(connection, SNAPSHOT)
-        names = names_of(connection, scope) if scope is not None else None
-    fresh = snapshot is not None and state.clock() - snapshot.at <= SNAPSHOT_SECONDS
-    rollups = snapshot.body if snapshot is not None and fresh else ""
-    if names is not None:
-        return Response(only_units(rollups, names), media_type=CONTENT_TYPE)
+    here = state.settings.rollups_at == "serve"
+    rollups = rollups_of(state.engine, scope, now=state.clock()) if here else ""
+    if scope is not None:
+        return Response(rollups, media_type=CONTENT_TYPE)
     body = health.render() + rollups.encode()
     health.rendered(Endpoint.METRICS, time.perf_counter() - began)
     return Response(body, media_type=CONTENT_TYPE)
@@ -145,7 +139,7 @@ def discover(
     if not _detail_on(request):
         return []
     count = shards or request.app.state.settings.shards or _advised_shards(request)
-    more = {"__scheme__": "https"} if request.url.scheme == "https" else {}
+    more = {"__scheme__": "https"} if _scheme(request) == "https" else {}
     if _simulated(request):
         more["simulated"] = "true"
     return [
@@ -165,8 +159,8 @@ def discover(
 
 
 @router.get("/healthz", summary="Is the process alive?")
-def healthz() -> dict[str, str]:
-    """Say that the process is alive; nothing else is asked."""
+async def healthz() -> dict[str, str]:
+    """Say that the process is alive; nothing else is asked, and no thread needed that may wait for the database."""
     return {"status": "alive"}
 
 
@@ -176,17 +170,28 @@ def healthz() -> dict[str, str]:
     responses={503: {"description": "Not ready; `error` says why."}},
 )
 def readyz(request: Request) -> JSONResponse:
-    """Say whether reports can be taken: the database at this program's schema, the writer alive."""
+    """Say whether reports can be taken: the database at a schema this program runs on, the writer alive.
+
+    Not while the process drains before its end (setting `drain_seconds`): it still answers, and wants no more.
+    """
     state = request.app.state
+    if state.draining.is_set():
+        return _refused(503, "draining", "this process is about to end; send reports to another")
     try:
-        current = current_revision(state.engine)
+        unfit = misfit(state.engine)
     except SQLAlchemyError as error:
         return _refused(503, "database", f"the database cannot be read: {type(error).__name__}")
-    if current != _head():
-        return _refused(503, "schema", f"the database is at schema {current}, this program needs {_head()}")
+    if unfit is not None:
+        return _refused(503, "schema", unfit)
     if not state.writer.alive:
         return _refused(503, "writer", "the writer does not run, so no report can be acknowledged")
     return JSONResponse({"status": "ready"})
+
+
+def _scheme(request: Request) -> str:
+    """Return how the list was asked for; a proxy that ends TLS says it in a header, which is believed only of one."""
+    told = request.headers.get("x-forwarded-proto")
+    return told if told is not None and request.app.state.settings.behind_tls_proxy else request.url.scheme
 
 
 def _simulated(request: Request) -> bool:
@@ -199,12 +204,6 @@ def _advised_shards(request: Request) -> int:
     """Return into how many shards the devices in service belong."""
     with request.app.state.engine.connect() as connection:
         return advised_shards(count_in_service(connection))
-
-
-@lru_cache(maxsize=1)
-def _head() -> str:
-    """Return the schema this program needs; its files do not change while it runs."""
-    return head_revision()
 
 
 def _health(request: Request) -> Health:

@@ -9,10 +9,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import URL, inspect
 from sqlalchemy.exc import DBAPIError
@@ -22,18 +24,25 @@ from roadworthy_collector.store.engine import Database, named, open_engine
 from roadworthy_collector.store.lock import file_lock
 from roadworthy_collector.store.sqlite import IN_USE_LOCK
 
+# What belongs to a SQLite file, in the order it is moved: a file without its log would look whole and be none.
 _SUFFIXES = ("", "-wal", "-shm")
+_STEP_PAGES = 2048  # some 8 MB between two calls of `progress`
+_LOOK_SECONDS = 0.5
+
+# Called now and then with the bytes copied so far and, where that is known, those there are in all.
+Progress = Callable[[int, int | None], None]
 
 
-def backup(database: Database, target: Path) -> Path:
+def backup(database: Database, target: Path, *, progress: Progress | None = None) -> Path:
     """Copy `database`, which may be in use, to `target` (mode 0600) and return `target`.
 
-    The copy is whole or absent: it is written beside `target`, synchronised to disk and then renamed. Raises
-    StoreError if `target` exists already, if `database` cannot be read or if the copy cannot be written.
+    The copy is of one moment, and whole or absent: it is written beside `target`, synchronised to disk and then
+    renamed. Raises StoreError if `target` exists already, if `database` cannot be read or if the copy cannot be
+    written.
     """
     if isinstance(database, URL):
-        return _dump(database, target)
-    return copy_file(database, target)
+        return _dump(database, target, progress)
+    return copy_file(database, target, progress=progress)
 
 
 def restore(database: Database, source: Path, *, clock: Callable[[], float] = time.time) -> Path | None:
@@ -50,15 +59,26 @@ def restore(database: Database, source: Path, *, clock: Callable[[], float] = ti
     return _restore_file(database, source, clock)
 
 
-def copy_file(database: Path, target: Path) -> Path:
+def copy_file(database: Path, target: Path, *, progress: Progress | None = None) -> Path:
     """Copy a SQLite file with SQLite's backup API; see `backup`."""
     if not database.is_file():
         raise StoreError(f"{database}: there is no database to back up")
     partial = _beside(target)
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as copy:
-            source.backup(copy)
+        with closing(sqlite3.connect(database, isolation_level=None)) as source:
+            # Reading holds the moment the copy is of. Without it each step would let go of the file, and begin the
+            # copy anew whenever somebody has written: under load it would never end.
+            source.execute("BEGIN")
+            (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
+            source.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+            def step(_status: int, left: int, pages: int) -> None:
+                if progress is not None:
+                    progress((pages - left) * page_bytes, pages * page_bytes)
+
+            with closing(sqlite3.connect(partial)) as copy:
+                source.backup(copy, pages=_STEP_PAGES, progress=step)
         _finish(partial, target)
     except (OSError, sqlite3.Error) as error:
         partial.unlink(missing_ok=True)
@@ -72,10 +92,14 @@ def _restore_file(database: Path, source: Path, clock: Callable[[], float]) -> P
     try:
         with file_lock(database.parent / IN_USE_LOCK, wait=False):
             partial = _beside(database.with_name(f"{database.name}.restored"))
-            shutil.copyfile(source, partial)
-            partial.chmod(0o600)
-            aside = _move_aside(database, clock)
-            _finish(partial, database)
+            try:
+                os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                shutil.copyfile(source, partial)
+                _synchronise(partial)
+                aside = _move_aside(database, clock)
+                _finish(partial, database)
+            finally:
+                partial.unlink(missing_ok=True)
             return aside
     except BlockingIOError:
         raise StoreError(f"{database}: Roadworthy runs on it; end it, then restore") from None
@@ -86,7 +110,8 @@ def _restore_file(database: Path, source: Path, clock: Callable[[], float]) -> P
 def _check(source: Path) -> None:
     """Raise StoreError unless `source` is a whole database of ours."""
     try:
-        with closing(sqlite3.connect(f"file:{source}?mode=ro&immutable=1", uri=True)) as connection:
+        uri = f"file:{quote(str(source.absolute()))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
                 raise StoreError(f"{source}: this backup is damaged: {found}")
@@ -103,24 +128,32 @@ def _move_aside(database: Path, clock: Callable[[], float]) -> Path | None:
     aside = database.with_name(f"{database.stem}-before-restore-{stamp}{database.suffix}")
     if aside.exists():
         raise StoreError(f"{aside}: exists already; move it away first")
-    for suffix in reversed(_SUFFIXES):
+    for suffix in _SUFFIXES:
         part = database.with_name(database.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))
     return aside
 
 
-def _dump(url: URL, target: Path) -> Path:
+def _dump(url: URL, target: Path, progress: Progress | None) -> Path:
     partial = _beside(target)
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise StoreError(f"{target}: cannot back up {named(url)}: {error}") from error
     try:
-        _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={partial}")
+        arguments = ("--format=custom", "--no-owner", "--no-privileges", f"--file={partial}")
+
+        def look() -> None:
+            if progress is not None:
+                progress(partial.stat().st_size, None)
+
+        _run(url, "pg_dump", *arguments, meanwhile=look)
         _finish(partial, target)
-    except StoreError:
+    except (OSError, StoreError) as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StoreError(f"{target}: cannot back up {named(url)}: {error}") from error
         raise
     return target
 
@@ -148,22 +181,38 @@ def _restore_dump(url: URL, source: Path) -> None:
     )
 
 
-def _run(url: URL, program: str, *arguments: str) -> None:
+def _run(url: URL, program: str, *arguments: str, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Run one of PostgreSQL's own programs on `url`; the password goes through its environment."""
     if (found := shutil.which(program)) is None:
         raise StoreError(f"{program}: not found; install PostgreSQL's client programs")
-    said = {
+    variables = {
         "PGHOST": url.host,
         "PGPORT": None if url.port is None else str(url.port),
         "PGUSER": url.username,
         "PGPASSWORD": url.password,
         **{f"PG{name.upper()}": value for name, value in url.query.items() if isinstance(value, str)},
     }
-    environment = os.environ | {name: str(value) for name, value in said.items() if value is not None}
+    environment = os.environ | {name: str(value) for name, value in variables.items() if value is not None}
     command: Sequence[str] = (found, "--no-password", f"--dbname={url.database or ''}", *arguments)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, arguments of our own
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    with subprocess.Popen(  # noqa: S603 - no shell, arguments of our own
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said: str | None = None
+        try:
+            while said is None:
+                with suppress(subprocess.TimeoutExpired):
+                    said = process.communicate(timeout=_LOOK_SECONDS)[1]
+                meanwhile()
+        except BaseException:  # a Ctrl-C above all: nothing may go on writing a copy nobody waits for
+            process.kill()
+            raise
+    if process.returncode:
+        last = (said.strip().splitlines() or ["no reason given"])[-1]
         raise StoreError(f"{named(url)}: {program} failed: {last}")
 
 
@@ -180,10 +229,16 @@ def _beside(target: Path) -> Path:
 
 
 def _finish(partial: Path, target: Path) -> None:
-    """Wait until the bytes are on the disk, then give the copy its name."""
-    descriptor = os.open(partial, os.O_RDWR)
+    """Wait until the bytes are on the disk, then give the copy its name, and wait for that too."""
+    _synchronise(partial)
+    partial.replace(target)
+    if sys.platform != "win32":  # where a folder cannot be opened, and needs not be
+        _synchronise(target.absolute().parent, os.O_RDONLY)
+
+
+def _synchronise(path: Path, how: int = os.O_RDWR) -> None:
+    descriptor = os.open(path, how)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    partial.replace(target)

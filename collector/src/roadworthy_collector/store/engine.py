@@ -20,16 +20,17 @@ Database = Path | URL
 UNASSIGNED = "unassigned"
 
 
-def open_engine(database: Database, *, read_only: bool = False) -> Engine:
+def open_engine(database: Database, *, read_only: bool = False, program: str = "") -> Engine:
     """Return an engine on `database`, which `store.upgrade` has made.
 
     Transactions that write use `write_transaction`. With `read_only` every write is refused by the database itself.
-    Raises StoreError if a file is missing; a server is first asked when it is first used.
+    `program` is what a server's administrator sees this program as, after `roadworthy`. Raises StoreError if a file
+    is missing; a server is first asked when it is first used.
     """
     # Faster than the standard library, and it knows msgspec's structs.
     json = {"json_serializer": _json_text, "json_deserializer": msgspec.json.decode}
     if isinstance(database, URL):
-        return postgresql.open_server(database, read_only=read_only, json=json)
+        return postgresql.open_server(database, read_only=read_only, json=json, program=program)
     return sqlite.open_file(database, read_only=read_only, json=json)
 
 

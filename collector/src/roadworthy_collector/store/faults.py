@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _SQLITE_FAULTS = frozenset(
@@ -35,6 +35,13 @@ def is_database_fault(error: Exception) -> bool:
     if state is None:
         return type(error.orig).__name__ in {"OperationalError", "InterfaceError", "ConnectionTimeout"}
     return str(state).startswith(_SERVER_FAULTS)
+
+
+def is_refused_value(error: Exception) -> bool:
+    """Return whether the database works and a value is what it cannot hold: a text or number outside its type."""
+    if isinstance(error, OverflowError):  # sqlite3: more than 64 bits
+        return True
+    return isinstance(error, DataError) and not is_database_fault(error)
 
 
 def goes_once_more(error: Exception) -> bool:

@@ -48,6 +48,7 @@ def open_file(database: Path, *, read_only: bool, json: dict[str, Any]) -> Engin
         poolclass=QueuePool,  # with a `creator` SQLAlchemy cannot see that this is a file, and would share one
         pool_size=8,
         max_overflow=32,
+        hide_parameters=True,  # names of devices and people stay out of errors, and so out of logs
         **json,
     )
     event.listen(engine, "connect", _pragmas(read_only=read_only))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
@@ -32,11 +33,12 @@ from roadworthy_collector.store.engine import (
 from roadworthy_collector.store.lock import file_lock
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
 
-__all__ = ["current_revision", "head_revision", "make_ready", "upgrade"]
+__all__ = ["current_revision", "head_revision", "make_ready", "misfit", "upgrade"]
 
 # The oldest schema whose program runs on a database of this one: raised by a migration that takes something away.
 RUNS_FROM = "0004"
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def upgrade(database: Database, *, clock: Callable[[], float] = time.time) -> None:
@@ -52,6 +54,11 @@ def upgrade(database: Database, *, clock: Callable[[], float] = time.time) -> No
         else:
             _upgrade_file(database, clock)
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise StoreError(
+                f"{named(database)}: a table was in use for {postgresql.UPGRADE_LOCK_TIMEOUT_SECONDS} s, so nothing "
+                "was changed; run it again, once a backup (pg_dump) or a long question is over"
+            ) from error
         raise StoreError(f"{named(database)}: cannot be used as a database: {_first_line(error)}") from error
 
 
@@ -63,13 +70,14 @@ def make_ready(database: Database) -> None:
     engine = open_engine(database)
     try:
         current = current_revision(engine)
-        if current is None or current < head_revision():
-            raise SchemaError(
-                f"{named(database)}: its schema is {current or 'missing'} and this program needs {head_revision()}; "
-                "run `roadworthy db upgrade` once, then start again"
-            )
-        if current not in _known() and _runs_from(engine) > head_revision():
+        if misfit(engine) is None:
+            return
+        if current is not None and current not in _known():
             raise _newer(database, current)
+        raise SchemaError(
+            f"{named(database)}: its schema is {current or 'missing'} and this program needs {head_revision()}; "
+            "run `roadworthy db upgrade` once, then start again"
+        )
     except DBAPIError as error:
         raise StoreError(f"{named(database)}: cannot be reached: {_first_line(error)}") from error
     finally:
@@ -82,6 +90,24 @@ def head_revision() -> str:
     if head is None:
         raise SchemaError(f"{_MIGRATIONS}: this installation has no migrations; install it again")
     return head
+
+
+def misfit(engine: Engine) -> str | None:
+    """Return why this program cannot run on the schema of `engine`'s database, None if it can.
+
+    It can on its own, and on a newer one that says so: a newer program has upgraded it, and this one runs on until it
+    is replaced itself. Raises SQLAlchemyError if the database does not answer.
+    """
+    current, head = current_revision(engine), _head_of(_MIGRATIONS)
+    if current == head or (current is not None and current not in _known() and _runs_from(engine) <= head):
+        return None
+    return f"the database is at schema {current}, this program needs {head}"
+
+
+@lru_cache(maxsize=1)
+def _head_of(_folder: Path) -> str:
+    """Return `head_revision`, read once: load balancers ask every few seconds."""
+    return head_revision()
 
 
 def current_revision(engine: Engine) -> str | None:

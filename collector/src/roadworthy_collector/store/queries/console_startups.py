@@ -6,10 +6,10 @@ in the IT estate's own spread and appear nowhere by name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, desc, exists, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, case, desc, exists, func, literal, select, tuple_
 
 from roadworthy_collector.store.queries.console import nearest_rank
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -20,6 +20,7 @@ from roadworthy_collector.store.schema import devices, sites, startups
 BIN_SECONDS = (15, 30, 60, 120, 300, 600, 1800)
 # Contributing factors are read from this many latest start-ups at most, and the page says so.
 FACTOR_STARTUPS = 5000
+_NAMED_AT_ONCE = 250
 
 _JOINED = startups.join(devices, devices.c.id == startups.c.device).join(sites, sites.c.id == devices.c.site)
 
@@ -224,3 +225,75 @@ def last_totals(connection: Connection, wanted: Sequence[int]) -> dict[int, floa
     )
     found = connection.execute(select(ranked.c.device, ranked.c.total_seconds).where(ranked.c.rank == 1))
     return {row[0]: row[1] for row in found}
+
+
+def some_in_service(connection: Connection, after: int, limit: int) -> Sequence[Row[Any]]:
+    """Return (id, unit, model, site, restricted) of devices in service whose row ids follow `after`."""
+    query = (
+        select(
+            devices.c.id, devices.c.unit, devices.c.model, sites.c.name.label("site"), sites.c.restricted
+        )
+        .join(sites, sites.c.id == devices.c.site)
+        .where(devices.c.id > after, devices.c.retired_at.is_(None))
+        .order_by(devices.c.id)
+        .limit(limit)
+    )
+    return connection.execute(query).all()
+
+
+def lengths_of(
+    connection: Connection, first: int, last: int, since: float
+) -> dict[int, list[tuple[float, bool, float]]]:
+    """Return {device: [(started at, whether it woke from sleep, seconds)]} of finished start-ups of known length.
+
+    Of devices whose row ids are `first` to `last`; everything is in one index (store/schema.py).
+    """
+    query = select(startups.c.device, startups.c.started_at, startups.c.kind, startups.c.total_seconds).where(
+        startups.c.device.between(first, last),
+        startups.c.started_at >= since,
+        startups.c.final.is_(True),
+        startups.c.total_seconds.is_not(None),
+    )
+    found: dict[int, list[tuple[float, bool, float]]] = {}
+    for device, started_at, kind, seconds in connection.execute(query):
+        found.setdefault(device, []).append((started_at, kind == WAKE_KIND, seconds))
+    return found
+
+
+def read_startups(connection: Connection, wanted: Sequence[tuple[int, float]]) -> dict[int, Row[Any]]:
+    """Return {device: a finished start-up with its device}, for some (device, started at)."""
+    found: dict[int, Row[Any]] = {}
+    for some in _some(wanted):
+        query = (
+            select(
+                startups,
+                devices.c.device_id,
+                devices.c.hostname,
+                devices.c.model,
+                devices.c.system_medium,
+                sites.c.name.label("site_name"),
+                literal(0.0).label("longest"),
+                literal(0).label("n"),
+            )
+            .select_from(_JOINED)
+            .where(tuple_(startups.c.device, startups.c.started_at).in_(some), startups.c.final.is_(True))
+        )
+        found.update({row.device: row for row in connection.execute(query)})
+    return found
+
+
+def factors_of(connection: Connection, wanted: Sequence[tuple[int, float]]) -> list[tuple[int, Any]]:
+    """Return (device, factors as on the wire) of finished start-ups, for some (device, started at)."""
+    found: list[tuple[int, Any]] = []
+    for some in _some(wanted):
+        query = select(startups.c.device, startups.c.factors).where(
+            tuple_(startups.c.device, startups.c.started_at).in_(some), startups.c.final.is_(True)
+        )
+        found += [(row.device, row.factors) for row in connection.execute(query)]
+    return found
+
+
+def _some(wanted: Sequence[tuple[int, float]]) -> Iterator[Sequence[tuple[int, float]]]:
+    """Yield `wanted` in parts a statement may name."""
+    for begin in range(0, len(wanted), _NAMED_AT_ONCE):
+        yield wanted[begin : begin + _NAMED_AT_ONCE]

@@ -1,0 +1,149 @@
+"""Every command is an operation of the API too, or says here why not; and each shows how it is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from roadworthy_collector.api.errors import Error
+from roadworthy_collector.app import create_app
+from roadworthy_collector.cli import app
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.engine import open_engine
+
+OPERATIONS = {
+    "check-config": "GET /api/v1/settings",
+    "enrol-key create": "POST /api/v1/enrol-keys",
+    "enrol-key list": "GET /api/v1/enrol-keys",
+    "enrol-key revoke": "POST /api/v1/enrol-keys/{key_id}/revoke",
+    "scrape-token create": "POST /api/v1/scrape-tokens",
+    "scrape-token list": "GET /api/v1/scrape-tokens",
+    "scrape-token revoke": "POST /api/v1/scrape-tokens/{token_id}/revoke",
+    "devices list": "GET /api/v1/devices",
+    "devices show": "GET /api/v1/devices/{device_id}",
+    "devices revoke": "POST /api/v1/devices/{device_id}/revoke",
+    "devices retire": "POST /api/v1/devices/{device_id}/retire",
+    "devices erase": "POST /api/v1/devices/{device_id}/erase",
+    "devices rotate": "POST /api/v1/devices/rotate",
+    "devices profile": "POST /api/v1/devices/profile",
+    "sites list": "GET /api/v1/sites",
+    "sites restrict": "POST /api/v1/sites/restrict",
+    "sites release": "POST /api/v1/sites/release",
+    "db backup": "POST /api/v1/database/backups",
+    "user create": "POST /api/v1/users",
+    "user list": "GET /api/v1/users",
+    "user delete": "DELETE /api/v1/users/{name}",
+    "user password": "PUT /api/v1/users/{name}/password",
+    "user role": "PUT /api/v1/users/{name}/role",
+    "user scope": "PUT /api/v1/users/{name}/scope",
+    "user tokens create": "POST /api/v1/users/{name}/tokens",
+    "user tokens list": "GET /api/v1/user-tokens",
+    "user tokens revoke": "POST /api/v1/user-tokens/{token_id}/revoke",
+    "hold place": "POST /api/v1/holds",
+    "hold list": "GET /api/v1/holds",
+    "hold approve": "POST /api/v1/holds/{hold}/approve",
+    "hold lift": "POST /api/v1/holds/{hold}/lift",
+    "audit list": "GET /api/v1/audit",
+    "audit export": "GET /api/v1/audit/export",
+    "audit verify": "GET /api/v1/audit/verify",
+    "relay status": "GET /api/v1/relay/status",
+    "relay devices": "GET /api/v1/relay/devices",
+    "relay resume": "POST /api/v1/relay/resume",
+    "relay trust add": "POST /api/v1/relay/trust",
+    "relay trust list": "GET /api/v1/relay/trust",
+    "relay trust remove": "POST /api/v1/relay/trust/remove",
+}
+EXCEPTIONS = {
+    "serve": "it is what answers the API",
+    "jobs": "a process, not an action",
+    "up": "a process, not an action",
+    "demo": "a process, on a data folder of its own",
+    "first-start": "makes the first user, before anybody could call",
+    "db upgrade": "nothing serves on a schema that is behind",
+    "db restore": "nothing may run on the database meanwhile",
+    "relay keygen": "a private key is made where it stays",
+    "relay identity": "reads the key file of that machine",
+    "relay export": "writes files to a folder somebody carries away from that machine",
+    "relay import": "reads files somebody carried to that machine",
+    "relay ack": "reads files somebody carried to that machine",
+}
+
+
+def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command that is shown, by its words."""
+    group = group or typer.main.get_group(app)
+    for name, command in group.commands.items():
+        words = f"{above} {name}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, words)
+        elif not command.hidden:
+            yield words, command
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.fixture(scope="module")
+def document(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """Return {METHOD path: operation} of the OpenAPI document."""
+    engine = open_engine(empty_database)
+    api = create_app(Settings(data=tmp_path_factory.mktemp("data")), engine)._app._app._rest
+    found = api.openapi()
+    engine.dispose()
+    return {
+        f"{method.upper()} {path}": operation | {"components": found["components"]}
+        for path, methods in found["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_command_is_an_operation_or_an_exception(document: dict[str, dict]) -> None:
+    assert set(COMMANDS) == set(OPERATIONS) | set(EXCEPTIONS)
+    assert not set(OPERATIONS) & set(EXCEPTIONS)
+    assert set(OPERATIONS.values()) <= set(document)
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS))
+def test_every_command_shows_how_it_is_used(words: str) -> None:
+    command = COMMANDS[words]
+    assert command.help
+    assert (command.epilog or "").startswith(f"Example: roadworthy {words}"), command.epilog
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), f"{words}: {parameter.name} has no help"
+
+
+def test_every_operation_is_documented_with_its_refusals(document: dict[str, dict]) -> None:
+    managing = {
+        name: one for name, one in document.items() if "user token" in json.dumps(one.get("security"))
+    }
+    assert set(OPERATIONS.values()) - set(managing) == {"GET /api/v1/audit", "GET /api/v1/audit/export"}
+    assert len(managing) > 40
+    for name, operation in managing.items():
+        assert operation["summary"], name
+        assert operation["description"], name
+        answers = operation["responses"]
+        assert {"400", "401", "403", "421", "422", "503"} <= set(answers), name
+        refused = [one for status, one in answers.items() if status >= "400"]
+        for answer in refused:
+            schema = answer["content"]["application/json"]["schema"]
+            assert schema == {"$ref": f"#/components/schemas/{Error.__name__}"}, name
+        if "requestBody" in operation:
+            assert {"408", "413"} <= set(answers), name
+        if "{" in name:
+            assert "404" in answers, name
+
+
+def test_no_answer_but_the_making_of_one_shows_a_secret(document: dict[str, dict]) -> None:
+    schemas = next(iter(document.values()))["components"]["schemas"]
+    named = {
+        (name, field)
+        for name, schema in schemas.items()
+        for field in schema.get("properties", {})
+        if field in {"token", "password", "secret", "secret_sha256", "password_argon2", "key"}
+    }
+    assert named == {("Issued", "token"), ("NewUser", "password"), ("NewPassword", "password")}

@@ -1,0 +1,206 @@
+"""Who may call what: one right an operation, alike for every role, and never beyond the caller's units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.estates import NOW, Estate
+from support.web import client_of
+
+from roadworthy_collector.security import tokens
+from roadworthy_collector.security.roles import RIGHTS, Right, Role
+from roadworthy_collector.store.engine import write_transaction
+
+DEVICE = "rwd_" + "f" * 32
+KEY = "f" * 16
+RIGHT_OF: dict[str, tuple[Right, ...]] = {
+    "GET /devices": (Right.READ_ESTATE,),
+    f"GET /devices/{DEVICE}": (Right.READ_ESTATE,),
+    f"POST /devices/{DEVICE}/retire": (Right.MANAGE_DEVICES,),
+    f"POST /devices/{DEVICE}/revoke": (Right.MANAGE_DEVICES,),
+    f"POST /devices/{DEVICE}/erase": (Right.ERASE_DEVICES,),
+    "POST /devices/rotate": (Right.MANAGE_DEVICES,),
+    "POST /devices/profile": (Right.MANAGE_DEVICES,),
+    "GET /sites": (Right.READ_ESTATE,),
+    "POST /sites/restrict": (Right.MANAGE_SITES,),
+    "POST /sites/release": (Right.MANAGE_SITES,),
+    "GET /enrol-keys": (Right.MANAGE_ENROLMENT,),
+    "POST /enrol-keys": (Right.MANAGE_ENROLMENT,),
+    f"POST /enrol-keys/{KEY}/revoke": (Right.MANAGE_ENROLMENT,),
+    "GET /scrape-tokens": (Right.MANAGE_SCRAPE_TOKENS,),
+    "POST /scrape-tokens": (Right.MANAGE_SCRAPE_TOKENS,),
+    f"POST /scrape-tokens/{KEY}/revoke": (Right.MANAGE_SCRAPE_TOKENS,),
+    "GET /users": (Right.MANAGE_USERS,),
+    "POST /users": (Right.MANAGE_USERS,),
+    "DELETE /users/zoe": (Right.MANAGE_USERS,),
+    "PUT /users/zoe/password": (Right.MANAGE_USERS,),
+    "PUT /users/zoe/role": (Right.MANAGE_USERS,),
+    "PUT /users/zoe/scope": (Right.MANAGE_USERS,),
+    "POST /users/zoe/tokens": (Right.MANAGE_USERS,),
+    "GET /user-tokens": (Right.MANAGE_USERS,),
+    f"POST /user-tokens/{KEY}/revoke": (Right.MANAGE_USERS,),
+    "GET /holds": (Right.MANAGE_HOLDS, Right.APPROVE),
+    "POST /holds": (Right.MANAGE_HOLDS,),
+    "POST /holds/7/approve": (Right.APPROVE,),
+    "POST /holds/7/lift": (Right.MANAGE_HOLDS,),
+    "GET /relay/status": (Right.MANAGE_DEVICES,),
+    "GET /relay/devices": (Right.MANAGE_DEVICES,),
+    "POST /relay/resume": (Right.MANAGE_DEVICES,),
+    "GET /relay/trust": (Right.MANAGE_ENROLMENT,),
+    "POST /relay/trust": (Right.MANAGE_ENROLMENT,),
+    "POST /relay/trust/remove": (Right.MANAGE_ENROLMENT,),
+    "GET /estate": (Right.READ_ESTATE,),
+    "GET /jobs": (Right.MANAGE_DATABASE,),
+    "GET /settings": (Right.MANAGE_DATABASE,),
+    "GET /database/backups": (Right.MANAGE_DATABASE,),
+    "POST /database/backups": (Right.MANAGE_DATABASE,),
+    "GET /audit/verify": (Right.READ_AUDIT,),
+    "GET /audit": (Right.READ_AUDIT,),
+    "GET /audit/export": (Right.EXPORT_AUDIT,),
+    "GET /me": (Right.READ_ESTATE,),
+}
+ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+PARTS = {"device_id": DEVICE, "key_id": KEY, "token_id": KEY, "name": "zoe", "hold": "7"}
+
+
+def ask(api: Any, who: str | None, operation: str) -> Any:
+    method, path = operation.split(" ")
+    return api.call(who, method, path, {} if method in {"POST", "PUT"} else None)
+
+
+@ONE_STORE
+def test_every_operation_has_its_right(api: Any) -> None:
+    """What is not in the table above was not thought about."""
+    paths = api.client.get("/openapi.json").json()["paths"]
+    found = {
+        f"{method.upper()} {path.removeprefix('/api/v1').format(**PARTS)}"
+        for path, methods in paths.items()
+        for method in methods
+        if path.startswith("/api/v1/") and path not in {"/api/v1/reports", "/api/v1/enrol"}
+    }
+    assert found == set(RIGHT_OF)
+
+
+@ONE_STORE
+@pytest.mark.parametrize("role", sorted(Role))
+def test_a_role_may_what_its_rights_say(api: Any, role: Role) -> None:
+    api.person("bob", role)
+    for operation, needed in RIGHT_OF.items():
+        answer = ask(api, "bob", operation)
+        may = any(right in RIGHTS[role] for right in needed)
+        assert (answer.status_code != 403) == may, (operation, answer.text)
+        assert answer.status_code < 500, (operation, answer.text)
+        if not may:
+            assert answer.json()["error"]["code"] == "not_allowed"
+
+
+@ONE_STORE
+def test_nobody_is_let_in_without_a_token(api: Any) -> None:
+    for operation in RIGHT_OF:
+        answer = ask(api, None, operation)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "sign_in_required"), operation
+
+
+@ONE_STORE
+def test_a_session_changes_nothing_without_its_token(api: Any) -> None:
+    """With it, it does: pages and scripts go the same way."""
+    ada = api.people["ada"]
+    for operation in RIGHT_OF:
+        method, path = operation.split(" ")
+        if method == "GET" or path.endswith("/approve"):  # an administrator approves nothing
+            continue
+        answer = api.client.request(method, f"/api/v1{path}", json={}, **ada.cookie)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "csrf"), operation
+    headers = ada.cookie["headers"] | {"X-CSRF-Token": ada.csrf}
+    answer = api.client.post("/api/v1/sites/restrict", json={"name": "Annexe R"}, headers=headers)
+    assert answer.status_code == 204
+    assert api.audited("site.restrict") == [("ada", "Annexe R")]
+
+
+@ONE_STORE
+def test_an_open_collector_is_read_and_not_changed(estate: Estate) -> None:
+    estate.device(hostname="HQ-1")
+    client = client_of(estate.engine, estate.path.parent, NOW)
+    assert len(client.get("/api/v1/devices").json()["rows"]) == 1
+    for operation, needed in RIGHT_OF.items():
+        method, path = operation.split(" ")
+        if method == "GET" and needed == (Right.READ_ESTATE,):
+            continue
+        answer = client.request(method, f"/api/v1{path}", json={} if method != "GET" else None)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "sign_in_required"), operation
+    client.close()
+
+
+def test_of_some_units_only_theirs_are_seen_and_changed(api: Any) -> None:
+    estate = api.estate
+    mine, theirs = (
+        estate.device_id(estate.device(unit=unit, site=site, hostname="H"))
+        for unit, site in (("Traffic", "North"), ("Custody", "South"))
+    )
+    for role in (Role.REGISTER_MANAGER, Role.APPROVER):
+        api.person(role, role, ["Traffic"])
+    who = str(Role.REGISTER_MANAGER)
+    assert [row["device_id"] for row in api.get("/devices", who)["rows"]] == [mine]
+    assert [row["device_id"] for row in api.get("/devices?unit=Custody", who)["rows"]] == []
+    assert [(row["name"], row["devices"]) for row in api.get("/sites", who)["rows"]] == [("North", 1)]
+    for path, sent in (
+        (f"/devices/{theirs}/retire", None),
+        (f"/devices/{theirs}/revoke", {}),
+        ("/devices/rotate", {"device_id": theirs}),
+        ("/devices/profile", {"unit": "Custody", "usage_profile": "kiosk"}),
+        ("/holds", {"devices": [theirs], "reason": "tribunal 2026/77"}),
+    ):
+        assert api.error(404, "POST", path, sent, who=who) == "not_found"
+    assert api.error(404, "GET", f"/devices/{theirs}", who=who) == "not_found"
+    changed = api.post("/devices/profile", {"all": True, "usage_profile": "kiosk"}, who=who, status=200)
+    assert changed == {"devices": 1}
+    profiles = {row["device_id"]: row["usage_profile"] for row in api.get("/devices")["rows"]}
+    assert profiles == {mine: "kiosk", theirs: "unknown"}
+    # What is about the whole IT estate is not theirs at all.
+    for operation in ("GET /relay/status", "POST /relay/resume", "GET /relay/trust", "GET /users"):
+        assert ask(api, who, operation).status_code == 403
+
+
+def test_of_some_units_keys_lead_to_these_alone(api: Any) -> None:
+    estate = api.estate
+    estate.unit("Traffic"), estate.unit("Custody"), estate.site("North")
+    api.person("rita", Role.REGISTER_MANAGER, ["Traffic"])
+    with write_transaction(estate.engine) as connection:
+        other = tokens.create_enrol_key(connection, now=0, unit="Custody", site="South").id
+    wanted = {"unit": "Traffic", "site": "North", "days": 1}
+    made = api.post("/enrol-keys", wanted, who="rita", status=201)
+    assert [row["id"] for row in api.get("/enrol-keys", "rita")["rows"]] == [made["id"]]
+    assert {row["id"] for row in api.get("/enrol-keys")["rows"]} == {made["id"], other}
+    assert api.error(422, "POST", "/enrol-keys", wanted | {"unit": "Custody"}, who="rita") == "unknown_unit"
+    assert api.error(422, "POST", "/enrol-keys", wanted | {"unit": "New"}, who="rita") == "unknown_unit"
+    assert api.error(404, "POST", "/enrol-keys", wanted | {"site": "New"}, who="rita") == "not_found"
+    assert api.error(404, "POST", f"/enrol-keys/{other}/revoke", who="rita") == "not_found"
+    api.post(f"/enrol-keys/{made['id']}/revoke", who="rita")
+
+
+def test_a_hold_over_other_units_is_not_theirs_to_decide(api: Any) -> None:
+    estate = api.estate
+    both = [estate.device_id(estate.device(unit=unit)) for unit in ("Traffic", "Custody")]
+    api.person("rita", Role.REGISTER_MANAGER, ["Traffic"])
+    api.person("grace", Role.APPROVER, ["Traffic"])
+    api.person("una", Role.APPROVER)
+    hold = api.post("/holds", {"devices": both, "reason": "tribunal 2026/77"}, status=201)["id"]
+    assert api.error(404, "POST", f"/holds/{hold}/lift", {"reason": "no longer"}, who="rita") == "not_found"
+    assert api.error(404, "POST", f"/holds/{hold}/approve", who="grace") == "not_found"
+    (seen,) = api.get("/holds", "grace")["rows"]
+    assert seen["devices"] == both[:1]  # that there is one over theirs they may know
+    api.post(f"/holds/{hold}/approve", who="una")
+    assert api.get("/holds", "una")["rows"][0]["state"] == "approved"
+
+
+def test_restricted_sites_are_for_whoever_manages_sites(api: Any) -> None:
+    device = api.estate.device_id(api.estate.device(site="Annexe R", restricted=True, hostname="R-1"))
+    api.person("bob", Role.SERVICE_DESK)
+    assert api.get("/devices")["rows"] == []
+    assert [row["device_id"] for row in api.get("/devices?restricted=true")["rows"]] == [device]
+    assert api.get("/devices?restricted=true", "bob")["rows"] == []
+    assert "Annexe R" in {row["name"] for row in api.get("/sites")["rows"]}
+    assert "Annexe R" not in {row["name"] for row in api.get("/sites", "bob")["rows"]}
+    assert api.error(404, "GET", f"/devices/{device}", who="bob") == "not_found"
+    assert api.get(f"/devices/{device}")["site"] == "Annexe R"
