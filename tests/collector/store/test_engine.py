@@ -48,6 +48,7 @@ def set_revision(database: Path, revision: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index:UserWarning", "ignore:.*expression-based index:sqlalchemy.exc.SAWarning")  # the next test looks at them
 def test_migrations_and_tables_agree(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(

@@ -15,7 +15,7 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -55,6 +55,7 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(StarletteHTTPException, _failed)
     api.add_exception_handler(OperationalError, _out_of_reach)
     api.add_exception_handler(NoConnectionError, _out_of_reach)
+    api.add_exception_handler(DataError, _unfit_value)
     api.add_exception_handler(RequestValidationError, _unfit)
 
 
@@ -223,6 +224,14 @@ async def _unfit(request: Request, error: Exception) -> Response:
     message = f"{field}: {said}" if field else said
     if _MACHINES.match(request.url.path):
         return refusal(422, "malformed_json" if broken else "schema", message, field or None)
+    return await _failed(request, HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, message))
+
+
+async def _unfit_value(request: Request, _: Exception) -> Response:
+    """Answer 422 where PostgreSQL takes no such value, such as a text with U+0000 in it: nothing goes by that."""
+    message = "a value cannot be looked for: it holds a character or a number nothing here has"
+    if _MACHINES.match(request.url.path):
+        return refusal(422, "schema", message)
     return await _failed(request, HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, message))
 
 

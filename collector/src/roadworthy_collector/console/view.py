@@ -71,20 +71,17 @@ class View:
             "when": self.when,
             "reader": self.reader,
             "path": self.request.url.path,
-            "simulated": self._simulated(),
+            "simulated": self._simulated(status),
         }
         return HTMLResponse(templates().get_template(template).render(shared | context), status)
 
-    def _simulated(self) -> bool:
+    def _simulated(self, status: int) -> bool:
         """Return whether the IT estate is a simulated one.
 
-        A page that says the database is gone, and so shows nothing of it, goes by what was last known.
+        A page that says the database is out of reach goes by what was last known; it shows nothing of the estate.
         """
         state = self.request.app.state
-        try:
+        if status != HTTPStatus.SERVICE_UNAVAILABLE:
             with self.engine.connect() as connection:
                 state.simulated = is_simulated(connection)
-        except (DBAPIError, PoolTimeoutError):
-            if self.reader is not None:
-                raise
         return bool(getattr(state, "simulated", False))

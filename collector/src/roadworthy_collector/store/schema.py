@@ -28,6 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     false,
+    func,
 )
 from sqlalchemy.schema import DDL
 
@@ -175,9 +176,18 @@ devices = Table(
     Index(None, "unit"),
     Index(None, "model"),
     Index(None, "os_name", "os_version"),
-    Index(None, "last_report_at"),
+    # What lists narrow and sort by, state included, so that no list looks at all the wide rows. It changes with each
+    # report, as an index of the first column alone would.
+    Index("ix_devices_listed", "last_report_at", "site", "unit", "device_class", "model", "hostname",
+          "retired_at", "next_call_seconds", "enrolled_at"),
     Index(None, "cloned_from"),
-)
+)  # fmt: skip
+for _name in ("hostname", "serial", "asset_tag"):  # searched for by how they begin, letter case aside
+    Index(
+        f"ix_devices_lower_{_name}",
+        func.lower(devices.c[_name]).label(f"lower_{_name}"),
+        postgresql_ops={f"lower_{_name}": "text_pattern_ops"},
+    )
 tokens = Table(
     "tokens",
     metadata,
@@ -469,7 +479,8 @@ startups = Table(
     Column("factors", JSON, nullable=False),  # as on the wire
     Column("content_hash", LargeBinary(8), nullable=False),
     Index(None, "started_at"),
-    Index(None, "device", "started_at"),  # each device's newest: asked for by every scrape and every list
+    # Each device's newest, asked for by every scrape and every list; all lengths, without a look at the rows.
+    Index("ix_startups_lengths", "device", "started_at", "kind", "final", "total_seconds"),
 )
 signins = Table(
     "signins",
