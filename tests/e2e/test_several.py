@@ -141,7 +141,7 @@ def asked(port: int, context: ssl.SSLContext, path: str, host: str = NAME) -> tu
         connection.close()
 
 
-def more(crowd: Crowd, reports: int = 150) -> None:
+def more(crowd: Crowd, reports: int = 60) -> None:
     """Wait until so many more reports are acknowledged."""
     wanted = len(crowd.acknowledged) + reports
     wait_until(lambda: len(crowd.acknowledged) >= wanted, timeout=60, what=f"reports; {crowd.answers}")

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,12 @@ class Crowd:
         first = max((number for _, number in unpacked(self.acknowledged)), default=-1) + 1
 
         def run(part: int) -> None:
-            line = _Line(self, port, context)
-            for number in itertools.count(first):
-                for device in range(part, len(self.fleet), _THREADS):
-                    if stop.wait(_PAUSE_SECONDS):
-                        return
-                    line.deliver(device, number)
+            with closing(_Line(self, port, context)) as line:
+                for number in itertools.count(first):
+                    for device in range(part, len(self.fleet), _THREADS):
+                        if stop.wait(_PAUSE_SECONDS):
+                            return
+                        line.deliver(device, number)
 
         threads = [threading.Thread(target=run, args=(part,), daemon=True) for part in range(_THREADS)]
         for thread in threads:
@@ -77,9 +77,9 @@ class Crowd:
 
     def replay(self, port: int) -> None:
         """Send every report that was ever acknowledged once more."""
-        line = _Line(self, port, None)
-        for device, number in sorted(unpacked(self.acknowledged), key=lambda pair: pair[1]):
-            line.deliver(device, number)
+        with closing(_Line(self, port, None)) as line:
+            for device, number in sorted(unpacked(self.acknowledged), key=lambda pair: pair[1]):
+                line.deliver(device, number)
 
     def ledger(self, database: Database, acknowledged: set[int] | None = None) -> Ledger:
         """Compare what was acknowledged, all if not said, with what is held; the others may be held or not."""
@@ -123,9 +123,7 @@ class _Line:
             said = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self._crowd.count(type(error).__name__)
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+            self.close()
             return None, b""
         self._crowd.count(answer.status)
         return answer.status, said
@@ -143,6 +141,12 @@ class _Line:
             time.sleep(0.1)
         self._crowd.keep(report, acknowledged=True)
 
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
     def _connect(self) -> http.client.HTTPConnection:
         if self._context is None:
             return http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
@@ -155,7 +159,8 @@ def line(crowd: Crowd) -> Callable[[Running, Member, int], tuple[int | None, Any
     def send(program: Running, member: Member, number: int) -> tuple[int | None, Any]:
         device = next(i for i, one in enumerate(crowd.fleet) if one.device_id == member.device_id)
         body = Bodies(crowd.plan).body(device, member.device_id, number, time.time())
-        status, said = _Line(crowd, program.port, None).exchange(member.token, body)
+        with closing(_Line(crowd, program.port, None)) as one:
+            status, said = one.exchange(member.token, body)
         return status, json.loads(said)
 
     return send
