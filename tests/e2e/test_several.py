@@ -208,21 +208,22 @@ def test_through_nginx_names_are_checked_and_metrics_are_not_shown(place: Place)
 
 def test_what_one_collector_does_to_a_token_holds_at_the_other(place: Place) -> None:
     key = place.run("enrol-key", "create").split()[-1]
-    rotating = {"ROADWORTHY_TOKEN_ROTATION_DAYS": "0"}
-    with place.program("serve", "a", **rotating) as a, place.program("serve", "b") as b:
+    with place.program("serve", "a") as a, place.program("serve", "b") as b:
         crowd = Crowd(place.url, devices=0)
         crowd.fleet = enrol_over_api("127.0.0.1", a.port, key, 2, context=None)
         moved, revoked = crowd.fleet
         line = crowds.line(crowd)
         assert line(b, revoked, 0)[0] == 200  # enrolled at one, reporting at the other
-        status, answer = line(a, moved, 0)
+        assert line(b, moved, 0)[0] == 200
+        place.run("devices", "rotate", moved.device_id)
+        status, answer = line(a, moved, 1)
         assert status == 200
         newer = Member(moved.device_id, answer["token"])
-        assert line(b, moved, 1)[0] == 200  # the old one works until the new one is used
-        assert line(b, newer, 2)[0] == 200
-        status, answer = line(a, moved, 3)
+        assert line(b, moved, 2)[0] == 200  # the old one works until the new one is used
+        assert line(b, newer, 3)[0] == 200
+        status, answer = line(a, moved, 4)
         assert (status, answer["error"]["code"]) == (401, "re_enrol")
-        assert line(a, newer, 3)[0] == 200
+        assert line(a, newer, 4)[0] == 200
         place.run("devices", "revoke", revoked.device_id)
         for each in (a, b):
             status, answer = line(each, revoked, 1)

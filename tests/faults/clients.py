@@ -68,6 +68,7 @@ class Load:
         self._context = None
         if collector.certificate is not None:
             self._context = ssl.create_default_context(cafile=collector.certificate.certificate)
+        self._collector = collector
         self._driver: Impatient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._found: Figures | None = None
@@ -104,6 +105,8 @@ class Load:
 
         def more() -> bool:
             assert self._thread.is_alive(), "the load has ended by itself"
+            for name, process in self._collector.processes.items():
+                assert process.poll() is None, f"{name} has ended: {self._collector.said(name)}"
             return self.acknowledged >= enough
 
         wait_until(more, timeout=timeout, what=f"{reports} more acknowledged reports; refused: {self.refused}")

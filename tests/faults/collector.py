@@ -57,6 +57,7 @@ class Collector:
     url: URL | None = None
     certificate: Certificate | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    elsewhere: Path | None = None  # the data folder, where it is not in `folder`
     devices: int = DEVICES
     port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Collector:
     @property
     def data(self) -> Path:
         """The data folder."""
-        return self.folder / "data"
+        return self.elsewhere or self.folder / "data"
 
     @property
     def address(self) -> str:

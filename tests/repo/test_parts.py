@@ -116,8 +116,10 @@ def test_the_script_looks_for_what_the_tests_need() -> None:
         (("prometheus", "promtool"), "prometheus"),  # one package holds both
         (
             PROGRAMS,
-            "chromium debootstrap dmidecode nginx-light postgresql prometheus prometheus-alertmanager "
-            "prometheus-pushgateway systemd systemd-container tinyproxy-bin victoria-metrics",
+            (
+                "chromium debootstrap dmidecode nginx-light postgresql prometheus prometheus-alertmanager "
+                "prometheus-pushgateway systemd systemd-container tinyproxy-bin victoria-metrics"
+            ),
         ),
     ],
 )

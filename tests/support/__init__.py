@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import glob
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ PARTS = {
     "victoria-metrics": "victoria-metrics",
 }
 # Debian keeps some programs off PATH.
-_ELSEWHERE = {"initdb": "/usr/lib/postgresql/*/bin", "nginx": "/usr/sbin"}
+_ELSEWHERE = {"initdb": "usr/lib/postgresql/*/bin", "nginx": "usr/sbin"}
 
 
 def free_port() -> int:
@@ -58,7 +58,7 @@ def missing_part(name: str) -> str | None:
     if name == "tmpfs":
         return None if _may_mount() else "this account may not mount a small disk"
     program = PARTS[name]
-    if shutil.which(program) or glob.glob(f"{_ELSEWHERE.get(program, '/nowhere')}/{program}"):
+    if shutil.which(program) or any(Path("/").glob(f"{_ELSEWHERE.get(program, 'nowhere')}/{program}")):
         return None
     return f"{program} is not installed"
 

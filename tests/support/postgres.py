@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import URL
 
 from roadworthy_collector.store import schema
@@ -57,7 +58,11 @@ class Server:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
             "max_connections": 200,
-            **({} if self._durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}),
+            **(
+                {}
+                if self._durable
+                else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            ),
         }
         said = " ".join(f"-c {name}={value}" for name, value in options.items())
         log = str(self.folder / "server.log")
@@ -155,13 +160,17 @@ def give_back(url: URL) -> None:
 def _clean(url: URL) -> None:
     """Bring a database back to what the migrations leave."""
     with psycopg.connect(host="127.0.0.1", port=url.port, user=USER, dbname=url.database) as one:
-        others = "datname = current_database() AND pid <> pg_backend_pid()"
-        one.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode())
+        one.execute(
+            b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            b"WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         one.execute(b"SET session_replication_role = replica")  # no foreign keys, no triggers
         one.execute(b"UPDATE alembic_version SET version_num = %s", [head_revision()])
         for table in schema.metadata.tables:
-            one.execute(f'DELETE FROM "{table}"'.encode())
-        sequences = one.execute(b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'").fetchall()
+            one.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        sequences = one.execute(
+            b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
+        ).fetchall()
         seeds = _seeds(url.port)
         for (sequence,) in sequences:
             table = sequence.removesuffix("_id_seq")
@@ -169,7 +178,8 @@ def _clean(url: URL) -> None:
         for table, rows in seeds.items():
             marks = ", ".join(["%s"] * len(rows[0]))
             with one.cursor() as cursor:
-                cursor.executemany(f'INSERT INTO "{table}" VALUES ({marks})'.encode(), rows)
+                said = sql.SQL("INSERT INTO {} VALUES ({})")
+                cursor.executemany(said.format(sql.Identifier(table), sql.SQL(marks)), rows)
 
 
 @functools.cache
@@ -178,7 +188,7 @@ def _seeds(port: int | None) -> dict[str, list[tuple[object, ...]]]:
     found = {}
     with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname=_TEMPLATE) as one:
         for table in schema.metadata.sorted_tables:
-            if rows := one.execute(f'SELECT * FROM "{table.name}"'.encode()).fetchall():
+            if rows := one.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table.name))).fetchall():
                 found[table.name] = rows
     return found
 
@@ -188,7 +198,9 @@ def create_database(port: int, name: str, *, template: str | None = None) -> Non
 
     def made() -> bool:
         copied = f' TEMPLATE "{template}"' if template else ""
-        with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname="postgres", autocommit=True) as one:
+        with psycopg.connect(
+            host="127.0.0.1", port=port, user=USER, dbname="postgres", autocommit=True
+        ) as one:
             try:
                 one.execute(f'CREATE DATABASE "{name}"{copied}'.encode())
             except psycopg.errors.ObjectInUse:
@@ -200,5 +212,7 @@ def create_database(port: int, name: str, *, template: str | None = None) -> Non
 
 def drop_database(url: URL) -> None:
     """Remove a database, whoever is connected to it."""
-    with psycopg.connect(host="127.0.0.1", port=url.port, user=USER, dbname="postgres", autocommit=True) as one:
+    with psycopg.connect(
+        host="127.0.0.1", port=url.port, user=USER, dbname="postgres", autocommit=True
+    ) as one:
         one.execute(f'DROP DATABASE IF EXISTS "{url.database}" WITH (FORCE)'.encode())

@@ -13,7 +13,7 @@ from support.console_sample import EVERYTHING, HOSTILE, MACHINES, NOW, RESTRICTE
 from support.web import Client, client_of
 
 from roadworthy_collector.console.present import visible
-from roadworthy_collector.console.startups import rank_factors
+from roadworthy_collector.console.figures import rank_factors
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
 from roadworthy_collector.store.slots import pack_state, unpack_state

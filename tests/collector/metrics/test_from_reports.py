@@ -109,7 +109,6 @@ def test_reported_half_hours_roll_up_and_reported_values_are_shown(tmp_path: Pat
         write(
             engine, device, report(device, now=now, probes=probes, periods=[period(), period(START - 1800)])
         )
-        work = Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 1)
         # The day that is going on is rolled up once an hour.
         assert rollup.roll_up(Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 3600)) == 1
         with engine.connect() as connection:

@@ -12,7 +12,6 @@ import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 from support import free_port, postgres, wait_until
 from support.estates import NOW, Estate
-from support.facts import half_hour, put
 from support.web import client_of
 
 from roadworthy_collector.app import create_app
@@ -21,7 +20,6 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.catalogue import CATALOGUE, Endpoint, metric
 from roadworthy_collector.metrics.routes import SNAPSHOT_SECONDS
 from roadworthy_collector.security import tokens
-from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries.jobs import STATES, write_job
@@ -98,7 +96,9 @@ def everything(estate: Estate) -> None:
     ):
         estate.put(schema.counters, name=name, label=label, value=3)
     receiver = {"open_until": int(NOW), "queued_periods": 2, "tries": 0, "last_success_at": NOW}
-    estate.put(schema.remote_write_sink, name="main", counted_at=NOW, oldest_queued_at=int(NOW) - 7, **receiver)
+    estate.put(
+        schema.remote_write_sink, name="main", counted_at=NOW, oldest_queued_at=int(NOW) - 7, **receiver
+    )
     roll(estate)
     values = {"last_success_at": NOW, "last_duration_seconds": 0.5, "longest_transaction_seconds": 0.01}
     with write_transaction(estate.engine) as connection:

@@ -27,7 +27,8 @@ from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import console
 from roadworthy_collector.store.queries import console_startups as startups
-from roadworthy_collector.store.queries.console import DeviceFilter
+from roadworthy_collector.store.queries.console_list import DeviceFilter, list_devices
+from roadworthy_collector.store.queries.console_search import exact_matches
 from roadworthy_collector.store.queries.device_list import Wanted, read_page
 from roadworthy_collector.store.queries.scope import UnknownUnitError
 
@@ -191,7 +192,7 @@ def test_every_question_of_the_console_stays_within(
     """Whatever the scope: the devices listed are exactly its own, and every count is of them."""
     scope = frozenset(estate.unit(name) for name in chosen)
     with engine.connect() as connection:
-        total, rows = console.list_devices(connection, DeviceFilter(), NOW, 900, scope)
+        total, rows, *_ = list_devices(connection, DeviceFilter(), NOW, 900, scope)
         assert {row.device_id for row in rows} == {devices[name] for name in chosen}
         assert total == len(chosen) == sum(console.count_states(connection, NOW, 900, scope).values())
         page = read_page(connection, Wanted(), now=NOW, interval_seconds=900, scope=scope)
@@ -215,7 +216,7 @@ def test_every_question_of_the_console_stays_within(
             assert (console.find_device(connection, device_id, NOW, 900, scope) is not None) == (
                 name in chosen
             )
-            assert console.exact_matches(connection, f"SN-{name}", scope) == (
+            assert exact_matches(connection, f"SN-{name}", scope) == (
                 [device_id] if name in chosen else []
             )
 

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateTable
 
 from roadworthy_collector.errors import EstateError, SchemaError, StoreError
-from roadworthy_collector.store import upgrade as store
 from roadworthy_collector.store import schema
+from roadworthy_collector.store import upgrade as store
 from roadworthy_collector.store.backup import backup
 from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
 from roadworthy_collector.store.upgrade import upgrade
@@ -48,7 +48,9 @@ def set_revision(database: Path, revision: str) -> None:
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
 
 
-@pytest.mark.filterwarnings("ignore:.*expression-based index:UserWarning", "ignore:.*expression-based index:sqlalchemy.exc.SAWarning")  # the next test looks at them
+@pytest.mark.filterwarnings(
+    "ignore:.*expression-based index:UserWarning", "ignore:.*expression-based index:sqlalchemy.exc.SAWarning"
+)  # the next test looks at them
 def test_migrations_and_tables_agree(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(

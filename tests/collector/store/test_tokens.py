@@ -14,9 +14,9 @@ from sqlalchemy import Connection, insert, select
 
 from roadworthy_collector.security import tokens
 from roadworthy_collector.store.engine import open_engine, write_transaction
-from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_collector.store.schema import audit, devices, enrol_keys, scrape_tokens, sites
 from roadworthy_collector.store.schema import tokens as token_rows
+from roadworthy_collector.store.upgrade import upgrade
 
 NOW = 1789002000
 

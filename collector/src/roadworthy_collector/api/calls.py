@@ -14,6 +14,7 @@ from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.scope import Scope
 
+PREFIX = "/api/v1"
 # Row ids are BIGINT; a larger number is no cursor of ours.
 MAX_ID = 2**63 - 1
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from roadworthy_collector.api.calls import (
+    PREFIX,
     Call,
     DeviceId,
     Limit,
@@ -32,7 +33,7 @@ from roadworthy_collector.store.queries.device_identity import (
     set_profile,
 )
 
-router = APIRouter(tags=["devices"])
+router = APIRouter(prefix=PREFIX, tags=["devices"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_DEVICES))]
 Eraser = Annotated[Call, Depends(caller(Right.ERASE_DEVICES))]

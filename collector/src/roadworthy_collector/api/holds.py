@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
-from roadworthy_collector.api.calls import MAX_ID, Call, Days, DeviceId, Reason, Sent, caller
+from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Days, DeviceId, Reason, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.api.keys import DAY_SECONDS
 from roadworthy_collector.security import holds as rules
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
-router = APIRouter(tags=["holds"])
+router = APIRouter(prefix=PREFIX, tags=["holds"])
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_HOLDS))]
 Approver = Annotated[Call, Depends(caller(Right.APPROVE))]
 Either = Annotated[Call, Depends(caller(Right.MANAGE_HOLDS, Right.APPROVE))]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from roadworthy_collector.api.calls import Call, Days, Limit, Note, PlaceName, Sent, TokenId, caller
+from roadworthy_collector.api.calls import PREFIX, Call, Days, Limit, Note, PlaceName, Sent, TokenId, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security import tokens
@@ -17,7 +17,7 @@ from roadworthy_collector.store.queries import enrolment
 from roadworthy_collector.store.queries.device_identity import UsageProfile
 
 DAY_SECONDS = 86_400
-router = APIRouter(tags=["keys"])
+router = APIRouter(prefix=PREFIX, tags=["keys"])
 Enroller = Annotated[Call, Depends(caller(Right.MANAGE_ENROLMENT))]
 Scraping = Annotated[Call, Depends(caller(Right.MANAGE_SCRAPE_TOKENS))]
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, StringConstraints
 
 from roadworthy_collector import __version__
-from roadworthy_collector.api.calls import Call, caller
+from roadworthy_collector.api.calls import PREFIX, Call, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.config_check import check_settings, shown_values
 from roadworthy_collector.security import audit
@@ -16,7 +16,7 @@ from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store import backup_folder
 from roadworthy_collector.store.queries import operations as queries
 
-router = APIRouter(tags=["collector"])
+router = APIRouter(prefix=PREFIX, tags=["collector"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 Operator = Annotated[Call, Depends(caller(Right.MANAGE_DATABASE))]
 Auditor = Annotated[Call, Depends(caller(Right.READ_AUDIT))]

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from roadworthy_collector.api.calls import DEVICE_ID, Call, DeviceId, Limit, PlaceName, Sent, caller
+from roadworthy_collector.api.calls import DEVICE_ID, PREFIX, Call, DeviceId, Limit, PlaceName, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.relay import status, trust
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import UNASSIGNED, write_transaction
 
-router = APIRouter(prefix="/relay", tags=["relay"])
+router = APIRouter(prefix=f"{PREFIX}/relay", tags=["relay"])
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_DEVICES, everywhere=True))]
 Enroller = Annotated[Call, Depends(caller(Right.MANAGE_ENROLMENT, everywhere=True))]
 Key = Annotated[str, StringConstraints(pattern=r"^rwrelay1_[0-9a-f]{16}_[0-9a-f]{64}$")]

@@ -12,6 +12,6 @@ _BEARER = HTTPBearer(
     description="A token `rwu1_...` of a user, who has a role. Pages use their session and send X-CSRF-Token.",
     auto_error=False,  # `api.calls.caller` refuses, in the form of every other error
 )
-router = APIRouter(prefix="/api/v1", dependencies=[Depends(_BEARER)])
+router = APIRouter(dependencies=[Depends(_BEARER)])
 for _part in (devices, sites, keys, users, holds, relay, operations):
     router.include_router(_part.router)

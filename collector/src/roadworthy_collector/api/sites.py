@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel
 
-from roadworthy_collector.api.calls import Call, Limit, PlaceName, Sent, caller
+from roadworthy_collector.api.calls import PREFIX, Call, Limit, PlaceName, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import sites as queries
 
-router = APIRouter(tags=["sites"])
+router = APIRouter(prefix=PREFIX, tags=["sites"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_SITES))]
 

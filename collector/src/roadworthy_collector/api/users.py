@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from roadworthy_collector.api.calls import Call, Days, Note, PlaceName, Sent, TokenId, caller
+from roadworthy_collector.api.calls import PREFIX, Call, Days, Note, PlaceName, Sent, TokenId, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.api.keys import DAY_SECONDS, Issued
 from roadworthy_collector.errors import NotFoundError
@@ -15,7 +15,7 @@ from roadworthy_collector.security import passwords, user_tokens, users
 from roadworthy_collector.security.roles import Right, Role
 from roadworthy_collector.store.engine import write_transaction
 
-router = APIRouter(tags=["users"])
+router = APIRouter(prefix=PREFIX, tags=["users"])
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_USERS))]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 Name = Annotated[str, Path(pattern=NAME, description="Who.")]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from roadworthy_collector.console import present, words
+from roadworthy_collector.console import glance, present, startups, words
 from roadworthy_collector.console.charts import HALF
-from roadworthy_collector.console.startups import BIN_NAMES, bins_figure, slowest
+from roadworthy_collector.console.glance import STARTUP_DAYS
 from roadworthy_collector.console.view import View
 from roadworthy_collector.store.queries import console as queries
-from roadworthy_collector.store.queries import console_startups as startups
-from roadworthy_collector.store.queries.scope import Scope
+from roadworthy_collector.store.queries import console_startups as startup_queries
+from roadworthy_collector.store.queries import ready
+from roadworthy_collector.store.queries.ready import Ready
 
-STARTUP_DAYS = 30
 _UNKNOWNS = (
     ("never_reported", "have never reported", "enrolled, and not heard since"),
     (
@@ -41,44 +42,54 @@ _UNKNOWNS = (
 
 def context(connection: Connection, view: View) -> dict[str, Any]:
     """Return what overview.html needs."""
-    interval = view.settings.report_interval_seconds
-    since = view.now - STARTUP_DAYS * 86400
-    states = queries.count_states(connection, view.now, interval, view.scope)
-    in_service = sum(states.values()) - states["retired"]
-    unknown = queries.count_unknowns(connection, since, view.scope)
+    held = glance_of(connection, view)
+    found = startups.figures_of(connection, view, STARTUP_DAYS, "boot")
     latest = queries.latest_reports(connection, scope=view.scope)
+    return {
+        "at": None if held is None else held.at,
+        "startups_at": None if found is None else found.at,
+        **_devices(view, None if held is None else held.figures),
+        "startup_days": STARTUP_DAYS,
+        "startup": None if found is None else found.figures,
+        "bins": None if found is None else _bins(view, found.figures["bins"]),
+        "latest": latest,
+        "last_totals": startup_queries.last_totals(connection, [row.id for row in latest]),
+    }
+
+
+def glance_of(connection: Connection, view: View) -> Ready | None:
+    """Return the figures: of the moment for a small scope, else those left ready; None while there are none yet."""
+    if view.small:
+        interval = view.settings.report_interval_seconds
+        return Ready(view.now, glance.live(connection, view.now, interval, view.scope))
+    return ready.read(connection, ready.DEVICES, view.scope)
+
+
+def _devices(view: View, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what is shown of the devices at a glance."""
+    if figures is None:
+        return {"states": None, "in_service": 0, "use": None, "probes": [], "unknowns": []}
+    states = figures["states"]
+    in_service = sum(states.values()) - states["retired"]
+    unknown = figures["unknown"]
     return {
         "states": states,
         "in_service": in_service,
-        "startup_days": STARTUP_DAYS,
-        "spread": startups.spread(connection, since, "boot", view.scope),
-        "unmeasured": startups.count_unmeasured(connection, since, "boot", view.scope)[1],
-        "bins": _bins(connection, view, since),
-        "slowest": slowest(connection, since, "boot", 5, view.scope),
-        "use": _use(connection, view, interval),
-        "probes": _probes(connection, in_service, view.scope),
+        "use": _use(view, figures["use"]),
+        "probes": _probes(figures, in_service),
         "unknowns": [(unknown[name], what, why) for name, what, why in _UNKNOWNS if unknown[name]],
-        "latest": latest,
-        "last_totals": startups.last_totals(connection, [row.id for row in latest]),
     }
 
 
-def _bins(connection: Connection, view: View, since: float) -> dict[str, Any]:
-    counts = startups.distribution(connection, since, "boot", view.scope)
-    rows = list(zip(BIN_NAMES, counts, strict=True))
-    return {
-        "rows": rows,
-        "total": sum(counts),
-        "figure": bins_figure(view.board, rows) if any(counts) else None,
-    }
+def _bins(view: View, counts: Sequence[int]) -> dict[str, Any]:
+    rows = list(zip(startups.BIN_NAMES, counts, strict=True))
+    figure = startups.bins_figure(view.board, rows) if any(counts) else None
+    return {"rows": rows, "total": sum(counts), "figure": figure}
 
 
-def _use(connection: Connection, view: View, interval: int) -> dict[str, Any]:
+def _use(view: View, used: Mapping[str, Any]) -> dict[str, Any]:
     """Return how processor and memory are used now, as figures and as a chart."""
-    found = {
-        "Processor": queries.use_now(connection, view.now, interval, "cpu_ratio", view.scope),
-        "Memory": queries.use_now(connection, view.now, interval, "memory_ratio", view.scope),
-    }
+    found = {"Processor": used["cpu"], "Memory": used["memory"]}
     series = [{"name": name, "counts": use["bands"]} for name, use in found.items()]
     known = min(use["n"] for use in found.values())
     drawn = any(use["n"] for use in found.values())
@@ -86,16 +97,16 @@ def _use(connection: Connection, view: View, interval: int) -> dict[str, Any]:
     return {"by": found, "known": known, "figure": figure}
 
 
-def _probes(connection: Connection, in_service: int, scope: Scope) -> list[dict[str, Any]]:
+def _probes(figures: Mapping[str, Any], in_service: int) -> list[dict[str, Any]]:
     """Return one row a probe: how many devices measure it, and the others by status with the commonest reasons."""
     counts: dict[str, dict[str, int]] = {name: {} for name in words.PROBES}
-    for row in queries.count_probes(connection, scope):
-        counts.setdefault(row.probe, {})[row.status] = row.devices
+    for probe, status, number in figures["probes"]:
+        counts.setdefault(probe, {})[status] = number
     reasons: dict[tuple[str, str], list[str]] = {}
-    for row in queries.top_reasons(connection, scope=scope):
-        listed = reasons.setdefault((row.probe, row.status), [])
+    for probe, status, reason, number in figures["reasons"]:
+        listed = reasons.setdefault((probe, status), [])
         if len(listed) < 2:
-            listed.append(f"{row.reason} ({present.many(row.devices, 'device')})")
+            listed.append(f"{reason} ({present.many(number, 'device')})")
     result = []
     for probe, statuses in counts.items():
         others = {status: number for status, number in statuses.items() if status != "ok"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.security.access import Reader
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.console import is_simulated
+from roadworthy_collector.store.queries.ready import is_small
 from roadworthy_collector.store.queries.scope import Scope
 
 
@@ -62,6 +63,12 @@ class View:
         self.board = Board()
         # A page for nobody (signing in, an error) shows no device.
         self.scope: Scope = frozenset() if reader is None else reader.scope
+
+    @cached_property
+    def small(self) -> bool:
+        """Whether the reader's scope is so small that a page computes its own figures."""
+        with self.engine.connect() as connection:
+            return is_small(connection, self.scope)
 
     def html(self, template: str, context: dict[str, Any], status: int = HTTPStatus.OK) -> HTMLResponse:
         """Return the page, having asked for its charts."""

@@ -29,8 +29,8 @@ from roadworthy_collector.demo.live import tick
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, require_estate
-from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_collector.store.lock import file_lock
+from roadworthy_collector.store.upgrade import upgrade
 
 FRESH_SECONDS = 86400  # an estate last heard of longer ago is built anew
 _SUFFIXES = ("", "-wal", "-shm")
@@ -108,7 +108,9 @@ def _reused(settings: Settings, planned: Plan) -> bool:
     """Whether the estate that is there will do; if so it is brought up to date."""
     if not settings.sqlite_file.exists():
         return False
-    upgrade(settings.sqlite_file)  # what is no database of ours, or a newer program's, is refused and left alone
+    upgrade(
+        settings.sqlite_file
+    )  # what is no database of ours, or a newer program's, is refused and left alone
     engine = open_engine(settings.sqlite_file)
     try:
         require_estate(engine, simulated=True)

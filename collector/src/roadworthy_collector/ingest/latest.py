@@ -261,11 +261,16 @@ def _read(connection: Connection, ids: list[int]) -> dict[int, HeldDevice]:
     """
     found = {}
     for row in _HELD.rows(connection, ids):
-        latest, facts, probes = (_LONG_AGO if value is None else value for value in row[7:10])
-        instance, boot_id, seq, identity, profile, relayed_by = row[10:]
-        who = (instance, boot_id, seq or 0, identity, profile, relayed_by is not None)
-        found[row[0]] = HeldDevice(*row[:3], bool(row[3]), *row[4:7], latest, facts, probes, *who)
+        found[row[0]] = _held(*row)
     return found
+
+
+def _held(*row: Any) -> HeldDevice:
+    """Return a device out of a row of _HELD."""
+    latest, facts, probes = (_LONG_AGO if value is None else value for value in row[7:10])
+    instance, boot_id, seq, identity, profile, relayed_by = row[10:]
+    values = (*row[:3], bool(row[3]), *row[4:7], latest, facts, probes)
+    return HeldDevice(*values, instance, boot_id, seq or 0, identity, profile, relayed_by is not None)
 
 
 def _update(connection: Connection, rows: list[dict[str, Any]]) -> None:

@@ -66,8 +66,7 @@ class Group:
         """Count start-ups: (cell, length as shown, length)."""
         for cell, value, seconds in startups:
             self.lengths[cell][value] += 1
-            if seconds > self.longest[cell]:
-                self.longest[cell] = seconds
+            self.longest[cell] = max(self.longest[cell], seconds)
 
 
 def spread(groups: Sequence[Group], combination: tuple[str, int]) -> dict[str, Any]:
@@ -138,7 +137,9 @@ class Gathered:
         everything = [*sites.values(), self.hidden]
         whole = spread(everything, combination)
         in_service = sum(group.held for group in everything)
-        bins = [sum(self.bins[cell][n] for cell in _COMBINATIONS[combination]) for n in range(len(self.bins[0]))]
+        bins = [
+            sum(self.bins[cell][n] for cell in _COMBINATIONS[combination]) for n in range(len(self.bins[0]))
+        ]
         latest = [(device, at) for at, device in self.latest[kind] if at >= now - days * 86400]
         return {
             "in_service": in_service,
@@ -160,7 +161,9 @@ class Gathered:
     def _slow_rows(self, connection: Connection, combination: tuple[str, int]) -> list[dict[str, Any]]:
         """Return the slowest devices; one that was deleted since is left out."""
         found = sorted(self.slowest[combination], key=lambda one: (-one[0], -one[1]))
-        rows = queries.read_startups(connection, [(-device, lengths.median_at) for _, device, lengths in found])
+        rows = queries.read_startups(
+            connection, [(-device, lengths.median_at) for _, device, lengths in found]
+        )
         return [
             figures.slow_row(row) | {"longest": lengths.longest, "startups": lengths.count}
             for _, device, lengths in found
@@ -250,4 +253,3 @@ def _by_combination(startups: Sequence[Any]) -> dict[tuple[str, int], Lengths]:
             median = mine[(len(mine) * 50 + 99) // 100 - 1]
             found[combination] = Lengths(len(mine), median[2], mine[-1][2], median[4])
     return found
-

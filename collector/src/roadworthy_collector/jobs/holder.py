@@ -31,7 +31,7 @@ from roadworthy_collector.store.statements import upsert
 
 LOCK_FILE = "jobs.lock"
 TERM = "jobs_term"
-_TRY_SECONDS = 1.0
+TRY_SECONDS = 1.0
 _LOOK_SECONDS = 2.0
 _STOP_LOOK_SECONDS = 0.1
 
@@ -109,7 +109,7 @@ def _holding_file(settings: Settings, stop: threading.Event) -> Iterator[Held | 
             if not waited:
                 _log.info("another process does the jobs of %s; standing by", settings.data)
             waited = True
-            stop.wait(_TRY_SECONDS)
+            stop.wait(TRY_SECONDS)
             continue
         try:
             yield Held(stop)
@@ -155,7 +155,7 @@ def _wait_for(engine: Engine, url: URL, stop: threading.Event) -> tuple[Connecti
         if not waited:
             _log.info("another process does the jobs of %s, or it cannot be reached; standing by", named(url))
         waited = True
-        stop.wait(_TRY_SECONDS)
+        stop.wait(TRY_SECONDS)
     return None
 
 

@@ -8,6 +8,7 @@ never ends the others.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,8 +23,18 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from roadworthy_collector.jobs import charts, fleet, privacy, prune, rollup, site_half_hours, sweep
-from roadworthy_collector.jobs.holder import NotHoldingError, Place, holding
+from roadworthy_collector.jobs import (
+    charts,
+    console_devices,
+    console_startups,
+    fleet,
+    privacy,
+    prune,
+    rollup,
+    site_half_hours,
+    sweep,
+)
+from roadworthy_collector.jobs.holder import TRY_SECONDS, NotHoldingError, Place, holding
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.remote_write import job as remote_write
@@ -41,11 +52,15 @@ _ERROR_LENGTH = 256
 
 @dataclass(frozen=True)
 class Job:
-    """A row of the table of jobs: `run` returns how many things it did."""
+    """A row of the table of jobs: `run` returns how many things it did.
+
+    With `share` it comes less often where a run takes long: it is at work for that part of the time at most.
+    """
 
     name: str
     every_seconds: float
     run: Callable[[Work], int]
+    share: float | None = None
 
 
 def _relay(work: Work) -> int:
@@ -58,7 +73,9 @@ def _relay(work: Work) -> int:
 
 
 JOBS: tuple[Job, ...] = (
-    Job("fleet_metrics", 30.0, fleet.compute),
+    Job("fleet_metrics", 30.0, fleet.compute, share=0.1),
+    Job("console_devices", 30.0, console_devices.compute, share=0.1),
+    Job("console_startups", 30.0, console_startups.compute, share=0.1),
     Job("charts", 0.3, lambda work: charts.draw_pending(work.engine)),
     Job("rollup", 15.0, rollup.roll_up),
     Job("remote_write", remote_write.EVERY_SECONDS, remote_write.send),
@@ -82,6 +99,7 @@ class _Record:
     began: float = 0.0
     said_at: float = -_SAID_SECONDS
     longest: float = 0.0
+    not_before: float = -math.inf  # monotonic
     work: Work | None = None
     failing: Failing = field(init=False)
     unwritten: Failing = field(init=False)
@@ -101,11 +119,23 @@ class _DaemonThreads(BaseExecutor):  # type: ignore[misc] # APScheduler has no t
     daemon thread had not committed is simply not there.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads: dict[str, threading.Thread] = {}  # one run of a job at a time
+
+    def join(self, seconds: float) -> None:
+        """Wait until no job runs, and what was to be noted of them is; at most so long."""
+        deadline = time.monotonic() + seconds
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
     def _do_submit_job(self, job: Any, run_times: Sequence[datetime]) -> None:
         def run() -> None:
             self._run_job_success(job.id, run_job(job, job._jobstore_alias, run_times, self._logger.name))  # noqa: SLF001 - as APScheduler's own executors do
 
-        threading.Thread(target=run, name=f"job {job.id}", daemon=True).start()
+        thread = threading.Thread(target=run, name=f"job {job.id}", daemon=True)
+        self._threads[job.id] = thread
+        thread.start()
 
 
 class Runner:
@@ -127,16 +157,15 @@ class Runner:
         self._clock = clock
         self._monotonic = monotonic
         self._records = {job.name: _Record(job) for job in jobs}
-        self._running = 0
-        self._idle = threading.Condition()
 
     def run(self) -> None:
         """Run the jobs, each at once and then at its interval; return within a second of `stop`."""
         # Without a zone of its own it would ask the system for one; with `apscheduler` loud, every error comes twice.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)
+        threads = _DaemonThreads()
         scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": _DaemonThreads()},
+            executors={"default": threads},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         scheduler.add_listener(self._ended, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
@@ -151,22 +180,27 @@ class Runner:
         scheduler.start()
         self._stop.wait()
         scheduler.shutdown(wait=False)
-        with self._idle:
-            self._idle.wait_for(lambda: not self._running, timeout=_STOP_SECONDS)
+        threads.join(_STOP_SECONDS)
 
-    def _run(self, name: str) -> int:
-        """Run one job; what it raises reaches `_ended` through APScheduler."""
+    def _run(self, name: str) -> int | None:
+        """Run one job, None if it is too early; what it raises reaches `_ended` through APScheduler."""
         record = self._records[name]
+        if self._monotonic() < record.not_before:
+            return None
         record.began_at, record.began = self._clock(), self._monotonic()
         record.work = Work(self._engine, self._settings, self._clock, self._stop)
-        with self._idle:
-            self._running += 1
         try:
             return record.job.run(record.work)
         finally:
-            with self._idle:
-                self._running -= 1
-                self._idle.notify_all()
+            record.not_before = self._rested_at(record, record.work)
+
+    def _rested_at(self, record: _Record, work: Work) -> float:
+        """Return when a job that has just run may run again, so that it keeps to its share of the time."""
+        if record.job.share is None:
+            return -math.inf
+        ended = self._monotonic()
+        busy = ended - record.began - work.rested_seconds
+        return ended + busy / record.job.share - (ended - record.began)
 
     def _ended(self, event: JobExecutionEvent) -> None:
         """Note how a run went: in the table, and in the log where that changed."""
@@ -207,7 +241,9 @@ class Runner:
             record.said_at = self._monotonic()
 
 
-def run_jobs(settings: Settings, stop: threading.Event, *, place: Place | None = None) -> None:
+def run_jobs(
+    settings: Settings, stop: threading.Event, *, place: Place | None = None, jobs: Sequence[Job] = JOBS
+) -> None:
     """Do the background work of the collector on a database at this program's schema until `stop` is set.
 
     Only one process does it at a time; this one stands by while another does, which `place` tells others. Returns
@@ -222,9 +258,11 @@ def run_jobs(settings: Settings, stop: threading.Event, *, place: Place | None =
             held.bind(engine)
             try:
                 with place.taken(held):
-                    Runner(engine, settings, held.let_go).run()
+                    Runner(engine, settings, held.let_go, jobs=jobs).run()
             finally:
                 engine.dispose()
+        # Having lost its lock it stands by: another that waits for it tries within this time.
+        stop.wait(1.5 * TRY_SECONDS)
 
 
 def _said(error: BaseException) -> str:

@@ -31,7 +31,7 @@ _SECTIONS = {
     "`device_id` is the only label that identifies a device. A device silent for three of its intervals leaves.",
     Endpoint.REMOTE_WRITE: "Sent to a receiver at the end of each closed half-hour, together with "
     "`roadworthy_device_energy_joules_total`; see [remote-write.md](remote-write.md). Never scraped.",
-    Endpoint.JOBS: "With the setting `rollups_at` = \"jobs\", at `roadworthy jobs`, beside all that is of the whole "
+    Endpoint.JOBS: 'With the setting `rollups_at` = "jobs", at `roadworthy jobs`, beside all that is of the whole '
     "database; see [several-collectors.md](several-collectors.md).",
 }
 

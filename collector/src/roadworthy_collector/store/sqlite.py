@@ -21,6 +21,7 @@ from roadworthy_collector.errors import StoreError
 
 # Longer than any transaction here; only a stuck process is ever waited for this long.
 BUSY_TIMEOUT_SECONDS = 15.0
+LOG_BYTES = 16 * 1024 * 1024  # what the log beside the file is cut back to once it has been copied into that
 IN_USE_LOCK = "in-use.lock"  # held, shared, by every program that runs on a data folder
 # Execution option of a connection: how its transactions begin.
 BEGIN = "roadworthy_begin"
@@ -74,6 +75,8 @@ def make_file(database: Path) -> None:
 def _pragmas(*, read_only: bool) -> Callable[[sqlite3.Connection, object], None]:
     """Return what sets up each new connection."""
     statements = ["PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL", "PRAGMA cache_size = -16384"]
+    # A reader that stays long lets the log grow; without a limit the file would keep that size for ever.
+    statements.append(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     # WAL is a property of the file; a reader neither needs nor may set it.
     statements.append("PRAGMA query_only = ON" if read_only else "PRAGMA journal_mode = WAL")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, Float, Integer, LargeBinary, Select, Table
+from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Float, Integer, LargeBinary, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.types import TypeDecorator
@@ -169,7 +169,11 @@ class Lookup:
             "postgresql": f"(SELECT unnest(%s::{kind}[]))",
         }
         self._said: dict[str, str] = {}
-        for name, dialect in (("sqlite", sqlite.dialect()), ("postgresql", postgresql.dialect())):
+        dialects: dict[str, Dialect] = {
+            "sqlite": sqlite.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves it so
+            "postgresql": postgresql.dialect(),  # type: ignore[no-untyped-call] # as above
+        }
+        for name, dialect in dialects.items():
             text = str(
                 query.where(key.in_([0])).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
             )

@@ -1,4 +1,6 @@
-"""What the console's pages ask of the tables about devices; start-ups are in `console_startups`.
+"""What the console's pages ask of the tables about devices.
+
+Start-ups are in `console_startups`, the list of devices in `console_list`.
 
 Restricted sites are counted in totals only: every query that names a device, a model or a site leaves them out.
 Everything about devices takes the `scope` of whoever reads, and shows and counts nothing beyond it.
@@ -7,7 +9,6 @@ Everything about devices takes the `scope` of whoever reads, and shows and count
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -15,14 +16,12 @@ from sqlalchemy import (
     Connection,
     Row,
     RowMapping,
-    Select,
     and_,
     case,
     desc,
     exists,
     func,
     literal,
-    or_,
     select,
 )
 
@@ -40,34 +39,6 @@ from roadworthy_collector.store.schema import (
     units,
     users,
 )
-
-PAGE_SIZE = 50
-SEARCH_LENGTH = 128
-
-SORTS: dict[str, ColumnElement[Any]] = {
-    "name": func.lower(func.coalesce(devices.c.hostname, devices.c.device_id)),
-    "site": func.lower(sites.c.name),
-    "model": func.lower(func.coalesce(devices.c.model, "")),
-    "class": devices.c.device_class,
-    "report": func.coalesce(devices.c.last_report_at, 0),
-    "cpu": func.coalesce(device_now.c.cpu_ratio, -1),
-    "memory": func.coalesce(device_now.c.memory_ratio, -1),
-}
-
-
-@dataclass(frozen=True)
-class DeviceFilter:
-    """Which devices a list shows, and how: empty text means any."""
-
-    text: str = ""
-    site: str = ""
-    state: str = ""
-    device_class: str = ""
-    model: str = ""
-    sort: str = "name"
-    descending: bool = False
-    page: int = 1
-
 
 def is_simulated(connection: Connection) -> bool:
     """Return whether this database holds a simulated IT estate."""
@@ -229,61 +200,60 @@ def choices(connection: Connection, scope: Scope = EVERYTHING) -> dict[str, list
     return lists
 
 
-def _conditions(
-    wanted: DeviceFilter, now: float, interval_seconds: int, scope: Scope
-) -> list[ColumnElement[bool]]:
-    conditions = [_visible(), within(scope)]
-    if wanted.text:
-        conditions.append(
-            or_(
-                *(
-                    func.lower(column).contains(wanted.text.lower()[:SEARCH_LENGTH], autoescape=True)
-                    for column in (
-                        devices.c.hostname,
-                        devices.c.serial,
-                        devices.c.asset_tag,
-                        devices.c.device_id,
-                    )
-                )
-            )
-        )
-    if wanted.site:
-        conditions.append(sites.c.name == wanted.site)
-    if wanted.device_class:
-        conditions.append(devices.c.device_class == wanted.device_class)
-    if wanted.model:
-        conditions.append(devices.c.model == wanted.model)
-    if wanted.state:
-        conditions.append(state_of(now, interval_seconds) == wanted.state)
-    return conditions
+def some_at_a_glance(
+    connection: Connection, now: float, interval_seconds: int, startups_since: float, *, after: int, limit: int
+) -> Sequence[Row[Any]]:
+    """Return devices whose row ids follow `after` with what is counted of them at a glance.
 
-
-def list_devices(
-    connection: Connection,
-    wanted: DeviceFilter,
-    now: float,
-    interval_seconds: int,
-    scope: Scope = EVERYTHING,
-) -> tuple[int, Sequence[Row[Any]]]:
-    """Return how many devices match, and the rows of the page asked for."""
-    conditions = _conditions(wanted, now, interval_seconds, scope)
-    total = connection.scalar(select(func.count()).select_from(_listed()).where(*conditions)) or 0
-    order = SORTS.get(wanted.sort, SORTS["name"])
-    rows: Select[Any] = (
+    Rows of id, unit, site, restricted, device_class, model, state, cpu_ratio, memory_ratio and, for everything
+    `count_unknowns` counts, no_<name>.
+    """
+    started = exists(
+        select(literal(1)).where(startups.c.device == devices.c.id, startups.c.started_at >= startups_since)
+    )
+    unknowns = {
+        "never_reported": devices.c.last_report_at.is_(None),
+        "model": devices.c.model.is_(None),
+        "identity": and_(devices.c.serial.is_(None), devices.c.asset_tag.is_(None)),
+        "device_class": devices.c.device_class == "unknown",
+        "os": devices.c.os_name.is_(None),
+        "system_medium": devices.c.system_medium == "unknown",
+        "site": sites.c.name == "unassigned",
+        "startup": ~started,
+    }
+    query = (
         select(
-            devices,
-            sites.c.name.label("site_name"),
+            devices.c.id,
+            devices.c.unit,
+            sites.c.name.label("site"),
+            sites.c.restricted,
+            devices.c.device_class,
+            devices.c.model,
             state_of(now, interval_seconds).label("state"),
             device_now.c.cpu_ratio,
             device_now.c.memory_ratio,
+            *(condition.label(f"no_{name}") for name, condition in unknowns.items()),
         )
-        .select_from(_listed())
-        .where(*conditions)
-        .order_by(desc(order) if wanted.descending else order, devices.c.id)
-        .limit(PAGE_SIZE)
-        .offset(PAGE_SIZE * (wanted.page - 1))
+        .join_from(devices, sites, devices.c.site == sites.c.id)
+        .outerjoin(device_now, device_now.c.device == devices.c.id)
+        .where(devices.c.id > after)
+        .order_by(devices.c.id)
+        .limit(limit)
     )
-    return total, connection.execute(rows).all()
+    return connection.execute(query).all()
+
+
+def probes_between(
+    connection: Connection, first: int, last: int
+) -> dict[int, list[tuple[str, str, str | None]]]:
+    """Return {device: [(probe, status, reason)]} of the devices whose row ids are `first` to `last`."""
+    query = select(
+        probe_status.c.device, probe_status.c.probe, probe_status.c.status, probe_status.c.reason
+    ).where(probe_status.c.device.between(first, last))
+    found: dict[int, list[tuple[str, str, str | None]]] = {}
+    for device, *told in connection.execute(query):
+        found.setdefault(device, []).append((told[0], told[1], told[2]))
+    return found
 
 
 def count_restricted(connection: Connection, scope: Scope = EVERYTHING) -> int:
@@ -291,32 +261,6 @@ def count_restricted(connection: Connection, scope: Scope = EVERYTHING) -> int:
     joined = devices.join(sites, devices.c.site == sites.c.id)
     query = select(func.count()).select_from(joined).where(sites.c.restricted.is_(True), within(scope))
     return connection.scalar(query) or 0
-
-
-def exact_matches(connection: Connection, text: str, scope: Scope = EVERYTHING) -> list[str]:
-    """Return up to two device ids whose asset tag, serial, hostname or id is exactly `text`, letter case aside."""
-    lowered = text.lower()
-    found = connection.execute(
-        select(devices.c.device_id)
-        .select_from(devices.join(sites, devices.c.site == sites.c.id))
-        .where(
-            _visible(),
-            within(scope),
-            or_(
-                *(
-                    func.lower(column) == lowered
-                    for column in (
-                        devices.c.asset_tag,
-                        devices.c.serial,
-                        devices.c.hostname,
-                        devices.c.device_id,
-                    )
-                )
-            ),
-        )
-        .limit(2)
-    )
-    return [row[0] for row in found]
 
 
 def find_device(
