@@ -39,7 +39,7 @@ from roadworthy_collector.store.engine import open_engine
 REPORT = recorded("full")
 NOW = REPORT["sent_at"] + 1.0
 TAKEN_OR_REFUSED = {200, 400, 403, 413, 426}
-EVERY = sized(12, 1)  # of all pairs of a place and a value, one in so many, each place and each value several times
+EVERY = sized(20, 1)  # of all pairs of a place and a value, one in so many, each place and each value several times
 AT_ONCE = 64
 PLAN = Plan("0badcafe", int(NOW) // 1800 * 1800 - 1800)
 # What is told of a device and what follows from it; tokens differ by themselves.
@@ -75,8 +75,12 @@ class Case(NamedTuple):
 
 def cases() -> list[Case]:
     """Return what is tried: each value in each place, or a share of that which leaves out neither."""
-    found = [Case(place, text) for place in paths(REPORT) for text in (*ALL, *TOKENS)]
-    return [case for number, case in enumerate(found) if number % EVERY == number // len((*ALL, *TOKENS)) % EVERY]
+    return [
+        Case(place, text)
+        for row, place in enumerate(paths(REPORT))
+        for column, text in enumerate((*ALL, *TOKENS))
+        if (row + column) % EVERY == 0
+    ]
 
 
 def send_all(engine: Engine, folder: Path, bodies: Sequence[tuple[Member, bytes]], **headers: str) -> list[Said]:

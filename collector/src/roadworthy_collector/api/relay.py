@@ -1,4 +1,7 @@
-"""A relay and its main collector: `roadworthy relay`. Files themselves are written and read where they are carried to."""
+"""A relay and its main collector: `roadworthy relay`. Files themselves are written and read where they are carried to.
+
+What a relay is made of is loaded with the first call: its cryptography costs memory few collectors need.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from roadworthy_collector.api.calls import DEVICE_ID, PREFIX, Call, DeviceId, Limit, PlaceName, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.errors import NotFoundError
-from roadworthy_collector.relay import status, trust
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import UNASSIGNED, write_transaction
 
@@ -116,6 +118,8 @@ class Named(Sent):
 @router.get("/status", summary="What a relay says of itself", responses=documented())
 def show_status(call: Keeper) -> Status:
     """Where this collector forwards to, what waits and what went wrong."""
+    from roadworthy_collector.relay import status
+
     with call.engine.connect() as connection:
         return Status.model_validate(status.read_status(connection, call.settings))
 
@@ -129,6 +133,8 @@ def list_devices(
     limit: Limit = 100,
 ) -> RelayedDevices:
     """Their ids at the main collector, what waits, why one stopped."""
+    from roadworthy_collector.relay import status
+
     with call.engine.connect() as connection:
         rows = status.list_relayed(connection, stopped=stopped, after=after, limit=limit + 1)
     last = rows[limit - 1]["device_id"] if len(rows) > limit else None
@@ -138,6 +144,8 @@ def list_devices(
 @router.post("/resume", summary="Forward devices again", responses=documented(404, 408, 413))
 def resume(call: Keeper, sent: Resumption) -> Resumed:
     """Have devices enrolled anew with the main collector, as new devices there, and forwarded again."""
+    from roadworthy_collector.relay import status
+
     with write_transaction(call.engine) as connection:
         count = status.resume(connection, sent.device_id, now=call.at, actor=call.actor)
     if not count:
@@ -148,6 +156,8 @@ def resume(call: Keeper, sent: Resumption) -> Resumed:
 @router.get("/trust", summary="Whose carried files are read", responses=documented())
 def list_trusted(call: Enroller) -> TrustedRelays:
     """List the relays whose signed files are read here, by name."""
+    from roadworthy_collector.relay import trust
+
     with call.engine.connect() as connection:
         return TrustedRelays.model_validate({"rows": trust.list_trusted(connection)})
 
@@ -155,6 +165,8 @@ def list_trusted(call: Enroller) -> TrustedRelays:
 @router.post("/trust", summary="Trust a relay's key", status_code=204, responses=documented(408, 413))
 def add_trusted(call: Enroller, sent: NewTrusted) -> Response:
     """Read the files signed with a key. Have the key told to you by somebody you know, not by the file."""
+    from roadworthy_collector.relay import trust
+
     with write_transaction(call.engine) as connection:
         trust.add(
             connection,
@@ -177,6 +189,8 @@ def add_trusted(call: Enroller, sent: NewTrusted) -> Response:
 )
 def remove_trusted(call: Enroller, sent: Named) -> Response:
     """Read no more files signed with its key; what was read stays."""
+    from roadworthy_collector.relay import trust
+
     with write_transaction(call.engine) as connection:
         trust.remove(connection, sent.name, now=call.at, actor=call.actor)
     return Response(status_code=204)

@@ -19,6 +19,12 @@ from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 DAYS = (7, 30, 90)
 KINDS = {"boot": "from off, and restarts", "resume": "wake from sleep", "all": "all kinds"}
 SLOWEST, GROUPS, FACTORS = 25, 50, 30
+_TENTHS_BELOW = 9.95  # as `present.duration` does
+
+
+def shown(seconds: float) -> float:
+    """Return a length as exactly as pages show it; never changes which of two is the longer one."""
+    return round(seconds, 1) if seconds < _TENTHS_BELOW else float(round(seconds))
 
 
 def live(
@@ -88,7 +94,7 @@ def group_rows(
         | {"no_data": max(0, held.get(member, 0) - row["devices"])}
         for member, row in spreads.items()
     ]
-    told.sort(key=lambda row: (-row["p50"], row["member"]))
+    told.sort(key=lambda row: (-shown(row["p50"]), row["member"]))  # as shown, so that both ways agree
     blank = {"startups": 0, "devices": 0, "p50": None, "p90": None, "longest": None}
     silent = [(member, number) for member, number in held.items() if member not in spreads]
     told += [

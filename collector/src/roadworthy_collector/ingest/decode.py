@@ -158,11 +158,13 @@ class ReportDecoder:
         return tuple(taken)
 
     def _content(self, raw: Raw) -> Any:
-        """Return what a refused item holds, None where that is a number no computer counts to."""
+        """Return what a refused item holds, None where that is a number past what the databases count to."""
         try:
-            return self._anything.decode(raw)
+            content = self._anything.decode(raw)
         except msgspec.ValidationError:
             return None
+        too_large = isinstance(content, int | float) and abs(content) > wire_parts.MAX_INTEGER
+        return None if too_large else content
 
     def _one(self, item: str, decoder: msgspec.json.Decoder[T], raw: Raw, refused: list[Refused]) -> T | None:
         """Return the readable `raw`; otherwise None, and add it to `refused`."""

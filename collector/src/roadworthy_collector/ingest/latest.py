@@ -261,16 +261,32 @@ def _read(connection: Connection, ids: list[int]) -> dict[int, HeldDevice]:
     """
     found = {}
     for row in _HELD.rows(connection, ids):
-        found[row[0]] = _held(*row)
+        found[row[0]] = _held(row)
     return found
 
 
-def _held(*row: Any) -> HeldDevice:
+def _held(row: Any) -> HeldDevice:
     """Return a device out of a row of _HELD."""
-    latest, facts, probes = (_LONG_AGO if value is None else value for value in row[7:10])
-    instance, boot_id, seq, identity, profile, relayed_by = row[10:]
-    values = (*row[:3], bool(row[3]), *row[4:7], latest, facts, probes)
-    return HeldDevice(*values, instance, boot_id, seq or 0, identity, profile, relayed_by is not None)
+    device, site, unit, restricted, model, os_name, os_version, latest, facts, probes, *who = row
+    instance, boot_id, seq, identity, profile, relayed_by = who
+    return HeldDevice(
+        id=device,
+        site=site,
+        unit=unit,
+        restricted=bool(restricted),  # a number on SQLite
+        model=model,
+        os_name=os_name,
+        os_version=os_version,
+        latest_sent_at=_LONG_AGO if latest is None else latest,
+        facts_sent_at=_LONG_AGO if facts is None else facts,
+        probes_sent_at=_LONG_AGO if probes is None else probes,
+        instance=instance,
+        boot_id=boot_id,
+        seq=seq or 0,
+        identity=identity,
+        usage_profile=profile,
+        relayed=relayed_by is not None,
+    )
 
 
 def _update(connection: Connection, rows: list[dict[str, Any]]) -> None:

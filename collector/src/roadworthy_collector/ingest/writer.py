@@ -180,18 +180,24 @@ class Writer:
                 return self._write(group, attempts - 1)
             if len(group) > 1 and not is_database_fault(error):
                 return [result for waiting in group for result in self._write([waiting])]
-            if isinstance(error, UnknownDeviceError):
-                return [EnvelopeError(401, "unknown", str(error), field="authorization")]
-            if is_refused_value(error):
-                # Never 503: the agent would send it for ever, and behind it all that it has.
-                message = "the database cannot hold a value of this report; send it in parts"
-                return [EnvelopeError(400, "schema", message, field="body")]
-            if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
-                device = group[0].incoming.device
-                _log.exception("a report of device %s cannot be written: a fault of this program", device)
-                return [busy("the collector cannot write this report")]
-            self._failing.begin(error)
-            return [busy(f"the database cannot be written: {type(error).__name__}") for _ in group]
+            return [self._refusal(waiting, error) for waiting in group]
+
+    def _refusal(self, waiting: _Waiting, error: Exception) -> EnvelopeError:
+        """Return what the sender of a report is told that failed with `error`, and log what is not its fault."""
+        if isinstance(error, UnknownDeviceError):
+            return EnvelopeError(401, "unknown", str(error), field="authorization")
+        if is_refused_value(error):
+            # Never 503: the agent would send it for ever, and behind it all that it has.
+            message = "the database cannot hold a value of this report; send it in parts"
+            return EnvelopeError(400, "schema", message, field="body")
+        if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
+            device = waiting.incoming.device
+            _log.error(
+                "a report of device %s cannot be written: a fault of this program", device, exc_info=error
+            )
+            return busy("the collector cannot write this report")
+        self._failing.begin(error)
+        return busy(f"the database cannot be written: {type(error).__name__}")
 
     def _commit(self, group: list[_Waiting]) -> list[Result]:
         """Write and commit a group."""

@@ -22,6 +22,7 @@ from roadworthy_collector.store.queries import ready
 from roadworthy_collector.store.queries.scope import Scope
 
 DEVICES_AT_ONCE = 500
+_FACTORS_AT_ONCE = 500
 _DAYS = sorted(figures.DAYS)
 _KINDS = ("boot", "resume")
 # A cell is a kind and how old: cell = kind * len(_DAYS) + the first of _DAYS it is within. Every combination a page
@@ -46,11 +47,6 @@ class Lengths(NamedTuple):
     median: float
     longest: float
     median_at: float  # when the start-up began that is the median
-
-
-def shown(seconds: float) -> float:
-    """Return a length as exactly as pages show it; never changes which of two is the longer one."""
-    return round(seconds, 1) if seconds < 9.95 else float(round(seconds))
 
 
 class Group:
@@ -107,6 +103,7 @@ class Gathered:
         self.bins = [[0] * (len(queries.BIN_SECONDS) + 1) for _ in range(_CELLS)]
         self.slowest: dict[tuple[str, int], list[tuple[float, int, Lengths]]] = defaultdict(list)
         self.latest: dict[str, list[tuple[float, int]]] = defaultdict(list)
+        self.factors: dict[str, list[tuple[int, Any]]] = defaultdict(list)
 
     def add(self, device: Any, startups: Sequence[Any], lengths: Mapping[tuple[str, int], Lengths]) -> None:
         """Count a device in service and its start-ups: (cell, length as shown, length, bin, started at)."""
@@ -140,7 +137,6 @@ class Gathered:
         bins = [
             sum(self.bins[cell][n] for cell in _COMBINATIONS[combination]) for n in range(len(self.bins[0]))
         ]
-        latest = [(device, at) for at, device in self.latest[kind] if at >= now - days * 86400]
         return {
             "in_service": in_service,
             "unmeasured": in_service - whole["devices"],
@@ -149,8 +145,13 @@ class Gathered:
             "slowest": self._slow_rows(connection, combination),
             "models": self._rows("model", combination),
             "sites": self._rows("site", combination),
-            "factors": figures.rank_factors(queries.factors_of(connection, latest))[: figures.FACTORS],
+            "factors": figures.rank_factors(self._factors_since(kind, now - days * 86400))[: figures.FACTORS],
         }  # fmt: skip
+
+    def _factors_since(self, kind: str, since: float) -> list[tuple[int, Any]]:
+        """Return the factors of each device's latest start-up, of those not before `since`."""
+        latest = {device: at for at, device in self.latest[kind]}
+        return [(device, factors) for device, factors in self.factors[kind] if latest[device] >= since]
 
     def _rows(self, grouping: str, combination: tuple[str, int]) -> list[dict[str, Any]]:
         groups = self.groups[grouping]
@@ -187,6 +188,7 @@ def compute(work: Work) -> int:
     if gathered:
         _gather(work, now, gathered)
     for one in gathered:
+        _read_factors(work, one)
         for kind, days in _COMBINATIONS:
             if work.stop.is_set():
                 return 0
@@ -194,6 +196,17 @@ def compute(work: Work) -> int:
     with work.write() as connection:
         ready.forget(connection, f"{ready.STARTUPS}.", now)
     return len(gathered)
+
+
+def _read_factors(work: Work, one: Gathered) -> None:
+    """Read the contributing factors of each device's latest start-up, some at a time."""
+    for kind in figures.KINDS:
+        wanted = [(device, at) for at, device in one.latest[kind]]
+        for begin in range(0, len(wanted), _FACTORS_AT_ONCE):
+            if work.stop.is_set():
+                return
+            with work.reading() as connection:
+                one.factors[kind] += queries.factors_of(connection, wanted[begin : begin + _FACTORS_AT_ONCE])
 
 
 def _leave(work: Work, now: float, one: Gathered, kind: str, days: int) -> None:
@@ -240,7 +253,7 @@ def _celled(startups: Iterable[Any], now: float) -> list[tuple[int, float, float
     for started_at, resume, seconds in startups:
         age = next(place for place, end in enumerate(ends) if started_at >= end)
         cell = (len(_DAYS) if resume else 0) + age
-        found.append((cell, shown(seconds), seconds, bisect_right(queries.BIN_SECONDS, seconds), started_at))
+        found.append((cell, figures.shown(seconds), seconds, bisect_right(queries.BIN_SECONDS, seconds), started_at))
     return found
 
 

@@ -170,8 +170,8 @@ class Lookup:
         }
         self._said: dict[str, str] = {}
         dialects: dict[str, Dialect] = {
-            "sqlite": sqlite.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves it so
-            "postgresql": postgresql.dialect(),  # type: ignore[no-untyped-call] # as above
+            "sqlite": sqlite.dialect(),
+            "postgresql": postgresql.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves it so
         }
         for name, dialect in dialects.items():
             text = str(

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from roadworthy_collector.store.queries import facts
+from roadworthy_collector.store.queries.console_list import visible
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.queries.states import state_of
 from roadworthy_collector.store.schema import (
@@ -134,13 +135,21 @@ def top_reasons(connection: Connection, limit: int = 60, scope: Scope = EVERYTHI
 
 def latest_reports(connection: Connection, limit: int = 8, scope: Scope = EVERYTHING) -> Sequence[Row[Any]]:
     """Return the devices that reported last, with what they said."""
+    newest = (desc(devices.c.last_report_at), devices.c.id)
+    # First which they are, out of the index alone: joined at once, every device's row would be read.
+    wanted = connection.scalars(
+        select(devices.c.id)
+        .where(*visible(connection, scope), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None))
+        .order_by(*newest)
+        .limit(limit)
+    ).all()
     return connection.execute(
-        select(devices, sites.c.name.label("site_name"), device_now.c.at, device_now.c.uptime_seconds,
+        select(devices.c.id, devices.c.device_id, devices.c.hostname, devices.c.last_report_at,
+               sites.c.name.label("site_name"), device_now.c.at, device_now.c.uptime_seconds,
                device_now.c.cpu_ratio, device_now.c.memory_ratio)
         .select_from(_listed())
-        .where(_visible(), within(scope), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None))
-        .order_by(desc(devices.c.last_report_at), devices.c.id)
-        .limit(limit)
+        .where(devices.c.id.in_(wanted))
+        .order_by(*newest)
     ).all()  # fmt: skip
 
 

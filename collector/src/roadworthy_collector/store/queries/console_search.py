@@ -14,7 +14,7 @@ from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.schema import devices, sites
 
 SEARCH_LENGTH = 128
-MOST_FOUND = 1000
+MOST_FOUND = 500
 # So few units are looked through instead, by their own index.
 _FEW_UNITS = 5
 _LAST = "\U0010ffff"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, desc, exists, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, desc, exists, func, literal, or_, select
 
 from roadworthy_collector.store.queries.console import nearest_rank
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -20,7 +20,7 @@ from roadworthy_collector.store.schema import devices, sites, startups
 BIN_SECONDS = (15, 30, 60, 120, 300, 600, 1800)
 # Contributing factors are read from this many latest start-ups at most, and the page says so.
 FACTOR_STARTUPS = 5000
-_NAMED_AT_ONCE = 250
+_NAMED_AT_ONCE = 100
 
 _JOINED = startups.join(devices, devices.c.id == startups.c.device).join(sites, sites.c.id == devices.c.site)
 
@@ -276,7 +276,7 @@ def read_startups(connection: Connection, wanted: Sequence[tuple[int, float]]) -
                 literal(0).label("n"),
             )
             .select_from(_JOINED)
-            .where(tuple_(startups.c.device, startups.c.started_at).in_(some), startups.c.final.is_(True))
+            .where(_any_of(some), startups.c.final.is_(True))
         )
         found.update({row.device: row for row in connection.execute(query)})
     return found
@@ -287,10 +287,15 @@ def factors_of(connection: Connection, wanted: Sequence[tuple[int, float]]) -> l
     found: list[tuple[int, Any]] = []
     for some in _some(wanted):
         query = select(startups.c.device, startups.c.factors).where(
-            tuple_(startups.c.device, startups.c.started_at).in_(some), startups.c.final.is_(True)
+            _any_of(some), startups.c.final.is_(True)
         )
         found += [(row.device, row.factors) for row in connection.execute(query)]
     return found
+
+
+def _any_of(some: Sequence[tuple[int, float]]) -> ColumnElement[bool]:
+    """Return the condition of being one of some (device, started at); SQLite finds no index for pairs in a list."""
+    return or_(*(and_(startups.c.device == device, startups.c.started_at == at) for device, at in some))
 
 
 def _some(wanted: Sequence[tuple[int, float]]) -> Iterator[Sequence[tuple[int, float]]]:
