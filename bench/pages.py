@@ -27,7 +27,7 @@ from load.collector import Collector, collector
 from load.estate import Density, build, device_id, set_forward
 from load.postgres import postgres
 from load.processes import look
-from sqlalchemy import URL, func, make_url, select
+from sqlalchemy import URL, func, select
 
 from roadworthy_collector.jobs.runner import JOBS
 from roadworthy_collector.jobs.work import Work
@@ -71,7 +71,9 @@ def main() -> None:
         made = _collector(stack, arguments)
         settings = made.read_settings()
         _fill(settings, arguments.devices, Density(startups_a_day=arguments.startups_a_day))
-        cookies = {reader: _sign_in(settings, reader.replace(" ", "-"), units) for reader, units in READERS.items()}
+        cookies = {
+            reader: _sign_in(settings, reader.replace(" ", "-"), units) for reader, units in READERS.items()
+        }
         rollups = _compute(settings)
         made.start("serve")
         answers = list(_ask_all(made, settings, cookies, arguments.times))
@@ -82,7 +84,13 @@ def main() -> None:
     pages = {answer.name: round(answer.rank(95), 1) for answer in answers}
     print(
         json.dumps(
-            {"devices": count, "store": store, "p95_ms_max": round(worst, 1), "pages": pages, "rss_mb": round(rss)}
+            {
+                "devices": count,
+                "store": store,
+                "p95_ms_max": round(worst, 1),
+                "pages": pages,
+                "rss_mb": round(rss),
+            }
             | {"jobs": rollups}
         )
     )
@@ -120,7 +128,9 @@ def _fill(settings: Settings, devices: int, density: Density) -> None:
         print(f"{devices:,} devices in {time.perf_counter() - began:.0f} s; {density}", flush=True)
         return
     if held != devices:
-        sys.exit(f"the database holds {held:,} devices, not {devices:,}: name another or say --devices {held}")
+        sys.exit(
+            f"the database holds {held:,} devices, not {devices:,}: name another or say --devices {held}"
+        )
     set_forward(engine, now)
     engine.dispose()
 
@@ -143,9 +153,7 @@ def _compute(settings: Settings) -> dict[str, dict[str, float]]:
     return found
 
 
-def _ask_all(
-    made: Collector, settings: Settings, cookies: dict[str, str], times: int
-) -> Iterator[Asked]:
+def _ask_all(made: Collector, settings: Settings, cookies: dict[str, str], times: int) -> Iterator[Asked]:
     """Ask every page of every reader."""
     database = settings.database
     for reader, units in READERS.items():
@@ -197,7 +205,14 @@ def _pages(database: URL | Path, *, whole: bool) -> Iterator[tuple[str, str]]:
     ):  # fmt: skip
         yield f"api {path}", f"/api/v1{path}"
     if whole:
-        for path in ("/jobs", f"/devices/{device_id(1)}", "/enrol-keys", "/users", "/scrape-tokens", "/holds"):
+        for path in (
+            "/jobs",
+            f"/devices/{device_id(1)}",
+            "/enrol-keys",
+            "/users",
+            "/scrape-tokens",
+            "/holds",
+        ):
             yield f"api {path.replace(device_id(1), 'ID')}", f"/api/v1{path}"
 
 
@@ -232,8 +247,12 @@ def _print(answers: Sequence[Asked], rollups: dict[str, dict[str, float]], rss: 
     print(f"\n{'milliseconds':<62}{'p50':>9}{'p95':>9}{'max':>9}{'kB':>8}")
     for answer in answers:
         over = "" if answer.rank(95) <= GOAL_MS else "  over the goal"
-        shown = "".join(f"{value:>9.1f}" for value in (answer.rank(50), answer.rank(95), answer.milliseconds[-1]))
-        print(f"{answer.name:<62}{shown}{answer.size / 1000:>8.1f}{over}{'' if answer.status < 400 else f'  {answer.status}'}")
+        shown = "".join(
+            f"{value:>9.1f}" for value in (answer.rank(50), answer.rank(95), answer.milliseconds[-1])
+        )
+        print(
+            f"{answer.name:<62}{shown}{answer.size / 1000:>8.1f}{over}{'' if answer.status < 400 else f'  {answer.status}'}"
+        )
     for name, cost in rollups.items():
         print(f"{name:<20}" + ", ".join(f"{word.replace('_', ' ')} {value}" for word, value in cost.items()))
     print(f"serve: {rss:.0f} MB resident at most a process")

@@ -83,7 +83,9 @@ def _tables(count: int, now: int, density: Density) -> Iterator[tuple[Table, Seq
     yield schema.batteries, tuple(schema.batteries.columns.keys()), (
         (n, "BAT0", 0.5 + 0.005 * (n % 100), n % 900) for n in numbers if n % 2
     )  # fmt: skip
-    names = tuple(name for name in schema.startups.columns.keys() if name not in {"reason", "source"})
+    names = tuple(
+        name for name in map(str, schema.startups.columns.keys()) if name not in {"reason", "source"}
+    )
     yield schema.startups, names, (row for n in numbers for row in _startups(n, now, density))
     midnight = now // DAY_SECONDS * DAY_SECONDS
     yield schema.signins, tuple(schema.signins.columns.keys()), (
@@ -145,7 +147,15 @@ def _probes(n: int, now: int) -> Iterator[tuple[Any, ...]]:
     for place, probe in enumerate(_PROBES):
         fine = place < 6 or (n + place) % 3 == 0
         reason = None if fine else f"{_WORDS['reason']} ({place % 4})"
-        yield (n, probe, "ok" if fine else _WORDS["status"], reason, "smbios", now - 9 * DAY_SECONDS, now - 3600)
+        yield (
+            n,
+            probe,
+            "ok" if fine else _WORDS["status"],
+            reason,
+            "smbios",
+            now - 9 * DAY_SECONDS,
+            now - 3600,
+        )
 
 
 def _startups(n: int, now: int, density: Density) -> Iterator[tuple[Any, ...]]:
@@ -154,7 +164,9 @@ def _startups(n: int, now: int, density: Density) -> Iterator[tuple[Any, ...]]:
     for number in range(round(STARTUP_DAYS * density.startups_a_day)):
         at = now - (number + chance.random()) / density.startups_a_day * DAY_SECONDS
         kind = "resume" if chance.random() < 0.2 else "cold"
-        total = round((4.0 if kind == "resume" else 25.0 + n * 31 % MODELS / 8) * chance.lognormvariate(0, 0.5), 3)
+        total = round(
+            (4.0 if kind == "resume" else 25.0 + n * 31 % MODELS / 8) * chance.lognormvariate(0, 0.5), 3
+        )
         phases = [{"name": name, "seconds": round(total * part, 3)} for name, part in _PHASES]
         factors = [
             {"kind": "unit", "name": f"service-{n % 150:03d}.service", "seconds": round(total / 5, 3)},
@@ -168,15 +180,42 @@ _PHASES = (("firmware", 0.2), ("loader", 0.1), ("kernel", 0.1), ("initrd", 0.1),
 
 
 def _signins(n: int, midnight: int, density: Density) -> Iterator[tuple[Any, ...]]:
-    record = json.dumps({"signin_id": f"{n:x}", "revision": 1, "final": True, "quality": "measured", "source": "logind"})
+    record = json.dumps(
+        {"signin_id": f"{n:x}", "revision": 1, "final": True, "quality": "measured", "source": "logind"}
+    )
     for ago in range(1, density.signin_days + 1):
-        yield (n, f"{n:08x}{ago:04x}", 1, True, midnight - ago * DAY_SECONDS, 24.5, 41.0, "measured", record, b"12345678")
+        yield (
+            n,
+            f"{n:08x}{ago:04x}",
+            1,
+            True,
+            midnight - ago * DAY_SECONDS,
+            24.5,
+            41.0,
+            "measured",
+            record,
+            b"12345678",
+        )
 
 
 def _day(n: int, day: int) -> tuple[Any, ...]:
     states = (n % 30_000, 3600, 1800, 3600, 30_000, 86_400 - 39_000 - n % 30_000)
     seconds = n % 90 + 20.0
-    return (day, n, 100 + n * 13 % SITES, 100 + n * 17 % UNITS, 20, 1, 1500, 4200, 36_000, *states, seconds, seconds, None)
+    return (
+        day,
+        n,
+        100 + n * 13 % SITES,
+        100 + n * 17 % UNITS,
+        20,
+        1,
+        1500,
+        4200,
+        36_000,
+        *states,
+        seconds,
+        seconds,
+        None,
+    )
 
 
 def _histograms() -> Iterator[tuple[Any, ...]]:
@@ -193,10 +232,10 @@ def _put(database: Database, table: Table, columns: Sequence[str], rows: Iterabl
     """Insert rows of `columns`, values as the driver takes them, in large transactions."""
     names = ", ".join(f'"{name}"' for name in columns)
     if isinstance(database, URL):
-        with _server(database) as server, server.cursor() as cursor:
-            with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN'.encode()) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        said = f'COPY "{table.name}" ({names}) FROM STDIN'.encode()
+        with _server(database) as server, server.cursor() as cursor, cursor.copy(said) as copy:
+            for row in rows:
+                copy.write_row(row)
         return
     marks = ", ".join("?" * len(columns))
     waiting = iter(rows)

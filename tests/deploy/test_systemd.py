@@ -9,7 +9,13 @@ import pytest
 
 from roadworthy_agent.probes.startup.linux import relevant
 
-UNITS = ("roadworthy-collector.service", "roadworthy-agent.service", "roadworthy-agent-log.service")
+UNITS = (
+    "roadworthy-collector.service",
+    "roadworthy-serve@.service",
+    "roadworthy-jobs.service",
+    "roadworthy-agent.service",
+    "roadworthy-agent-log.service",
+)
 PROGRAMS = ("bin/roadworthy", "bin/roadworthy-agent", "lib/roadworthy-agent-open")
 
 

@@ -79,7 +79,11 @@ def test_a_backup_under_load_is_restored_whole_and_replays_fill_it(
     assert 0 < ledger.acknowledged < crowd.ledger(live).acknowledged
     with running("serve", folder=second, port=free_port(), **variables(new)) as serve:
         serve.wait_ready()
-        crowd.replay(serve.port)
+        try:
+            crowd.replay(serve.port)
+        except AssertionError as error:
+            error.add_note(serve.said())
+            raise
     whole = crowd.ledger(new)
     assert whole.balanced, whole.faults()
     assert whole.held == crowd.ledger(live).held

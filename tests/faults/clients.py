@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from types import TracebackType
+from typing import Self
 
 from faults.collector import Collector
 from load.client import Connection, Job
@@ -63,7 +64,9 @@ class Impatient(Closed):
 class Load:
     """A load that runs in a thread of its own; `acknowledged` grows while the collector takes reports."""
 
-    def __init__(self, collector: Collector, *, connections: int = CONNECTIONS, settle_seconds: float = 30.0) -> None:
+    def __init__(
+        self, collector: Collector, *, connections: int = CONNECTIONS, settle_seconds: float = 30.0
+    ) -> None:
         self._task = collector.task(connections=connections, seconds=3600.0, settle_seconds=settle_seconds)
         self._context = None
         if collector.certificate is not None:
@@ -82,11 +85,13 @@ class Load:
 
         self._found = asyncio.run(send())
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -109,7 +114,9 @@ class Load:
                 assert process.poll() is None, f"{name} has ended: {self._collector.said(name)}"
             return self.acknowledged >= enough
 
-        wait_until(more, timeout=timeout, what=f"{reports} more acknowledged reports; refused: {self.refused}")
+        wait_until(
+            more, timeout=timeout, what=f"{reports} more acknowledged reports; refused: {self.refused}"
+        )
 
     def wait_refused(self, what: str = "503 busy", *, timeout: float = 60.0) -> None:
         """Wait until one more report was turned away."""

@@ -194,7 +194,9 @@ class Collector:
 
 
 @contextmanager
-def prepared(folder: Path, url: URL | None = None, *, via: URL | None = None, **parts: Any) -> Iterator[Collector]:
+def prepared(
+    folder: Path, url: URL | None = None, *, via: URL | None = None, **parts: Any
+) -> Iterator[Collector]:
     """Make a collector whose database and devices are there; `via` is a way to the database around a proxy."""
     made = Collector(folder, url, **parts)
     made.data.mkdir(mode=0o700, exist_ok=True)

@@ -58,4 +58,3 @@ def mounted(folder: Path, megabytes: int = 96) -> Iterator[SmallDisk]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
         with suppress(OSError):
             folder.rmdir()
-

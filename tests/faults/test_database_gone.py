@@ -11,7 +11,6 @@ from faults.clients import Load
 from faults.collector import Collector, prepared, sized
 from faults.servers import HarmedServer
 from faults.test_killed import require_balance
-from support import wait_until
 
 ROUNDS = sized(1, 5)
 BEGINS, ENDS = "reports cannot be written", "reports are written again"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from collector.ingest.samples import Device, period, report
 from faults.collector import Collector, prepared, sized
@@ -41,13 +41,15 @@ class Sender:
     def __init__(self, collector: Collector) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=120)
 
-    def __enter__(self) -> Sender:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def post(self, path: str, body: bytes, token: str | None = None, *, compressed: bool = False) -> dict[str, Any]:
+    def post(
+        self, path: str, body: bytes, token: str | None = None, *, compressed: bool = False
+    ) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -89,7 +91,10 @@ def test_reports_that_come_doubled_shuffled_and_at_once(tmp_path: Path, store: U
         collector.start()
         collector.wait_ready()
         bodies, reports = Bodies(plan), list(itertools.product(range(20), range(sized(20, 70))))
-        made = [(one, bodies.body(one[0], collector.fleet[one[0]].device_id, one[1], time.time())) for one in reports]
+        made = [
+            (one, bodies.body(one[0], collector.fleet[one[0]].device_id, one[1], time.time()))
+            for one in reports
+        ]
         thrice = made * 3
         random.Random(20260910).shuffle(thrice)  # noqa: S311 - an order like any other
 
@@ -134,7 +139,9 @@ def test_three_weeks_of_spool_from_many_agents_at_once(tmp_path: Path, store: UR
         assert set(held.values()) == {1}
 
 
-def test_a_herd_of_devices_that_enrol_and_report_for_the_first_time(tmp_path: Path, store: URL | None) -> None:
+def test_a_herd_of_devices_that_enrol_and_report_for_the_first_time(
+    tmp_path: Path, store: URL | None
+) -> None:
     plan = replace(make_plan(Wanted()), startup_first=True)
     with prepared(tmp_path, store, plan=plan, devices=0) as collector:
         named = {name: value for name, value in collector.variables().items() if name != "ROADWORTHY_DATA"}
@@ -147,7 +154,9 @@ def test_a_herd_of_devices_that_enrol_and_report_for_the_first_time(tmp_path: Pa
         def join(number: int) -> tuple[int, Member]:
             bodies = Bodies(plan)
             with Sender(collector) as sender:
-                said = sender.post("/api/v1/enrol", json.dumps(asked | {"hostname": f"new-{number}"}).encode())
+                said = sender.post(
+                    "/api/v1/enrol", json.dumps(asked | {"hostname": f"new-{number}"}).encode()
+                )
                 member = Member(said["device_id"], said["token"])
                 sender.report(member, bodies.body(number, member.device_id, 0, time.time()))
             return number, member

@@ -26,7 +26,7 @@ from load.fleet import Member, enrol_in_store
 from load.plan import Plan
 from sqlalchemy import Engine, Table, select
 from support import postgres
-from support.facts import KINDS, held
+from support.facts import KINDS
 
 from roadworthy_collector.ingest.access import Access
 from roadworthy_collector.ingest.asgi import ReportsApp
@@ -39,10 +39,13 @@ from roadworthy_collector.store.engine import open_engine
 REPORT = recorded("full")
 NOW = REPORT["sent_at"] + 1.0
 TAKEN_OR_REFUSED = {200, 400, 403, 413, 426}
-EVERY = sized(20, 1)  # of all pairs of a place and a value, one in so many, each place and each value several times
+# Of all pairs of a place and a value one in so many is tried: no place and no value is left out.
+EVERY = sized(40, 1)
+LOOKED_AT = sized(1, 10)  # of the devices, one in so many has its half-hours compared
 AT_ONCE = 64
 PLAN = Plan("0badcafe", int(NOW) // 1800 * 1800 - 1800)
-# What is told of a device and what follows from it; tokens differ by themselves.
+# What is told of devices and what follows from it. Not `histograms`: how large a group was when a sign-in was counted
+# depends on which reports were written together.
 TABLES: tuple[Table, ...] = (
     schema.startups,
     schema.signins,
@@ -53,7 +56,6 @@ TABLES: tuple[Table, ...] = (
     schema.disks,
     schema.counters,
     schema.quarantine,
-    schema.histograms,
     schema.state_days,
     schema.energy_days,
     schema.battery_days,
@@ -83,7 +85,9 @@ def cases() -> list[Case]:
     ]
 
 
-def send_all(engine: Engine, folder: Path, bodies: Sequence[tuple[Member, bytes]], **headers: str) -> list[Said]:
+def send_all(
+    engine: Engine, folder: Path, bodies: Sequence[tuple[Member, bytes]], **headers: str
+) -> list[Said]:
     """Send each body as its device's, many at once, to reports as `serve` takes them; return the answers."""
 
     async def send() -> list[Said]:
@@ -93,7 +97,9 @@ def send_all(engine: Engine, folder: Path, bodies: Sequence[tuple[Member, bytes]
         app = ReportsApp(writer, access, told, lambda: NOW, reports_per_minute=10**9)
         await writer.start()
         answers: list[Said] = []
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1"
+        ) as client:
 
             async def one(member: Member, body: bytes) -> Said:
                 named = {"Authorization": f"Bearer {member.token}", **headers}
@@ -123,10 +129,15 @@ def both_stores(folder: Path) -> Iterator[dict[str, Engine]]:
 
 def contents(engine: Engine) -> dict[str, Any]:
     """Return everything the reports have left, as far as it is the same however they were grouped."""
-    found: dict[str, Any] = {kind: held(engine, kind) for kind in KINDS}
+    found: dict[str, Any] = {}
     with engine.connect() as connection:
+        ids = connection.scalars(select(schema.devices.c.id).order_by(schema.devices.c.id)).all()[::LOOKED_AT]
+        for kind, read in KINDS.items():
+            found[kind] = [row for device in ids for row in read(connection, device)]
         for table in TABLES:
-            columns = [column for column in table.columns if not (table is schema.quarantine and column.name == "id")]
+            columns = [
+                column for column in table.columns if not (table is schema.quarantine and column.name == "id")
+            ]
             rows = [row._asdict() for row in connection.execute(select(*columns))]
             found[table.name] = sorted((_plain(row) for row in rows), key=repr)
         columns = [schema.devices.c[name] for name in FACTS]
@@ -210,7 +221,11 @@ def test_bombs_and_broken_compression_are_refused_before_they_cost_anything(
     }
 
 
-@given(st.lists(st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)), min_size=20, max_size=20))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)), min_size=20, max_size=20
+    )
+)
 @settings(
     max_examples=sized(15, 500),
     derandomize=True,
@@ -227,7 +242,11 @@ def test_any_bytes_are_refused_in_words(device: tuple[Engine, Path, Member], bod
 @settings(
     max_examples=sized(40, 2000),
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 def test_a_report_with_bytes_changed_is_taken_or_refused(
     device: tuple[Engine, Path, Member], data: st.DataObject

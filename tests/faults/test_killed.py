@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from support import wait_until
 
 GROUPS = (2, 5)  # which commit of a process is its last
-KILLS = sized(4, 60)
+KILLS = sized(3, 60)
 ROUNDS = sized(1, 5)
 
 

@@ -138,7 +138,7 @@ class _Line:
         while (status := self.exchange(member.token, body)[0]) != 200:
             assert status is None or status in RETRYABLE, f"a report was answered {status}"
             assert time.monotonic() < deadline, f"not acknowledged within a minute: {self._crowd.answers}"
-            time.sleep(0.1)
+            time.sleep(0.25)
         self._crowd.keep(report, acknowledged=True)
 
     def close(self) -> None:

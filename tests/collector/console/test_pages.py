@@ -12,8 +12,8 @@ from sqlalchemy import Engine, select, update
 from support.console_sample import EVERYTHING, HOSTILE, MACHINES, NOW, RESTRICTED_HOST, device_id
 from support.web import Client, client_of
 
-from roadworthy_collector.console.present import visible
 from roadworthy_collector.console.figures import rank_factors
+from roadworthy_collector.console.present import visible
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
 from roadworthy_collector.store.slots import pack_state, unpack_state

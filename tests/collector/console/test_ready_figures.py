@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,18 @@ from roadworthy_collector.jobs import console_devices, console_startups
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, write_transaction
-from roadworthy_collector.store.queries import ready
+from roadworthy_collector.store.queries import console_list, console_search, ready
+from roadworthy_collector.store.queries.console_list import DeviceFilter, list_devices
+from roadworthy_collector.store.queries.console_search import begins_with
 from roadworthy_collector.store.queries.scope import Scope
 
 DEVICES = 360  # more than a page computes by itself, also for the reader of two units of three
 UNITS = ("North", "South", "West")
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))]
+)
 def estate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     """Yield an IT estate with every kind of blank, on either database."""
     path = tmp_path_factory.mktemp("ready") / "roadworthy.db"
@@ -68,9 +74,10 @@ def _fill(estate: Estate) -> None:
         for probe in ("power", "hardware"):
             status = chance.choice(["ok", "not_supported"])
             reason = None if status == "ok" else chance.choice([None, "no meter", "no right"])
-            probes.append({"device": n, "probe": probe, "status": status, "reason": reason, "since": 0, "updated_at": 0})
-        for number in range(chance.randrange(9)):
-            startups.append(_startup(chance, n, number))
+            probes.append(
+                {"device": n, "probe": probe, "status": status, "reason": reason, "since": 0, "updated_at": 0}
+            )
+        startups += [_startup(chance, n, number) for number in range(chance.randrange(9))]
     with write_transaction(estate.engine) as connection:
         for table, rows in ((schema.devices, devices), (schema.device_now, nows), (schema.probe_status, probes),
                             (schema.startups, startups)):  # fmt: skip
@@ -108,7 +115,9 @@ def _rounded(value: Any) -> Any:
 
 
 def test_ready_start_ups_are_those_a_page_computes(estate: Estate) -> None:
-    assert console_startups.compute(_work(estate)) == 2  # everybody's, and those of two units; one unit is small
+    assert (
+        console_startups.compute(_work(estate)) == 2
+    )  # everybody's, and those of two units; one unit is small
     for scope in _scopes(estate):
         for days in figures.DAYS:
             for kind in figures.KINDS:
@@ -168,9 +177,9 @@ def test_pages_say_as_of_when_and_wait_for_the_first_figures(estate: Estate, cli
     console_devices.compute(_work(estate))
     console_startups.compute(_work(estate))
     for path in ("/", "/startups"):
-        page = client.get(path, **person.cookie).text
+        page = re.sub("<[^>]+>", "", client.get(path, **person.cookie).text)
         assert "being worked out" not in page
-        assert "s of 21 Sep 2026, 14:13 BST" in page  # when they are of, not when they are shown
+        assert "s of 21 Sep 2026, 15:13 BST" in page  # when they are of, not when they are shown
     with write_transaction(estate.engine) as connection:
         connection.execute(schema.users.delete().where(schema.users.c.name == "everybody"))
 
@@ -181,8 +190,90 @@ def test_a_reader_of_a_small_unit_needs_no_ready_figures(estate: Estate, client:
         held = connection.scalar(select(schema.units.c.id).where(schema.units.c.name == "West"))
         assert ready.is_small(connection, frozenset({held}))
         assert ready.read(connection, ready.DEVICES, frozenset({held})) is None
-    page = client.get("/", **person.cookie).text
+    page = re.sub("<[^>]+>", "", client.get("/", **person.cookie).text)
     assert "being worked out" not in page
-    assert "as of 21 Sep 2026, 14:23 BST" in page
+    assert "as of 21 Sep 2026, 15:23 BST" in page
     with write_transaction(estate.engine) as connection:
         connection.execute(schema.users.delete().where(schema.users.c.name == "small"))
+
+
+ORDERS = [(sort, falling) for sort in (*console_list.SORTS, *console_list.USES) for falling in (False, True)]
+
+
+@pytest.mark.parametrize(("sort", "falling"), ORDERS)
+def test_pages_of_a_list_hold_every_device_once_there_and_back(
+    estate: Estate, sort: str, *, falling: bool
+) -> None:
+    wanted = DeviceFilter(sort=sort, descending=falling)
+    with estate.engine.connect() as connection:
+        page = list_devices(connection, wanted, NOW, 900)
+        pages = [page]
+        while page.rows and len(pages) * console_list.PAGE_SIZE < page.total:
+            page = list_devices(connection, replace(wanted, page=len(pages) + 1, after=page.last), NOW, 900)
+            pages.append(page)
+        listed = [row.id for page in pages for row in page.rows]
+        shown = select(schema.devices.c.id).join(schema.sites).where(schema.sites.c.restricted.is_(False))
+        assert sorted(listed) == sorted(connection.scalars(shown))
+        assert [page.total for page in pages] == [len(listed)] * len(pages)
+        counted_off = [
+            list_devices(connection, replace(wanted, page=n + 1), NOW, 900) for n in range(len(pages))
+        ]
+        assert [[row.id for row in page.rows] for page in counted_off] == [
+            [row.id for row in page.rows] for page in pages
+        ]
+        for n in range(len(pages) - 1, 0, -1):
+            back = list_devices(connection, replace(wanted, page=n, before=pages[n].first), NOW, 900)
+            assert [row.id for row in back.rows] == [row.id for row in pages[n - 1].rows]
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_a_long_list_by_use_is_in_the_order_of_a_short_one(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch, *, falling: bool
+) -> None:
+    """Past FEW_MATCHES the order is walked along: the same devices, without those that never reported."""
+    wanted = DeviceFilter(sort="cpu", descending=falling, device_class="laptop")
+    with estate.engine.connect() as connection:
+        heard = set(connection.scalars(select(schema.device_now.c.device)))
+
+        def walk() -> list[int]:
+            found: list[int] = []
+            page = list_devices(connection, wanted, NOW, 900)
+            while page.rows:
+                found += [row.id for row in page.rows]
+                page = list_devices(connection, replace(wanted, page=2, after=page.last), NOW, 900)
+            return found
+
+        short = [device for device in walk() if device in heard]
+        monkeypatch.setattr(console_list, "FEW_MATCHES", 1)
+        monkeypatch.setattr(console_list, "_WALKED_AT_ONCE", 40)
+        assert walk() == short
+
+
+@pytest.mark.parametrize(
+    "text", ["pc-00", "PC-001", "sn0", "Sn00007", "mp0", "rwd_", "x", "%", "pc_", "PC-0001"]
+)
+@pytest.mark.parametrize("units", [None, ["North"], ["North", "South"]])
+def test_a_search_finds_what_begins_so_whatever_the_letter_case(
+    estate: Estate, text: str, units: list[str] | None
+) -> None:
+    with estate.engine.connect() as connection:
+        named = select(schema.units.c.id).where(schema.units.c.name.in_(units or []))
+        scope = None if units is None else frozenset(connection.scalars(named))
+        found, more = begins_with(connection, text, scope)
+        devices = schema.devices.c
+        query = select(
+            devices.id, devices.unit, devices.hostname, devices.serial, devices.asset_tag, devices.device_id
+        )
+        shown = connection.execute(query.join(schema.sites).where(schema.sites.c.restricted.is_(False))).all()
+    mine = [row for row in shown if scope is None or row.unit in scope]
+    expected = [
+        row.id for row in mine if any(name and name.lower().startswith(text.lower()) for name in row[2:])
+    ]
+    assert (found, more) == (sorted(expected), False)
+
+
+def test_a_search_that_finds_too_much_says_so(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console_search, "MOST_FOUND", 20)
+    with estate.engine.connect() as connection:
+        page = list_devices(connection, DeviceFilter(text="pc"), NOW, 900)
+    assert (page.total, page.more_found) == (20, True)

@@ -216,9 +216,7 @@ def test_every_question_of_the_console_stays_within(
             assert (console.find_device(connection, device_id, NOW, 900, scope) is not None) == (
                 name in chosen
             )
-            assert exact_matches(connection, f"SN-{name}", scope) == (
-                [device_id] if name in chosen else []
-            )
+            assert exact_matches(connection, f"SN-{name}", scope) == ([device_id] if name in chosen else [])
 
 
 def test_a_user_token_ends_with_its_user_its_day_and_its_revocation(engine: Engine) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row
 from roadworthy_collector.console import present, words
 from roadworthy_collector.console.charts import phases_data
 from roadworthy_collector.console.facts import capacity, disk_health, facts_of
-from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.console.figures import split_phases
+from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason, unverified
 from roadworthy_collector.security.roles import RIGHTS, Right, Role

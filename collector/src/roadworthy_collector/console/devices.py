@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Hashable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from roadworthy_collector.store.queries import console_list as queries
 from roadworthy_collector.store.queries import console_search as search
 from roadworthy_collector.store.queries import console_startups as startups
 from roadworthy_collector.store.queries.console_list import DeviceFilter, Place
+from roadworthy_collector.store.queries.ready import Ready
 from roadworthy_collector.store.queries.scope import Scope
 
 # Column heads that sort, in their order on the page.
@@ -28,6 +30,7 @@ COLUMNS = (
     ("memory", "Memory"),
 )
 _MAX_PAGE = 1_000_000
+_COUNT_SECONDS, _MOST_COUNTS = 30.0, 1000
 _ID_DIGITS, _KEY_LENGTH = 18, 256
 _NO_CHOICES: dict[str, list[str]] = {"site": [], "class": [], "model": []}
 
@@ -96,8 +99,11 @@ def straight_to(connection: Connection, wanted: DeviceFilter, scope: Scope) -> s
 def context(connection: Connection, view: View, wanted: DeviceFilter) -> dict[str, Any]:
     """Return what devices.html needs."""
     interval = view.settings.report_interval_seconds
-    found = queries.list_devices(connection, wanted, view.now, interval, view.scope)
     held = glance_of(connection, view)
+    known = None if view.small else _known_total(view, wanted, held)
+    found = queries.list_devices(connection, wanted, view.now, interval, view.scope, total=known)
+    if known is None and not view.small:
+        _counts(view)[_counted(view, wanted)] = (view.now, found.total)
     pages = max(1, -(-found.total // queries.PAGE_SIZE))
     return {
         "wanted": wanted,
@@ -116,9 +122,34 @@ def context(connection: Connection, view: View, wanted: DeviceFilter) -> dict[st
     }
 
 
-def _page(
-    wanted: DeviceFilter, page: int, *, after: Place | None = None, before: Place | None = None
-) -> str:
+def _known_total(view: View, wanted: DeviceFilter, held: Ready | None) -> int | None:
+    """Return how many devices match, as far as that is known; a search counts by itself what it finds.
+
+    The whole list from the ready figures, the rest from a count of the last half minute.
+    """
+    if wanted.text:
+        return None
+    narrowed = wanted.site or wanted.state or wanted.device_class or wanted.model
+    if not narrowed and held is not None:
+        return sum(map(int, held.figures["states"].values())) - int(held.figures["restricted"])
+    at, total = _counts(view).get(_counted(view, wanted), (-math.inf, 0))
+    return total if 0 <= view.now - at < _COUNT_SECONDS else None
+
+
+def _counts(view: View) -> dict[Hashable, tuple[float, int]]:
+    """Return this process's memory of counts, emptied when it is full."""
+    state = view.request.app.state
+    held: dict[Hashable, tuple[float, int]] | None = getattr(state, "device_counts", None)
+    if held is None or len(held) >= _MOST_COUNTS:
+        held = state.device_counts = {}
+    return held
+
+
+def _counted(view: View, wanted: DeviceFilter) -> Hashable:
+    return (view.scope, wanted.site, wanted.state, wanted.device_class, wanted.model, wanted.text)
+
+
+def _page(wanted: DeviceFilter, page: int, *, after: Place | None = None, before: Place | None = None) -> str:
     """Return the address of the page beside this one; the first is always the beginning of the list."""
     if page <= 1:
         return address(wanted)

@@ -38,7 +38,9 @@ def live(
         "unmeasured": unmeasured,
         "spread": dict(queries.spread(connection, since, kind, scope)._mapping),  # noqa: SLF001 - SQLAlchemy's public name
         "bins": queries.distribution(connection, since, kind, scope),
-        "slowest": [slow_row(row) for row in queries.slowest_devices(connection, since, kind, SLOWEST, scope)],
+        "slowest": [
+            slow_row(row) for row in queries.slowest_devices(connection, since, kind, SLOWEST, scope)
+        ],
         "models": _grouped(connection, since, kind, "model", scope),
         "sites": _grouped(connection, since, kind, "site", scope),
         "factors": rank_factors(queries.latest_factors(connection, since, kind, scope))[:FACTORS],

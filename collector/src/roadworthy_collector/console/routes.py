@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from roadworthy_collector.api.errors import http_error, refusal
-from roadworthy_collector.console import assets, audits, device, devices, login, overview, startups
+from roadworthy_collector.console import assets, audits, device, devices, figures, login, overview, startups
 from roadworthy_collector.console.view import View
 from roadworthy_collector.logs import Seldom
 from roadworthy_collector.security import audit
@@ -136,9 +136,9 @@ def _found(connection: Connection, view: View, device_id: str) -> Any:
 def show_startups(request: Request, reader: Who, days: str = "30", kind: str = "boot") -> HTMLResponse:
     """Show which models, sites and devices start slowly, and what contributes."""
     view = View(request, reader)
-    span = int(days) if days in map(str, startups.DAYS) else 30
+    span = int(days) if days in map(str, figures.DAYS) else 30
     with view.engine.connect() as connection:
-        context = startups.context(connection, view, span, kind if kind in startups.KINDS else "boot")
+        context = startups.context(connection, view, span, kind if kind in figures.KINDS else "boot")
     return view.html("startups.html", context)
 
 

@@ -43,7 +43,7 @@ _COMBINATIONS: dict[tuple[str, int], tuple[int, ...]] = {
 class Lengths(NamedTuple):
     """A device's finished start-ups of one combination."""
 
-    count: int
+    number: int
     median: float
     longest: float
     median_at: float  # when the start-up began that is the median
@@ -166,7 +166,7 @@ class Gathered:
             connection, [(-device, lengths.median_at) for _, device, lengths in found]
         )
         return [
-            figures.slow_row(row) | {"longest": lengths.longest, "startups": lengths.count}
+            figures.slow_row(row) | {"longest": lengths.longest, "startups": lengths.number}
             for _, device, lengths in found
             if (row := rows.get(-device)) is not None
         ]
@@ -253,7 +253,9 @@ def _celled(startups: Iterable[Any], now: float) -> list[tuple[int, float, float
     for started_at, resume, seconds in startups:
         age = next(place for place, end in enumerate(ends) if started_at >= end)
         cell = (len(_DAYS) if resume else 0) + age
-        found.append((cell, figures.shown(seconds), seconds, bisect_right(queries.BIN_SECONDS, seconds), started_at))
+        found.append(
+            (cell, figures.shown(seconds), seconds, bisect_right(queries.BIN_SECONDS, seconds), started_at)
+        )
     return found
 
 

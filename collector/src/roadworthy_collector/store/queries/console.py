@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Row,
     RowMapping,
+    Select,
     and_,
     case,
     desc,
@@ -40,6 +41,7 @@ from roadworthy_collector.store.schema import (
     units,
     users,
 )
+
 
 def is_simulated(connection: Connection) -> bool:
     """Return whether this database holds a simulated IT estate."""
@@ -139,18 +141,21 @@ def latest_reports(connection: Connection, limit: int = 8, scope: Scope = EVERYT
     # First which they are, out of the index alone: joined at once, every device's row would be read.
     wanted = connection.scalars(
         select(devices.c.id)
-        .where(*visible(connection, scope), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None))
+        .where(
+            *visible(connection, scope), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None)
+        )
         .order_by(*newest)
         .limit(limit)
     ).all()
-    return connection.execute(
+    query: Select[Any] = (
         select(devices.c.id, devices.c.device_id, devices.c.hostname, devices.c.last_report_at,
                sites.c.name.label("site_name"), device_now.c.at, device_now.c.uptime_seconds,
                device_now.c.cpu_ratio, device_now.c.memory_ratio)
         .select_from(_listed())
         .where(devices.c.id.in_(wanted))
         .order_by(*newest)
-    ).all()  # fmt: skip
+    )  # fmt: skip
+    return connection.execute(query).all()
 
 
 def use_now(
@@ -210,7 +215,13 @@ def choices(connection: Connection, scope: Scope = EVERYTHING) -> dict[str, list
 
 
 def some_at_a_glance(
-    connection: Connection, now: float, interval_seconds: int, startups_since: float, *, after: int, limit: int
+    connection: Connection,
+    now: float,
+    interval_seconds: int,
+    startups_since: float,
+    *,
+    after: int,
+    limit: int,
 ) -> Sequence[Row[Any]]:
     """Return devices whose row ids follow `after` with what is counted of them at a glance.
 

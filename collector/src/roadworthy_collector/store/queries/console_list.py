@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, desc, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, desc, func, or_, select
 
 from roadworthy_collector.store.queries.console_search import MOST_FOUND, begins_with
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
@@ -24,11 +24,10 @@ PAGE_SIZE = 50
 FEW_MATCHES = 3000
 _WALKED_AT_ONCE = 2000
 
-_SITE_NAME = select(func.lower(sites.c.name)).where(sites.c.id == devices.c.site).scalar_subquery()
 SORTS: dict[str, ColumnElement[Any]] = {
     # Those without a hostname are shown by their ids, and stand where their ids do.
     "name": func.lower(func.coalesce(devices.c.hostname, "rwd_")),
-    "site": _SITE_NAME,
+    "site": func.lower(sites.c.name),
     "model": func.lower(func.coalesce(devices.c.model, "")),
     "class": devices.c.device_class,
     "report": func.coalesce(devices.c.last_report_at, 0),
@@ -98,8 +97,8 @@ def list_devices(
     else:
         places = _in_order(connection, wanted, conditions)
     rows = _rows(connection, [place.id for place in places], now, interval_seconds)
-    ends = (places[0], places[-1]) if places else (None, None)
-    return DevicePage(total, rows, *ends, more_found)
+    first, last = (places[0], places[-1]) if places else (None, None)
+    return DevicePage(total, rows, first, last, more_found)
 
 
 def visible(connection: Connection, scope: Scope) -> list[ColumnElement[bool]]:
@@ -141,6 +140,8 @@ def _in_order(
     falling = wanted.descending != backwards
     place = wanted.before or wanted.after
     query = select(devices.c.id, key.label("key")).where(*conditions)
+    if wanted.sort == "site":  # said so that sites are looked up for devices, not wide rows for each site
+        query = query.join(sites, devices.c.site + 0 == sites.c.id)
     if place is not None:
         query = query.where(_beyond(key, devices.c.id, place, falling=falling, backwards=backwards))
     order = (desc(key) if falling else key, devices.c.id.desc() if backwards else devices.c.id)
@@ -184,8 +185,13 @@ def _by_use(
     while len(found_places) < skipped + PAGE_SIZE:
         query = select(device_now.c.device, key.label("key"))
         if place is not None:
-            query = query.where(_beyond(key, device_now.c.device, place, falling=falling, backwards=backwards))
-        order_by = (desc(key) if falling else key, device_now.c.device.desc() if backwards else device_now.c.device)
+            query = query.where(
+                _beyond(key, device_now.c.device, place, falling=falling, backwards=backwards)
+            )
+        order_by = (
+            desc(key) if falling else key,
+            device_now.c.device.desc() if backwards else device_now.c.device,
+        )
         some = connection.execute(query.order_by(*order_by).limit(_WALKED_AT_ONCE)).all()
         kept = select(devices.c.id).where(devices.c.id.in_([row.device for row in some]), *conditions)
         mine = set(connection.scalars(kept)) if some else set()
@@ -220,7 +226,7 @@ def _rows(
     if not ids:
         return []
     names = ("id", "device_id", "hostname", "asset_tag", "model", "device_class", "last_report_at")
-    query = (
+    query: Select[Any] = (
         select(
             *(devices.c[name] for name in names),
             sites.c.name.label("site_name"),
@@ -232,7 +238,7 @@ def _rows(
         .outerjoin(device_now, device_now.c.device == devices.c.id)
         .where(devices.c.id.in_(ids))
     )
-    found = {row.id: row for row in connection.execute(query)}
+    found: dict[int, Row[Any]] = {row.id: row for row in connection.execute(query)}
     return [found[device] for device in ids if device in found]
 
 

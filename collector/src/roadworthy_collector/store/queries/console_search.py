@@ -47,7 +47,10 @@ def exact_matches(connection: Connection, text: str, scope: Scope = EVERYTHING) 
 
 def _columns() -> list[ColumnElement[Any]]:
     """Return what is searched, as the indexes hold it; ids are in lower case already."""
-    return [*(func.lower(devices.c[name]) for name in ("hostname", "serial", "asset_tag")), devices.c.device_id]
+    return [
+        *(func.lower(devices.c[name]) for name in ("hostname", "serial", "asset_tag")),
+        devices.c.device_id,
+    ]
 
 
 def _lowered(connection: Connection, text: str) -> str:

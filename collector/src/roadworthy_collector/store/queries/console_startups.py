@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, desc, exists, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    desc,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from roadworthy_collector.store.queries.console import nearest_rank
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -229,10 +242,8 @@ def last_totals(connection: Connection, wanted: Sequence[int]) -> dict[int, floa
 
 def some_in_service(connection: Connection, after: int, limit: int) -> Sequence[Row[Any]]:
     """Return (id, unit, model, site, restricted) of devices in service whose row ids follow `after`."""
-    query = (
-        select(
-            devices.c.id, devices.c.unit, devices.c.model, sites.c.name.label("site"), sites.c.restricted
-        )
+    query: Select[Any] = (
+        select(devices.c.id, devices.c.unit, devices.c.model, sites.c.name.label("site"), sites.c.restricted)
         .join(sites, sites.c.id == devices.c.site)
         .where(devices.c.id > after, devices.c.retired_at.is_(None))
         .order_by(devices.c.id)
@@ -286,9 +297,7 @@ def factors_of(connection: Connection, wanted: Sequence[tuple[int, float]]) -> l
     """Return (device, factors as on the wire) of finished start-ups, for some (device, started at)."""
     found: list[tuple[int, Any]] = []
     for some in _some(wanted):
-        query = select(startups.c.device, startups.c.factors).where(
-            _any_of(some), startups.c.final.is_(True)
-        )
+        query = select(startups.c.device, startups.c.factors).where(_any_of(some), startups.c.final.is_(True))
         found += [(row.device, row.factors) for row in connection.execute(query)]
     return found
 

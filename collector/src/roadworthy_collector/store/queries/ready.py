@@ -62,9 +62,7 @@ def read(connection: Connection, subject: str, scope: Scope) -> Ready | None:
     return None if row is None else Ready(row.at, json.loads(row.body))
 
 
-def write(
-    connection: Connection, subject: str, scope: Scope, at: float, figures: Mapping[str, Any]
-) -> None:
+def write(connection: Connection, subject: str, scope: Scope, at: float, figures: Mapping[str, Any]) -> None:
     """Leave `figures` about `subject` for readers of `scope`."""
     write_snapshot(connection, f"{subject}:{scope_key(scope)}", at, json.dumps(figures))
 

@@ -37,11 +37,15 @@ def read_page(
 
     Of a `scope` those where devices within it stand, and these are counted; restricted sites with `restricted` only.
     """
-    counted = select(devices.c.site, func.count(devices.c.id).label("devices"))
-    if scope is not None:  # said so that the whole is counted out of one index (store/schema.py, ix_devices_listed)
+    counted = select((devices.c.site + 0).label("site"), func.count(devices.c.id).label("devices"))
+    if (
+        scope is not None
+    ):  # said so that the whole is counted out of one index (store/schema.py, ix_devices_listed)
         counted = counted.where((devices.c.unit + 0).in_(sorted(scope)))
-    held = counted.group_by(devices.c.site).subquery()
-    query = select(sites.c.name, sites.c.kind, sites.c.restricted, func.coalesce(held.c.devices, 0).label("devices"))
+    held = counted.group_by(devices.c.site + 0).subquery()
+    query = select(
+        sites.c.name, sites.c.kind, sites.c.restricted, func.coalesce(held.c.devices, 0).label("devices")
+    )
     query = query.join(held, held.c.site == sites.c.id, isouter=scope is None)
     query = query.where(sites.c.name > after).order_by(sites.c.name).limit(limit + 1)
     if not restricted:

@@ -1,5 +1,8 @@
-"""Indexes pages are answered from at 100,000 devices (docs/decisions/0026): what lists narrow and sort by, names as
-they are searched for, and the lengths of start-ups, each without a look at the wide rows."""
+"""Indexes pages are answered from at 100,000 devices (docs/decisions/0026).
+
+What lists narrow and sort by, names as they are searched for, and the lengths of start-ups, each without a look at the
+wide rows.
+"""
 
 from __future__ import annotations
 
