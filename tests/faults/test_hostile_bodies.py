@@ -24,7 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from load.fleet import Member, enrol_in_store
 from load.plan import Plan
-from sqlalchemy import Engine, Table, select
+from sqlalchemy import Engine, Table, insert, select
+from sqlalchemy.exc import DataError
 from support import postgres
 from support.facts import KINDS
 
@@ -34,7 +35,8 @@ from roadworthy_collector.ingest.stats import Stats
 from roadworthy_collector.ingest.writer import Writer
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.faults import is_database_fault, is_refused_value
 
 REPORT = recorded("full")
 NOW = REPORT["sent_at"] + 1.0
@@ -174,6 +176,36 @@ def test_any_value_in_any_place_is_taken_alike_by_both_stores_or_refused(
     for what, rows in left["sqlite"].items():
         assert rows == left["postgresql"][what], what
     assert [record.message for record in caplog.records] == []
+
+
+@pytest.mark.needs("postgresql")
+def test_texts_that_postgresql_would_refuse_are_kept_with_a_mark_or_cut_on_both(tmp_path: Path) -> None:
+    told = {**REPORT, "facts": {**REPORT["facts"], "hostname": "desk\0"}, "boot_id": "\\\0u0000"}
+    told["agent"] = {**REPORT["agent"], "version": "v" * 256}
+    with both_stores(tmp_path) as engines:
+        for name, engine in engines.items():
+            database = engine.url if name == "postgresql" else tmp_path / "roadworthy.db"
+            member = enrol_in_store(database, 1, PLAN, now=int(NOW) - 3600)[0]
+            body = json.dumps({**told, "device_id": member.device_id}).encode()
+            assert [status for status, _ in send_all(engine, tmp_path, [(member, body)])] == [200]
+            columns = (schema.devices.c.hostname, schema.devices.c.boot_id, schema.devices.c.agent_version)
+            with engine.connect() as connection:
+                kept = tuple(connection.execute(select(*columns)).one())
+            assert kept == ("desk\ufffd", "\\\ufffdu0000", "v" * 64)
+
+
+@pytest.mark.needs("postgresql")
+def test_a_value_a_database_cannot_hold_is_told_from_a_database_that_fails(tmp_path: Path) -> None:
+    row = {"name": "n", "label": "l", "value": 1}
+    with both_stores(tmp_path) as engines:
+        for engine, values in (
+            (engines["postgresql"], {"label": "\0"}),
+            (engines["sqlite"], {"value": 2**64}),
+        ):
+            with pytest.raises((DataError, OverflowError)) as caught, write_transaction(engine) as connection:
+                connection.execute(insert(schema.counters), row | values)
+            assert is_refused_value(caught.value)
+            assert not is_database_fault(caught.value)
 
 
 @pytest.fixture(scope="module")
