@@ -87,7 +87,7 @@ def jobs(settings: Settings, stop: threading.Event) -> None:
     place = Place()
     with _in_use(settings):
         make_ready(settings.database)
-        with _exposing(settings, place) if settings.rollups_at == "jobs" else nullcontext():
+        with _exposing(settings, place) if settings.rollups == "jobs" else nullcontext():
             run_jobs(settings, stop, place=place)
 
 

@@ -96,7 +96,7 @@ def in_background(server: uvicorn.Server, bound: socket.socket) -> Iterator[None
 
 def warn_of_others(settings: Settings, engine: Engine, program: str) -> None:
     """Say so where several `serve` on one database would each expose the roll-ups; `program` is this one's name."""
-    if settings.rollups_at != "serve" or engine.dialect.name != "postgresql":
+    if settings.rollups != "serve" or engine.dialect.name != "postgresql":
         return
     try:
         with engine.connect() as connection:

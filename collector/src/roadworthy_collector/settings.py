@@ -36,10 +36,6 @@ class Settings(BaseSettings):
     jobs_port: int = Field(
         default=8471, ge=1, le=65535, description="Port of `roadworthy jobs`, if it exposes the roll-ups."
     )
-    rollups_at: Literal["serve", "jobs"] = Field(
-        default="serve",
-        description="Whose /metrics has the roll-ups: jobs where several `serve` run, else each would have them.",
-    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,
@@ -47,12 +43,22 @@ class Settings(BaseSettings):
         description="How long `serve`, told to end, says that it is not ready and still answers.",
     )
     data: Path = Field(default=Path("data"), description="Folder of the database and secrets, mode 0700.")
+    database_plain: bool = Field(
+        default=False, description="The database beyond this machine is on a private network: no TLS is meant."
+    )
     database_url: str | None = Field(
         default=None,
-        description="PostgreSQL instead of SQLite: postgresql://user@host/database, without a password.",
+        description="PostgreSQL instead of SQLite: postgresql://user@host/database?sslmode=verify-full, without a "
+        "password.",
     )
     database_password_file: Path | None = Field(
         default=None, description="File with that user's password, mode 0600."
+    )
+    rollups_at: Literal["serve", "jobs"] | None = Field(
+        default=None,
+        validate_default=True,
+        description="Whose /metrics has the roll-ups: by default jobs with database_url, where several `serve` may "
+        "run and each would have them, else serve.",
     )
     allowed_hosts: tuple[str, ...] = Field(
         default=(), description="Host names this collector answers to, besides its own address."
@@ -207,8 +213,8 @@ class Settings(BaseSettings):
 
     @field_validator("rollups_at")
     @classmethod
-    def _two_ports(cls, value: str, info: ValidationInfo) -> str:
-        if value == "jobs" and info.data.get("port") == info.data.get("jobs_port"):
+    def _two_ports(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (value or _rollups(info.data.get("database_url"))) == "jobs" and info.data.get("port") == info.data.get("jobs_port"):
             message = "`serve` and `jobs` listen on different ports; set jobs_port to another than port"
             raise ValueError(message)
         return value
@@ -228,7 +234,7 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _known_database(cls, value: str | None) -> str | None:
+    def _known_database(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         try:
@@ -241,6 +247,13 @@ class Settings(BaseSettings):
             raise ValueError(message)
         if url.password is not None:
             message = "no password here, where settings are shown; put it into a file: database_password_file"
+            raise ValueError(message)
+        if not info.data.get("database_plain") and (host := _in_the_clear(url)):
+            message = (
+                f"what is said to {host} would cross the network unprotected; add ?sslmode=verify-full, and "
+                "&sslrootcert= with the PEM file of who signs its certificate, or set database_plain = true for a "
+                "private network"
+            )
             raise ValueError(message)
         return value
 
@@ -313,6 +326,11 @@ class Settings(BaseSettings):
         return self.host in LOOPBACK
 
     @property
+    def rollups(self) -> Literal["serve", "jobs"]:
+        """Whose /metrics has the roll-ups: `rollups_at`, or what fits the store where it says nothing."""
+        return self.rollups_at or _rollups(self.database_url)
+
+    @property
     def sqlite_file(self) -> Path:
         """The SQLite file."""
         return self.data / "roadworthy.db"
@@ -326,6 +344,29 @@ class Settings(BaseSettings):
         if self.database_password_file is None:
             return url
         return url.set(password=read_secret("database_password_file", self.database_password_file))
+
+
+def _rollups(database_url: str | None) -> Literal["serve", "jobs"]:
+    """Return whose /metrics has the roll-ups where nobody says so: a PostgreSQL may have several `serve`."""
+    return "serve" if database_url is None else "jobs"
+
+
+def _in_the_clear(url: URL) -> str | None:
+    """Return the first host beyond this machine that could be spoken to without knowing it is the right one.
+
+    None if there is none: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION. libpq takes
+    hosts from the query too, several separated by commas, and a port after a colon is SQLAlchemy's.
+    """
+    if url.query.get("sslmode") in {"verify-full", "verify-ca"}:
+        return None
+    named = [one for key in ("host", "hostaddr", "service") for one in url.normalized_query.get(key, ())]
+    hosts = [one for text in (url.host or "", *named) for one in text.split(",") if one]
+    return next((host for host in hosts if not _on_this_machine(host)), None)
+
+
+def _on_this_machine(host: str) -> bool:
+    """Return whether it is a Unix socket or loopback."""
+    return host.startswith(("/", "@")) or host in LOOPBACK or host.rpartition(":")[0] in LOOPBACK
 
 
 def read_secret(setting: str, path: Path) -> str:

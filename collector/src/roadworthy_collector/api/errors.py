@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -79,6 +80,7 @@ _WORDS = {
     422: "schema, or a rule of the thing asked for; `field` names the part that is meant.",
     503: "busy or store: the database cannot be read or written just now; try again.",
 }
+_RETRY_AFTER_SECONDS = (30, 90)
 _ALWAYS = (400, 401, 403, 421, 422, 503)
 
 
@@ -119,8 +121,13 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, EnvelopeError):
         return refusal(error.status, error.code, str(error), error.field)
     status, code = next(row[1:] for row in _REFUSALS if isinstance(error, row[0]))
-    headers = {"Retry-After": "30"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": _later()} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return refusal(status, code, str(error), headers=headers)
+
+
+def _later() -> str:
+    """Return when to try again, in seconds, spread so that all who were refused do not come back at once."""
+    return str(random.randint(*_RETRY_AFTER_SECONDS))  # noqa: S311 - spreads load, hides nothing
 
 
 async def _fault(_: Request, __: Exception) -> JSONResponse:

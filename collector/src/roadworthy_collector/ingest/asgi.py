@@ -8,6 +8,7 @@ acknowledged before it is on the disk.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -41,6 +42,7 @@ from roadworthy_collector.settings import Settings
 
 __all__ = ["REPORTS_PATH", "ReportsApp", "openapi_paths"]
 
+JITTER_SECONDS = 60  # on top of the rest of the minute: all who are told to wait would come back with its end
 REPORTS_PER_MINUTE = 240  # of one device; an agent that empties a long spool or bisects stays far below
 HeaderList = Sequence[tuple[bytes, bytes]]
 Answered = Callable[[int, bytes, HeaderList], None]
@@ -161,7 +163,8 @@ class ReportsApp:
 
     def _limit(self, holder: Holder) -> None:
         """Count a report of a device; raise `rate` (429) if it sends too many."""
-        if wait := self._rate.wait_seconds(holder.device):
+        if rest := self._rate.wait_seconds(holder.device):
+            wait = rest + random.randint(0, JITTER_SECONDS)  # noqa: S311 - spreads load, hides nothing
             raise EnvelopeError(
                 429, "rate", f"too many reports; try again in {wait} s", retry_after_seconds=wait
             )

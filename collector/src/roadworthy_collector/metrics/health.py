@@ -71,7 +71,7 @@ class Health(Collector):
         """Yield every family but the process's."""
         yield from self._ingest()
         if (
-            self._settings.rollups_at == "serve"
+            self._settings.rollups == "serve"
         ):  # of the database: else every `serve` on it would tell the same
             yield from stored(self._engine, self._settings)
         renders: dict[Key, Histogram] = {

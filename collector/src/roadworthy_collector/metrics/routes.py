@@ -51,7 +51,7 @@ def metrics(request: Request, scope: Annotated[Scope, Depends(require_scrape)]) 
     began = time.perf_counter()
     state = request.app.state
     health = _health(request)
-    here = state.settings.rollups_at == "serve"
+    here = state.settings.rollups == "serve"
     rollups = rollups_of(state.engine, scope, now=state.clock()) if here else ""
     if scope is not None:
         return Response(rollups, media_type=CONTENT_TYPE)

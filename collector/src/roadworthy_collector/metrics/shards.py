@@ -28,7 +28,7 @@ from roadworthy_collector.store.queries.states import MISSING_INTERVALS
 MAX_SHARDS = 256
 # A device has between 12 and 30 samples of 85 to 100 bytes, so a shard of this many stays within 60,000 samples,
 # 5 MB and two seconds (docs/performance.md).
-DEVICES_PER_SHARD = 2000
+DEVICES_PER_SHARD = 1024
 # Two reports within one second may leave every column looked at as it was, so a device heard this lately is read
 # again at the next look.
 UNSETTLED_SECONDS = 5

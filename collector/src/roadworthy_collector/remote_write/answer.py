@@ -7,6 +7,7 @@
     any other status          the request as a whole is not to be had: wrong path, wrong token; never sent again
 
 Some versions of Prometheus answer 500 to a sample that is too old. It would be sent for ever, so the text decides there.
+Only with 400 and 500, and only plain text: a proxy's page (502, 503, 504, HTML) is no word of the receiver's.
 https://prometheus.io/docs/specs/prw/remote_write_spec/#retries-backoff
 """
 
@@ -43,19 +44,27 @@ class Answer(NamedTuple):
     retry_after_seconds: float | None = None
 
 
-def verdict_of(status: int, text: str) -> Verdict:
-    """Return what an HTTP status, with the text beside it, means for what was sent."""
+def verdict_of(status: int, text: str, content_type: str | None = None) -> Verdict:
+    """Return what an HTTP status, with the text beside it and that text's Content-Type, means for what was sent."""
     if 200 <= status < 300:
         return Verdict.TAKEN
     if status == 413:
         return Verdict.TOO_LARGE
-    if status in {400, 422} or status >= 500:
+    if status in {400, 500} and _is_plain(content_type):
         said = text.lower()
         if any(words in said for words in _OUT_OF_ORDER):
             return Verdict.OUT_OF_ORDER
-        if status < 500 or any(words in said for words in _DUPLICATE):
+        if any(words in said for words in _DUPLICATE):
             return Verdict.REFUSED
+    if status in {400, 422}:
+        return Verdict.REFUSED
     return Verdict.LATER if status == 429 or status >= 500 else Verdict.FAULTY
+
+
+def _is_plain(content_type: str | None) -> bool:
+    """Return whether a text is plain, or nobody says what it is."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return kind in {"", "text/plain"}
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:

@@ -58,7 +58,7 @@ class Sender:
             return Answer(Verdict.LATER, "timeout", type(error).__name__)
         except httpx.TransportError as error:
             return Answer(Verdict.LATER, "connection", _one_line(str(error)))
-        return self._answer(answer.status_code, text, answer.headers.get("Retry-After"))
+        return self._answer(answer.status_code, text, answer.headers)
 
     def _open(self) -> httpx.Client:
         # It would log every request; what fails is said once, in words, by the session.
@@ -75,9 +75,10 @@ class Sender:
             limits=httpx.Limits(max_connections=1),
         )
 
-    def _answer(self, status: int, text: str, retry_after: str | None) -> Answer:
-        verdict = verdict_of(status, text)
-        wait = retry_after_seconds(retry_after, self._clock()) if verdict is Verdict.LATER else None
+    def _answer(self, status: int, text: str, headers: httpx.Headers) -> Answer:
+        verdict = verdict_of(status, text, headers.get("Content-Type"))
+        later = verdict is Verdict.LATER
+        wait = retry_after_seconds(headers.get("Retry-After"), self._clock()) if later else None
         return Answer(verdict, str(status), _one_line(text), wait)
 
 
