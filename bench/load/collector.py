@@ -65,6 +65,7 @@ class Collector:
             values |= {
                 "database_url": self.store.url,
                 "database_password_file": str(self.store.password_file),
+                "rollups_at": "serve",
             }
         return values
 

@@ -193,7 +193,7 @@ def test_a_new_token_is_used_next_and_the_old_one_kept_until_it_worked(
     assert OTHER_TOKEN in collector.asked[-1].headers["Authorization"]
     kept = sending.state.identity()
     assert kept is not None
-    assert (kept.token, kept.next_token) == (OTHER_TOKEN, None)
+    assert (kept.token, kept.next_token, kept.previous_token) == (OTHER_TOKEN, None, TOKEN)
 
 
 def test_a_new_token_that_does_not_work_gives_way_to_the_old_one(
@@ -212,6 +212,47 @@ def test_a_new_token_that_does_not_work_gives_way_to_the_old_one(
     kept = sending.state.identity()
     assert kept is not None
     assert (kept.token, kept.next_token) == (TOKEN, None)
+
+
+def test_a_token_unknown_after_a_restore_gives_way_to_the_one_it_replaced(
+    sending: Device, collector: ScriptedCollector
+) -> None:
+    sending.confirm()
+    sending.state.save(Identity(collector.url, DEVICE, OTHER_TOKEN, 0.0, previous_token=TOKEN))
+
+    def decide(asked: Asked) -> Answer | None:
+        return refusal(401, "unknown") if OTHER_TOKEN in asked.headers["Authorization"] else None
+
+    collector.decide = decide
+    assert sending.delivery.call().kind is Kind.ANSWERED
+    assert [TOKEN in asked.headers["Authorization"] for asked in collector.asked] == [False, True]
+    assert collector.asked[0].raw == collector.asked[1].raw
+    kept = sending.state.identity()
+    assert kept is not None
+    assert (kept.token, kept.previous_token, kept.stopped) == (TOKEN, OTHER_TOKEN, None)
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "stopped"),
+    [
+        ([refusal(401, "unknown"), refusal(401, "cloned")], 2, "unknown"),
+        ([refusal(401, "re_enrol")], 1, "re_enrol"),
+        ([refusal(403, "revoked")], 1, "revoked"),
+        ([refusal(401, "unknown"), refusal(503, "busy")], 2, None),
+    ],
+    ids=["both unknown", "re-enrol", "revoked", "busy"],
+)
+def test_a_replaced_token_is_tried_once_and_only_for_one_unknown(
+    sending: Device, collector: ScriptedCollector, answers: list[Answer], asked: int, stopped: str | None
+) -> None:
+    sending.confirm()
+    sending.state.save(Identity(collector.url, DEVICE, OTHER_TOKEN, 0.0, previous_token=TOKEN))
+    collector.decide = lambda _asked: answers[len(collector.asked) - 1]
+    assert sending.delivery.call().kind is not Kind.ANSWERED
+    kept = sending.state.identity()
+    assert kept is not None
+    assert (len(collector.asked), kept.stopped) == (asked, stopped)
+    assert (kept.token, kept.previous_token) == (OTHER_TOKEN, TOKEN)
 
 
 @pytest.mark.parametrize("decision", [None, refusal(403, "revoked")], ids=["taken", "refused"])

@@ -220,4 +220,5 @@ def test_a_collector_can_ask_for_less_detail_and_for_nothing_else() -> None:
     assert {"rejected", "server_time", "next_call_seconds", "token"} <= set(taken.__dataclass_fields__)
     assert set(taken.__dataclass_fields__) <= {
         "rejected", "server_time", "next_call_seconds", "token", "collection_policy", "device_id",
+        "resend_facts",
     }  # fmt: skip

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import os
 import stat
 from pathlib import Path
@@ -53,8 +55,12 @@ def test_an_identity_is_read_as_it_was_saved(tmp_path: Path) -> None:
     state.prepare()
     assert state.identity() is None
     kept = identity.Identity("https://c", DEVICE, TOKEN, 5.0, next_token=OTHER_TOKEN, stopped="revoked")
+    kept = dataclasses.replace(kept, previous_token=TOKEN)
     state.save(kept)
     assert state.identity() == kept
+    (tmp_path / "identity.json").write_text(json.dumps(dataclasses.asdict(kept) | {"previous_token": 7}))
+    with pytest.raises(StateError, match="not an identity"):
+        state.identity()
 
 
 WRONG_TYPES = '{"server": 1, "device_id": 2, "token": 3, "enrolled_at": "yesterday"}'

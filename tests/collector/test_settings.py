@@ -56,6 +56,67 @@ def test_a_wrong_variable_is_named_as_a_variable(monkeypatch: pytest.MonkeyPatch
         load()
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "rw@127.0.0.1/rw",
+        "rw@localhost:5433/rw",
+        "rw@[::1]/rw",
+        "rw@/rw",
+        "rw@/rw?host=/run/postgresql",
+        "rw@/rw?host=127.0.0.1:5433&host=localhost",
+        "rw@db.example/rw?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "rw@db.example/rw?sslmode=verify-ca",
+    ],
+)
+def test_a_database_here_or_with_tls_is_taken(place: str) -> None:
+    assert load(database_url=f"postgresql://{place}").database_url == f"postgresql://{place}"
+
+
+@pytest.mark.parametrize(
+    ("place", "host"),
+    [
+        ("rw@db.example/rw", "db.example"),
+        ("rw@10.0.0.5:5432/rw?sslmode=require", "10.0.0.5"),
+        ("rw@db.example/rw?sslmode=prefer", "db.example"),
+        ("rw@db.example/rw?sslmode=disable&sslmode=verify-full", "db.example"),
+        ("rw@/rw?host=127.0.0.1:5432&host=db.example:5432", "db.example:5432"),
+        ("rw@/rw?host=127.0.0.1,db.example", "db.example"),
+        ("rw@localhost/rw?hostaddr=10.0.0.5", "10.0.0.5"),
+        ("rw@localhost.example/rw", "localhost.example"),
+    ],
+)
+def test_a_database_over_the_network_without_tls_must_be_meant(place: str, host: str) -> None:
+    url = f"postgresql://{place}"
+    with pytest.raises(SettingsError) as caught:
+        load(database_url=url)
+    assert f"what is said to {host} would cross the network unprotected; add ?sslmode=verify-full" in str(
+        caught.value
+    )
+    assert load(database_url=url, database_plain=True).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("told", "rollups"),
+    [
+        ({}, "serve"),
+        ({"database_url": "postgresql://rw@localhost/rw"}, "jobs"),
+        ({"database_url": "postgresql://rw@localhost/rw", "rollups_at": "serve"}, "serve"),
+        ({"rollups_at": "jobs"}, "jobs"),
+    ],
+)
+def test_the_rollups_are_where_the_store_wants_them_unless_somebody_says(
+    told: dict[str, str], rollups: str
+) -> None:
+    assert load(**told).rollups == rollups
+
+
+def test_two_programs_on_one_port_are_refused_where_nobody_says_which_has_the_rollups() -> None:
+    with pytest.raises(SettingsError, match="set jobs_port to another than port"):
+        load(database_url="postgresql://rw@localhost/rw", port=9000, jobs_port=9000)
+    assert load(port=9000, jobs_port=9000).port == 9000
+
+
 def test_an_empty_variable_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "collector.toml"
     path.write_text("port = 9000")

@@ -36,7 +36,9 @@ def databases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
 
 
 def variables(database: Database) -> dict[str, str]:
-    return {"ROADWORTHY_DATABASE_URL": database.render_as_string()} if isinstance(database, URL) else {}
+    if not isinstance(database, URL):
+        return {}
+    return {"ROADWORTHY_DATABASE_URL": database.render_as_string(), "ROADWORTHY_ROLLUPS_AT": "serve"}
 
 
 def more(crowd: Crowd, reports: int = 80) -> None:

@@ -91,6 +91,7 @@ class Collector:
         found = {"ROADWORTHY_PORT": str(self.port), "ROADWORTHY_DATA": str(self.data)}
         if self.url is not None:
             found["ROADWORTHY_DATABASE_URL"] = self.url.render_as_string()
+            found["ROADWORTHY_ROLLUPS_AT"] = "serve"  # one port, as with SQLite
         if self.certificate is not None:
             found["ROADWORTHY_TLS_CERTIFICATE"] = str(self.certificate.certificate)
             found["ROADWORTHY_TLS_KEY"] = str(self.certificate.key)

@@ -30,6 +30,7 @@ class Estate:
     def settings(self, **values: Any) -> Settings:
         """Return settings that name this database."""
         url = None if self.url is None else self.url.render_as_string(hide_password=False)
+        values.setdefault("rollups_at", "serve")  # so that both stores are asked in one place
         return Settings(data=self.path.parent, database_url=url, **values)
 
     def put(self, table: Table, **values: Any) -> None:

@@ -1,9 +1,11 @@
 """One call to the collector: enrol if need be, send all that waits, and act on what is answered.
 
 What an answer leads to:
-- 200: what is held is let go, what is rejected goes to quarantine, the next call is planned
+- 200: what is held is let go, what is rejected goes to quarantine (or, as `in_future`, is held back), the next call
+  is planned
 - 400 schema or malformed_json, 413: the report is halved until the offender is alone, which goes to quarantine
-- 401: a token just handed out gives way to the one before it; else enrol again with the key, or stop
+- 401: a token just handed out gives way to the one before it, and an unknown one to the one it replaced; else enrol
+  again with the key, or stop
 - 401 cloned: this machine is a copy of the one the token belongs to; it trades the token for one of its own
 - 403: stop sending, keep measuring
 - 426: keep everything, ask again in a day
@@ -246,7 +248,7 @@ class Delivery:
             proven, doubtful = True, False
             self._on_accepted(pending, answer)
             outcome = Outcome(Kind.ANSWERED, next_call_seconds=answer.next_call_seconds)
-            if fresh and not self._outbox.waiting() and not self._composer.owes():
+            if fresh and not self._outbox.due() and not self._composer.owes():
                 break
         return outcome
 
@@ -272,7 +274,7 @@ class Delivery:
         sent = self._clock.boottime()
         newest = identity.next_token
         if newest is None:
-            answer = self._line().report(identity.token, pending.body)
+            identity, answer = self._post_known(identity, pending)
         else:
             try:
                 answer = self._line().report(newest, pending.body)
@@ -283,9 +285,9 @@ class Delivery:
                 identity = replace(identity, next_token=None)  # it never worked: back to the old one
                 self._keep(identity)
                 sent = self._clock.boottime()
-                answer = self._line().report(identity.token, pending.body)
+                identity, answer = self._post_known(identity, pending)
             else:
-                identity = replace(identity, token=newest, next_token=None)
+                identity = replace(identity, token=newest, next_token=None, previous_token=identity.token)
                 self._keep(identity)
         self._composer.spool.confirm(answer.server_time, sent, self._clock.boottime())
         if answer.token is not None and answer.token != identity.token:
@@ -293,13 +295,39 @@ class Delivery:
             self._keep(identity)
         return identity, answer
 
+    def _post_known(self, identity: Identity, pending: Pending) -> tuple[Identity, Accepted]:
+        """Send one report with the token that worked, and where it is unknown once with the one it replaced.
+
+        A collector restored from a backup knows the tokens of that day. The two change places: collectors that
+        disagree, one of them restored, each find theirs.
+        """
+        try:
+            return identity, self._line().report(identity.token, pending.body)
+        except AnswerError as error:
+            previous = identity.previous_token
+            if error.code != "unknown" or error.status != 401 or previous is None:
+                raise
+            try:
+                answer = self._line().report(previous, pending.body)
+            except AnswerError as again:
+                if again.status != 401:  # turned away for a while, say: what it is worth shows next time
+                    raise
+                raise error from again
+            identity = replace(identity, token=previous, previous_token=identity.token)
+            self._keep(identity)
+            log.info("the collector knows the token before this one; sending with that")
+            return identity, answer
+
     def _on_accepted(self, pending: Pending, answer: Accepted) -> None:
         now = self._now()
-        if rejected := self._outbox.accepted(pending, answer.rejected, now):
-            first = answer.rejected[0]
+        taken = self._outbox.accepted(pending, answer.rejected, now, answer.server_time)
+        if taken.postponed:
+            log.warning("%d items lie ahead of the collector's clock; held back until then", taken.postponed)
+        if taken.quarantined:
+            first = taken.quarantined[0]
             log.warning(
                 "the collector rejected %d items, first %s %s: %s; kept in quarantine",
-                rejected,
+                len(taken.quarantined),
                 first.item,
                 first.key,
                 first.message or first.code,

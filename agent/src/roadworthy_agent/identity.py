@@ -28,6 +28,7 @@ class Identity:
     """What enrolment gave.
 
     `next_token` is one the server has sent and that has not worked yet: it is tried first, the old one kept.
+    `previous_token` is the one that `token` replaced: a collector restored from a backup may know only that.
     `stopped` is the code of the answer after which nothing is sent any more (revoked, unknown ...).
     """
 
@@ -37,6 +38,7 @@ class Identity:
     enrolled_at: float
     next_token: str | None = None
     stopped: str | None = None
+    previous_token: str | None = None
 
 
 class StateFolder:
@@ -127,7 +129,7 @@ class StateFolder:
 def _check(identity: Identity) -> None:
     """Raise TypeError where a value is not what an agent writes; a file half restored may hold anything."""
     texts = (identity.server, identity.device_id, identity.token)
-    optional = (identity.next_token, identity.stopped)
+    optional = (identity.next_token, identity.stopped, identity.previous_token)
     if not all(isinstance(text, str) for text in texts + tuple(filter(None, optional))):
         raise TypeError("a text is no text")
     if isinstance(identity.enrolled_at, bool) or not isinstance(identity.enrolled_at, (int, float)):

@@ -2,7 +2,8 @@
 
 A report keeps its number and its bytes until it is answered. Its *parts* are all that can be refused: the open
 period (`now`), `facts`, `probes`, and the items `startup`, `gap`, `period`, `day`, `signin`. Where the collector refuses a whole
-report, the next one holds half as many parts, until the offender is alone and goes to quarantine.
+report, the next one holds half as many parts, until the offender is alone and goes to quarantine. An item that is
+refused for lying ahead of the collector's clock is held back instead (postponed.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from roadworthy_agent.database import Database
 from roadworthy_agent.errors import AnswerError
+from roadworthy_agent.postponed import CODE, Postponed
 from roadworthy_agent.report import to_json
 from roadworthy_agent.send import Rejected
 
@@ -45,15 +47,28 @@ class Pending:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of what a report's answer rejected: what went to quarantine, how many items are held back."""
+
+    quarantined: tuple[Rejected, ...]
+    postponed: int
+
+
 class Outbox:
     """The sending side of the spool."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._postponed = Postponed(database)
 
     def waiting(self) -> int:
-        """Return how many items wait to be sent."""
+        """Return how many items wait to be sent, those that are held back among them."""
         return sum(self._database.number(f"SELECT count(*) FROM {where}") for where in _WAITING)  # noqa: S608 - constants below
+
+    def due(self) -> bool:
+        """Return whether an item is to be sent now."""
+        return next(self._candidates(1), None) is not None
 
     def quarantined(self) -> int:
         """Return how many items were ever put in quarantine."""
@@ -75,6 +90,13 @@ class Outbox:
         return chosen
 
     def _candidates(self, most: int) -> Iterator[tuple[Part, str]]:
+        """Give what may be sent now, at least `most` of each kind where there are as many."""
+        early = self._postponed.now()
+        for part, content in self._kept(most + len(early)):
+            if (part.item, part.key) not in early:
+                yield part, content
+
+    def _kept(self, most: int) -> Iterator[tuple[Part, str]]:
         for row in self._database.rows(f"SELECT * FROM {_STARTUPS} ORDER BY started_at LIMIT ?", (most,)):  # noqa: S608 - a constant
             added = {"revision": row["revision"], "started_at": row["started_at"]}
             content = to_json(json.loads(row["record"]) | added)
@@ -106,18 +128,36 @@ class Outbox:
         with self._database.transaction() as connection:
             connection.execute("INSERT INTO pending VALUES (1, ?, ?, ?)", (pending.seq, pending.body, parts))
 
-    def accepted(self, pending: Pending, rejected: Iterable[Rejected], at: float) -> int:
-        """Let go of what the collector holds and quarantine what it rejected; return how many were rejected."""
-        refused = {(item.item, item.key): item for item in rejected}
+    def accepted(
+        self, pending: Pending, rejected: Iterable[Rejected], at: float, server_time: float
+    ) -> Taken:
+        """Let go of what the collector holds, hold back what is early to it and quarantine the rest it rejected.
+
+        `at` is the agent's time, `server_time` that of the answer, both in seconds since 1970.
+        """
+        refused = {(item.item, item.key): item for item in rejected if not _passes(item)}
+        sent = {(part.item, part.key) for part in pending.parts}
+        early = set()
         with self._database.transaction():
+            self._postponed.told(server_time)
             for (item, key), why in refused.items():
+                if why.code == CODE and (item, key) in sent and self._postpone(item, key, server_time):
+                    early.add((item, key))
+                    continue
                 content = self._content(item, key)
                 self._quarantine(Part(item, key), why.code, why.field, why.message, content, at)
             for part in pending.parts:
-                self._let_go(part)
+                if (part.item, part.key) not in early:
+                    self._let_go(part)
             self._answered(pending)
             self._database.put(batch_limit=min(self.limit() * 2, MOST_PARTS))
-        return len(refused)
+        return Taken(tuple(why for name, why in refused.items() if name not in early), len(early))
+
+    def _postpone(self, item: str, key: str, server_time: float) -> bool:
+        """Hold back what ends later by the collector's clock; return whether it is."""
+        if (query := _END.get(item)) is None or (row := self._database.row(query, (key,))) is None:
+            return False
+        return self._postponed.postpone(item, key, float(row[0]), server_time)
 
     def refused(self, pending: Pending, error: AnswerError, at: float, *, quarantine: bool) -> bool:
         """Take the refusal of a whole report; return whether its only part went to quarantine."""
@@ -151,6 +191,7 @@ class Outbox:
             self._database.put(seq=pending.seq)
 
     def _let_go(self, part: Part) -> None:
+        self._postponed.forget(part.item, part.key)
         with self._database.transaction() as connection:
             match part.item:
                 case "period":
@@ -212,6 +253,19 @@ _CONTENT = {
     "day": "SELECT payload FROM frozen_days WHERE day = CAST(? AS INTEGER)",
     "signin": "SELECT record FROM signins WHERE signin_id = ?",
 }
+# When an item is over, in seconds since 1970; the open period is made anew for each call and so never held back.
+_END = {
+    "period": "SELECT start + 1800 FROM frozen WHERE start = CAST(? AS INTEGER)",
+    "gap": "SELECT json_extract(payload, '$.to') FROM gaps WHERE json_extract(payload, '$.from') = CAST(? AS INTEGER)",
+    "startup": "SELECT started_at FROM startups WHERE start_id = ?",
+    "day": "SELECT day + 86400 FROM frozen_days WHERE day = CAST(? AS INTEGER)",
+    "signin": "SELECT day FROM signins WHERE signin_id = ?",
+}
+
+
+def _passes(rejected: Rejected) -> bool:
+    """Return whether nothing is lost: the open period is made anew, by the time the same answer tells."""
+    return rejected.item == "now" and rejected.code == CODE
 
 
 def _signin(row: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from roadworthy_collector.command_support import ConfigFile, stored
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.settings import load
+from roadworthy_collector.settings import Settings, load
 
 database = typer.Typer(help="The database: upgrade, back up, restore.", no_args_is_help=True)
 
@@ -31,11 +32,12 @@ def upgrade_database(config: ConfigFile = None) -> None:
     Of several collectors on PostgreSQL upgrade the database first, then one program after another: the version
     before runs on a database that is one ahead. Back up first; the way back is to restore.
     """
+    from roadworthy_collector.security.tokens import COMMAND_LINE
     from roadworthy_collector.store.engine import named
     from roadworthy_collector.store.upgrade import head_revision, upgrade
 
     settings = load(config)
-    upgrade(settings.database)
+    upgrade(settings.database, actor=COMMAND_LINE)
     typer.echo(f"{named(settings.database)} is at this program's schema, {head_revision()}")
 
 
@@ -51,6 +53,7 @@ def backup_database(
     with progress_on_stderr() as progress:
         backup(settings.database, target, progress=progress)
     typer.echo(f"{target} holds a consistent copy")
+    _note(settings, "database.backup", target, {})
 
 
 @database.command("restore", epilog="Example: roadworthy db restore /backup/roadworthy-monday.db")
@@ -61,7 +64,7 @@ def restore_database(
 
     A PostgreSQL database must be empty: make a new one with createdb and name it in database_url.
     """
-    from roadworthy_collector.store.backup import restore
+    from roadworthy_collector.store.backup import chain_end, restore
     from roadworthy_collector.store.engine import named
     from roadworthy_collector.store.sqlite import make_folder
     from roadworthy_collector.store.upgrade import make_ready
@@ -74,6 +77,33 @@ def restore_database(
     if aside is not None:
         typer.echo(f"what was there is kept as {aside}")
     typer.echo(f"{named(settings.database)} holds {source} again")
+    # What was written down since the backup is not in the restored audit: this row says where that one had come to.
+    replaced = None if aside is None else chain_end(aside)
+    detail = {"moved_aside": None if aside is None else aside.name, "replaced": replaced}
+    _note(settings, "database.restore", source, detail)
+
+
+def _note(settings: Settings, action: str, file: Path, detail: Mapping[str, object]) -> None:
+    """Write down what was done with `file`; where that cannot be, say so: what was done stays done."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from roadworthy_collector.security.audit import record_alone
+    from roadworthy_collector.security.tokens import COMMAND_LINE
+    from roadworthy_collector.store.engine import open_engine
+    from roadworthy_collector.store.upgrade import misfit
+
+    engine = open_engine(settings.database)
+    try:
+        # A backup comes before an upgrade, when the audit may not yet have the columns this program writes.
+        if (unfit := misfit(engine)) is None:
+            detail = {"file": str(file.absolute()), **detail}
+            record_alone(engine, time.time(), COMMAND_LINE, action, file.name, detail)
+    except SQLAlchemyError as error:
+        unfit = f"the database cannot be written: {type(error).__name__}"
+    finally:
+        engine.dispose()
+    if unfit is not None:
+        typer.echo(f"roadworthy: not written to the audit ({action}): {unfit}", err=True)
 
 
 def first_start(

@@ -229,6 +229,8 @@ def erase_device(
     ] = True,
 ) -> None:
     """Delete all that tells of a device; its energy stays in its sites' sums. It cannot be undone."""
+    from roadworthy_collector.jobs.privacy import erase
+    from roadworthy_collector.jobs.work import Work
     from roadworthy_collector.security import erasure
     from roadworthy_collector.store.engine import write_transaction
 
@@ -240,6 +242,5 @@ def erase_device(
             return
         # Until every process has forgotten the tokens it remembers, a report could bring facts back.
         time.sleep(erasure.WAIT_SECONDS)
-        with write_transaction(engine) as connection:
-            erasure.finish(connection, device, now=time.time(), zone=settings.reporting_timezone)
+        erase(Work(engine, settings), device)
         typer.echo(f"{device_id}: erased")

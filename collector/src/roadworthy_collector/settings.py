@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     )
     data: Path = Field(default=Path("data"), description="Folder of the database and secrets, mode 0700.")
     database_plain: bool = Field(
-        default=False, description="The database beyond this machine is on a private network: no TLS is meant."
+        default=False,
+        description="The database beyond this machine is on a private network: no TLS is meant.",
     )
     database_url: str | None = Field(
         default=None,
@@ -151,7 +152,7 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=256,
-        description="Targets /sd/devices lists; by default one for up to 2,000 devices, doubling with them.",
+        description="Targets /sd/devices lists; by default one for up to 1,024 devices, doubling with them.",
     )
     upstream_url: str | None = Field(
         default=None, description="Main collector this relay forwards to: https://host[:port]."
@@ -214,7 +215,9 @@ class Settings(BaseSettings):
     @field_validator("rollups_at")
     @classmethod
     def _two_ports(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if (value or _rollups(info.data.get("database_url"))) == "jobs" and info.data.get("port") == info.data.get("jobs_port"):
+        if (value or _rollups(info.data.get("database_url"))) == "jobs" and info.data.get(
+            "port"
+        ) == info.data.get("jobs_port"):
             message = "`serve` and `jobs` listen on different ports; set jobs_port to another than port"
             raise ValueError(message)
         return value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -78,7 +78,7 @@ def _value(found: FieldInfo) -> str:
 def _type(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{one}`" for one in get_args(annotation))
-    if get_origin(annotation) is UnionType:
+    if get_origin(annotation) in {UnionType, Union}:  # the second is what a Literal beside None makes
         return " or ".join(_type(one) for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is tuple:
         return "list of texts"

@@ -8,11 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from support.estates import NOW
 
+from roadworthy_collector.api.errors import install
 from roadworthy_collector.app import create_app
+from roadworthy_collector.errors import StoreError
 from roadworthy_collector.store.queries import device_list
 
 ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -87,3 +90,24 @@ def test_a_fault_of_the_program_is_a_500_of_the_same_form(api: Any, monkeypatch:
     answer = asyncio.run(asked())
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "fault")
     assert "KeyError" not in answer.text
+
+
+@pytest.mark.usefixtures("estate")  # which the whole module is parametrised by
+def test_those_refused_while_the_store_is_away_do_not_come_back_at_once() -> None:
+    app = FastAPI()
+    install(app)
+
+    @app.get("/")
+    def _away() -> None:
+        raise StoreError("the database is away")
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return [await client.get("/") for _ in range(30)]
+
+    answers = asyncio.run(ask())
+    assert {(one.status_code, one.json()["error"]["code"]) for one in answers} == {(503, "store")}
+    waits = {int(one.headers["retry-after"]) for one in answers}
+    assert all(30 <= wait <= 90 for wait in waits)
+    assert len(waits) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from collector.ingest.samples import (
     NOW,
     START,
@@ -19,7 +20,10 @@ from collector.ingest.samples import (
 )
 from sqlalchemy import Engine, select
 
+from roadworthy_collector.ingest import tally
 from roadworthy_collector.ingest.records import BUCKETS
+from roadworthy_collector.security import holds
+from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.schema import (
     counters,
     device_now,
@@ -268,6 +272,24 @@ def test_quarantine_is_bounded_and_holds_each_item_once(engine: Engine, device: 
     assert len(keys) == len(set(keys)) == 200
     assert max(keys) == START + 350
     assert counted(engine)["rejected", "not_aligned"] == 450
+
+
+def test_quarantine_of_a_held_device_keeps_the_oldest_and_has_an_end(
+    engine: Engine, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "KEPT_PER_HELD_DEVICE", 400)
+    with write_transaction(engine) as connection:
+        terms = {"reason": "tribunal 77", "expires_in_seconds": DAY, "now": int(NOW)}
+        hold = holds.place(connection, [device.device_id], **terms)
+    for n in range(3):
+        write(engine, device, report(device, periods=[period(START + 1 + n * 150 + i) for i in range(150)]))
+    assert [int(row["key"]) for row in rows(engine, quarantine)] == [START + 1 + i for i in range(400)]
+    assert counted(engine)["rejected", "not_aligned"] == 450
+    assert counted(engine)["unkept", "not_aligned"] == 50
+    with write_transaction(engine) as connection:
+        holds.lift(connection, hold, reason="settled", now=int(NOW))
+    write(engine, device, report(device, periods=[period(START + 501)]))
+    assert len(rows(engine, quarantine)) == 200
 
 
 def test_an_older_report_that_comes_late_overwrites_nothing(engine: Engine, device: Device) -> None:

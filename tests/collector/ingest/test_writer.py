@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine, select
 from roadworthy_collector.errors import EnvelopeError
 from roadworthy_collector.ingest import writer as module
 from roadworthy_collector.ingest.stats import Stats
+from roadworthy_collector.ingest.tripping import MOST, PROVEN_SECONDS, Tripping
 from roadworthy_collector.ingest.writer import Incoming, Outcome, Writer, write_reports
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import postgresql, sqlite
@@ -37,9 +38,20 @@ class EndOfThreadError(BaseException):
     """What no fault of a report can be."""
 
 
-def incoming(device: Device, slot: int = 0) -> Incoming:
-    decoded = DECODER.decode(encoded(report(device, periods=[period(START - 1800 * slot)])))
+def incoming(device: Device, slot: int = 0, seq: int = 1) -> Incoming:
+    decoded = DECODER.decode(encoded(report(device, seq=seq, periods=[period(START - 1800 * slot)])))
     return Incoming(device.row, decoded.report)
+
+
+def tripping_over(start: int) -> Callable[..., list[Outcome]]:
+    """Return a `write_reports` with a fault that one half-hour brings out."""
+
+    def faulty(connection: Connection, group: Sequence[Incoming], *more: Any, **named: Any) -> list[Outcome]:
+        if any(each.start == start for one in group for each in one.report.periods):
+            raise KeyError("a fault")
+        return write_reports(connection, group, *more, **named)
+
+    return faulty
 
 
 def with_writer(engine: Engine, folder: Path, work: Callable[[Writer], Awaitable[None]]) -> Writer:
@@ -129,12 +141,7 @@ def test_a_report_the_program_trips_over_fails_alone(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def faulty(connection: Connection, group: Sequence[Incoming], *more: Any, **named: Any) -> list[Outcome]:
-        if any(one.report.periods[0].start == START - 1800 * 7 for one in group):
-            raise KeyError("a fault")
-        return write_reports(connection, group, *more, **named)
-
-    monkeypatch.setattr(module, "write_reports", faulty)
+    monkeypatch.setattr(module, "write_reports", tripping_over(START - 1800 * 7))
 
     async def work(writer: Writer) -> None:
         waiting = [asyncio.ensure_future(writer.submit(incoming(device, slot))) for slot in range(10)]
@@ -148,6 +155,58 @@ def test_a_report_the_program_trips_over_fails_alone(
     with_writer(engine, tmp_path, work)
     assert len(rows(engine, "periods")) == 9
     assert "KeyError: 'a fault'" in caplog.text
+
+
+def test_a_report_the_program_trips_over_each_time_is_to_be_sent_in_parts(
+    engine: Engine,
+    device: Device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "write_reports", tripping_over(START))
+
+    async def work(writer: Writer) -> None:
+        said = []
+        for seq in (1, 1, 1, 1, 2):  # 2: a part of it that holds the offender still
+            with pytest.raises(EnvelopeError) as caught:
+                await writer.submit(incoming(device, seq=seq))
+            said.append((caught.value.status, caught.value.code, caught.value.field))
+            await writer.submit(incoming(device, 1, seq=100))  # good ones between say nothing of it
+        assert said == [(503, "busy", None)] * 3 + [(400, "schema", "body")] * 2
+
+    with_writer(engine, tmp_path, work)
+    assert caplog.text.count("Traceback") == 2  # once for each report
+
+
+def test_a_report_that_is_written_after_all_starts_from_nothing(
+    engine: Engine, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(writer: Writer) -> None:
+        for _ in range(2):
+            monkeypatch.setattr(module, "write_reports", tripping_over(START))
+            for _ in range(3):
+                with pytest.raises(EnvelopeError) as caught:
+                    await writer.submit(incoming(device))
+                assert (caught.value.status, caught.value.code) == (503, "busy")
+            monkeypatch.setattr(module, "write_reports", write_reports)
+            assert (await writer.submit(incoming(device)))[:2] == (1, 1)
+
+    with_writer(engine, tmp_path, work)
+
+
+def test_what_failed_is_remembered_within_bounds_and_for_an_hour(device: Device) -> None:
+    now = NOW
+    held = Tripping(lambda: now)
+    for seq in range(1, 3 * MOST):
+        assert held.failed(incoming(device, seq=seq)) == (True, False)
+    assert held.failed(incoming(device, seq=1)) == (True, False)  # forgotten meanwhile
+    assert len(held._failed) == MOST
+    assert [held.failed(incoming(device, seq=1))[1] for _ in range(3)] == [False, False, True]
+    assert held.failed(incoming(device, seq=5000)) == (True, True)
+    assert held.failed(incoming(device._replace(row=device.row + 1), seq=5000)) == (True, False)
+    now += PROVEN_SECONDS
+    assert held.failed(incoming(device, seq=5001)) == (True, False)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

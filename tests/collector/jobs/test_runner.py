@@ -14,9 +14,11 @@ from support.estates import Estate
 
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.jobs.runner import JOBS, Job, Runner, run_jobs
-from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.jobs.work import LIMIT_SECONDS, Work
+from roadworthy_collector.metrics.health import stored
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.queries.jobs import LONG_TRANSACTIONS
 
 
 @contextmanager
@@ -81,6 +83,32 @@ def test_a_failing_job_says_so_once_and_once_when_it_heals(
         assert row.last_error is None
     said = [record.message for record in caplog.records if "sick" in record.message]
     assert said == ["job sick fails: LookupError: the cupboard is bare", "job sick works again"]
+
+
+def test_a_transaction_that_is_too_long_is_said_once_and_counted(
+    estate: Estate, caplog: pytest.LogCaptureFixture
+) -> None:
+    def slow(work: Work) -> int:
+        with work.write():
+            threading.Event().wait(2 * LIMIT_SECONDS)
+        return 0
+
+    def counted() -> int:
+        with estate.engine.connect() as connection:
+            query = select(schema.counters.c.value).where(schema.counters.c.name == LONG_TRANSACTIONS)
+            return connection.scalar(query.where(schema.counters.c.label == "slow")) or 0
+
+    with running(estate, Job("slow", 0.01, slow)):
+        wait_until(lambda: counted() >= 2, what="two runs counted")
+    said = [record.message for record in caplog.records if record.message.startswith("job slow held")]
+    assert len(said) == 1
+    assert "more than 0.05 s" in said[0]
+    (family,) = [
+        one
+        for one in stored(estate.engine, estate.settings())
+        if one.name == "roadworthy_job_long_transactions"
+    ]
+    assert {one.labels["task"]: one.value for one in family.samples} == {"slow": counted()}
 
 
 def test_a_job_that_polls_in_vain_writes_nothing(estate: Estate) -> None:

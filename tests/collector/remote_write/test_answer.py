@@ -29,10 +29,29 @@ NOW = 1_790_000_000.0
         (500, "duplicate sample for timestamp", Verdict.REFUSED),
         (500, "no space left on device", Verdict.LATER),
         (503, "", Verdict.LATER),
+        (422, "out of order", Verdict.REFUSED),
+        (502, "upstream says: too old sample", Verdict.LATER),  # a proxy's words
+        (503, "duplicate sample for timestamp", Verdict.LATER),
+        (504, "out of bounds", Verdict.LATER),
     ],
 )
 def test_an_answer_means_one_thing(status: int, text: str, verdict: Verdict) -> None:
     assert verdict_of(status, text) is verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "verdict"),
+    [
+        (400, "text/plain; charset=utf-8", Verdict.OUT_OF_ORDER),
+        (500, "Text/Plain", Verdict.OUT_OF_ORDER),
+        (500, "", Verdict.OUT_OF_ORDER),
+        (400, "text/html", Verdict.REFUSED),
+        (500, "text/html; charset=utf-8", Verdict.LATER),
+        (500, "application/json", Verdict.LATER),
+    ],
+)
+def test_only_plain_words_are_the_receivers(status: int, kind: str, verdict: Verdict) -> None:
+    assert verdict_of(status, "too old sample; your browser is too old", kind) is verdict
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,46 @@ def clean(estate: Estate) -> None:
                 connection.execute(delete(table))
 
 
+def test_a_device_of_years_goes_in_pieces_and_the_sums_hold_between_them(plain: Estate) -> None:
+    device, site = plain.device(), plain.site("HQ")
+    blank = {f"{name}_seconds": 0 for name in ("in_use", "idle", "locked", "asleep", "off", "unobserved")}
+    told = {"device": device, "site": site, "unit": 1, "periods": 48, "observed_seconds": 0, "startups": 0}
+    told |= {"joules": {"cpu": {"sensor": 7}}, **blank}
+    with write_transaction(plain.engine) as connection:
+        for ago in range(1500):
+            day = TODAY - ago * DAY
+            connection.execute(insert(schema.days).values(day=day, **told))
+            local = {"date": schema_date(day), "start": day, "half_hours": 48}
+            connection.execute(insert(schema.local_days).values(**local, **told))
+        erasure.begin(connection, estate_name(connection, device), reason="request 114", now=int(NOW))
+    # Half-hours older than any daily total, as those of a device that was held: they go too.
+    put(plain.engine, [half_hour(device, TODAY - 1600 * DAY)])
+    before, pieces = sums(plain), 0
+    # With a clock that stands each piece is twice the one before.
+    work = Work(plain.engine, plain.settings(), monotonic=lambda: 0.0)
+
+    def stop_after_some() -> float:
+        nonlocal pieces
+        pieces += 1
+        assert sums(plain) == before
+        if pieces == 8:
+            work.stop.set()
+        return NOW + WAIT_SECONDS
+
+    work.clock = stop_after_some
+    assert erase_due(work) == 0  # ended early; what is done is done, and the rest is still asked for
+    with plain.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.devices)) == 1
+        assert 0 < (connection.scalar(select(func.count()).select_from(schema.days)) or 0) < 1500
+    work.stop.clear()
+    assert erase_due(work) == 1
+    assert pieces > 8
+    assert sums(plain) == before
+    with plain.engine.connect() as connection:
+        for table in (schema.days, schema.local_days, schema.use_slots, schema.state_slots, schema.devices):
+            assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
 def test_a_report_cannot_bring_it_back(estate: Estate) -> None:
     device = estate.device()
     with write_transaction(estate.engine) as connection:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 from support.estates import NOW, Estate
 from support.facts import half_hour, held, put
 from support.people import Person
 from support.running import call, call_json
 
-from roadworthy_collector.jobs.prune import prune
+from roadworthy_collector.jobs.prune import prune, prune_history
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.security import erasure, holds
 from roadworthy_collector.security.access import reader_by_password
@@ -19,7 +21,7 @@ from roadworthy_collector.security.roles import RIGHTS, Reader, Role
 from roadworthy_collector.security.users import UserError, create_user
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
-from roadworthy_collector.store.schema import days
+from roadworthy_collector.store.schema import days, metadata
 
 DAY = 86_400
 YEAR = 365 * DAY
@@ -144,6 +146,46 @@ def test_pruning_leaves_held_devices_alone(estate: Estate) -> None:
         holds.lift(connection, hold, reason="no longer needed", now=int(NOW))
     prune(Work(estate.engine, estate.settings(), clock=lambda: NOW))
     assert held(estate.engine, "periods") == held(estate.engine, "states") == []
+
+
+OLD = int(NOW) // DAY * DAY - 4000 * DAY
+FINAL = {"revision": 1, "final": True, "quality": "measured", "content_hash": b"12345678"}
+# A row past its retention of every kind that tells of a device.
+HISTORY: dict[str, dict[str, Any]] = {
+    "days": {"day": OLD, "site": 1, "unit": 1},
+    "local_days": {"date": "2015-01-01", "start": OLD, "half_hours": 48, "site": 1, "unit": 1},
+    "startups": FINAL
+    | {
+        "start_id": "boot-1:1", "kind": "cold", "environment": "physical", "started_at": OLD,
+        "total_seconds": 30.0, "phases": [], "factors": [],
+    },
+    "signins": FINAL | {"signin_id": "1", "day": OLD, "record": {}},
+    "gaps": {"begin": OLD, "end": OLD + 9, "kind": "off", "content_hash": b"12345678"},
+    "quarantine": {"item": "period", "key": "1", "code": "too_old", "received_at": OLD},
+}  # fmt: skip
+
+
+def test_every_kind_that_has_a_history_is_looked_at(estate: Estate) -> None:
+    for name, row in HISTORY.items():
+        put_history(estate, name, row, estate.device())
+    assert prune_history(Work(estate.engine, estate.settings(), clock=lambda: NOW)) == len(HISTORY)
+
+
+@pytest.mark.parametrize("name", HISTORY)
+def test_no_kind_of_history_of_a_held_device_goes(estate: Estate, name: str) -> None:
+    kept, other = estate.device(), estate.device()
+    for device in (kept, other):
+        put_history(estate, name, HISTORY[name], device)
+    place(estate, kept)
+    assert prune_history(Work(estate.engine, estate.settings(), clock=lambda: NOW)) == 1
+    with estate.engine.connect() as connection:
+        assert connection.scalars(select(metadata.tables[name].c.device)).all() == [kept]
+
+
+def put_history(estate: Estate, name: str, row: dict[str, Any], device: int) -> None:
+    table = metadata.tables[name]
+    blank = {key: value for key, value in blank_day().items() if key in table.c and name.endswith("days")}
+    estate.put(table, device=device, **{**blank, **row})
 
 
 def test_a_held_device_is_not_erased(estate: Estate) -> None:

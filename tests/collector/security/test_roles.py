@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 from support.estates import NOW, Estate
 from support.people import Person
-from support.web import Client
+from support.web import Client, client_of
 
 from roadworthy_collector.console import routes as console
 from roadworthy_collector.console import words
@@ -247,6 +247,24 @@ def test_pages_by_role(client: Client, engine: Engine, device_id: str, role: Rol
         ):
             assert told not in page
         assert "service desk and administrator" in page
+
+
+@pytest.mark.parametrize("role", sorted(Role))
+def test_metrics_per_device_are_for_who_may_read_a_devices_history(
+    engine: Engine, device_id: str, tmp_path: Path, role: Role
+) -> None:
+    person = Person(engine, "ada", role)
+    client = client_of(engine, tmp_path, NOW, device_detail=True)
+    for how in (person.cookie, person.bearer):
+        answer = client.get("/metrics/devices", **how)
+        if Right.READ_DEVICE_HISTORY in RIGHTS[role]:
+            assert answer.status_code == 200
+            assert device_id in answer.text
+        else:
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_allowed")
+            assert Right.READ_DEVICE_HISTORY in answer.json()["error"]["message"]
+            assert client.get("/metrics", **how).status_code == 200
+    client.close()
 
 
 def test_the_audit_page_escapes_what_people_typed(client: Client, engine: Engine) -> None:

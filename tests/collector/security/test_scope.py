@@ -165,7 +165,7 @@ def test_a_scoped_user_reads_the_same_metrics_as_a_scoped_token(
     web: Client, engine: Engine, devices: dict[str, str], tmp_path: Path
 ) -> None:
     fleet.compute(Work(engine, Settings(data=tmp_path), clock=lambda: NOW))
-    person = Person(engine, "ada", Role.VIEWER, ["Traffic"])
+    person = Person(engine, "ada", Role.SERVICE_DESK, ["Traffic"])
     for how in (person.cookie, person.bearer):
         assert set(re.findall(r'unit="([^"]*)"', web.get("/metrics", **how).text)) == {"Traffic"}
         assert devices_in(web.get("/metrics/devices", **how).text) == {devices["Traffic"]}

@@ -128,7 +128,7 @@ def test_a_device_that_is_forgotten_leaves_the_others(estate: Estate) -> None:
         estate.put(schema.days, day=TODAY - 700 * DAY, **placed)
         estate.put(schema.local_days, date="2025-01-01", start=0, half_hours=48, **placed)
     with write_transaction(estate.engine) as connection:
-        half_hours.forget(connection, mine, since=TODAY - 800 * DAY, until=TODAY)
+        half_hours.forget(connection, mine, range(TODAY - 800 * DAY, TODAY + DAY, DAY))
     assert {row["device"] for kind in ("periods", "states") for row in held(estate.engine, kind)} == {other}
     with estate.engine.connect() as connection:
         for table in (schema.days, schema.local_days):

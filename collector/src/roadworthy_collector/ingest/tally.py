@@ -10,11 +10,15 @@ from sqlalchemy import Connection, and_, delete, func, select
 from roadworthy_collector.ingest.decode import Refused
 from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import Vocabulary
+from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.schema import counters, dirty, quarantine
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
 
 KEPT_PER_DEVICE = 200  # refused items of a device; the newest stay
+# Under a legal hold the oldest stay too; past this nothing more is kept, because an agent chooses how much it sends.
+KEPT_PER_HELD_DEVICE = 5000
+UNKEPT = "unkept"  # counter of refused items of a held device past that, by code
 MAX_LABELS = 256  # different labels of one counter; agents choose the words, so there must be an end
 MORE = "(more)"
 # Locks a mark that is there: a roll-up that has not seen this transaction's facts must not take it away.
@@ -58,10 +62,11 @@ class Tally:
         _DIRTY.write(connection, [(*key, now) for key in sorted(self._dirty)])
         for (field, word), times in self.vocabulary.unknown.items():
             self._counts["unknown_enum", f"{field}={word}"[:128]] += times
+        if self._refused:
+            for code in _quarantine(connection, self._refused, now):
+                self._counts[UNKEPT, code] += 1
         if self._counts:
             _count(connection, self._counts)
-        if self._refused:
-            _quarantine(connection, self._refused, now)
 
 
 def _count(connection: Connection, counts: Counter[tuple[str, str]]) -> None:
@@ -85,8 +90,11 @@ def _count(connection: Connection, counts: Counter[tuple[str, str]]) -> None:
     )
 
 
-def _quarantine(connection: Connection, refused: list[tuple[int, Refused]], now: int) -> None:
-    """Keep refused items, each once, and let the oldest past the limit go."""
+def _quarantine(connection: Connection, refused: list[tuple[int, Refused]], now: int) -> list[str]:
+    """Keep refused items, each once, and let the oldest past the limit go; nothing goes of a device under a hold.
+
+    Returns the codes of those a held device has no room for.
+    """
     per_device: dict[int, list[dict[str, Any]]] = {}
     for device, (answer, content) in refused:
         row = {
@@ -99,12 +107,34 @@ def _quarantine(connection: Connection, refused: list[tuple[int, Refused]], now:
             "content": content,
         }
         per_device.setdefault(device, []).append(row)
+    under_hold = held_devices(connection, now)
+    unkept: list[str] = []
     for device, rows in per_device.items():
-        connection.execute(insert_or_ignore(quarantine), rows[-KEPT_PER_DEVICE:])
+        if device in under_hold:
+            unkept += _keep_all(connection, device, rows)
+        else:
+            _keep_newest(connection, device, rows)
+    return unkept
+
+
+def _keep_newest(connection: Connection, device: int, rows: list[dict[str, Any]]) -> None:
+    """Keep these refused items of a device, and of all it has the newest."""
+    connection.execute(insert_or_ignore(quarantine), rows[-KEPT_PER_DEVICE:])
+    if _kept(connection, device) > KEPT_PER_DEVICE:
         mine = quarantine.c.device == device
-        held = connection.scalar(select(func.count()).where(mine).select_from(quarantine)) or 0
-        if held > KEPT_PER_DEVICE:
-            newest = (
-                select(quarantine.c.id).where(mine).order_by(quarantine.c.id.desc()).limit(KEPT_PER_DEVICE)
-            )
-            connection.execute(delete(quarantine).where(and_(mine, quarantine.c.id.not_in(newest))))
+        newest = select(quarantine.c.id).where(mine).order_by(quarantine.c.id.desc()).limit(KEPT_PER_DEVICE)
+        connection.execute(delete(quarantine).where(and_(mine, quarantine.c.id.not_in(newest))))
+
+
+def _keep_all(connection: Connection, device: int, rows: list[dict[str, Any]]) -> list[str]:
+    """Keep these refused items of a held device as far as there is room; return the codes of the rest."""
+    room = max(0, KEPT_PER_HELD_DEVICE - _kept(connection, device))
+    if room:
+        connection.execute(insert_or_ignore(quarantine), rows[:room])
+    return [row["code"] for row in rows[room:]]
+
+
+def _kept(connection: Connection, device: int) -> int:
+    """Return how many refused items of a device are kept."""
+    query = select(func.count()).select_from(quarantine).where(quarantine.c.device == device)
+    return connection.scalar(query) or 0

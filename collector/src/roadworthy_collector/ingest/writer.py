@@ -25,6 +25,7 @@ from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
 from roadworthy_collector.ingest.identities import Rules
 from roadworthy_collector.ingest.latest import UnknownDeviceError
 from roadworthy_collector.ingest.stats import Stats
+from roadworthy_collector.ingest.tripping import Tripping
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
@@ -80,6 +81,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._tripping = Tripping(clock)
         self._failing = Failing(
             _log, "reports cannot be written", "reports are written again", level=logging.WARNING
         )
@@ -191,13 +193,22 @@ class Writer:
             message = "the database cannot hold a value of this report; send it in parts"
             return EnvelopeError(400, "schema", message, field="body")
         if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
+            return self._tripped(waiting, error)
+        self._failing.begin(error)
+        return busy(f"the database cannot be written: {type(error).__name__}")
+
+    def _tripped(self, waiting: _Waiting, error: Exception) -> EnvelopeError:
+        """Return what the sender of a report is told that this program trips over; each report is logged once."""
+        first, for_good = self._tripping.failed(waiting.incoming)
+        if first:
             device = waiting.incoming.device
             _log.error(
                 "a report of device %s cannot be written: a fault of this program", device, exc_info=error
             )
-            return busy("the collector cannot write this report")
-        self._failing.begin(error)
-        return busy(f"the database cannot be written: {type(error).__name__}")
+        if for_good:
+            message = "the collector cannot write this report, however often it is sent; send it in parts"
+            return EnvelopeError(400, "schema", message, field="body")
+        return busy("the collector cannot write this report")
 
     def _commit(self, group: list[_Waiting]) -> list[Result]:
         """Write and commit a group."""
@@ -219,6 +230,8 @@ class Writer:
             )
         self.stats.commit_seconds.observe(time.perf_counter() - began)
         self.stats.committed_reports += len(good)
+        for one in good:
+            self._tripping.written(one)
         self._failing.heal()
         return [next(outcomes) if isinstance(one, Incoming) else one for one in incoming]
 

@@ -35,12 +35,12 @@ from roadworthy_collector.jobs import (
     sweep,
 )
 from roadworthy_collector.jobs.holder import TRY_SECONDS, NotHoldingError, Place, holding
-from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.jobs.work import LIMIT_SECONDS, Work
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.remote_write import job as remote_write
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import open_engine, write_transaction
-from roadworthy_collector.store.queries.jobs import write_job
+from roadworthy_collector.store.queries.jobs import count_long_transactions, write_job
 
 _log = logging.getLogger(__name__)
 # Everything must be gone within 2 s, and the supervisor wants a part of them.
@@ -99,6 +99,7 @@ class _Record:
     began: float = 0.0
     said_at: float = -_SAID_SECONDS
     longest: float = 0.0
+    said_long: bool = False
     not_before: float = -math.inf  # monotonic
     work: Work | None = None
     failing: Failing = field(init=False)
@@ -212,10 +213,23 @@ class Runner:
             changed = record.failing.begin(_said(error), error=error, job=event.job_id)
         else:
             changed = record.failing.heal(job=event.job_id)
-        quiet = error is None and not event.retval and not changed
+        quiet = error is None and not event.retval and not changed and not _held_long(record)
         if quiet and self._monotonic() - record.said_at < _SAID_SECONDS:
             return
         self._write(record, error)
+
+    def _say_long(self, record: _Record, seconds: float) -> None:
+        """Log the first transaction of a job that was too long; those that follow are counted."""
+        if record.said_long or seconds <= LIMIT_SECONDS:
+            return
+        record.said_long = True
+        _log.warning(
+            "job %s held the database for %.2f s in one transaction, more than %.2f s; reports wait for as long. "
+            "Said once; roadworthy_job_long_transactions_total counts such runs",
+            record.job.name,
+            seconds,
+            LIMIT_SECONDS,
+        )
 
     def _write(self, record: _Record, error: BaseException | None) -> None:
         """Write the run to table `jobs`."""
@@ -231,14 +245,23 @@ class Runner:
         if record.work is not None and (longest := record.work.longest_transaction_seconds) is not None:
             record.longest = max(record.longest, longest)
             values["longest_transaction_seconds"] = record.longest
+            self._say_long(record, longest)
         try:
             with write_transaction(self._engine) as connection:
                 write_job(connection, record.job.name, values, failed=error is not None)
+                if _held_long(record):
+                    count_long_transactions(connection, record.job.name)
         except (SQLAlchemyError, NotHoldingError) as unwritten:
             record.unwritten.begin(_said(unwritten), job=record.job.name)
         else:
             record.unwritten.heal(job=record.job.name)
             record.said_at = self._monotonic()
+
+
+def _held_long(record: _Record) -> bool:
+    """Return whether the run that has just ended kept reports waiting for longer than a job may."""
+    longest = None if record.work is None else record.work.longest_transaction_seconds
+    return longest is not None and longest > LIMIT_SECONDS
 
 
 def run_jobs(

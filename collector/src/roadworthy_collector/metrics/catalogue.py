@@ -443,6 +443,14 @@ _HEALTH = (
     ),
     _health("job_failures_total", Kind.COUNTER, "runs", "Runs of the job that failed.", _KEPT, "task"),
     _health(
+        "job_long_transactions_total",
+        Kind.COUNTER,
+        "runs",
+        "Runs of the job with a write transaction of more than 0.05 s, for which reports waited.",
+        _KEPT,
+        "task",
+    ),
+    _health(
         "remote_write_queued_periods",
         Kind.GAUGE,
         "half-hours",

@@ -21,6 +21,7 @@ from roadworthy_collector.metrics.text import le
 from roadworthy_collector.remote_write.sink import DROPPED, FAILED, read_sink, sink_values
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries import metrics as queries
+from roadworthy_collector.store.queries.jobs import LONG_TRANSACTIONS
 
 RENDER_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Names in table `counters` -> what they are shown as. Of `field=word` only the field becomes a label: agents choose
@@ -32,6 +33,7 @@ _KEPT = {
     "identity": "roadworthy_collector_clones_total",
     FAILED: "roadworthy_remote_write_failed_requests_total",
     DROPPED: "roadworthy_remote_write_dropped_periods_total",
+    LONG_TRANSACTIONS: "roadworthy_job_long_transactions_total",
 }
 _JOBS = {
     "last_success_at": "roadworthy_job_last_success_timestamp_seconds",
@@ -70,9 +72,7 @@ class Health(Collector):
     def collect(self) -> Iterator[Family]:
         """Yield every family but the process's."""
         yield from self._ingest()
-        if (
-            self._settings.rollups == "serve"
-        ):  # of the database: else every `serve` on it would tell the same
+        if self._settings.rollups == "serve":  # of the database: else every `serve` on it would tell the same
             yield from stored(self._engine, self._settings)
         renders: dict[Key, Histogram] = {
             (endpoint,): histogram for endpoint, histogram in self._renders.items()
@@ -116,7 +116,8 @@ def stored(engine: Engine, settings: Settings) -> Iterator[Family]:
         snapshot = queries.read_snapshot(connection, SNAPSHOT)
         sink = read_sink(connection)
     for name, shown in _KEPT.items():
-        totals: Counter[str] = Counter()
+        # Of a job that has run it is known that none was too long.
+        totals: Counter[str] = Counter({row.name: 0 for row in jobs} if name == LONG_TRANSACTIONS else {})
         for row in counted:
             if row.name == name:
                 totals[row.label.partition("=")[0]] += row.value

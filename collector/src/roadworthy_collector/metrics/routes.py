@@ -20,7 +20,7 @@ from roadworthy_collector.metrics.health import Health
 from roadworthy_collector.metrics.rollups import SNAPSHOT_SECONDS, rollups_of
 from roadworthy_collector.metrics.shards import MAX_SHARDS, advised_shards
 from roadworthy_collector.metrics.text import CONTENT_TYPE
-from roadworthy_collector.security.access import is_open, require_scrape
+from roadworthy_collector.security.access import is_open, require_device_scrape, require_scrape
 from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_collector.store.queries.detail import count_in_service
 from roadworthy_collector.store.queries.scope import Scope
@@ -74,12 +74,15 @@ def _detail_on(request: Request) -> bool:
 )
 async def devices(
     request: Request,
-    scope: Annotated[Scope, Depends(require_scrape)],
+    scope: Annotated[Scope, Depends(require_device_scrape)],
     shown: Annotated[bool, Depends(_detail_on)],
     shard: Annotated[int, Query(ge=0, lt=MAX_SHARDS, description="Which part, from 0.")] = 0,
     shards: Annotated[int, Query(ge=1, le=MAX_SHARDS, description="Of how many parts.")] = 1,
 ) -> Response:
-    """One shard of the per-device detail, in Prometheus' text format; compressed if gzip is accepted."""
+    """One shard of the per-device detail, in Prometheus' text format; compressed if gzip is accepted.
+
+    For scrape tokens, and for users who may read a device's history.
+    """
     if shard >= shards:
         return _refused(422, "shard_out_of_range", f"shard counts from 0 to {shards - 1}", "shard")
     if not shown:

@@ -43,6 +43,7 @@ __all__ = [
     "is_own_origin",
     "parts_of",
     "reader_by_password",
+    "require_device_scrape",
     "require_page",
     "require_reader",
     "require_scrape",
@@ -174,6 +175,19 @@ def require_scrape(request: Request) -> Scope:
 
     Raises AccessRefusedError 401 or 403. A FastAPI dependency.
     """
+    return _scraped(request, Right.READ_METRICS)
+
+
+def require_device_scrape(request: Request) -> Scope:
+    """As `require_scrape`, for metrics per device: of a person who may read what one device does.
+
+    The use of a one-person laptop tells of that person. A scrape token is given to a machine, by an administrator.
+    """
+    return _scraped(request, Right.READ_DEVICE_HISTORY)
+
+
+def _scraped(request: Request, right: Right) -> Scope:
+    """Return what a scrape token, or a reader who has `right`, may read of the metrics."""
     state = request.app.state
     token = _bearer(request)
     if token is not None and not token.startswith(f"{Kind.USER}_"):
@@ -187,8 +201,8 @@ def require_scrape(request: Request) -> Scope:
         raise AccessRefusedError(
             401, "scrape_token_required", "send a scrape token: Authorization: Bearer ..."
         )
-    if not reader.may(Right.READ_METRICS):
-        raise AccessRefusedError(403, "not_allowed", f"your role does not include {Right.READ_METRICS}")
+    if not reader.may(right):
+        raise AccessRefusedError(403, "not_allowed", f"your role does not include {right}")
     return reader.scope
 
 

@@ -1,8 +1,8 @@
 """Erasing a device: what tells of it goes, what it drew stays in the sums of its sites without saying whose it was.
 
 Two steps. `begin` retires the device and takes its tokens away; `finish`, WAIT_SECONDS later, deletes. In between
-every process forgets the tokens it remembers, so that no report can bring back what is gone. Retirement alone keeps
-all facts (`store.queries.devices.retire`). The audit keeps the random device id: it is the record of what was done.
+every process forgets the tokens it remembers, so that no report can bring back what is gone. A device of years is
+deleted in pieces (`jobs.privacy.erase`): the days first, its row last. Retirement alone keeps all facts (`store.queries.devices.retire`). The audit keeps the random device id: it is the record of what was done.
 
 Functions take a connection inside a write transaction of the caller's and never commit.
 """
@@ -10,7 +10,7 @@ Functions take a connection inside a write transaction of the caller's and never
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,9 +29,12 @@ from roadworthy_collector.store.schema import (
     days,
     devices,
     dirty,
+    energy_slots,
     erasures,
     local_days,
+    state_slots,
     tokens,
+    use_slots,
 )
 from roadworthy_collector.store.statements import upsert
 
@@ -40,6 +43,7 @@ WAIT_SECONDS = 6
 REASON_LENGTH = (5, 512)
 _DAY_SECONDS = 86_400
 _DAYS_PER_QUERY = 500
+_BY_DAY = (days, use_slots, state_slots, energy_slots)
 
 
 class ErasureError(RoadworthyError):
@@ -93,26 +97,70 @@ def list_due(connection: Connection, now: float) -> list[int]:
 
 
 def finish(connection: Connection, device: int, *, now: float, zone: str) -> bool:
-    """Delete the device of row id `device`, its energy added up into `anonymous_site_days`; return whether it was there.
+    """Delete the device of row id `device` in one transaction; return whether it was there.
 
-    `zone` is the reporting time zone: days that wait to be rolled up are rolled up first. Raises ErasureError where
-    nobody asked for it, it is too early, or a hold has come in between.
+    `jobs.privacy.erase` does the same in short ones. `zone` is the reporting time zone: days that wait to be rolled up
+    are rolled up first. Raises ErasureError as `ensure_due`.
+    """
+    if ensure_due(connection, device, now=now) is None:
+        return False
+    for day in list_waiting(connection, device):
+        roll_up_day(connection, device, day, now=now, zone=zone)
+    erase_days(connection, device, list_days(connection, now), now=now)
+    return remove(connection, device, now=now)
+
+
+def ensure_due(connection: Connection, device: int, *, now: float) -> str | None:
+    """Lock the device's row and return its id `rwd_...`, None if it is gone already.
+
+    Raises ErasureError where nobody asked for its erasure, it is too early, or a hold has come in between.
     """
     query = select(devices.c.device_id).where(devices.c.id == device).with_for_update()
-    device_id = connection.scalar(query)
+    device_id: str | None = connection.scalar(query)
     if device_id is None:
-        return False
-    asked = connection.execute(select(erasures).where(erasures.c.device == device)).one_or_none()
-    if asked is None or asked.asked_at > int(now) - WAIT_SECONDS:
+        return None
+    asked_at = connection.scalar(select(erasures.c.asked_at).where(erasures.c.device == device))
+    if asked_at is None or asked_at > int(now) - WAIT_SECONDS:
         raise ErasureError(f"{device_id}: its tokens may still be remembered; wait {WAIT_SECONDS} s")
     if device in held_devices(connection, now):
         raise ErasureError(f"{device_id}: under a legal hold now; it is erased when that ends")
+    return device_id
+
+
+def list_waiting(connection: Connection, device: int) -> list[int]:
+    """Return the UTC days of the device that wait to be rolled up, the oldest first."""
     waiting = select(dirty.c.day).where(dirty.c.device == device).order_by(dirty.c.day)
-    for day in connection.scalars(waiting).all():
+    return list(connection.scalars(waiting))
+
+
+def roll_up_day(connection: Connection, device: int, day: int, *, now: float, zone: str) -> None:
+    """Roll up a day of a device that may be erased now; before any of its days goes."""
+    if ensure_due(connection, device, now=now) is not None:
         roll_up_some(connection, day, [device], now=now, zone=zone)
-    since, until = _first_day(connection, int(now)), int(now) + 2 * _DAY_SECONDS
-    _keep_energy(connection, device, since, until)
-    half_hours.forget(connection, device, since=since, until=until)
+
+
+def list_days(connection: Connection, now: float) -> list[int]:
+    """Return every UTC day, as its midnight, any device may have half-hours or totals of."""
+    first = _first_day(connection, int(now)) // _DAY_SECONDS * _DAY_SECONDS
+    return list(range(first, int(now) + 3 * _DAY_SECONDS, _DAY_SECONDS))
+
+
+def erase_days(connection: Connection, device: int, midnights: Sequence[int], *, now: float) -> None:
+    """Delete these days of a device, and what it drew on them goes to `anonymous_site_days`: sums stay at any moment.
+
+    A day that is deleted adds nothing when it is asked for again, so that an erasure may go on after a crash.
+    """
+    if ensure_due(connection, device, now=now) is not None:
+        _keep_energy(connection, device, midnights)
+        half_hours.forget(connection, device, midnights)
+
+
+def remove(connection: Connection, device: int, *, now: float) -> bool:
+    """Delete what is left of a device whose days are erased, and write it down; return whether it was there."""
+    device_id = ensure_due(connection, device, now=now)
+    if device_id is None:
+        return False
+    asked = connection.execute(select(erasures).where(erasures.c.device == device)).one()
     # Charts are drawn from names and half-hours of devices; they are drawn anew for whoever looks.
     connection.execute(delete(charts))
     connection.execute(delete(devices).where(devices.c.id == device))  # the other tables follow
@@ -122,18 +170,23 @@ def finish(connection: Connection, device: int, *, now: float, zone: str) -> boo
 
 
 def _first_day(connection: Connection, now: int) -> int:
-    """Return the first UTC day any device has facts of, in epoch seconds."""
-    found = connection.scalar(select(func.min(days.c.day)))
-    # Half-hours not yet rolled up are never older than what reports are taken for.
-    return int(min(now if found is None else found, now - 400 * _DAY_SECONDS))
+    """Return the first UTC day any device has facts of, in epoch seconds.
+
+    Of any device and not of this one: each table begins with its oldest day, while one device's would be looked for
+    in all rows. SQLite gives the number of the newest device to the next one when it is erased, so a row left behind
+    would be another device's.
+    """
+    firsts = [connection.scalar(select(func.min(table.c.day))) for table in _BY_DAY]
+    if (date := connection.scalar(select(func.min(local_days.c.date)))) is not None:
+        firsts.append(int(datetime.fromisoformat(str(date)).replace(tzinfo=UTC).timestamp()))
+    return min((day for day in firsts if day is not None), default=now)
 
 
-def _keep_energy(connection: Connection, device: int, since: int, until: int) -> None:
-    """Add the device's daily joules to those of the sites it stood at."""
-    midnights = list(range(since // _DAY_SECONDS * _DAY_SECONDS, until + _DAY_SECONDS, _DAY_SECONDS))
+def _keep_energy(connection: Connection, device: int, midnights: Sequence[int]) -> None:
+    """Add the device's joules of these days to those of the sites it stood at."""
     dates = {day: datetime.fromtimestamp(day, UTC).date().isoformat() for day in midnights}
     sums: dict[tuple[int, str, str, str, str], int] = defaultdict(int)
-    for row in _rows(connection, days, "day", midnights, device):
+    for row in _rows(connection, days, "day", list(midnights), device):
         _add(sums, row, "utc", dates[row.day])
     for row in _rows(connection, local_days, "date", list(dates.values()), device):
         _add(sums, row, "local", str(row.date))

@@ -59,6 +59,21 @@ def restore(database: Database, source: Path, *, clock: Callable[[], float] = ti
     return _restore_file(database, source, clock)
 
 
+def chain_end(database: Path) -> dict[str, object] | None:
+    """Return id and hash of the audit's last row in a SQLite file nobody uses; None where it cannot be read.
+
+    The file stays as it is: it may be looked at as evidence, and it may be damaged, for it was replaced.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(database.absolute()))}?mode=ro", uri=True)
+        ) as connection:
+            found = connection.execute("SELECT row_id, hash FROM audit_chain WHERE name = 'head'").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else {"id": found[0], "hash": found[1]}
+
+
 def copy_file(database: Path, target: Path, *, progress: Progress | None = None) -> Path:
     """Copy a SQLite file with SQLite's backup API; see `backup`."""
     if not database.is_file():

@@ -183,13 +183,11 @@ def day_rows(
                 yield device, day, value
 
 
-def forget(connection: Connection, device: int, *, since: int, until: int) -> None:
-    """Delete the half-hours and daily totals of a device from the UTC day of `since` to that of `until`.
+def forget(connection: Connection, device: int, midnights: Sequence[int]) -> None:
+    """Delete the half-hours and daily totals of a device of these UTC days, and local days of the same dates.
 
-    For its erasure, before its row in `devices` goes: `since` is its enrolment, less what its spool may have held.
+    For its erasure, before its row in `devices` goes.
     """
-    first = since // DAY_SECONDS * DAY_SECONDS
-    midnights = range(first, until + DAY_SECONDS, DAY_SECONDS)
     for some in _pieces(midnights):
         for table in (use_slots, state_slots, energy_slots, days):
             connection.execute(delete(table).where(table.c.day.in_(some), table.c.device == device))

@@ -31,6 +31,7 @@ from roadworthy_collector.store.engine import (
     write_transaction,
 )
 from roadworthy_collector.store.lock import file_lock
+from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
 
 __all__ = ["current_revision", "head_revision", "make_ready", "misfit", "upgrade"]
@@ -42,18 +43,20 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
-def upgrade(database: Database, *, clock: Callable[[], float] = time.time) -> None:
+def upgrade(
+    database: Database, *, clock: Callable[[], float] = time.time, actor: str = "program start"
+) -> None:
     """Make `database` or bring it up to this program's schema, and seed unit and site `unassigned`.
 
     Runs under a lock, so any number of processes may call it at once; an existing file that is behind is copied
-    beside itself first. Raises SchemaError if the database is newer than the program or no Roadworthy database,
+    beside itself first. A change of the schema is a row of the audit, of `actor`. Raises SchemaError if the database is newer than the program or no Roadworthy database,
     StoreError if it cannot be reached or written.
     """
     try:
         if isinstance(database, URL):
-            _upgrade_server(database, clock)
+            _upgrade_server(database, clock, actor)
         else:
-            _upgrade_file(database, clock)
+            _upgrade_file(database, clock, actor)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise StoreError(
@@ -117,7 +120,7 @@ def current_revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def _upgrade_file(database: Path, clock: Callable[[], float]) -> None:
+def _upgrade_file(database: Path, clock: Callable[[], float], actor: str) -> None:
     sqlite.make_file(database)
     with file_lock(database.with_suffix(".lock")):
         engine = open_engine(database)
@@ -128,24 +131,38 @@ def _upgrade_file(database: Path, clock: Callable[[], float]) -> None:
                     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(clock()))
                     copy_file(database, database.with_name(f"{database.stem}-{current}-{stamp}.backup"))
                 with write_transaction(engine) as connection:
-                    command.upgrade(_config(connection), "head")
+                    _migrate(connection, current, int(clock()), actor)
             with write_transaction(engine) as connection:
                 _seed(connection, int(clock()))
         finally:
             engine.dispose()
 
 
-def _upgrade_server(url: URL, clock: Callable[[], float]) -> None:
+def _upgrade_server(url: URL, clock: Callable[[], float], actor: str) -> None:
     engine = open_engine(url)
     try:
         with write_transaction(engine) as connection, postgresql.upgrade_lock(connection):
             # Looked at again under the lock: another process may just have done it.
             current = MigrationContext.configure(connection).get_current_revision()
             if _is_behind(connection, url, current):
-                command.upgrade(_config(connection), "head")
+                _migrate(connection, current, int(clock()), actor)
             _seed(connection, int(clock()))
     finally:
         engine.dispose()
+
+
+def _migrate(connection: Connection, current: str | None, now: int, actor: str) -> None:
+    """Run the migrations that are missing, and write down that an existing database was changed."""
+    command.upgrade(_config(connection), "head")
+    if current is not None:
+        audit.record(
+            connection,
+            now,
+            actor,
+            "database.upgrade",
+            head_revision(),
+            {"from": current, "to": head_revision()},
+        )
 
 
 def _is_behind(bind: Engine | Connection, database: Database, current: str | None) -> bool:

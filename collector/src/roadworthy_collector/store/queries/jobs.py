@@ -31,6 +31,7 @@ from roadworthy_collector.store import half_hours, slots
 from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.schema import (
     charts,
+    counters,
     device_now,
     devices,
     dirty,
@@ -47,6 +48,7 @@ from roadworthy_collector.store.statements import upsert
 
 __all__ = ["DAY_SECONDS", "SCOPES", "STATES"]
 
+LONG_TRANSACTIONS = "job_long_transactions"  # in table `counters`, by job
 SCOPES = ("cpu", "memory", "gpu", "machine", "wall")
 _PRUNED = "half_hours_pruned_before"
 _MARKS = Merge(dirty, {})
@@ -63,6 +65,12 @@ def write_job(connection: Connection, name: str, values: Mapping[str, Any], *, f
     statement = insert(jobs).values(name=name, failures=int(failed), **values)
     counted = {"failures": jobs.c.failures + 1} if failed else {}
     connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={**values, **counted}))
+
+
+def count_long_transactions(connection: Connection, name: str) -> None:
+    """Count a run of the job `name` that held the write lock for too long."""
+    row = {"name": LONG_TRANSACTIONS, "label": name, "value": 1}
+    connection.execute(upsert(counters, add=("value",)), row)
 
 
 # --- daily totals ------------------------------------------------------------------------------------------
