@@ -168,6 +168,7 @@ def _clean(url: URL) -> None:
         one.execute(b"UPDATE alembic_version SET version_num = %s", [head_revision()])
         for table in schema.metadata.tables:
             one.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        one.execute(b"ALTER TABLE audit ENABLE TRIGGER ALL")  # tests that tamper turn them off
         sequences = one.execute(
             b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
         ).fetchall()
