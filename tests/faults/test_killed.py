@@ -33,10 +33,9 @@ def test_a_process_killed_at_any_stage_of_a_commit_loses_and_doubles_nothing(
 ) -> None:
     with prepared(tmp_path, store) as collector, Load(collector) as load:
         for stage in STAGES * ROUNDS:
-            before = load.acknowledged
+            # Whether an answer gets out before the end is chance; what got out is held at the end.
             collector.start_to_die(stage, random.choice(GROUPS))  # noqa: S311 - whichever
             collector.wait_dead()
-            wait_until(lambda: load.acknowledged > before, what=f"an acknowledgement before {stage}")  # noqa: B023 - used here
         collector.start()
         load.wait_more(100)
         require_balance(collector, load, least=100)
