@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadworthy_agent.placeholders import meaningful
+from roadworthy_agent.probes.startup.names import DISK
 from roadworthy_agent.recording.replace import Kind, Replacer, Secret
 from roadworthy_agent.recording.stand_ins import StandIns
 
@@ -126,3 +127,11 @@ def test_a_serial_number_s_stand_in_is_no_placeholder(serial: str) -> None:
     becomes = StandIns(b"key").word(serial)
     assert len(becomes) == len(serial)
     assert (meaningful(serial) is None) or (meaningful(becomes) is not None)
+
+
+@pytest.mark.parametrize("name", ["loop1", "ab1", "stick"])
+def test_no_stand_in_looks_like_a_disk_where_the_name_does_not(name: str) -> None:
+    """The start-up probe tells disks by name: a disk that is none would make another report of a recording."""
+    found = {StandIns(str(key).encode()).word(name) for key in range(4000)}
+    assert not [word for word in found if DISK.fullmatch(f"dev-{word}")]
+    assert len(found) > 200

@@ -20,6 +20,8 @@ TWO_BYTES = "àáâãäåæçèéêëìíîïðñòóôõö"
 THREE_BYTES = "".join(map(chr, range(0x4E00, 0x4E40)))
 FOUR_BYTES = "".join(map(chr, range(0x20000, 0x20040)))
 LIKE = {2: TWO_BYTES, 3: THREE_BYTES, 4: FOUR_BYTES}
+# A disk by its kernel's name: a stand-in that looks like one would be told where its name is not.
+DISK = re.compile(r"(?:[shv]d|xvd)[a-z]+\d*|(?:nvme|mmcblk|md|zram|sr)\d.*")
 MAC_MAKER_DIGITS = 6  # the maker's half of a network address says no more than "a network card"
 
 
@@ -57,7 +59,8 @@ class StandIns:
         hexadecimal = HEXADECIMAL.fullmatch(bare) is not None and len(bare) > 1
         for attempt in range(64):
             found = "".join(self._letters(plain, attempt, hexadecimal=hexadecimal))
-            if found != plain and (meaningful(found) is not None or meaningful(text) is None):
+            alike = (meaningful(found) is None) <= (meaningful(text) is None)
+            if found != plain and alike and (DISK.fullmatch(found) is None or DISK.fullmatch(plain)):
                 return found
         return found
 
