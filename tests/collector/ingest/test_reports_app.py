@@ -31,6 +31,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from support import free_port, wait_until
 
 from roadworthy_collector.connections import BoundedHead
+from roadworthy_collector.ingest import direct
 from roadworthy_collector.ingest.access import Access
 from roadworthy_collector.ingest.asgi import REPORTS_PATH, ReportsApp, openapi_paths
 from roadworthy_collector.ingest.direct import protocol_for
@@ -409,6 +410,41 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     wait_until(lambda: server.stats.reports["client_gone"] == 1, what="the server to notice")
     assert rows(engine, "periods") == []
     assert server.report(device).status == 200
+
+
+def test_requests_sent_at_once_are_answered_one_after_another(
+    server: Server, engine: Engine, device: Device
+) -> None:
+    """HTTP lets a client send the next request before it has the answer to the last one."""
+    bodies = [encoded(report(device, seq=n + 1, periods=[period(START - 1800 * n)])) for n in range(3)]
+    head = f"POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {device.token}\r\n"
+    sent = b"".join(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(sent)
+        with connection.makefile("rb") as answers:  # one for all: it may have read into the next answer
+            for _ in bodies:
+                assert answers.readline().startswith(b"HTTP/1.1 200 ")
+                length = int(http.client.parse_headers(answers)["content-length"])
+                assert json.loads(answers.read(length))["accepted"] == 1
+    assert len(rows(engine, "periods")) == 3
+    assert server.stats.committed_reports == server.stats.reports["accepted"] == 3
+
+
+def test_a_body_that_does_not_come_is_given_up(
+    engine: Engine, device: Device, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "BODY_TIMEOUT_SECONDS", 0.2)
+    with running(Server(engine, tmp_path, clock, way="direct")) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+            head = f"POST {REPORTS_PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {device.token}\r\n"
+            connection.sendall(f"{head}Content-Length: 500\r\n\r\n{{".encode())
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            found = json.loads(response.read())
+        assert (response.status, found["error"]["code"], found["server_time"]) == (408, "timeout", NOW)
+        assert response.getheader("connection") == "close"
+        assert server.stats.reports["timeout"] == 1
+        assert server.report(device).status == 200
 
 
 def test_a_full_queue_turns_reports_away_and_later_takes_them(

@@ -120,7 +120,7 @@ class ReportsApp:
 
             def done(result: Result) -> None:
                 if isinstance(result, EnvelopeError):
-                    self._refuse(result, answered)
+                    self.refuse(result, answered)
                 else:
                     self._count(decoded, result)
                     answered(200, msgspec.json.encode(self._answer(result)), ())
@@ -128,11 +128,12 @@ class ReportsApp:
 
             self._writer.put(Incoming(holder.device, *decoded), holder.token, done)
         except EnvelopeError as error:
-            self._refuse(error, answered)
+            self.refuse(error, answered)
             self.stats.request_seconds.observe(time.perf_counter() - began)
         return True
 
-    def _refuse(self, error: EnvelopeError, answered: Answered) -> None:
+    def refuse(self, error: EnvelopeError, answered: Answered) -> None:
+        """Count a refused report and say why, as `take` answers."""
         self.stats.reports[error.code] += 1
         answered(error.status, msgspec.json.encode(error_body(error, self._clock())), error_headers(error))
 

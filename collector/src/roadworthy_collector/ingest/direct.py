@@ -1,8 +1,9 @@
 """Reports straight from the connection: the ordinary report needs no task, no scope and no messages of its own.
 
-They take a third of what a report costs the event loop (docs/decisions/0025). So a small POST of a known device goes to `ReportsApp.take`, and its answer to the connection. Everything else (another path, a
-large or chunked body, `Expect`, a pipelined request, a token not yet remembered) goes uvicorn's way, through the same
-application; nobody can tell which way an answer came.
+They take a third of what a report costs the event loop (docs/decisions/0025). So a small POST of a known device goes
+to `ReportsApp.take`, and its answer to the connection. Everything else (another path, a large or chunked body,
+`Expect`, a pipelined request, a token not yet remembered) goes uvicorn's way, through the same application; nobody can
+tell which way an answer came.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from roadworthy_collector.connections import BoundedHead
 from roadworthy_collector.ingest.access import Holder
 from roadworthy_collector.ingest.asgi import REPORTS_PATH, HeaderList, ReportsApp
-from roadworthy_collector.ingest.http import BODY_TIMEOUT_SECONDS
+from roadworthy_collector.ingest.http import BODY_TIMEOUT_SECONDS, body_too_slow
 
 _PATH = REPORTS_PATH.encode()
 _STATUS_LINES = {
@@ -76,10 +77,11 @@ class _DirectReports(BoundedHead):
     def on_message_complete(self) -> None:
         """Hand a report over that is now all there."""
         exchange = self._exchange
-        if exchange is None:
-            super().on_message_complete()
-            return
+        # One that is all there waits for its answer: what ends now is a request that was sent behind it.
+        received = exchange is not None and not exchange.more_body
         super().on_message_complete()
+        if exchange is None or received:
+            return
         self._stop_body_timer()
         if self.reports.take(exchange.holder, self.headers, bytes(exchange.body), self._answer):
             return
@@ -98,9 +100,8 @@ class _DirectReports(BoundedHead):
 
     def _is_plain_report(self) -> bool:
         busy = self.cycle is not None and not self.cycle.response_complete
-        if (
-            self.url != _PATH or busy or self.flow.write_paused
-        ):  # paused: whoever reads no answers has to wait
+        # Paused: whoever reads no answers has to wait.
+        if self.url != _PATH or busy or self.flow.write_paused:
             return False
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return False
@@ -116,9 +117,7 @@ class _DirectReports(BoundedHead):
         """Give up on a body that does not come, as `read_body` does."""
         self._body_timer = None
         if self._exchange is not None:
-            self._exchange.keep_alive = False
-            said = f'{{"error":{{"code":"timeout","field":"body","message":"the body took longer than {BODY_TIMEOUT_SECONDS:g} s"}}}}'
-            self._answer(408, said.encode(), ())
+            self.reports.refuse(body_too_slow(BODY_TIMEOUT_SECONDS), self._answer)
 
     def _answer(self, status: int, body: bytes, headers: HeaderList) -> None:
         """Write the answer and make ready for the next request."""

@@ -73,8 +73,12 @@ async def read_body(
                 if ended:
                     return b"".join(parts)
     except TimeoutError:
-        why = f"the body took longer than {timeout_seconds:g} s"
-        raise EnvelopeError(408, "timeout", why, field="body") from None
+        raise body_too_slow(timeout_seconds) from None
+
+
+def body_too_slow(timeout_seconds: float) -> EnvelopeError:
+    """Return the answer to a body that does not come."""
+    return EnvelopeError(408, "timeout", f"the body took longer than {timeout_seconds:g} s", field="body")
 
 
 async def send_json(

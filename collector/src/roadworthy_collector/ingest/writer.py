@@ -150,8 +150,12 @@ class Writer:
     def _answer(self, group: list[_Waiting], results: list[Result]) -> None:
         """Tell those who wait; runs in the event loop."""
         self.stats.queued -= len(group)
+        loop = asyncio.get_running_loop()
         for waiting, found in zip(group, results, strict=True):
-            waiting.done(found if isinstance(found, EnvelopeError) else found.refusal or found)
+            # Each by itself: where one cannot be answered the others still are.
+            loop.call_soon(
+                waiting.done, found if isinstance(found, EnvelopeError) else found.refusal or found
+            )
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
         """Wait for a report and take what else is there; also say whether the end was reached."""
