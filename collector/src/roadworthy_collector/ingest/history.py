@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Column, Connection, select, tuple_
+from sqlalchemy import Connection, select
 
 from roadworthy_collector.ingest.tally import Tally
 from roadworthy_collector.ingest.validate import DAY_SECONDS
@@ -22,13 +22,16 @@ from roadworthy_collector.remote_write import queue
 from roadworthy_collector.store import half_hours
 from roadworthy_collector.store.half_hours import HalfHour
 from roadworthy_collector.store.schema import battery_days, energy_days, gaps, state_days
-from roadworthy_collector.store.statements import Bulk
+from roadworthy_collector.store.statements import Bulk, Lookup
 
-KEYS_PER_QUERY = 500
 _GAPS = Bulk(gaps)
 _STATE_DAYS = Bulk(state_days)
 _ENERGY_DAYS = Bulk(energy_days)
 _BATTERY_DAYS = Bulk(battery_days)
+_GAP_KEY = (gaps.c.device, gaps.c.begin)
+_HELD_GAPS = Lookup(select(*_GAP_KEY, gaps.c.content_hash), *_GAP_KEY)
+_DAY_KEY = (state_days.c.device, state_days.c.day)
+_HELD_DAYS = Lookup(select(*_DAY_KEY, state_days.c.content_hash), *_DAY_KEY)
 
 
 def content_hash(item: Struct) -> bytes:
@@ -74,8 +77,8 @@ def write_days(connection: Connection, found: Sequence[tuple[int, Day]], tally: 
     ]
     queue.enqueue_days(connection, [(device, day.day) for device, day in found])
     if _STATE_DAYS.insert(connection, rows) < len(rows):
-        key = (state_days.c.device, state_days.c.day)
-        found = _without_conflicts("day", connection, found, rows, key, tally)
+        held = _HELD_DAYS.rows(connection, [row[:2] for row in rows])
+        found = _without_conflicts("day", found, rows, held, tally)
     energies, batteries = [], []
     for device, day in found:
         energies += _energy_rows(device, day.day, day.energy, tally)
@@ -104,41 +107,27 @@ def write_gaps(connection: Connection, found: Sequence[tuple[int, Gap]], tally: 
         for device, gap in found
     ]
     if _GAPS.insert(connection, rows) < len(rows):
-        found = _without_conflicts("gap", connection, found, rows, (gaps.c.device, gaps.c.begin), tally)
+        held = _HELD_GAPS.rows(connection, [row[:2] for row in rows])
+        found = _without_conflicts("gap", found, rows, held, tally)
     for device, gap in found:
         tally.mark_dirty(device, gap.begin, gap.end)
 
 
-def held_rows(
-    connection: Connection,
-    key: tuple[Column[Any], Column[Any]],
-    columns: Iterable[Column[Any]],
-    wanted: Sequence[tuple[Any, Any]],
-) -> dict[tuple[Any, Any], Any]:
-    """Return {key: row of `columns`} of those `wanted` that are held."""
-    held = {}
-    query = select(*key, *columns)
-    for begin in range(0, len(wanted), KEYS_PER_QUERY):
-        some = query.where(tuple_(*key).in_(wanted[begin : begin + KEYS_PER_QUERY]))
-        held.update({(row[0], row[1]): row[2:] for row in connection.execute(some)})
-    return held
-
-
 def _without_conflicts(
     item: str,
-    connection: Connection,
     found: Sequence[tuple[int, Any]],
     rows: Sequence[tuple[Any, ...]],
-    key: tuple[Column[Any], Column[Any]],
+    held: Sequence[Any],
     tally: Tally,
 ) -> list[tuple[int, Any]]:
-    """Return those of `found` whose content is the one held; count the others."""
-    table = key[0].table
-    hashed = table.columns.keys().index("content_hash")
-    held = held_rows(connection, key, (table.c.content_hash,), [(row[0], row[1]) for row in rows])
+    """Return those of `found` whose content is the one held; count the others.
+
+    `rows` are theirs, which begin with the key and end with the content hash, as those `held` do.
+    """
+    hashes = {row[:2]: row[2] for row in map(tuple, held)}
     same = []
     for pair, row in zip(found, rows, strict=True):
-        if held[row[0], row[1]][0] == row[hashed]:
+        if hashes[row[:2]] == row[-1]:
             same.append(pair)
         else:
             tally.conflict(item)

@@ -7,10 +7,11 @@ where the last one stopped, or is of a device about which something is remembere
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from roadworthy_collector.errors import EnvelopeError
@@ -22,12 +23,14 @@ from roadworthy_collector.security import tokens
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.schema import devices
+from roadworthy_collector.store.statements import Lookup
 
 if TYPE_CHECKING:
     from roadworthy_collector.ingest.latest import HeldDevice, Latest
 
 HELD_RETRY_SECONDS = (600, 1200)
 STRICTEST_FIRST = ("off", "daily")  # half-hourly asks nothing of anybody: a device only ever becomes stricter
+_FINGERPRINT = Lookup(select(devices.c.fingerprint), devices.c.id)
 _AUDITED = frozenset({"held", "proven", "shared", "repaired"})
 
 
@@ -86,7 +89,7 @@ class Identities:
         )
         held.identity = identity.write(state)
         if held.identity != before:
-            held.row["identity"] = held.identity
+            held.identity_changed = True
         for event in events:
             self._tally.count("identity", event)
             if event in _AUDITED:
@@ -128,10 +131,11 @@ class Identities:
         """Return the enrolled fingerprint where it is needed, completed by facts that were not known before."""
         if not spoken.fingerprint:
             return {}
-        query = select(devices.c.fingerprint).where(devices.c.id == device)
-        enrolled: dict[str, str] = held.row.get("fingerprint") or self._connection.scalar(query) or {}
+        enrolled = held.fingerprint
+        if enrolled is None:
+            enrolled = _decoded(_FINGERPRINT.rows(self._connection, [device]))
         if more := identity.completed(enrolled, spoken.fingerprint):
-            held.row["fingerprint"] = enrolled = more
+            held.fingerprint = enrolled = more
         return enrolled
 
 
@@ -150,6 +154,13 @@ def _goes_on(held: HeldDevice, report: Report) -> bool:
         and report.seq == held.seq + 1
         and report.instance == held.instance
     )
+
+
+def _decoded(rows: Sequence[Any]) -> dict[str, str]:
+    """Return the fingerprint a row holds; SQLite gives it as text."""
+    found = rows[0][0] if rows else None
+    fingerprint: dict[str, str] | None = msgspec.json.decode(found) if isinstance(found, str) else found
+    return fingerprint or {}
 
 
 def _refusal(verdict: Verdict) -> EnvelopeError | None:

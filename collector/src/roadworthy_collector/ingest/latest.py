@@ -6,21 +6,22 @@ Reports may arrive late and out of order; none of these is ever overwritten by a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, select
 
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.ingest.groups import Description, Members, Sizes
 from roadworthy_collector.ingest.parts import write_parts
+from roadworthy_collector.ingest.probes import write_probes
 from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Now, Probe, Report
 from roadworthy_collector.ingest.wire_facts import Disk, Facts
-from roadworthy_collector.store.schema import device_now, devices, probe_status, sites, units
-from roadworthy_collector.store.statements import BulkUpdate, BulkUpsert, Lookup, upsert
+from roadworthy_collector.store.schema import device_now, devices, sites, units
+from roadworthy_collector.store.statements import BulkUpdate, BulkUpsert, Lookup
 from roadworthy_inventory.device_class import classify
 
 # A device whose clock was never set says 1970; what it sends is taken as sent now, or nothing of it would ever be
@@ -38,6 +39,13 @@ _ENVELOPE = BulkUpdate(
     ),
 )
 _AGENT = BulkUpdate(devices, "id", ("agent",))
+_IDENTITY = BulkUpdate(devices, "id", ("identity",))
+_FINGERPRINT = BulkUpdate(devices, "id", ("fingerprint",))
+_FACT_COLUMNS = (
+    *("facts", "facts_at", "facts_sent_at", "hostname", "serial", "asset_tag", "vendor", "model"),
+    *("device_class", "environment", "os_name", "os_version", "system_medium"),
+)
+_FACTS = BulkUpdate(devices, "id", _FACT_COLUMNS)
 _NOW = BulkUpsert(device_now, newer="at")
 _NOW_AT = device_now.columns.keys().index("at")
 _HELD = Lookup(
@@ -95,7 +103,8 @@ class HeldDevice:
     heard: tuple[Any, ...] | None = None  # the columns of _HEARD
     envelope: tuple[Any, ...] | None = None  # the columns of _ENVELOPE
     agent: str | None = None  # its health, as JSON
-    row: dict[str, Any] = field(default_factory=dict)  # columns that change seldom
+    identity_changed: bool = False
+    fingerprint: dict[str, str] | None = None  # the enrolled one where it was completed
     facts_row: dict[str, Any] | None = None
     probes: tuple[Probe, ...] | None = None
 
@@ -163,7 +172,7 @@ class Latest:
             held.probes = report.probes
         if report.now is not None:
             kept = self._nows.get(device)
-            if kept is None or kept[_NOW_AT] < report.now.at:
+            if kept is None or kept[_NOW_AT] <= int(report.now.at):
                 self._nows[device] = _now_row(device, report.now)
 
     def write(self) -> None:
@@ -174,17 +183,26 @@ class Latest:
         _ENVELOPE.write(self._connection, [(*d.heard, *d.envelope, d.id) for d in newest])  # type: ignore[misc] # not None above
         _HEARD.write(self._connection, [(*d.heard, d.id) for d in late])  # type: ignore[misc] # not None above
         _AGENT.write(self._connection, [(d.agent, d.id) for d in changed if d.agent is not None])
-        _update(self._connection, [{"b_id": d.id, **d.row} for d in self._devices.values() if d.row])
-        _update(
-            self._connection,
-            [{"b_id": device.id, **device.facts_row} for device in changed if device.facts_row is not None],
-        )
-        facts = {device.id: device.facts_row["facts"] for device in changed if device.facts_row is not None}
-        write_parts(self._connection, facts)
+        # Also of devices whose reports were refused.
+        judged = [(d.identity, d.id) for d in self._devices.values() if d.identity_changed]
+        _IDENTITY.write(self._connection, judged)
+        completed = [
+            (_text(d.fingerprint), d.id) for d in self._devices.values() if d.fingerprint is not None
+        ]
+        _FINGERPRINT.write(self._connection, completed)
+        self._write_facts({d.id: d.facts_row for d in changed if d.facts_row is not None})
         _NOW.write(self._connection, list(self._nows.values()))
-        for device in changed:
-            if device.probes is not None:
-                self._write_probes(device.id, device.probes, device.probes_sent_at)
+        told = {d.id: (d.probes_sent_at, d.probes) for d in changed if d.probes is not None}
+        write_probes(self._connection, told, self._vocabulary)
+
+    def _write_facts(self, told: dict[int, dict[str, Any]]) -> None:
+        """Write facts, given as {device row id: columns by name}."""
+        rows = [
+            (_text(row["facts"]), *(row[name] for name in _FACT_COLUMNS[1:]), device)
+            for device, row in told.items()
+        ]
+        _FACTS.write(self._connection, rows)
+        write_parts(self._connection, {device: row["facts"] for device, row in told.items()})
 
     def _facts(self, facts: Facts, sent: float) -> dict[str, Any]:
         """Return the columns of the facts: what is searched for, and the whole."""
@@ -218,38 +236,6 @@ class Latest:
             "os_name": os_name,
             "os_version": None if system is None else system.version,
             "system_medium": read("facts.storage.medium", _system_medium(facts.storage or ())),
-        }
-
-    def _write_probes(self, device: int, probes: tuple[Probe, ...], sent: float) -> None:
-        """Replace a device's probe statuses as a set; `since` stays while the status does."""
-        mine = probe_status.c.device == device
-        query = select(probe_status.c.probe, probe_status.c.status, probe_status.c.since).where(mine)
-        held = {row.probe: (row.status, row.since) for row in self._connection.execute(query)}
-        rows = {probe.probe: self._probe_row(device, probe, held, int(sent)) for probe in probes}
-        gone = sorted(set(held) - set(rows))
-        if gone:
-            self._connection.execute(delete(probe_status).where(mine, probe_status.c.probe.in_(gone)))
-        self._connection.execute(upsert(probe_status), list(rows.values()))
-        _update(self._connection, [{"b_id": device, "probes_sent_at": sent}])
-
-    def _probe_row(
-        self, device: int, probe: Probe, held: dict[str, tuple[str, int]], sent: int
-    ) -> dict[str, Any]:
-        """Return the row of one probe."""
-        status = self._vocabulary.read("probe.status", probe.status)
-        before, since = held.get(probe.probe, (None, sent))
-        missing: list[dict[str, Any]] = msgspec.to_builtins(probe.missing)
-        for value in missing:
-            value["status"] = self._vocabulary.read("probe.missing.status", value["status"])
-        return {
-            "device": device,
-            "probe": probe.probe,
-            "status": status,
-            "reason": probe.reason,
-            "source": probe.source,
-            "missing": missing or None,
-            "since": since if status == before else sent,
-            "updated_at": sent,
         }
 
 
@@ -289,14 +275,9 @@ def _held(row: Any) -> HeldDevice:
     )
 
 
-def _update(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Update devices by `b_id`, rows with the same columns in one go."""
-    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        by_columns.setdefault(tuple(row), []).append(row)
-    for columns, same in by_columns.items():
-        values: dict[str, Any] = {name: bindparam(name) for name in columns if name != "b_id"}
-        connection.execute(update(devices).where(devices.c.id == bindparam("b_id")).values(values), same)
+def _text(content: object) -> str:
+    """Return JSON as text."""
+    return msgspec.json.encode(content).decode()
 
 
 def _system_medium(disks: tuple[Disk, ...]) -> str:
@@ -307,6 +288,6 @@ def _system_medium(disks: tuple[Disk, ...]) -> str:
 def _now_row(device: int, now: Now) -> tuple[Any, ...]:
     """Return the row of `device_now`."""
     return (
-        *(device, now.at, now.start, now.observed_seconds, now.uptime_seconds),
+        *(device, int(now.at), now.start, now.observed_seconds, now.uptime_seconds),
         *(now.cpu_latest_ratio, now.memory_latest_ratio, msgspec.json.encode(now).decode()),
     )

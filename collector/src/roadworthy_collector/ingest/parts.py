@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
 from roadworthy_collector.store.schema import batteries, disks
-from roadworthy_collector.store.statements import Bulk
+from roadworthy_collector.store.statements import Bulk, BulkDelete
 
 _BATTERIES = Bulk(batteries)
 _DISKS = Bulk(disks)
-_IDS_PER_STATEMENT = 500
+_OLD_BATTERIES = BulkDelete(batteries, "device")
+_OLD_DISKS = BulkDelete(disks, "device")
 
 
 def write_parts(connection: Connection, facts: Mapping[int, Mapping[str, Any]]) -> None:
@@ -20,11 +21,9 @@ def write_parts(connection: Connection, facts: Mapping[int, Mapping[str, Any]]) 
 
     Of two that go by one name the first is kept: a name is all that tells them apart.
     """
-    devices = sorted(facts)
-    for begin in range(0, len(devices), _IDS_PER_STATEMENT):
-        some = devices[begin : begin + _IDS_PER_STATEMENT]
-        for table in (batteries, disks):
-            connection.execute(delete(table).where(table.c.device.in_(some)))
+    told = [(device,) for device in sorted(facts)]
+    _OLD_BATTERIES.write(connection, told)
+    _OLD_DISKS.write(connection, told)
     _BATTERIES.insert(
         connection,
         [

@@ -11,16 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Column, Connection
+from sqlalchemy import Connection, Table, select
 
 from roadworthy_collector.ingest.groups import Members
-from roadworthy_collector.ingest.history import content_hash, held_rows
+from roadworthy_collector.ingest.history import content_hash
 from roadworthy_collector.ingest.tally import Tally
 from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Signin, Startup
+from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.queries.states import WAKE_KIND
 from roadworthy_collector.store.schema import histograms, signins, startups
-from roadworthy_collector.store.statements import insert_or_ignore, upsert
+from roadworthy_collector.store.statements import Bulk, BulkUpsert, Lookup
 
 # Upper bounds in seconds. Names are for ever in Prometheus, and so are these.
 BUCKETS = (
@@ -30,6 +31,25 @@ BUCKETS = (
 # A sign-in with a cached profile takes seconds.
 SIGNIN_BUCKETS = (1.0, 2.0, 3.0, *BUCKETS)
 _BOUNDS = {"startup_seconds": BUCKETS, "signin_seconds": SIGNIN_BUCKETS}
+
+
+_FIRST = Lookup(
+    select(histograms.c.metric, histograms.c.grouping, histograms.c.member),
+    *histograms.primary_key.columns,
+)
+_EMPTY = Bulk(histograms)
+_ADDED = Merge(histograms, {"count": "{held} + {new}", "sum": "{held} + {new}"})
+_STARTUPS, _SIGNINS = BulkUpsert(startups), BulkUpsert(signins)
+
+
+def _held(table: Table, name: str, when: str) -> Lookup:
+    """Return what reads what is held of records: both parts of the key, and what _changes looks at."""
+    key = (table.c.device, table.c[name])
+    return Lookup(select(*key, table.c.revision, table.c.final, table.c.content_hash, table.c[when]), *key)
+
+
+_HELD_STARTUPS = _held(startups, "start_id", "started_at")
+_HELD_SIGNINS = _held(signins, "signin_id", "day")
 
 
 class Histograms:
@@ -51,17 +71,21 @@ class Histograms:
         """Add what was found; a member seen for the first time gets all its buckets."""
         if not self._found:
             return
+        known = {
+            tuple(row) for row in _FIRST.rows(connection, [(*key, _BOUNDS[key[0]][0]) for key in self._found])
+        }
+        new = sorted(self._found.keys() - known)
         # In one order everywhere: on PostgreSQL each row is locked until the end.
+        _EMPTY.insert(connection, [(*key, bucket, 0, 0.0) for key in new for bucket in _BOUNDS[key[0]]])
         rows = [
-            _histogram_row(key, bucket, count, total)
+            (*key, bucket, count, total)
             for key, buckets in sorted(self._found.items())
             for bucket, (count, total) in sorted(buckets.items())
         ]
-        empty = [
-            _histogram_row(key, bucket, 0, 0.0) for key in sorted(self._found) for bucket in _BOUNDS[key[0]]
-        ]
-        connection.execute(insert_or_ignore(histograms), empty)
-        connection.execute(upsert(histograms, add=("count", "sum")), rows)
+        _ADDED.write(connection, rows)
+
+
+Key = tuple[int, str]  # device row id, start_id or signin_id
 
 
 class _Change(NamedTuple):
@@ -82,8 +106,9 @@ def write_startups(
     histogram: Histograms,
 ) -> None:
     """Write start-ups, given as (device row id, start-up); `members` names each device's groups."""
-    key = (startups.c.device, startups.c.start_id)
-    changes = _changes(connection, found, key, startups.c.started_at, tally)
+    wanted = [(device, startup.start_id) for device, startup in found]
+    held = _HELD_STARTUPS.rows(connection, wanted)
+    changes = _changes("startup", wanted, found, held, tally)
     rows = {}
     for change in changes:
         startup: Startup = change.record
@@ -94,8 +119,7 @@ def write_startups(
         if counted and startup.total_seconds is not None:
             histogram.observe("startup_seconds", members[change.device], startup.total_seconds)
         rows[change.device, startup.start_id] = _startup_row(change, tally.vocabulary)
-    if rows:
-        connection.execute(upsert(startups), list(rows.values()))
+    _STARTUPS.write(connection, list(rows.values()))
 
 
 def write_signins(
@@ -106,69 +130,59 @@ def write_signins(
     histogram: Histograms,
 ) -> None:
     """Write sign-ins, given as (device row id, sign-in); `members` names each device's groups, small ones as `other`."""
-    key = (signins.c.device, signins.c.signin_id)
-    changes = _changes(connection, found, key, signins.c.day, tally)
+    wanted = [(device, signin.signin_id) for device, signin in found]
+    held = _HELD_SIGNINS.rows(connection, wanted)
+    changes = _changes("signin", wanted, found, held, tally)
     rows = {}
     for change in changes:
         signin: Signin = change.record
         if change.first_final and signin.total_seconds is not None:
             histogram.observe("signin_seconds", members[change.device], signin.total_seconds)
         rows[change.device, signin.signin_id] = _signin_row(change, tally.vocabulary)
-    if rows:
-        connection.execute(upsert(signins), list(rows.values()))
+    _SIGNINS.write(connection, list(rows.values()))
 
 
 def _changes(
-    connection: Connection,
+    item: str,
+    wanted: Sequence[Key],
     found: Sequence[tuple[int, Any]],
-    key: tuple[Column[Any], Column[Any]],
-    when: Column[Any],
+    rows: Sequence[Any],
     tally: Tally,
 ) -> list[_Change]:
-    """Return what of `found` replaces what is held, in order; the same revision with other content is a conflict."""
-    table, name = key[0].table, key[1].name
-    columns = (table.c.revision, table.c.final, table.c.content_hash, when)
-    wanted = [(device, getattr(record, name)) for device, record in found]
-    held = {place: tuple(row) for place, row in held_rows(connection, key, columns, wanted).items()}
+    """Return what of `found` replaces what is held, in order; the same revision with other content is a conflict.
+
+    `wanted` are the keys of `found`, `rows` what is held of them.
+    """
+    held: dict[Key, tuple[Any, ...]] = {(row[0], row[1]): tuple(row[2:]) for row in rows}
     changes = []
     for place, (device, record) in zip(wanted, found, strict=True):
         revision, final, hashed, before = held.get(place, (0, False, b"", None))
         new_hash = content_hash(record)
         if record.revision == revision and new_hash != hashed:
-            tally.conflict(table.name.removesuffix("s"))
+            tally.conflict(item)
         if record.revision <= revision or final:
             continue
         changes.append(_Change(device, record, new_hash, before, first_final=record.final))
-        held[place] = (record.revision, record.final, new_hash, getattr(record, when.name))
+        when = record.started_at if isinstance(record, Startup) else record.day
+        held[place] = (record.revision, record.final, new_hash, when)
     return changes
 
 
-def _startup_row(change: _Change, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the row of `startups`."""
+def _startup_row(change: _Change, vocabulary: Vocabulary) -> tuple[Any, ...]:
+    """Return the row of `startups`, in the order of its columns."""
     startup: Startup = change.record
-    return {
-        "device": change.device,
-        "start_id": startup.start_id,
-        "revision": startup.revision,
-        "final": startup.final,
-        "kind": vocabulary.read("startup.kind", startup.kind),
-        "environment": vocabulary.read("startup.environment", startup.environment),
-        "started_at": startup.started_at,
-        "total_seconds": startup.total_seconds,
-        "usable_seconds": startup.usable_seconds,
-        "shutdown_seconds": startup.shutdown_seconds,
-        "attended": startup.attended,
-        "quality": vocabulary.read("startup.quality", startup.quality),
-        "reason": startup.reason,
-        "source": startup.source,
-        "phases": _phases(startup, vocabulary),
-        "factors": _factors(startup, vocabulary),
-        "content_hash": change.content_hash,
-    }
+    read = vocabulary.read
+    return (
+        *(change.device, startup.start_id, startup.revision, startup.final),
+        *(read("startup.kind", startup.kind), read("startup.environment", startup.environment)),
+        *(startup.started_at, startup.total_seconds, startup.usable_seconds, startup.shutdown_seconds),
+        *(startup.attended, read("startup.quality", startup.quality), startup.reason, startup.source),
+        *(_text(_phases(startup, vocabulary)), _text(_factors(startup, vocabulary)), change.content_hash),
+    )
 
 
-def _signin_row(change: _Change, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the row of `signins`."""
+def _signin_row(change: _Change, vocabulary: Vocabulary) -> tuple[Any, ...]:
+    """Return the row of `signins`, in the order of its columns."""
     signin: Signin = change.record
     quality = vocabulary.read("signin.quality", signin.quality)
     record = msgspec.to_builtins(signin) | {
@@ -179,18 +193,10 @@ def _signin_row(change: _Change, vocabulary: Vocabulary) -> dict[str, Any]:
     for field in ("credentials", "connection"):
         if field in record:
             record[field] = vocabulary.read(f"signin.{field}", record[field])
-    return {
-        "device": change.device,
-        "signin_id": signin.signin_id,
-        "revision": signin.revision,
-        "final": signin.final,
-        "day": signin.day,
-        "total_seconds": signin.total_seconds,
-        "usable_seconds": signin.usable_seconds,
-        "quality": quality,
-        "record": record,
-        "content_hash": change.content_hash,
-    }
+    return (
+        *(change.device, signin.signin_id, signin.revision, signin.final, signin.day),
+        *(signin.total_seconds, signin.usable_seconds, quality, _text(record), change.content_hash),
+    )
 
 
 def _phases(record: Startup | Signin, vocabulary: Vocabulary) -> list[dict[str, Any]]:
@@ -210,14 +216,6 @@ def _factors(record: Startup | Signin, vocabulary: Vocabulary) -> list[dict[str,
     return factors
 
 
-def _histogram_row(key: tuple[str, str, str], bucket: float, count: int, total: float) -> dict[str, Any]:
-    """Return a row of `histograms`."""
-    metric, grouping, member = key
-    return {
-        "metric": metric,
-        "grouping": grouping,
-        "member": member,
-        "bucket": bucket,
-        "count": count,
-        "sum": total,
-    }
+def _text(content: object) -> str:
+    """Return JSON as text."""
+    return msgspec.json.encode(content).decode()

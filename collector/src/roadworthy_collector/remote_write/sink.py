@@ -12,9 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from roadworthy_collector.store.schema import counters, remote_write_sink
-from roadworthy_collector.store.statements import insert_or_ignore, upsert
+from roadworthy_collector.store.statements import Lookup, insert_or_ignore, upsert
 
 _NAME = "main"
+_OPEN = Lookup(
+    select(remote_write_sink.c.open_until), remote_write_sink.c.name
+)  # asked for each group of reports
 # In table `counters`.
 SAMPLES = "remote_write_samples"
 MARKERS = "remote_write_markers"
@@ -51,8 +54,8 @@ def drop_sink(connection: Connection) -> None:
 
 def is_open(connection: Connection, now: float) -> bool:
     """Return whether half-hours are to be queued."""
-    until = connection.scalar(select(remote_write_sink.c.open_until).where(remote_write_sink.c.name == _NAME))
-    return until is not None and now < until
+    found = _OPEN.rows(connection, [_NAME])
+    return bool(found) and now < found[0][0]
 
 
 def count(connection: Connection, counted: Mapping[tuple[str, str], int]) -> None:

@@ -24,7 +24,7 @@ from roadworthy_collector.store.schema import (
     use_slots,
 )
 from roadworthy_collector.store.slots import DAY_SECONDS, PERIOD_SECONDS
-from roadworthy_collector.store.statements import insert_or_ignore
+from roadworthy_collector.store.statements import Lookup, insert_or_ignore
 from roadworthy_inventory.calendar import Span, utc_date
 
 MORE = "(more)"  # the source of what comes after the last one there is a number for
@@ -38,7 +38,11 @@ _COUNTERS = Merge(
     dict.fromkeys(("until", "quality", "counter_end_joules"), "{new}"),
     where="energy_counters.until < excluded.until",
 )
-Key = tuple[int, int]  # device, start
+_DAY_KEY = (use_slots.c.day, use_slots.c.device)
+_BITS = Lookup(select(*_DAY_KEY, use_slots.c.held), *_DAY_KEY)
+_TOLD = Lookup(select(*_DAY_KEY, use_slots.c.slots), *_DAY_KEY)
+_SOURCES = Lookup(select(sources.c.source, sources.c.id), sources.c.source)
+Key = tuple[int, int]  # device and start; or, where it says so, day and device
 
 
 class Use(NamedTuple):
@@ -89,20 +93,18 @@ class HalfHour(NamedTuple):
 
 def held(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
     """Return {(device, start): content hash} of those of `keys` that are held."""
-    wanted: dict[int, dict[int, int]] = defaultdict(dict)  # day: device: bits
+    wanted: dict[Key, int] = defaultdict(int)  # day and device: bits
     for device, start in keys:
         day, slot = slots.slot_of(start)
-        wanted[day][device] = wanted[day].get(device, 0) | 1 << slot
+        wanted[day, device] |= 1 << slot
     found: dict[Key, bytes] = {}
-    for day, devices in wanted.items():
-        span = Span(day, day + DAY_SECONDS)
-        bits = day_rows(connection, use_slots.c.held, list(devices), span)
-        again = [device for device, _, held_bits in bits if held_bits & devices[device]]
-        # Their bytes only where something came again, which is rare.
-        for device, _, told in day_rows(connection, use_slots.c.slots, again, span):
-            for slot, content_hash in slots.hashes(told).items():
-                if devices[device] >> slot & 1:
-                    found[device, day + slot * PERIOD_SECONDS] = content_hash
+    bits = _BITS.rows(connection, list(wanted))
+    again = [(day, device) for day, device, held_bits in bits if held_bits & wanted[day, device]]
+    # Their bytes only where something came again, which is rare.
+    for day, device, told in _TOLD.rows(connection, again):
+        for slot, content_hash in slots.hashes(told).items():
+            if wanted[day, device] >> slot & 1:
+                found[device, day + slot * PERIOD_SECONDS] = content_hash
     return found
 
 
@@ -156,7 +158,7 @@ def source_numbers(connection: Connection, found: Iterable[str]) -> dict[str, in
     Agents choose the words and numbers have two bytes, so there is an end: past it every new source is `(more)`.
     """
     wanted = sorted(set(found))
-    numbers = _known_sources(connection, wanted)
+    numbers = {row[0]: row[1] for row in _SOURCES.rows(connection, wanted)}
     while missing := [source for source in wanted if source not in numbers]:
         last = connection.scalar(select(func.max(sources.c.id))) or 0
         new = [{"id": last + 1 + n, "source": source} for n, source in enumerate(missing)]
@@ -164,7 +166,7 @@ def source_numbers(connection: Connection, found: Iterable[str]) -> dict[str, in
             return dict.fromkeys(wanted, _MORE_NUMBER) | numbers
         # Another collector may have given the same number to another source just now: then we look again.
         connection.execute(insert_or_ignore(sources), room)
-        numbers = _known_sources(connection, wanted)
+        numbers = {row[0]: row[1] for row in _SOURCES.rows(connection, wanted)}
     return numbers
 
 
@@ -224,12 +226,3 @@ def _sources(one: HalfHour) -> Iterator[str]:
     for use in (one.cpu, one.memory, one.battery, *one.energy):
         if use is not None:
             yield use.source
-
-
-def _known_sources(connection: Connection, wanted: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for begin in range(0, len(wanted), _IDS_PER_QUERY):
-        part = wanted[begin : begin + _IDS_PER_QUERY]
-        rows = connection.execute(select(sources.c.source, sources.c.id).where(sources.c.source.in_(part)))
-        found.update({row.source: row.id for row in rows})
-    return found

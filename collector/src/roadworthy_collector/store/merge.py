@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from roadworthy_collector.store.statements import array_type, columns_of, quoted
+from roadworthy_collector.store.arrays import array_type
+from roadworthy_collector.store.statements import execute_many, quoted, writers
 
 
 class Merge:
@@ -44,16 +45,12 @@ class Merge:
             return f"INSERT INTO {table.name} ({columns}) {values} ON CONFLICT ({key}) {held}"
 
         self._rows = statement(f"VALUES ({', '.join('?' * len(names))})", "BLOB", changes)
-        arrays = ", ".join(f"%s::{array_type(table, name)}" for name in names)
+        self._writers = writers(table, names)
+        arrays = ", ".join(f"%s::{array_type(table.c[name])}" for name in names)
         # SQLite's one writer needs no lock; writing the row again would only cost a page.
         changes = changes or {names[-1]: "{held}"}
         self._lists = statement(f"SELECT * FROM unnest({arrays})", "BYTEA", changes)  # noqa: S608 - names of our own tables
 
     def write(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert `rows`, or change what is held; in the order given, which should be one order everywhere."""
-        if not rows:
-            return
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(self._lists, columns_of(rows, ()))
-        else:
-            connection.exec_driver_sql(self._rows, list(rows))
+        execute_many(connection, rows, self._rows, self._lists, self._writers)

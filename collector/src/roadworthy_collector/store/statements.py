@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, Dialect, Float, Integer, LargeBinary, Select, Table
+from sqlalchemy import JSON, Column, Connection, Dialect, Select, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlalchemy.types import TypeDecorator
+
+from roadworthy_collector.store.arrays import Write, array_type, lists, writer
+
+_KEYS = "/* keys */"
 
 
 def insert_or_ignore(table: Table) -> Insert:
@@ -46,58 +48,21 @@ class Bulk:
     """Inserts many rows, given as tuples in the order of `columns`; rows already held stay as they are.
 
     Only for tables whose values need no conversion on their way (no JSON): the driver gets the tuples as they are,
-    which takes a third of the time SQLAlchemy needs to convert a dict a row (bench/ingest.py). Cheapest with all of
-    a table's columns in the table's order, which is the default. PostgreSQL gets a list a column in one statement.
+    which takes a third of the time SQLAlchemy needs to convert a dict a row (bench/ingest.py). The default is all of a
+    table's columns in the table's order. PostgreSQL gets a list a column in one statement.
     """
 
     def __init__(self, table: Table, columns: Sequence[str] | None = None) -> None:
         self.columns = tuple(columns or table.columns.keys())
-        self._statement = insert(table).values(dict.fromkeys(self.columns)).on_conflict_do_nothing()
-        # SQLAlchemy names the columns in the table's order, whatever order they are given in here.
-        named = [column.name for column in table.columns if column.name in self.columns]
-        self._places = itemgetter(*(self.columns.index(name) for name in named))
-        self._in_order = named == list(self.columns)
-        self._floats = [n for n, name in enumerate(named) if isinstance(table.c[name].type, Float)]
-        arrays = ", ".join(f"%s::{array_type(table, name)}" for name in named)
-        self._unnested = (
-            f"INSERT INTO {table.name} ({', '.join(map(quoted, named))}) "  # noqa: S608 - names of our own tables
-            f"SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"
-        )
+        said = f"INSERT INTO {table.name} ({', '.join(map(quoted, self.columns))})"
+        self._marks = f"{said} VALUES ({', '.join('?' * len(self.columns))}) ON CONFLICT DO NOTHING"
+        arrays, _ = _unnested(table, self.columns)
+        self._unnested = f"{said} SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of our own tables
+        self._writers = writers(table, self.columns)
 
     def insert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert `rows` and return how many were new."""
-        if not rows:
-            return 0
-        ordered = list(rows) if self._in_order else list(map(self._places, rows))
-        if connection.dialect.name == "postgresql":
-            values = columns_of(ordered, self._floats)
-            return connection.exec_driver_sql(self._unnested, values).rowcount
-        compiled = str(self._statement.compile(dialect=connection.dialect))
-        return connection.exec_driver_sql(compiled, ordered).rowcount
-
-
-def columns_of(rows: Iterable[tuple[Any, ...]], floats: Sequence[int]) -> tuple[list[Any], ...]:
-    """Return a list of values a column; psycopg takes no list of both whole numbers and fractions."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    for place in floats:
-        columns[place] = [None if value is None else float(value) for value in columns[place]]
-    return tuple(columns)
-
-
-def array_type(table: Table, name: str) -> str:
-    """Return PostgreSQL's type of a list of a column's values; texts without a length, so that none is cut."""
-    kind = table.c[name].type
-    if isinstance(kind, TypeDecorator):
-        kind = kind.impl_instance
-    for found, word in (
-        (Boolean, "boolean"),
-        (Float, "double precision"),
-        (Integer, "bigint"),
-        (LargeBinary, "bytea"),
-    ):
-        if isinstance(kind, found):
-            return f"{word}[]"
-    return "text[]"
+        return execute_many(connection, rows, self._marks, self._unnested, self._writers)
 
 
 def quoted(name: str) -> str:
@@ -123,11 +88,11 @@ class BulkUpsert:
         self._marks = f"{said} VALUES ({', '.join('?' * len(names))}){found}"
         arrays, values = _unnested(table, names)
         self._unnested = f"{said} SELECT {values} FROM unnest({arrays}) AS given ({_names(names)}){found}"  # noqa: S608 - names of our own tables
-        self._floats = _floats(table, names)
+        self._writers = writers(table, names)
 
     def write(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert or replace `rows`."""
-        _execute(connection, rows, self._marks, self._unnested, self._floats)
+        execute_many(connection, rows, self._marks, self._unnested, self._writers)
 
 
 class BulkUpdate:
@@ -148,66 +113,103 @@ class BulkUpdate:
             f"UPDATE {table.name} SET {values} FROM unnest({arrays}) AS given ({_names(names)}) "  # noqa: S608 - names of our own tables
             f"WHERE {table.name}.{quoted(key)} = given.{quoted(key)}"
         )
-        self._floats = _floats(table, names)
+        self._writers = writers(table, names)
 
     def write(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Update `rows`, each the values of the columns and last that of the key."""
-        _execute(connection, rows, self._marks, self._unnested, self._floats)
+        execute_many(connection, rows, self._marks, self._unnested, self._writers)
 
 
 class Lookup:
     """Reads rows by a list of keys, with one statement whose text never changes and no conversion on the way.
 
-    `query` is a select; `key` a whole number or text. SQLite gets the list as JSON, PostgreSQL as an array. Values
-    come as the driver gives them: of JSON columns only PostgreSQL's are decoded, truth values are 0 or 1 on SQLite.
+    `query` is a select; `key` a column of whole numbers or text, or several of one table, whose keys are tuples then.
+    SQLite gets the list as JSON, PostgreSQL an array a column. Values come as the driver gives them: of JSON columns
+    only PostgreSQL's are decoded, truth values are 0 or 1 on SQLite.
     """
 
-    def __init__(self, query: Select[Any], key: Column[Any], *, lock: str | None = None) -> None:
-        kind = "bigint" if isinstance(key.type, Integer) else "text"
+    def __init__(self, query: Select[Any], *key: Column[Any], lock: str | None = None) -> None:
+        self._single = len(key) == 1
+        names = ", ".join(f"{column.table.name}.{quoted(column.name)}" for column in key)
+        places = (
+            ("value",) if self._single else tuple(f"json_extract(value, '$[{n}]')" for n in range(len(key)))
+        )
+        arrays = ", ".join(f"%s::{array_type(column)}" for column in key)
+        self._writers = [writer(column) for column in key]
         listed = {
-            "sqlite": "(SELECT value FROM json_each(?))",
-            "postgresql": f"(SELECT unnest(%s::{kind}[]))",
+            "sqlite": f"({names}) IN (SELECT {', '.join(places)} FROM json_each(?))",  # noqa: S608 - names of our own tables
+            "postgresql": f"({names}) IN (SELECT * FROM unnest({arrays}))",  # noqa: S608 - names of our own tables
         }
-        self._said: dict[str, str] = {}
         dialects: dict[str, Dialect] = {
             "sqlite": sqlite.dialect(),
             "postgresql": postgresql.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves it so
         }
-        for name, dialect in dialects.items():
-            text = str(
-                query.where(key.in_([0])).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        # Put in afterwards: a compiler would take the marks of values in it for text.
+        marked = query.where(text(_KEYS))
+        self._said = {
+            name: str(marked.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace(
+                _KEYS, listed[name]
             )
-            if text.count("IN (0)") + text.count("IN ('0')") != 1:
-                raise ValueError(f"no list of keys to put in: {text}")
-            self._said[name] = text.replace("IN ('0')", "IN (0)").replace("IN (0)", f"IN {listed[name]}")
+            for name, dialect in dialects.items()
+        }
         if lock is not None:  # SQLite has locked everything already
             self._said["postgresql"] += f" FOR UPDATE OF {lock}"
 
-    def rows(self, connection: Connection, keys: Sequence[int | str]) -> Sequence[Any]:
+    def rows(self, connection: Connection, keys: Sequence[Any]) -> Sequence[Any]:
         """Return the rows of `keys`."""
+        if not keys:
+            return ()
         if connection.dialect.name == "postgresql":
-            return connection.exec_driver_sql(self._said["postgresql"], (list(keys),)).all()
-        return connection.exec_driver_sql(self._said["sqlite"], (json.dumps(list(keys)),)).all()
+            rows = zip(keys, strict=True) if self._single else keys
+            values = lists(rows, self._writers)
+            return connection.exec_driver_sql(self._said["postgresql"], values).all()
+        return connection.exec_driver_sql(self._said["sqlite"], (json.dumps(keys),)).all()
 
 
-def _execute(
+class BulkDelete:
+    """Deletes the rows of many keys, given as tuples of the columns `key`."""
+
+    def __init__(self, table: Table, *key: str) -> None:
+        said = f"DELETE FROM {table.name} "  # noqa: S608 - names of our own tables
+        self._marks = said + "WHERE " + " AND ".join(f"{quoted(name)} = ?" for name in key)
+        arrays, _ = _unnested(table, key)
+        self._writers = writers(table, key)
+        self._unnested = (
+            f"{said} USING unnest({arrays}) AS given ({_names(key)}) "
+            f"WHERE {' AND '.join(f'{table.name}.{quoted(name)} = given.{quoted(name)}' for name in key)}"
+        )
+
+    def write(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Delete `rows`, as far as they are there."""
+        execute_many(connection, rows, self._marks, self._unnested, self._writers)
+
+
+def execute_many(
     connection: Connection,
     rows: Sequence[tuple[Any, ...]],
     marks: str,
     unnested: str,
-    floats: Sequence[int],
-) -> None:
+    writers: Sequence[Write],
+) -> int:
+    """Execute for all `rows` and return how many rows of the table that changed.
+
+    SQLite gets `marks` and the rows as they are, PostgreSQL `unnested` and a list for each column.
+    """
     if not rows:
-        return
+        return 0
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(unnested, columns_of(rows, floats))
-    else:
-        connection.exec_driver_sql(marks, list(rows))
+        return connection.exec_driver_sql(unnested, lists(rows, writers)).rowcount
+    return connection.exec_driver_sql(marks, list(rows)).rowcount
+
+
+def writers(table: Table, names: Iterable[str]) -> list[Write]:
+    """Return what writes lists of the values of some columns."""
+    return [writer(table.c[name]) for name in names]
 
 
 def _unnested(table: Table, names: Sequence[str]) -> tuple[str, str]:
     """Return PostgreSQL's lists of values, and the values taken out of them again."""
-    arrays = ", ".join(f"%s::{array_type(table, name)}" for name in names)
+    arrays = ", ".join(f"%s::{array_type(table.c[name])}" for name in names)
     values = ", ".join(f"given.{quoted(name)}{_cast(table, name)}" for name in names)
     return arrays, values
 
@@ -218,7 +220,3 @@ def _cast(table: Table, name: str) -> str:
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(map(quoted, names))
-
-
-def _floats(table: Table, names: Sequence[str]) -> list[int]:
-    return [place for place, name in enumerate(names) if isinstance(table.c[name].type, Float)]
