@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL, text
 
+from roadworthy_collector.config_check import check
 from roadworthy_collector.errors import SettingsError
-from roadworthy_collector.settings import load
+from roadworthy_collector.settings import LOOPBACK, load
+from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.libpq import in_the_clear
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CONFIG", "PORT", "DATA", "HOST", "SHARDS"):
         monkeypatch.delenv(f"ROADWORTHY_{name}", raising=False)
+    for name in ("HOST", "HOSTADDR", "SERVICE", "SSLMODE"):
+        monkeypatch.delenv(f"PG{name}", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +100,72 @@ def test_a_database_over_the_network_without_tls_must_be_meant(place: str, host:
         caught.value
     )
     assert load(database_url=url, database_plain=True).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("place", "variables", "exposed"),
+    [
+        ("rw@/rw", {"PGHOST": "db.example"}, "db.example (which PGHOST names)"),
+        ("rw@/rw", {"PGHOST": "/run/postgresql,db.example"}, "db.example (which PGHOST names)"),
+        ("rw@localhost/rw", {"PGHOSTADDR": "10.0.0.5"}, "10.0.0.5 (which PGHOSTADDR names)"),
+        ("rw@/rw", {"PGSERVICE": "estate"}, "the service estate (which PGSERVICE names)"),
+        ("rw@localhost/rw", {"PGSERVICE": "estate"}, "the service estate (which PGSERVICE names)"),
+        ("rw@/rw?service=estate", {}, "the service estate"),
+        # A service's own sslmode wins over the variable, and is not known here.
+        (
+            "rw@/rw",
+            {"PGSERVICE": "estate", "PGSSLMODE": "verify-full"},
+            "the service estate (which PGSERVICE names)",
+        ),
+        ("rw@db.example/rw", {"PGSSLMODE": "require"}, "db.example"),
+        ("rw@db.example/rw?sslmode=prefer", {"PGSSLMODE": "verify-full"}, "db.example"),
+    ],
+)
+def test_what_variables_of_libpq_add_to_the_url_counts(
+    monkeypatch: pytest.MonkeyPatch, place: str, variables: dict[str, str], exposed: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    url = f"postgresql://{place}"
+    with pytest.raises(SettingsError) as caught:
+        load(database_url=url)
+    assert f"what is said to {exposed} would cross the network unprotected" in str(caught.value)
+    assert load(database_url=url, database_plain=True).database_url == url
+    (fault,) = check(database_url=url).faults
+    assert (fault.setting, exposed in fault.message) == ("database_url", True)
+
+
+@pytest.mark.parametrize(
+    ("place", "variables"),
+    [
+        ("rw@/rw", {"PGHOST": "/run/postgresql"}),
+        ("rw@/rw", {"PGHOST": "", "PGHOSTADDR": "", "PGSERVICE": ""}),
+        ("rw@localhost/rw", {"PGHOST": "db.example"}),  # the URL's own host wins
+        ("rw@/rw", {"PGHOST": "db.example", "PGSSLMODE": "verify-full"}),
+        ("rw@db.example/rw", {"PGSSLMODE": "verify-ca"}),
+        ("rw@/rw?sslmode=verify-full", {"PGSERVICE": "estate"}),
+        ("rw@db.example/rw?sslmode=verify-full", {"PGSSLMODE": "disable", "PGHOSTADDR": "10.0.0.5"}),
+    ],
+)
+def test_variables_that_expose_nothing_are_fine(
+    monkeypatch: pytest.MonkeyPatch, place: str, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load(database_url=f"postgresql://{place}").database_url == f"postgresql://{place}"
+
+
+@pytest.mark.needs("postgresql")
+def test_libpq_goes_where_the_check_says(monkeypatch: pytest.MonkeyPatch, server_database: URL) -> None:
+    """A URL without a host, and one whose host is only a name: both end where the variables say."""
+    for place, variable in ((None, "PGHOST"), ("localhost", "PGHOSTADDR")):
+        url = server_database._replace(host=place)  # `set` leaves what is None as it is
+        assert in_the_clear(url, LOOPBACK, {variable: "10.0.0.5"}) == ("10.0.0.5", variable)
+        monkeypatch.setenv(variable, "127.0.0.1")
+        engine = open_engine(url)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT inet_server_addr()::text")).startswith("127.0.0.1")
+        engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from roadworthy_collector.errors import SettingsError
+from roadworthy_collector.store.libpq import in_the_clear
 from roadworthy_inventory.calendar import local_day
 
 LogFormat = Literal["text", "json"]
@@ -251,9 +252,9 @@ class Settings(BaseSettings):
         if url.password is not None:
             message = "no password here, where settings are shown; put it into a file: database_password_file"
             raise ValueError(message)
-        if not info.data.get("database_plain") and (host := _in_the_clear(url)):
+        if not info.data.get("database_plain") and (exposed := in_the_clear(url, LOOPBACK)):
             message = (
-                f"what is said to {host} would cross the network unprotected; add ?sslmode=verify-full, and "
+                f"what is said to {exposed.text()} would cross the network unprotected; add ?sslmode=verify-full, and "
                 "&sslrootcert= with the PEM file of who signs its certificate, or set database_plain = true for a "
                 "private network"
             )
@@ -352,24 +353,6 @@ class Settings(BaseSettings):
 def _rollups(database_url: str | None) -> Literal["serve", "jobs"]:
     """Return whose /metrics has the roll-ups where nobody says so: a PostgreSQL may have several `serve`."""
     return "serve" if database_url is None else "jobs"
-
-
-def _in_the_clear(url: URL) -> str | None:
-    """Return the first host beyond this machine that could be spoken to without knowing it is the right one.
-
-    None if there is none: https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION. libpq takes
-    hosts from the query too, several separated by commas, and a port after a colon is SQLAlchemy's.
-    """
-    if url.query.get("sslmode") in {"verify-full", "verify-ca"}:
-        return None
-    named = [one for key in ("host", "hostaddr", "service") for one in url.normalized_query.get(key, ())]
-    hosts = [one for text in (url.host or "", *named) for one in text.split(",") if one]
-    return next((host for host in hosts if not _on_this_machine(host)), None)
-
-
-def _on_this_machine(host: str) -> bool:
-    """Return whether it is a Unix socket or loopback."""
-    return host.startswith(("/", "@")) or host in LOOPBACK or host.rpartition(":")[0] in LOOPBACK
 
 
 def read_secret(setting: str, path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import URL, Engine, Table, insert, select
+from support.databases import make_sqlite
 from support.facts import held
 
 from roadworthy_collector.ingest.batch import Incoming, Outcome, write_reports
@@ -17,7 +18,6 @@ from roadworthy_collector.ingest.decode import ReportDecoder
 from roadworthy_collector.security import tokens
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.schema import devices
-from roadworthy_collector.store.upgrade import upgrade
 
 START = 1789002000  # a multiple of 1800: 2026-09-10, 01:00 UTC
 NOW = START + 1900.0
@@ -37,7 +37,7 @@ class Device(NamedTuple):
 def fresh_database(folder: Path) -> Iterator[Engine]:
     """Yield an engine on a new database made by the migrations."""
     database = folder / "roadworthy.db"
-    upgrade(database, clock=lambda: NOW)
+    make_sqlite(database, at=NOW)
     engine = open_engine(database)
     try:
         yield engine

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import uvicorn
 from collector.ingest.samples import NOW, Device, add_device, encoded, rows
 from fastapi import FastAPI
 from sqlalchemy import Engine, update
-from support import free_port, wait_until
+from support import free_port
+from support.serving import serving
 
 from roadworthy_collector.app import create_app
 from roadworthy_collector.ingest import enrol, identity, limits
@@ -192,18 +192,10 @@ def test_a_body_far_too_large_is_answered_and_not_cut_off(engine: Engine, tmp_pa
     """Over a real connection: who still sends must find the answer and no reset."""
     port = free_port()
     settings = Settings(data=tmp_path, port=port)
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, engine), port=port, log_level="warning", access_log=False)
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_until(lambda: server.started, what="the server")
+    app = create_app(settings, engine)
+    with serving(uvicorn.Config(app, port=port, log_level="warning", access_log=False)):
         answer = httpx.post(f"http://127.0.0.1:{port}{enrol.ENROL_PATH}", content=b"x" * size, timeout=20)
         assert error(answer) == (413, "too_large", "body")
-    finally:
-        server.should_exit = True
-        thread.join(30)
 
 
 # Trading the token of the device a machine is a copy of

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from collector.conftest import STORES
 from collector.ingest.samples import (
     NOW,
     START,
@@ -19,8 +23,11 @@ from collector.ingest.samples import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Engine
+from support import postgres
 
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import open_engine
 
 FACTS = (
     "periods",
@@ -100,10 +107,23 @@ REPORTS = st.lists(
 )
 
 
-def facts_after(folder: Path, groups: list[list[dict[str, Any]]]) -> dict[str, Any]:
+@contextmanager
+def empty(store: str) -> Iterator[Engine]:
+    """Yield an engine on a database of its own."""
+    if store == "sqlite":
+        with tempfile.TemporaryDirectory() as folder, fresh_database(Path(folder)) as engine:
+            yield engine
+        return
+    url = postgres.fresh_database()
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+    postgres.give_back(url)
+
+
+def facts_after(store: str, groups: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Return all facts after writing each group in its own transaction."""
-    folder.mkdir()
-    with fresh_database(folder) as engine:
+    with empty(store) as engine:
         device = add_device(engine)
         # Under which model a first final start-up counts is known from the first report on.
         write(engine, device, report(device, sent_at=NOW - 500, facts={"hardware": {"model": "M1"}}))
@@ -112,10 +132,11 @@ def facts_after(folder: Path, groups: list[list[dict[str, Any]]]) -> dict[str, A
         return {str(table): rows(engine, table, without=ABOUT_HEARING) for table in FACTS}
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("store", STORES)
+@settings(max_examples=15, deadline=None)
 @given(drawn=REPORTS, data=st.data())
 def test_any_order_mix_and_repetition_leaves_the_same_facts(
-    drawn: list[tuple[list[int], int | None, bool]], data: st.DataObject
+    store: str, drawn: list[tuple[list[int], int | None, bool]], data: st.DataObject
 ) -> None:
     reports = [
         one_report(number, slots, revision, with_facts=facts)
@@ -124,9 +145,8 @@ def test_any_order_mix_and_repetition_leaves_the_same_facts(
     repeated = data.draw(st.lists(st.sampled_from(reports), max_size=4))
     shuffled = data.draw(st.permutations([*reports, *repeated]))
     cut = data.draw(st.integers(0, len(shuffled)))
-    with tempfile.TemporaryDirectory() as folder:
-        in_order = facts_after(Path(folder, "a"), [[each] for each in reports])
-        mixed = facts_after(Path(folder, "b"), [shuffled[:cut], shuffled[cut:]])
+    in_order = facts_after(store, [[each] for each in reports])
+    mixed = facts_after(store, [shuffled[:cut], shuffled[cut:]])
     assert mixed == in_order
     states = in_order["states"]
     assert all(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import http.client
 import json
 import socket
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from collector.ingest.samples import (
 )
 from sqlalchemy import Connection, Engine, delete, select
 from support import free_port, wait_until
+from support.serving import serving
 
 from roadworthy_collector.connections import BoundedHead
 from roadworthy_collector.ingest import direct
@@ -115,40 +115,24 @@ class Server:
 @contextmanager
 def running(server: Server, *, write: bool = True) -> Iterator[Server]:
     """Serve from a thread of this process; without `write` nothing is taken from the queue."""
-    uvicorn_server = uvicorn.Server(
-        uvicorn.Config(
-            server.app,
-            port=server.port,
-            http=server.protocol,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-        )
+    config = uvicorn.Config(
+        server.app,
+        port=server.port,
+        loop="asyncio",
+        http=server.protocol,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
     )
-    ended: list[BaseException] = []
 
-    async def serve() -> None:
+    async def with_writer(serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if write:
             await server.writer.start()
-        await uvicorn_server.serve()
+        await serve()
         await server.writer.stop()
 
-    def run() -> None:
-        try:
-            asyncio.run(serve())
-        except RuntimeError as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        wait_until(lambda: uvicorn_server.started or ended, what="the server")
+    with serving(config, around=with_writer):
         yield server
-    finally:
-        uvicorn_server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
-    assert ended == []
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from roadworthy_collector.security import erasure
 from roadworthy_collector.security.erasure import WAIT_SECONDS, ErasureError
 from roadworthy_collector.security.tokens import create_device_token, create_enrol_key
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.columns import IsoDate, Joules, Ratio
+from roadworthy_collector.store.columns import IsoDate, Joules, PeriodStart, Ratio
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.queries.devices import retire
@@ -65,6 +65,7 @@ VALUES: tuple[tuple[type, Any], ...] = (
     (LargeBinary, PLANTED.encode()),
     (String, PLANTED),
     (Integer, 0),
+    (PeriodStart, 0),
 )
 
 

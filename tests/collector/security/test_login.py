@@ -86,6 +86,7 @@ def test_a_session_is_kept_as_a_hash_and_ends(client: Client, engine: Engine) ->
         "ada",
         "administrator",
         False,
+        None,
     )
     assert sessions.find(engine, secret, NOW + sessions.LIFETIME_SECONDS) is None
     assert sessions.find(engine, secret + "x", NOW) is None
@@ -256,7 +257,8 @@ def test_nothing_is_shown_that_cannot_be_put_on_the_record(
     form = {"csrf": _csrf(client, "/"), "reason": "a call to the help desk"}
     with write_transaction(engine):
         answer = client.post(f"/devices/{device_id}/open", data=form)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert answer.status_code == 503
+        assert 30 <= int(answer.headers["retry-after"]) <= 90
         assert "Not just now" in answer.text
         assert "sqlite" not in answer.text.lower()
     assert client.post(f"/devices/{device_id}/open", data=form).status_code == 303

@@ -211,7 +211,7 @@ def test_a_role_this_version_does_not_know_may_nothing(api: Api, engine: Engine)
     person = Person(engine, "ada", Role.ADMINISTRATOR)
     with write_transaction(engine) as connection:
         connection.execute(schema.users.update().values(role="emperor"))
-    assert find(engine, person.secret, NOW) == ("ada", "emperor", False)
+    assert find(engine, person.secret, NOW) == ("ada", "emperor", False, None)
     for right in Right:
         assert api.ask("GET", right, Authorization=f"Bearer {person.token}").status_code == 403
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select
 from support.estates import NOW, Estate
 from support.people import Person, devices_in
-from support.web import Client, client_of
+from support.web import Client
 
+from roadworthy_collector.app import create_app
 from roadworthy_collector.jobs import fleet
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.scoped import only_units
@@ -36,12 +37,16 @@ PLACES = {"Force": None, "Traffic": "Force", "Custody": "Force", "Cells": "Custo
 
 
 @pytest.fixture
-def estate(engine: Engine, tmp_path: Path) -> Estate:
-    estate = Estate(engine, tmp_path / "roadworthy.db")
+def estate(estate: Estate) -> Estate:
     for name, parent in PLACES.items():
         above = None if parent is None else estate.unit(parent)
         estate.put(schema.units, name=name, parent=above, valid_from=0)
     return estate
+
+
+@pytest.fixture
+def engine(estate: Estate) -> Engine:
+    return estate.engine
 
 
 @pytest.fixture
@@ -64,8 +69,14 @@ def devices(estate: Estate) -> dict[str, str]:
 
 
 @pytest.fixture
-def web(engine: Engine, tmp_path: Path) -> Iterator[Client]:
-    client = client_of(engine, tmp_path, NOW, device_detail=True)
+def web(estate: Estate) -> Iterator[Client]:
+    yield from client_on(estate)
+
+
+def client_on(estate: Estate, later_seconds: float = 0.0) -> Iterator[Client]:
+    """Yield a client of a collector that was started anew."""
+    settings = estate.settings(device_detail=True)
+    client = Client(create_app(settings, estate.engine, clock=lambda: NOW + later_seconds))
     yield client
     client.close()
 
@@ -233,7 +244,7 @@ def test_a_user_token_ends_with_its_user_its_day_and_its_revocation(engine: Engi
         one, two, three = (
             create_user_token(connection, "grace", now=int(NOW), expires_in_seconds=60) for _ in range(3)
         )
-        assert find_user(connection, one.text, NOW + 59) == ("grace", "viewer", False)
+        assert find_user(connection, one.text, NOW + 59) == ("grace", "viewer", False, one.id)
         assert find_user(connection, one.text, NOW + 60) is None
         assert find_user(connection, one.text.replace("rwu1", "rws1"), NOW) is None
         assert revoke_user_token(connection, two.id, now=int(NOW))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Engine, select
-from support.estates import NOW
+from support.estates import NOW, Estate
 
 from roadworthy_collector.security.passwords import hash_password, verify
 from roadworthy_collector.security.users import (
@@ -18,6 +18,11 @@ from roadworthy_collector.security.users import (
 from roadworthy_collector.store import schema
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - a test's own
+
+
+@pytest.fixture
+def engine(estate: Estate) -> Engine:
+    return estate.engine
 
 
 def test_a_password_is_kept_as_argon2id_and_never_as_itself(engine: Engine) -> None:

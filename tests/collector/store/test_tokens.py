@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, select
+from support.estates import Estate
 
 from roadworthy_collector.security import tokens
-from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.schema import audit, devices, enrol_keys, scrape_tokens, sites
 from roadworthy_collector.store.schema import tokens as token_rows
-from roadworthy_collector.store.upgrade import upgrade
 
 NOW = 1789002000
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
+def connection(estate: Estate) -> Iterator[Connection]:
     """Yield a connection in a write transaction."""
-    upgrade(tmp_path / "roadworthy.db")
-    engine = open_engine(tmp_path / "roadworthy.db")
-    with write_transaction(engine) as connection:
+    with write_transaction(estate.engine) as connection:
         yield connection
-    engine.dispose()
 
 
 def add_device(connection: Connection) -> int:

@@ -121,12 +121,12 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, EnvelopeError):
         return refusal(error.status, error.code, str(error), error.field)
     status, code = next(row[1:] for row in _REFUSALS if isinstance(error, row[0]))
-    headers = {"Retry-After": _later()} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": later()} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return refusal(status, code, str(error), headers=headers)
 
 
-def _later() -> str:
-    """Return when to try again, in seconds, spread so that all who were refused do not come back at once."""
+def later() -> str:
+    """Return Retry-After of a 503: seconds, spread so that all who were refused do not come back at once."""
     return str(random.randint(*_RETRY_AFTER_SECONDS))  # noqa: S311 - spreads load, hides nothing
 
 

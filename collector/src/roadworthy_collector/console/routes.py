@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from roadworthy_collector.api.errors import http_error, refusal
+from roadworthy_collector.api.errors import http_error, later, refusal
 from roadworthy_collector.console import assets, audits, device, devices, figures, login, overview, startups
 from roadworthy_collector.console.view import View
 from roadworthy_collector.logs import Seldom
@@ -44,7 +44,7 @@ REASON_LENGTH = (5, 200)
 _CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MACHINES = re.compile(r"/(api|metrics|sd|healthz|readyz|openapi\.json|charts|static)(/|$)")
 
-_BUSY = "The database cannot be read or written just now. Nothing was changed; try again in half a minute."
+_BUSY = "The database cannot be read or written just now. Nothing was changed; try again in a minute."
 _log = logging.getLogger(__name__)
 _out_of_reach_seldom = Seldom(_log)
 
@@ -239,7 +239,7 @@ async def _out_of_reach(request: Request, error: Exception) -> Response:
     """Answer 503 where the database is locked by another program, its disk full or gone: that passes."""
     path = getattr(request.scope.get("route"), "path", "")  # not the address: it may name a device
     _out_of_reach_seldom.warn(f"{request.method} {path}: {str(error).splitlines()[0]}")
-    refused = HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, {"Retry-After": "30"})
+    refused = HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, {"Retry-After": later()})
     return await _failed(request, refused)
 
 

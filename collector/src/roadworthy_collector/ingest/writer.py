@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.errors import EnvelopeError, StoreError
@@ -29,7 +29,15 @@ from roadworthy_collector.ingest.tripping import Tripping
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
-from roadworthy_collector.store.faults import goes_once_more, is_database_fault, is_refused_value
+from roadworthy_collector.store.faults import (
+    goes_once_more,
+    is_database_fault,
+    is_lost_reference,
+    is_refused_row,
+    is_refused_value,
+    rule_of,
+)
+from roadworthy_collector.store.schema import devices
 
 __all__ = ["Incoming", "Outcome", "Writer", "write_reports"]
 
@@ -190,21 +198,27 @@ class Writer:
 
     def _refusal(self, waiting: _Waiting, error: Exception) -> EnvelopeError:
         """Return what the sender of a report is told that failed with `error`, and log what is not its fault."""
-        if isinstance(error, UnknownDeviceError):
-            return EnvelopeError(401, "unknown", str(error), field="authorization")
+        if isinstance(error, UnknownDeviceError) or self._is_gone(waiting, error):
+            return EnvelopeError(
+                401, "unknown", "this collector no longer knows the device", field="authorization"
+            )
         if is_refused_value(error):
             # Never 503: the agent would send it for ever, and behind it all that it has.
             message = "the database cannot hold a value of this report; send it in parts"
             return EnvelopeError(400, "schema", message, field="body")
-        if not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
+        if is_refused_row(error) or not isinstance(error, SQLAlchemyError | OverflowError | StoreError):
             return self._tripped(waiting, error)
         self._failing.begin(error)
         return busy(f"the database cannot be written: {type(error).__name__}")
 
     def _tripped(self, waiting: _Waiting, error: Exception) -> EnvelopeError:
         """Return what the sender of a report is told that this program trips over; each report is logged once."""
-        first, for_good = self._tripping.failed(waiting.incoming)
-        if first:
+        in_database = isinstance(error, SQLAlchemyError)
+        first, for_good = self._tripping.failed(waiting.incoming, in_database=in_database)
+        if first and in_database:
+            device_id = waiting.incoming.report.device_id
+            _log.error("a report of device %s is refused by the database: %s", device_id, rule_of(error))
+        elif first:
             device = waiting.incoming.device
             _log.error(
                 "a report of device %s cannot be written: a fault of this program", device, exc_info=error
@@ -213,6 +227,17 @@ class Writer:
             message = "the collector cannot write this report, however often it is sent; send it in parts"
             return EnvelopeError(400, "schema", message, field="body")
         return busy("the collector cannot write this report")
+
+    def _is_gone(self, waiting: _Waiting, error: Exception) -> bool:
+        """Return whether a report failed because its device was deleted while it was written."""
+        if not is_lost_reference(error):
+            return False
+        query = select(devices.c.id).where(devices.c.id == waiting.incoming.device)
+        try:
+            with self._engine.connect() as connection:
+                return connection.scalar(query) is None
+        except SQLAlchemyError:
+            return False  # the report comes again, and is looked at then
 
     def _commit(self, group: list[_Waiting]) -> list[Result]:
         """Write and commit a group."""

@@ -332,6 +332,7 @@ _READ = "read from the database when scraped"
 _SYSTEM = "read from the operating system when scraped"
 _JOBS = "written by the jobs process after each run"
 _SENDER = "written by the job remote_write while a receiver is configured"
+_RELAY = "of a relay only"
 _RENDERER = "told by the process that renders the device detail"
 # The label of a job is `task`: `job` is Prometheus' own, and a scraped one would become `exported_job`.
 
@@ -501,6 +502,62 @@ _HEALTH = (
         "queue_full, queue_age: past the bounds of the queue; pruned: their facts were gone before they were sent.",
         _KEPT,
         "reason",
+    ),
+    _health(
+        "relay_waiting_reports",
+        Kind.GAUGE,
+        "reports",
+        f"Reports a relay has accepted and the main collector does not hold yet; {_RELAY}.",
+        _READ,
+    ),
+    _health(
+        "relay_waiting_bytes",
+        Kind.GAUGE,
+        "bytes",
+        f"What they take up, packed; {_RELAY}.",
+        _READ,
+    ),
+    _health(
+        "relay_waiting_limit_bytes",
+        Kind.GAUGE,
+        "bytes",
+        f"Most they may take up (setting relay_outbox_max_bytes); past it the oldest are given up; {_RELAY}.",
+        "the setting",
+    ),
+    _health(
+        "relay_oldest_waiting_seconds",
+        Kind.GAUGE,
+        "seconds",
+        f"How long the oldest of them waits, 0 while none does; {_RELAY}.",
+        _READ,
+    ),
+    _health(
+        "relay_last_success_timestamp_seconds",
+        Kind.GAUGE,
+        "seconds",
+        f"When the main collector last took reports of the relay, or acknowledged a carried file; {_RELAY}.",
+        _READ,
+    ),
+    _health(
+        "relay_refused_items_total",
+        Kind.COUNTER,
+        "items",
+        f"Items the main collector would not take; `roadworthy relay status` has the codes; {_RELAY}.",
+        _KEPT,
+    ),
+    _health(
+        "relay_given_up_items_total",
+        Kind.COUNTER,
+        "items",
+        f"Items past the bounds of the relay's queue, which the main collector will never get; {_RELAY}.",
+        _KEPT,
+    ),
+    _health(
+        "relay_stopped_devices",
+        Kind.GAUGE,
+        "devices",
+        f"Devices that are not forwarded any more because the main collector refuses them; {_RELAY}.",
+        _READ,
     ),
     _health(
         "scrape_render_seconds",

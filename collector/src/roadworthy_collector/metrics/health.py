@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -18,6 +19,7 @@ from roadworthy_collector.metrics.catalogue import Kind, metric
 from roadworthy_collector.metrics.detail import DetailStats
 from roadworthy_collector.metrics.fleet import SNAPSHOT, Key
 from roadworthy_collector.metrics.text import le
+from roadworthy_collector.relay.health import relay_values
 from roadworthy_collector.remote_write.sink import DROPPED, FAILED, read_sink, sink_values
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries import metrics as queries
@@ -47,11 +49,20 @@ _FILES = {"main": "", "wal": "-wal"}
 class Health(Collector):
     """What one serving process says about itself; `render` is its text for `/metrics`."""
 
-    def __init__(self, engine: Engine, settings: Settings, stats: Stats, detail: DetailStats) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        stats: Stats,
+        detail: DetailStats,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._stats = stats
         self._detail = detail
+        self._clock = clock
         self._renders: dict[str, Histogram] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -73,7 +84,7 @@ class Health(Collector):
         """Yield every family but the process's."""
         yield from self._ingest()
         if self._settings.rollups == "serve":  # of the database: else every `serve` on it would tell the same
-            yield from stored(self._engine, self._settings)
+            yield from stored(self._engine, self._settings, self._clock)
         renders: dict[Key, Histogram] = {
             (endpoint,): histogram for endpoint, histogram in self._renders.items()
         }
@@ -106,7 +117,7 @@ class Health(Collector):
         yield family("roadworthy_detail_starts_total", {(): detail.starts})
 
 
-def stored(engine: Engine, settings: Settings) -> Iterator[Family]:
+def stored(engine: Engine, settings: Settings, clock: Callable[[], float] = time.time) -> Iterator[Family]:
     """Yield what the database holds, read in one transaction, and its size."""
     with engine.connect() as connection:
         counted = queries.read_counters(connection)
@@ -115,6 +126,7 @@ def stored(engine: Engine, settings: Settings) -> Iterator[Family]:
         pending = queries.count_dirty(connection)
         snapshot = queries.read_snapshot(connection, SNAPSHOT)
         sink = read_sink(connection)
+        relay = relay_values(connection, settings, counted, clock())
     for name, shown in _KEPT.items():
         # Of a job that has run it is known that none was too long.
         totals: Counter[str] = Counter({row.name: 0 for row in jobs} if name == LONG_TRANSACTIONS else {})
@@ -127,7 +139,7 @@ def stored(engine: Engine, settings: Settings) -> Iterator[Family]:
     yield family("roadworthy_quarantined_items", {(): quarantined})
     yield family("roadworthy_rollup_backlog", {(): pending})
     yield family("roadworthy_fleet_snapshot_timestamp_seconds", {(): snapshot and snapshot.at})
-    for shown, value in sink_values(sink, counted).items():
+    for shown, value in (sink_values(sink, counted) | relay).items():
         yield family(shown, {(): value})
     yield family("roadworthy_database_size_bytes", {(name,): size for name, size in _sizes(engine, settings)})
 

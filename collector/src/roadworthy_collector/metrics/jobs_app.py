@@ -35,10 +35,13 @@ ASGIApp = Callable[
 class JobsHealth(Collector):
     """What one jobs process says about itself, and while `holds` about the database too."""
 
-    def __init__(self, engine: Engine, settings: Settings, holds: Callable[[], bool]) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, holds: Callable[[], bool], clock: Callable[[], float]
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._holds = holds
+        self._clock = clock
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(namespace="roadworthy", registry=self._registry)
@@ -56,7 +59,7 @@ class JobsHealth(Collector):
         holds = self._holds()
         yield family("roadworthy_jobs_holding", {(): float(holds)})
         if holds:
-            yield from stored(self._engine, self._settings)
+            yield from stored(self._engine, self._settings, self._clock)
 
 
 def create_jobs_app(
@@ -67,7 +70,7 @@ def create_jobs_app(
     clock: Callable[[], float] = time.time,
 ) -> ASGIApp:
     """Return the application; `holds` says whether this process does the jobs at the moment."""
-    health = JobsHealth(engine, settings, holds)
+    health = JobsHealth(engine, settings, holds, clock)
     api = FastAPI(
         title="Roadworthy jobs", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +22,14 @@ from roadworthy_collector.metrics.health import Health
 from roadworthy_collector.metrics.rollups import SNAPSHOT_SECONDS, rollups_of
 from roadworthy_collector.metrics.shards import MAX_SHARDS, advised_shards
 from roadworthy_collector.metrics.text import CONTENT_TYPE
-from roadworthy_collector.security.access import is_open, require_device_scrape, require_scrape
+from roadworthy_collector.security.access import (
+    Reader,
+    Scraper,
+    is_open,
+    require_device_scrape,
+    require_scrape,
+)
+from roadworthy_collector.security.detail_reads import DetailReads
 from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_collector.store.queries.detail import count_in_service
 from roadworthy_collector.store.queries.scope import Scope
@@ -74,14 +83,15 @@ def _detail_on(request: Request) -> bool:
 )
 async def devices(
     request: Request,
-    scope: Annotated[Scope, Depends(require_device_scrape)],
+    scraper: Annotated[Scraper, Depends(require_device_scrape)],
     shown: Annotated[bool, Depends(_detail_on)],
     shard: Annotated[int, Query(ge=0, lt=MAX_SHARDS, description="Which part, from 0.")] = 0,
     shards: Annotated[int, Query(ge=1, le=MAX_SHARDS, description="Of how many parts.")] = 1,
 ) -> Response:
     """One shard of the per-device detail, in Prometheus' text format; compressed if gzip is accepted.
 
-    For scrape tokens, and for users who may read a device's history.
+    For scrape tokens, and for users who may read a device's history: that they read it is a row of the audit, one an
+    hour.
     """
     if shard >= shards:
         return _refused(422, "shard_out_of_range", f"shard counts from 0 to {shards - 1}", "shard")
@@ -93,10 +103,11 @@ async def devices(
     gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
     try:
         body = await detail.render(
-            Wanted(shard, shards, state.clock(), gzip, scope), patience_seconds=_patience(request)
+            Wanted(shard, shards, state.clock(), gzip, scraper.scope), patience_seconds=_patience(request)
         )
     except DetailError as error:
         return _refused(503, "device_detail", f"per-device metrics cannot be rendered now: {error}")
+    await _note(request, scraper.reader)
     _health(request).rendered(Endpoint.DEVICES, time.perf_counter() - began)
     headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if gzip else {})
     return Response(body, media_type=CONTENT_TYPE, headers=headers)
@@ -213,9 +224,25 @@ def _health(request: Request) -> Health:
     """Return the health of this application, made at the first scrape."""
     state = request.app.state
     if getattr(state, "health", None) is None:
-        state.health = Health(state.engine, state.settings, state.stats, state.detail.stats)
+        state.health = Health(
+            state.engine, state.settings, state.stats, state.detail.stats, clock=state.clock
+        )
     health: Health = state.health
     return health
+
+
+async def _note(request: Request, reader: Reader | None) -> None:
+    """Have a person who reads the device detail on the record before anything is shown.
+
+    One at a time and in no thread of the pages': while the database is locked the shards of one scrape would take
+    all of those.
+    """
+    state = request.app.state
+    if getattr(state, "detail_reads", None) is None:
+        state.detail_reads = DetailReads(state.engine, state.clock), anyio.CapacityLimiter(1)
+    reads, one = state.detail_reads
+    if reader is not None and reads.is_due(reader):
+        await anyio.to_thread.run_sync(reads.note, reader, limiter=one)
 
 
 def _refused(status: int, code: str, message: str, field: str | None = None) -> JSONResponse:

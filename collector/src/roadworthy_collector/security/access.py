@@ -12,6 +12,7 @@ import hmac
 import json
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from fastapi import HTTPException, Request
@@ -34,6 +35,7 @@ __all__ = [
     "LOCAL",
     "AccessRefusedError",
     "Reader",
+    "Scraper",
     "api_reader",
     "csrf_of",
     "current_reader",
@@ -65,6 +67,13 @@ class AccessRefusedError(HTTPException):
     def body(self) -> str:
         """Return the answer's JSON, of the same form as every typed error."""
         return json.dumps({"error": self._error})
+
+
+class Scraper(NamedTuple):
+    """What may be read of the metrics, and by which person; None for a machine's scrape token."""
+
+    scope: Scope
+    reader: Reader | None
 
 
 def is_open(settings: Settings, engine: Engine) -> bool:
@@ -175,18 +184,19 @@ def require_scrape(request: Request) -> Scope:
 
     Raises AccessRefusedError 401 or 403. A FastAPI dependency.
     """
-    return _scraped(request, Right.READ_METRICS)
+    return _scraped(request, Right.READ_METRICS).scope
 
 
-def require_device_scrape(request: Request) -> Scope:
+def require_device_scrape(request: Request) -> Scraper:
     """As `require_scrape`, for metrics per device: of a person who may read what one device does.
 
     The use of a one-person laptop tells of that person. A scrape token is given to a machine, by an administrator.
+    Before anything is shown to a person, that goes on the record (`detail_reads`).
     """
     return _scraped(request, Right.READ_DEVICE_HISTORY)
 
 
-def _scraped(request: Request, right: Right) -> Scope:
+def _scraped(request: Request, right: Right) -> Scraper:
     """Return what a scrape token, or a reader who has `right`, may read of the metrics."""
     state = request.app.state
     token = _bearer(request)
@@ -195,7 +205,7 @@ def _scraped(request: Request, right: Right) -> Scope:
             scraper = find_scrape_token(connection, token, now=state.clock())
         if scraper is None:
             raise AccessRefusedError(403, "scrape_token_refused", "this scrape token is unknown or revoked")
-        return scraper.scope
+        return Scraper(scraper.scope, None)
     reader = current_reader(request)
     if reader is None:
         raise AccessRefusedError(
@@ -203,7 +213,7 @@ def _scraped(request: Request, right: Right) -> Scope:
         )
     if not reader.may(right):
         raise AccessRefusedError(403, "not_allowed", f"your role does not include {right}")
-    return reader.scope
+    return Scraper(reader.scope, reader)
 
 
 def is_own_origin(request: Request) -> bool:
@@ -249,7 +259,9 @@ def _reader(engine: Engine, user: SessionUser, now: float, *, csrf: str, by_toke
         rights = rights_of(role, scope)
     except ValueError:  # a role of a newer version: whatever it may mean there, here it may nothing
         role, rights = Role.VIEWER, frozenset()
-    return Reader(user.name, role, csrf, signed_in=True, rights=rights, scope=scope, by_token=by_token)
+    return Reader(
+        user.name, role, csrf, signed_in=True, rights=rights, scope=scope, by_token=by_token, token=user.token
+    )
 
 
 def csrf_of(secret: str) -> str:

@@ -11,6 +11,7 @@ from roadworthy_collector.store.queries.audit import prune, read, record, verify
 from roadworthy_collector.store.schema import audit
 
 __all__ = [
+    "LATEST_ROWS",
     "OPENING_SECONDS",
     "OPEN_DEVICE",
     "opened_recently",
@@ -25,7 +26,7 @@ OPEN_DEVICE = "device.open"
 # How long a given reason holds: an hour's work on one device is one opening.
 OPENING_SECONDS = 3600
 # An opening is looked for among this many latest rows, so that a long record does not slow the page.
-_LATEST_ROWS = 20_000
+LATEST_ROWS = 20_000
 
 
 def record_alone(
@@ -47,7 +48,7 @@ def opened_recently(connection: Connection, now: float, actor: str, device_id: s
     found = connection.scalar(
         select(audit.c.id)
         .where(
-            audit.c.id > newest - _LATEST_ROWS,
+            audit.c.id > newest - LATEST_ROWS,
             audit.c.at > int(now) - OPENING_SECONDS,
             audit.c.actor == actor,
             audit.c.action == OPEN_DEVICE,

@@ -110,7 +110,8 @@ OPEN_RIGHTS = _WORKING | {Right.READ_DEVICE_HISTORY}
 class Reader:
     """Who asks: a signed-in user, a user's token, or `local` while the collector is open.
 
-    `csrf` belongs to the forms of a session and is empty otherwise. `scope` is None for every unit.
+    `csrf` belongs to the forms of a session and is empty otherwise. `scope` is None for every unit. `token` is the id of
+    the user's token it came with, if it did.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Reader:
     rights: frozenset[Right] = frozenset()
     scope: Scope = EVERYTHING
     by_token: bool = False
+    token: str | None = None
 
     def may(self, right: Right) -> bool:
         """Return whether the reader has `right`."""

@@ -16,11 +16,12 @@ LIFETIME_SECONDS = 12 * 3600
 
 
 class SessionUser(NamedTuple):
-    """Whose session it is."""
+    """Whose session it is; or whose token, of which `token` is the id."""
 
     name: str
     role: str
     scoped: bool = False
+    token: str | None = None
 
 
 def secure(settings: Settings) -> bool:

@@ -84,4 +84,4 @@ def find_user(connection: Connection, text: str, now: float) -> SessionUser | No
     row = connection.execute(query).one_or_none()
     if row is None or not matches(parsed.secret, row.secret_sha256):
         return None
-    return SessionUser(row.name, row.role, row.scoped)
+    return SessionUser(row.name, row.role, row.scoped, parsed.id)

@@ -36,6 +36,9 @@ def open_server(url: URL, *, read_only: bool, json: dict[str, Any], program: str
         "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
         "default_transaction_read_only": "on" if read_only else "off",
         "timezone": "UTC",
+        # Pages and reports are many and short: what several processors or compiling save one, the others wait for.
+        "max_parallel_workers_per_gather": "0",
+        "jit": "off",
     }
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
