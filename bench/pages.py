@@ -1,17 +1,19 @@
 """How long pages and the API's reading operations take on a large IT estate, signed in, one request after the other.
 
-    python bench/pages.py [--devices 100000] [--times 15] [--store sqlite|postgresql] [--data FOLDER | --url URL]
+    python bench/pages.py [--devices 100000] [--times 40] [--store sqlite|postgresql] [--data FOLDER | --url URL]
 
 An estate is put straight into the tables (load/estate.py says what is thinner in it than in life) and what the jobs
 keep ready is computed; then a real `roadworthy serve` is asked by an administrator, by a reader scoped to a tenth of
-the units and by one of a single unit. Times are wall milliseconds of the whole answer, new figures and old alike: the
-first request of each page counts too. With --data or --url the estate is kept and used again, its clock set forward.
+the units and by one of a single unit. Times are wall milliseconds of the whole answer: the first request of each page
+counts too; beside them stand the processor milliseconds of the collector and its database's connections, which say
+what a quieter machine would take. With --data or --url the estate is kept and used again, its clock set forward.
 Bounded form for continuous integration: --devices 5000 --times 5. Prints a table and one line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -21,13 +23,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import quote
 
 from load.collector import Collector, collector
-from load.estate import Density, build, device_id, set_forward
+from load.estate import Density, build, set_forward
 from load.postgres import postgres
-from load.processes import look
-from sqlalchemy import URL, func, select
+from load.processes import family, look
+from pages_asked import asked, forgotten
+from pages_estate import add_records, open_history
+from sqlalchemy import URL, func, select, text
 
 from roadworthy_collector.jobs.runner import JOBS
 from roadworthy_collector.jobs.work import Work
@@ -39,55 +42,91 @@ from roadworthy_collector.store.queries.scope import grant
 from roadworthy_collector.store.upgrade import upgrade
 
 GOAL_MS = 200.0
+ADMINISTRATOR = "whole-estate"
 READERS = {"whole estate": None, "tenth of it": 30, "one unit": 1}  # units
 _ROLLUPS = ("fleet_metrics", "console_devices", "console_startups")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """How one page answered: milliseconds, sorted, and bytes of the last answer."""
+    """How one page answered: wall and processor milliseconds, each sorted, and bytes of the last answer."""
 
     name: str
     milliseconds: Sequence[float]
+    processor: Sequence[float]
     size: int
     status: int
 
-    def rank(self, percent: int) -> float:
-        """Return a percentile, nearest rank."""
-        return self.milliseconds[(len(self.milliseconds) * percent + 99) // 100 - 1]
+
+def rank(values: Sequence[float], percent: int) -> float:
+    """Return a percentile of sorted values, nearest rank."""
+    return values[(len(values) * percent + 99) // 100 - 1]
+
+
+class Spent:
+    """Tells the processor seconds of the collector and, on this machine, of its database's connections so far."""
+
+    def __init__(self, pids: Sequence[int], database: URL | Path) -> None:
+        self._pids = [one for pid in pids for one in family(pid)]
+        self._engine = open_engine(database) if isinstance(database, URL) else None
+
+    def __call__(self) -> float:
+        """Return them; read anew each time, because connections come and go."""
+        return sum(map(_seconds, [*self._pids, *self._backends()]))
+
+    def _backends(self) -> Sequence[int]:
+        if self._engine is None:
+            return ()
+        query = text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        with self._engine.connect() as connection:
+            own = connection.scalar(text("SELECT pg_backend_pid()"))
+            return [pid for pid in connection.scalars(query) if pid != own]
+
+
+def _seconds(pid: int) -> float:
+    """Return the processor seconds of all threads of a process; none where it is of another machine or gone."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            total += int((task / "schedstat").read_text("ascii").split()[0])  # nanoseconds
+    return total / 1e9
 
 
 def main() -> None:
     """Print a table and one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--devices", type=int, default=100_000)
-    parser.add_argument("--times", type=int, default=15, help="requests a page")
+    parser.add_argument("--times", type=int, default=40, help="requests a page")
     parser.add_argument("--startups-a-day", type=float, default=Density.startups_a_day)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--data", type=Path, help="folder of a database that is kept and used again")
+    parser.add_argument("--only", default="", help="ask only pages whose name holds this")
     parser.add_argument("--url", help="PostgreSQL to use instead of one of its own")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         made = _collector(stack, arguments)
         settings = made.read_settings()
         _fill(settings, arguments.devices, Density(startups_a_day=arguments.startups_a_day))
+        add_records(settings.database, int(time.time()))
         cookies = {
             reader: _sign_in(settings, reader.replace(" ", "-"), units) for reader, units in READERS.items()
         }
+        open_history(settings.database, ADMINISTRATOR, int(time.time()))
         rollups = _compute(settings)
         made.start("serve")
-        answers = list(_ask_all(made, settings, cookies, arguments.times))
+        answers = list(_ask_all(made, settings, cookies, arguments))
         rss = max(process.rss_bytes for process in look(made.pids)) / 1e6
     _print(answers, rollups, rss)
     count, store = arguments.devices, "postgresql" if settings.database_url else "sqlite"
-    worst = max(answer.rank(95) for answer in answers)
-    pages = {answer.name: round(answer.rank(95), 1) for answer in answers}
+    worst = max(rank(answer.milliseconds, 95) for answer in answers)
+    pages = {answer.name: round(rank(answer.milliseconds, 95), 1) for answer in answers}
     print(
         json.dumps(
             {
                 "devices": count,
                 "store": store,
                 "p95_ms_max": round(worst, 1),
+                "p95_cpu_ms_max": round(max(rank(answer.processor, 95) for answer in answers), 1),
                 "pages": pages,
                 "rss_mb": round(rss),
             }
@@ -153,13 +192,19 @@ def _compute(settings: Settings) -> dict[str, dict[str, float]]:
     return found
 
 
-def _ask_all(made: Collector, settings: Settings, cookies: dict[str, str], times: int) -> Iterator[Asked]:
+def _ask_all(
+    made: Collector, settings: Settings, cookies: dict[str, str], arguments: argparse.Namespace
+) -> Iterator[Asked]:
     """Ask every page of every reader."""
     database = settings.database
+    spent = Spent(made.pids, database)
+    if unasked := forgotten([path for _, path in asked(database, whole=True)] + ["/login"]):
+        sys.exit(f"pages_asked.py neither asks nor leaves out: {', '.join(unasked)}")
     for reader, units in READERS.items():
-        for name, path in _pages(database, whole=units is None):
-            yield _ask(made.port, f"{reader}: {name}", path, cookies[reader], times)
-    yield _ask(made.port, "sign-in page", "/login", "", times)
+        for name, path in asked(database, whole=units is None):
+            if arguments.only in f"{reader}: {name}":
+                yield _ask(made, spent, f"{reader}: {name}", path, cookies[reader], arguments.times)
+    yield _ask(made, spent, "sign-in page", "/login", "", arguments.times)
 
 
 def _sign_in(settings: Settings, name: str, units: int | None) -> str:
@@ -177,82 +222,30 @@ def _sign_in(settings: Settings, name: str, units: int | None) -> str:
     return f"{sessions.cookie_name(settings)}={secret}"
 
 
-def _pages(database: URL | Path, *, whole: bool) -> Iterator[tuple[str, str]]:
-    """Yield what is asked: a name and an address. No device's history: that wants a reason, and is one device's."""
-    yield "overview", "/"
-    yield "devices", "/devices"
-    for query in (
-        "state=reporting", "state=late", "state=missing", "state=retired", "site=Station+007", "class=server",
-        "class=laptop", "model=Model+031", "class=server&state=late&site=Station+007", "q=pc-00", "q=mp0001",
-        "q=nothing-like-it", "q=PC-0000097", "sort=name&order=desc", "sort=site", "sort=model", "sort=class&order=desc",
-        "sort=report&order=desc", "sort=report", "sort=cpu&order=desc", "sort=memory", "sort=cpu&class=server",
-        "sort=model&state=reporting&class=laptop",
-    ):  # fmt: skip
-        yield f"devices {query}", f"/devices?{query}"
-    yield "devices, page 900", f"/devices?page=900{_deep(database)}"
-    if whole:
-        yield "one device", f"/devices/{device_id(1)}"
-    for days in (7, 30, 90):
-        for kind in ("boot", "resume", "all"):
-            yield f"start-ups {days} {kind}", f"/startups?days={days}&kind={kind}"
-    yield "about", "/about"
-    if whole:
-        yield "audit", "/audit"
-    yield "metrics", "/metrics"
-    for path in (
-        "/estate", "/devices", "/devices?limit=500", "/devices?state=late", "/devices?site=Station+007",
-        "/devices?search=PC-0000097", "/sites",
-    ):  # fmt: skip
-        yield f"api {path}", f"/api/v1{path}"
-    if whole:
-        for path in (
-            "/jobs",
-            f"/devices/{device_id(1)}",
-            "/enrol-keys",
-            "/users",
-            "/scrape-tokens",
-            "/holds",
-        ):
-            yield f"api {path.replace(device_id(1), 'ID')}", f"/api/v1{path}"
-
-
-def _deep(database: URL | Path) -> str:
-    """Return what the address of a page deep in the list says besides its number."""
-    engine = open_engine(database)
-    ordered = select(schema.devices.c.id, func.lower(schema.devices.c.hostname))
-    with engine.connect() as connection:
-        count = connection.scalar(select(func.count()).select_from(schema.devices)) or 1
-        row = connection.execute(
-            ordered.order_by(func.lower(schema.devices.c.hostname)).offset(count // 2).limit(1)
-        ).one()
-    engine.dispose()
-    return f"&after={row[0]}:{quote(row[1])}"
-
-
-def _ask(port: int, name: str, path: str, cookie: str, times: int) -> Asked:
+def _ask(made: Collector, spent: Spent, name: str, path: str, cookie: str, times: int) -> Asked:
     """Ask for one page again and again over one connection."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=120)
-    taken, size, status = [], 0, 0
+    connection = HTTPConnection("127.0.0.1", made.port, timeout=120)
+    taken, used, size, status = [], [], 0, 0
     for _ in range(times):
-        began = time.perf_counter()
+        before, began = spent(), time.perf_counter()
         connection.request("GET", path, headers={"Cookie": cookie, "Accept": "text/html"})
         answer = connection.getresponse()
         size, status = len(answer.read()), answer.status
         taken.append(1000 * (time.perf_counter() - began))
+        used.append(1000 * (spent() - before))
     connection.close()
-    return Asked(name, sorted(taken), size, status)
+    return Asked(name, sorted(taken), sorted(used), size, status)
 
 
 def _print(answers: Sequence[Asked], rollups: dict[str, dict[str, float]], rss: float) -> None:
-    print(f"\n{'milliseconds':<62}{'p50':>9}{'p95':>9}{'max':>9}{'kB':>8}")
+    columns = ("p50", "p95", "max", "cpu p50", "cpu p95", "kB")
+    print(f"\n{'milliseconds':<66}" + "".join(f"{column:>9}" for column in columns))
     for answer in answers:
-        over = "" if answer.rank(95) <= GOAL_MS else "  over the goal"
-        shown = "".join(
-            f"{value:>9.1f}" for value in (answer.rank(50), answer.rank(95), answer.milliseconds[-1])
-        )
-        print(
-            f"{answer.name:<62}{shown}{answer.size / 1000:>8.1f}{over}{'' if answer.status < 400 else f'  {answer.status}'}"
-        )
+        wall, used = answer.milliseconds, answer.processor
+        shown = (rank(wall, 50), rank(wall, 95), wall[-1], rank(used, 50), rank(used, 95), answer.size / 1000)
+        said = "" if rank(wall, 95) <= GOAL_MS else "  over the goal"
+        said += "" if answer.status < 400 else f"  {answer.status}"
+        print(f"{answer.name:<66}" + "".join(f"{value:>9.1f}" for value in shown) + said)
     for name, cost in rollups.items():
         print(f"{name:<20}" + ", ".join(f"{word.replace('_', ' ')} {value}" for word, value in cost.items()))
     print(f"serve: {rss:.0f} MB resident at most a process")

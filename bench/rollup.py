@@ -3,7 +3,8 @@
     python bench/rollup.py [--devices 300] [--url postgresql://user@host/empty-database]
 
 A year is written day by day over all devices, as the jobs do: UTC and local days, two of three with a start-up, half
-the devices with two scopes of energy. `before` is the layout until schema 0003 in tables of its own (SQLite only).
+the devices with two scopes of energy. `before` is the layout until schema 0009 in tables of its own. With --again each
+day is written so many times, as a day that goes on is, and PostgreSQL keeps room for what it replaces.
 Then one day of half-hours of always-on machines is rolled up by the jobs' own code, devices a second of one core, the
 database waiting for its disk. Prints a table and one JSON line.
 """
@@ -14,7 +15,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from roadworthy_collector.jobs.site_half_hours import roll_up_sites
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import half_hours, schema
+from roadworthy_collector.store.columns import pack_joules, pack_ratio
 from roadworthy_collector.store.engine import Database, open_engine, write_transaction
 from roadworthy_collector.store.half_hours import Energy, HalfHour, Use
 from roadworthy_collector.store.queries.jobs import mark_dirty, write_days
+from roadworthy_collector.store.queries.local_totals import is_utc_day
 from roadworthy_collector.store.upgrade import upgrade
 from roadworthy_inventory.calendar import local_day, utc_date
 
@@ -35,11 +38,17 @@ DAY = 86_400
 FIRST = 1_767_225_600  # 2026-01-01
 ZONE = "Europe/London"
 STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
+# As both tables were until schema 0009, on PostgreSQL and on SQLite; every local day was kept beside its UTC day.
 BEFORE = (
-    "CREATE TABLE before_days (device BIGINT, {key}, site BIGINT, unit BIGINT, periods INTEGER, observed INTEGER, cpu"
-    " FLOAT, memory FLOAT, a INTEGER, b INTEGER, c INTEGER, d INTEGER, e INTEGER, f INTEGER, startups INTEGER,"
-    " total FLOAT, longest FLOAT, joules JSON, PRIMARY KEY (device, {name})) WITHOUT ROWID"
+    "CREATE TABLE {table} ({key}, device BIGINT, {more} site INTEGER, unit INTEGER, periods SMALLINT, startups SMALLINT,"
+    " cpu SMALLINT, memory SMALLINT, observed INTEGER, a INTEGER, b INTEGER, c INTEGER, d INTEGER, e INTEGER, f INTEGER,"
+    " total {float}, longest {float}, joules {bytes}, PRIMARY KEY ({name}, device)){end}"
 )
+TYPES = {
+    "sqlite": {"float": "FLOAT", "bytes": "BLOB", "end": " WITHOUT ROWID"},
+    "postgresql": {"float": "DOUBLE PRECISION", "bytes": "BYTEA", "end": ""},
+}
+AT_ONCE = 20  # devices a transaction where days are rolled up again and again
 
 
 def totals(device: int, day: int) -> dict[str, Any]:
@@ -64,49 +73,72 @@ def totals(device: int, day: int) -> dict[str, Any]:
     }
 
 
-def write_year(connection: Connection, devices: int, days: int) -> None:
-    """Write the totals of a year as the jobs do."""
-    for day in range(FIRST, FIRST + days * DAY, DAY):
-        rows = [{"device": device, **totals(device, day)} for device in range(1, devices + 1)]
-        write_days(connection, schema.days, [{"day": day, **row} for row in rows], keep_place=True)
-        date = utc_date(day)
+def write_day(connection: Connection, some: range, day: int) -> None:
+    """Write the totals of a day as the jobs do."""
+    rows = [{"device": device, **totals(device, day)} for device in some]
+    write_days(connection, schema.days, [{"day": day, **row} for row in rows], keep_place=True)
+    date = utc_date(day)
+    if not is_utc_day(date, ZONE):
         local = local_day(date, ZONE)
         own = {"date": date.isoformat(), "start": local.start, "half_hours": local.periods}
         write_days(connection, schema.local_days, [own | row for row in rows], keep_place=True)
 
 
-def write_before(connection: Connection, devices: int, days: int) -> None:
-    """Write the same as it was laid out until schema 0003."""
-    for table, key in (
-        ("before_days", "day BIGINT"),
-        ("before_local", "date VARCHAR(10), start BIGINT, half INTEGER"),
+def make_before(connection: Connection) -> None:
+    """Make the tables of the layout before."""
+    types = TYPES[connection.dialect.name]
+    for table, key, more in (
+        ("before_days", "day BIGINT", ""),
+        ("before_local", "date INTEGER", "half SMALLINT, start BIGINT,"),
     ):
-        name = key.split()[0]
-        connection.exec_driver_sql(BEFORE.format(key=key, name=name).replace("before_days", table))
-        connection.exec_driver_sql(f"CREATE INDEX ix_{table} ON {table} ({name})")
-        for day in range(FIRST, FIRST + days * DAY, DAY):
-            own = (
-                (day,)
-                if name == "day"
-                else (utc_date(day).isoformat(), local_day(utc_date(day), ZONE).start, 48)
-            )
-            rows = [(device, *own, *before_row(device, day)) for device in range(1, devices + 1)]
-            marks = ", ".join("?" * len(rows[0]))
-            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - names above
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+        connection.exec_driver_sql(
+            BEFORE.format(table=table, key=key, more=more, name=key.split()[0], **types)
+        )
+
+
+def write_before(connection: Connection, some: range, day: int) -> None:
+    """Write the same as it was laid out until schema 0009."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    date = utc_date(day)
+    for table, key, more in (
+        ("before_days", "day", (day,)),
+        ("before_local", "date", (day // DAY, 48, local_day(date, ZONE).start)),
+    ):
+        rows = [(more[0], device, *more[1:], *before_row(device, day)) for device in some]
+        marks = ", ".join([mark] * len(rows[0]))
+        held = f"ON CONFLICT ({key}, device) DO UPDATE SET a = excluded.a, observed = excluded.observed"
+        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks}) {held}", rows)  # noqa: S608 - names above
 
 
 def before_row(device: int, day: int) -> Iterator[Any]:
     """Yield the columns after the key."""
     row = totals(device, day)
-    for name in ("site", "unit", "periods", "observed_seconds", "cpu_mean_ratio", "memory_mean_ratio"):
-        yield row[name]
+    yield from (row[name] for name in ("site", "unit", "periods", "startups"))
+    yield from (pack_ratio(row[f"{name}_mean_ratio"]) for name in ("cpu", "memory"))
+    yield row["observed_seconds"]
     yield from (row[f"{name}_seconds"] for name in STATES)
-    yield from (
-        row["startups"],
-        row["startup_seconds_sum"],
-        row["startup_seconds_max"],
-        json.dumps(row["joules"]),
-    )
+    yield from (row["startup_seconds_sum"], row["startup_seconds_max"], pack_joules(row["joules"]))
+
+
+def write_year(
+    engine: Engine, write: Callable[[Connection, range, int], None], devices: int, days: int, again: int
+) -> None:
+    """Write the totals of `days` days, each `again` times in pieces, as a day that goes on is rolled up."""
+    everybody = range(1, devices + 1)
+    for number in range(days):
+        day = FIRST + number * DAY
+        if again == 1:
+            with write_transaction(engine) as connection:
+                write(connection, everybody, day)
+            continue
+        for _ in range(again):
+            for begin in everybody[::AT_ONCE]:
+                with write_transaction(engine) as connection:
+                    write(connection, range(begin, min(begin + AT_ONCE, devices + 1)), day)
+        if engine.dialect.name == "postgresql" and number % 3 == 2:  # about as often as autovacuum would
+            with engine.connect() as plain:
+                plain.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
 
 
 def size(engine: Engine, *tables: str) -> int:
@@ -158,6 +190,9 @@ def main() -> None:
     )
     parser.add_argument("--devices", type=int, default=300)
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument(
+        "--again", type=int, default=1, help="times each day is rolled up while it goes on; 25 in life"
+    )
     parser.add_argument("--rolled", type=int, default=4000, help="devices of the day that is rolled up")
     parser.add_argument("--url")
     chosen = parser.parse_args()
@@ -166,21 +201,28 @@ def main() -> None:
         database: Database = make_url(chosen.url) if chosen.url else Path(folder) / "totals.db"
         upgrade(database)
         engine = open_engine(database)
-        empty = size(engine, "days", "local_days")
-        with write_transaction(engine) as connection:
-            write_year(connection, chosen.devices, chosen.days)
-        now = size(engine, "days", "local_days")
-        figures["kb_device_year"] = (now - empty) / chosen.devices / 1000
-        if engine.dialect.name == "sqlite":
-            with write_transaction(engine) as connection:
-                write_before(connection, chosen.devices, chosen.days)
-            figures["kb_device_year_before"] = (size(engine) - now) / chosen.devices / 1000
+        figures |= sizes(engine, chosen)
         fill_day(engine, chosen.rolled)
         figures |= rolled(engine, Path(folder), chosen.rolled)
         engine.dispose()
     for name, value in figures.items():
         print(f"{name:<32}{value:12.2f}")
     print(json.dumps(figures))
+
+
+def sizes(engine: Engine, chosen: argparse.Namespace) -> dict[str, float]:
+    """Return the kB a device-year of both layouts."""
+    with write_transaction(engine) as connection:
+        make_before(connection)
+    found = {}
+    for name, write, tables in (
+        ("kb_device_year", write_day, ("days", "local_days")),
+        ("kb_device_year_before", write_before, ("before_days", "before_local")),
+    ):
+        empty = size(engine, *tables)
+        write_year(engine, write, chosen.devices, chosen.days, chosen.again)
+        found[name] = (size(engine, *tables) - empty) / chosen.devices / 1000 * 365 / chosen.days
+    return found
 
 
 def rolled(engine: Engine, folder: Path, devices: int) -> dict[str, float]:

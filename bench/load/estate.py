@@ -21,7 +21,9 @@ import psycopg
 from sqlalchemy import URL, Engine, Table, func, select, update
 
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.columns import pack_midnight
 from roadworthy_collector.store.engine import Database, write_transaction
+from roadworthy_collector.store.slots import STATES
 
 SITES, UNITS, MODELS = 200, 300, 400
 STARTUP_DAYS = 30
@@ -91,7 +93,11 @@ def _tables(count: int, now: int, density: Density) -> Iterator[tuple[Table, Seq
     yield schema.signins, tuple(schema.signins.columns.keys()), (
         row for n in numbers for row in _signins(n, midnight, density)
     )  # fmt: skip
-    names = tuple(schema.days.columns.keys())
+    names = (
+        "day", "device", "site", "unit", "periods", "startups", "cpu_mean_ratio", "memory_mean_ratio",
+        "observed_seconds", *(f"{state}_seconds" for state in STATES), "startup_seconds_sum", "startup_seconds_max",
+        "joules",
+    )  # fmt: skip
     some = [midnight - ago * DAY_SECONDS for ago in range(density.days, 0, -1)]
     yield schema.days, names, (_day(n, day) for day in some for n in numbers)
     names = tuple(schema.histograms.columns.keys())
@@ -202,7 +208,7 @@ def _day(n: int, day: int) -> tuple[Any, ...]:
     states = (n % 30_000, 3600, 1800, 3600, 30_000, 86_400 - 39_000 - n % 30_000)
     seconds = n % 90 + 20.0
     return (
-        day,
+        pack_midnight(day),
         n,
         100 + n * 13 % SITES,
         100 + n * 17 % UNITS,

@@ -14,7 +14,7 @@ from roadworthy_collector.ingest.wire import Report
 from roadworthy_collector.ingest.writer import Incoming, write_reports
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
-from roadworthy_collector.store.upgrade import upgrade
+from support.databases import make_sqlite
 
 NOW = 1_795_200_000.0  # 20 November 2026, 18:40 GMT
 # What somebody who owns a device could call it to get at the reader's browser.
@@ -67,7 +67,7 @@ EVERYTHING = 3  # the machine that reports all there is to report
 
 def make(path: Path, now: float, *, simulated: bool = False) -> Engine:
     """Build the database `path` and fill it as of `now`; return its engine."""
-    upgrade(path)
+    make_sqlite(path)
     engine = open_engine(path)
     require_estate(engine, simulated=simulated)
     with write_transaction(engine) as connection:

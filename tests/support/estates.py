@@ -12,8 +12,8 @@ from sqlalchemy import URL, Engine, Table, delete, insert, select
 
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine, require_estate, write_transaction
-from roadworthy_collector.store.upgrade import upgrade
+from roadworthy_collector.store.engine import write_transaction
+from support.databases import make_sqlite
 
 NOW = 1_790_000_000.0
 
@@ -111,7 +111,4 @@ class Estate:
 
 def make_database(path: Path) -> None:
     """Build an empty database of a real IT estate."""
-    upgrade(path)
-    engine = open_engine(path)
-    require_estate(engine, simulated=False)
-    engine.dispose()
+    make_sqlite(path, real=True)

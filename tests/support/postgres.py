@@ -16,7 +16,7 @@ from sqlalchemy import URL
 
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.lock import file_lock
-from roadworthy_collector.store.upgrade import head_revision, upgrade
+from roadworthy_collector.store.upgrade import upgrade
 from support import free_port, wait_until
 
 # The folder of this run, made by the first process of it (tests/conftest.py) and inherited by the others.
@@ -160,38 +160,49 @@ def give_back(url: URL) -> None:
 def _clean(url: URL) -> None:
     """Bring a database back to what the migrations leave."""
     with psycopg.connect(host="127.0.0.1", port=url.port, user=USER, dbname=url.database) as one:
-        one.execute(
-            b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            b"WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        one.execute(b"SET session_replication_role = replica")  # no foreign keys, no triggers
-        one.execute(b"UPDATE alembic_version SET version_num = %s", [head_revision()])
-        for table in schema.metadata.tables:
-            one.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-        one.execute(b"ALTER TABLE audit ENABLE TRIGGER ALL")  # tests that tamper turn them off
-        sequences = one.execute(
-            b"SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
-        ).fetchall()
-        seeds = _seeds(url.port)
-        for (sequence,) in sequences:
-            table = sequence.removesuffix("_id_seq")
-            one.execute(f'ALTER SEQUENCE "{sequence}" RESTART WITH {len(seeds.get(table, ())) + 1}'.encode())
-        for table, rows in seeds.items():
-            marks = ", ".join(["%s"] * len(rows[0]))
-            with one.cursor() as cursor:
-                said = sql.SQL("INSERT INTO {} VALUES ({})")
-                cursor.executemany(said.format(sql.Identifier(table), sql.SQL(marks)), rows)
+        one.execute(_cleaning(url.port))
 
 
 @functools.cache
-def _seeds(port: int | None) -> dict[str, list[tuple[object, ...]]]:
-    """Return the rows the migrations leave, by table."""
+def _cleaning(port: int | None) -> bytes:
+    """Return what does it, all in one message: alone each statement would take longer to arrive than to run."""
+    seeds, version = _seeds(port)
+    statements: list[sql.Composable] = [
+        sql.SQL(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ),
+        sql.SQL("SET session_replication_role = replica"),  # no foreign keys, no triggers
+        sql.SQL("UPDATE alembic_version SET version_num = {}").format(version),
+        *(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in schema.metadata.tables),
+        sql.SQL("ALTER TABLE audit ENABLE TRIGGER ALL"),  # tests that tamper turn them off
+        sql.SQL(
+            "SELECT setval(format('%I', sequencename)::regclass, 1, false) "
+            "FROM pg_sequences WHERE schemaname = 'public'"
+        ),
+    ]
+    for table, rows in seeds.items():
+        name = sql.Identifier(table)
+        statements += [
+            sql.SQL("INSERT INTO {} VALUES ({})").format(name, sql.SQL(", ").join(row)) for row in rows
+        ]
+        if "id" in schema.metadata.tables[table].c:
+            counted = sql.SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), {})")
+            statements.append(counted.format(table, len(rows)))
+    with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname=_TEMPLATE) as one:
+        return sql.SQL(";").join(statements).as_bytes(one)
+
+
+def _seeds(port: int | None) -> tuple[dict[str, list[tuple[object, ...]]], str]:
+    """Return the rows the migrations leave, by table, and the schema they lead to."""
     found = {}
     with psycopg.connect(host="127.0.0.1", port=port, user=USER, dbname=_TEMPLATE) as one:
         for table in schema.metadata.sorted_tables:
             if rows := one.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table.name))).fetchall():
                 found[table.name] = rows
-    return found
+        (version,) = one.execute("SELECT version_num FROM alembic_version").fetchone() or (None,)
+    assert version is not None
+    return found, version
 
 
 def create_database(port: int, name: str, *, template: str | None = None) -> None:

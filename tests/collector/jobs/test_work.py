@@ -4,7 +4,7 @@ import itertools
 import threading
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, event, insert, select
 from support.estates import Estate
 
 from roadworthy_collector.jobs.work import Work
@@ -55,6 +55,52 @@ def test_a_fast_one_makes_them_larger(estate: Estate) -> None:
 
     make(estate, clock).batches(step)
     assert sizes == [8, 16, 32, 64, 128, 256]
+
+
+def test_a_slow_commit_leaves_pieces_of_a_size(estate: Estate) -> None:
+    """A disk that takes 40 ms for every commit takes them for one thing as for many."""
+    clock = Clock()
+    sizes: list[int] = []
+
+    def step(_: Connection, limit: int) -> int:
+        sizes.append(limit)
+        clock.now += 0.0004 * limit
+        return limit if len(sizes) < 12 else 0
+
+    def committed(_: Connection) -> None:
+        clock.now += 0.04
+
+    event.listen(estate.engine, "commit", committed)
+    make(estate, clock).batches(step)
+    assert sizes[-1] == 12  # 5 ms of work
+
+
+def test_what_every_transaction_takes_does_not_make_pieces_of_one(estate: Estate) -> None:
+    """On a busy machine statements wait: 20 ms for one thing, and hardly more for ten."""
+    clock = Clock()
+    sizes: list[int] = []
+
+    def step(_: Connection, limit: int) -> int:
+        sizes.append(limit)
+        clock.now += 0.02 + 0.0005 * limit
+        return limit if len(sizes) < 40 else 0
+
+    make(estate, clock).batches(step)
+    assert sizes[1] < 8
+    assert 10 <= sizes[-1] <= 30
+
+
+def test_a_slow_piece_is_not_forgotten_at_once(estate: Estate) -> None:
+    clock = Clock()
+    sizes: list[int] = []
+
+    def step(_: Connection, limit: int) -> int:
+        sizes.append(limit)
+        clock.now += limit * (0.001 if len(sizes) == 4 else 1e-4)
+        return limit if len(sizes) < 7 else 0
+
+    make(estate, clock).batches(step)
+    assert sizes == [8, 16, 32, 64, 21, 30, 60]
 
 
 def test_the_longest_transaction_is_kept(estate: Estate) -> None:

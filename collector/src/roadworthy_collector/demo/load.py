@@ -16,7 +16,7 @@ from roadworthy_collector.demo.history import DayFacts
 from roadworthy_collector.demo.patterns import DAY
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.columns import pack_joules, pack_ratio
+from roadworthy_collector.store.columns import pack_joules, pack_midnight, pack_ratio
 from roadworthy_collector.store.statements import Bulk
 
 PERIODS_PER_DAY = 48
@@ -150,7 +150,7 @@ def day_row(device: int, site: int, unit: int, facts: DayFacts) -> tuple[Any, ..
     joules = {scope: {"sensor": value} for scope, value in facts.joules.items()} or None
     return (
         device,
-        facts.day,
+        pack_midnight(facts.day),
         site,
         unit,
         facts.periods,

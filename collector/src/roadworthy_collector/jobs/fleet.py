@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import fleet
+from roadworthy_collector.store.columns import pack_text
 from roadworthy_collector.store.queries import jobs as queries
 from roadworthy_collector.store.queries.metrics import read_snapshot
 
@@ -16,7 +17,7 @@ def compute(work: Work) -> int:
         kept = read_snapshot(connection, fleet.MEMBERS_SNAPSHOT)
     before = fleet.parse_members(None if kept is None else kept.body)
     members = fleet.admitted(before, estate.histograms)
-    body = fleet.render(estate, members)
+    body = pack_text(fleet.render(estate, members))
     with work.write() as connection:
         queries.write_snapshot(connection, fleet.SNAPSHOT, now, body)
         if members != before:

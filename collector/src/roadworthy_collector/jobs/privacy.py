@@ -43,7 +43,7 @@ def erase(work: Work, device: int) -> bool:
             erasure.roll_up_day(connection, device, day, now=work.clock(), zone=zone)
 
     def erase_days(connection: Connection, some: Sequence[int]) -> None:
-        erasure.erase_days(connection, device, some, now=work.clock())
+        erasure.erase_days(connection, device, some, now=work.clock(), zone=zone)
 
     # No day goes before all are rolled up: a local day is made of two.
     if work.for_each(waiting, roll_up) < len(waiting) or work.for_each(midnights, erase_days) < len(

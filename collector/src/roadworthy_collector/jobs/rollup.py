@@ -63,7 +63,8 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
     local = [
         (date, one)
         for date, one in local_days(local_date(span.start, zone), local_date(span.end - 1, zone), zone)
-        if one.start >= pruned
+        # One that is the UTC day is not said twice (`local_totals`): five months of the year in the United Kingdom.
+        if one.start >= pruned and one != span
     ]
     whole = Span(
         min([day, *(one.start for _, one in local)]), max([span.end, *(one.end for _, one in local)])
@@ -75,9 +76,7 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
     for date, one in local:
         own = {"date": date.isoformat(), "start": one.start, "half_hours": one.periods}
         same = calendar.timegm(date.timetuple())
-        # The same half-hours add up to the same: five months of the year in the United Kingdom.
-        found = rows if one == span else day_rows(facts, places, one, same)
-        mine = [own | {name: value for name, value in row.items() if name != "day"} for row in found]
+        mine = [own | row for row in day_rows(facts, places, one, same)]
         queries.write_days(connection, schema.local_days, mine, keep_place=one.end <= now)
     queries.mark_site_dirty(connection, day)
 

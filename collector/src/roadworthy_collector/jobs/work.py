@@ -16,10 +16,48 @@ from roadworthy_collector.store.engine import write_transaction
 
 # While a job holds the write lock every report waits for its acknowledgement.
 LIMIT_SECONDS = 0.05
-# Aimed at: a disk that is suddenly slower still stays under the limit.
-_TARGET_SECONDS = 0.015
+# Aimed at for a whole transaction, and for what is done in it before the commit waits for the disk: where either is
+# suddenly slower it still stays under the limit. How long the disk takes is no reason to do next to nothing in each.
+_TARGET_SECONDS = 0.03
+_MOST_WORK_SECONDS, _LEAST_WORK_SECONDS = 0.015, 0.005
+# What a slow piece makes of the next ones is forgotten by so much with each: it is rarely the only one.
+_REMEMBERED = 0.5
+# A piece is no smaller than this part of the one before: most of what takes very long was only not let run.
+_SMALLER = 3
+_LEAST_SHARE = 0.05  # of what a thing takes by itself in what it takes with its part of the transaction
 
 T = TypeVar("T")
+
+
+class _Pace:
+    """How many things the next transaction may do, by what those before it took.
+
+    What a transaction takes whatever it does is told from what each thing takes by doing more and doing less: without
+    that a busy machine, on which a transaction of one thing takes as long as one of ten, would be left at one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._before: tuple[int, float] | None = None  # things and seconds of the last piece of another size
+        self._last: tuple[int, float] | None = None
+        self._each = self._slowest = 0.0
+
+    def after(self, count: int, worked: float, committed: float) -> int:
+        """Return the limit after a piece of `count` things that took `worked` seconds and `committed` to commit."""
+        if self._last is not None and self._last[0] != count:
+            self._before = self._last
+        self._last = count, worked
+        whole = worked / count
+        each = whole
+        if self._before is not None:
+            others, took = self._before
+            each = (worked - took) / (count - others)
+        self._each = min(whole, max(each, whole * _LEAST_SHARE, 1e-9))
+        self._slowest = max(self._each, self._slowest * _REMEMBERED, 1e-9)
+        fixed = worked - self._each * count
+        room = min(_MOST_WORK_SECONDS, max(_LEAST_WORK_SECONDS, _TARGET_SECONDS - committed - fixed))
+        fits = max(1, count // _SMALLER, min(count * 2, int(room / self._slowest)))
+        return min(self._most, fits)
 
 
 @dataclass
@@ -62,21 +100,22 @@ class Work:
     def batches(self, step: Callable[[Connection, int], int], *, first: int = 8, most: int = 5000) -> int:
         """Call `step(connection, limit)` in one short transaction after another until it does nothing.
 
-        `step` does at most `limit` things and returns how many it did. The limit follows what the transactions
-        take. After each one the job keeps off the lock as long as it held it. Ends early when the collector
-        stops. Returns how many things were done.
+        `step` does at most `limit` things and returns how many it did. The limit follows what the transactions take
+        (`_Pace`). After each one the job keeps off the lock as long
+        as it held it. Ends early when the collector stops. Returns how many things were done.
         """
-        limit, done = first, 0
+        limit, done, pace = first, 0, _Pace(most)
         while not self.stop.is_set():
             with write_transaction(self.engine) as connection:
                 began = self.monotonic()
                 count = step(connection, limit)
+                worked = self.monotonic() - began
             elapsed = self.monotonic() - began
             if not count:
                 break
             self._measured(elapsed)
             done += count
-            limit = max(1, min(most, limit * 2, int(limit * _TARGET_SECONDS / max(elapsed, 1e-6))))
+            limit = pace.after(count, worked, elapsed - worked)
             self.stop.wait(elapsed)
         return done
 

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.rollup import roll_up_some
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store import half_hours
+from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.schema import (
@@ -37,6 +38,7 @@ from roadworthy_collector.store.schema import (
     use_slots,
 )
 from roadworthy_collector.store.statements import upsert
+from roadworthy_inventory.calendar import utc_date
 
 # A revocation holds on every process within five seconds.
 WAIT_SECONDS = 6
@@ -106,7 +108,7 @@ def finish(connection: Connection, device: int, *, now: float, zone: str) -> boo
         return False
     for day in list_waiting(connection, device):
         roll_up_day(connection, device, day, now=now, zone=zone)
-    erase_days(connection, device, list_days(connection, now), now=now)
+    erase_days(connection, device, list_days(connection, now), now=now, zone=zone)
     return remove(connection, device, now=now)
 
 
@@ -145,13 +147,15 @@ def list_days(connection: Connection, now: float) -> list[int]:
     return list(range(first, int(now) + 3 * _DAY_SECONDS, _DAY_SECONDS))
 
 
-def erase_days(connection: Connection, device: int, midnights: Sequence[int], *, now: float) -> None:
+def erase_days(
+    connection: Connection, device: int, midnights: Sequence[int], *, now: float, zone: str
+) -> None:
     """Delete these days of a device, and what it drew on them goes to `anonymous_site_days`: sums stay at any moment.
 
     A day that is deleted adds nothing when it is asked for again, so that an erasure may go on after a crash.
     """
     if ensure_due(connection, device, now=now) is not None:
-        _keep_energy(connection, device, midnights)
+        _keep_energy(connection, device, midnights, zone)
         half_hours.forget(connection, device, midnights)
 
 
@@ -182,14 +186,16 @@ def _first_day(connection: Connection, now: int) -> int:
     return min((day for day in firsts if day is not None), default=now)
 
 
-def _keep_energy(connection: Connection, device: int, midnights: Sequence[int]) -> None:
+def _keep_energy(connection: Connection, device: int, midnights: Sequence[int], zone: str) -> None:
     """Add the device's joules of these days to those of the sites it stood at."""
-    dates = {day: datetime.fromtimestamp(day, UTC).date().isoformat() for day in midnights}
+    dates = {day: utc_date(day) for day in midnights}
     sums: dict[tuple[int, str, str, str, str], int] = defaultdict(int)
-    for row in _rows(connection, days, "day", list(midnights), device):
-        _add(sums, row, "utc", dates[row.day])
-    for row in _rows(connection, local_days, "date", list(dates.values()), device):
-        _add(sums, row, "local", str(row.date))
+    for row in _rows(connection, list(midnights), device):
+        _add(sums, row, "utc", dates[row.day].isoformat())
+    told = set(dates.values())
+    for total in local_totals.read(connection, min(told), max(told), zone, ("site", "joules"), device):
+        if total.date in told:
+            _add(sums, total.values, "local", total.date.isoformat())
     if sums:
         kept = [
             {
@@ -206,11 +212,11 @@ def _keep_energy(connection: Connection, device: int, midnights: Sequence[int]) 
         connection.execute(upsert(anonymous_site_days, add=("joules", "devices")), kept)
 
 
-def _rows(connection: Connection, table: Table, key: str, values: list[Any], device: int) -> Iterator[Any]:
-    for begin_at in range(0, len(values), _DAYS_PER_QUERY):
-        some = values[begin_at : begin_at + _DAYS_PER_QUERY]
-        query = select(table.c[key], table.c.site, table.c.joules)
-        yield from connection.execute(query.where(table.c[key].in_(some), table.c.device == device))
+def _rows(connection: Connection, midnights: list[int], device: int) -> Iterator[Any]:
+    for begin_at in range(0, len(midnights), _DAYS_PER_QUERY):
+        some = midnights[begin_at : begin_at + _DAYS_PER_QUERY]
+        query = select(days.c.day, days.c.site, days.c.joules)
+        yield from connection.execute(query.where(days.c.day.in_(some), days.c.device == device))
 
 
 def _add(sums: dict[tuple[int, str, str, str, str], int], row: Any, calendar: str, date: str) -> None:

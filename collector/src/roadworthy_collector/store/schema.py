@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import DDL
 
 from roadworthy_collector.store import append_only
-from roadworthy_collector.store.columns import IsoDate, Joules, Ratio
+from roadworthy_collector.store.columns import IsoDate, Joules, Midnight, Packed, PeriodStart, Ratio
 
 metadata = MetaData(
     naming_convention={
@@ -177,9 +177,10 @@ devices = Table(
     Index(None, "model"),
     Index(None, "os_name", "os_version"),
     # What lists narrow and sort by, state included, so that no list looks at all the wide rows. It changes with each
-    # report, as an index of the first column alone would.
+    # report, as an index of the first column alone would. Not on PostgreSQL: there a report changes no index at all as
+    # long as it changes no indexed column, and rows are narrow because what is wide stands beside them.
     Index("ix_devices_listed", "last_report_at", "site", "unit", "device_class", "model", "hostname",
-          "retired_at", "next_call_seconds", "enrolled_at"),
+          "retired_at", "next_call_seconds", "enrolled_at").ddl_if(dialect="sqlite"),
     Index(None, "cloned_from"),
 )  # fmt: skip
 for _name in ("hostname", "serial", "asset_tag"):  # searched for by how they begin, letter case aside
@@ -285,7 +286,7 @@ erasures = Table(
     Column("reason", String(512), nullable=False),
 )
 # What erased devices drew, added up by site and day: sums of the IT estate stay as they were. By UTC days as `days`
-# and by the days of the reporting time zone as `local_days`.
+# and by the days of the reporting time zone as `local_days`, of which those that are UTC days stand as `utc` alone.
 anonymous_site_days = Table(
     "anonymous_site_days",
     metadata,
@@ -498,36 +499,46 @@ signins = Table(
 )
 
 
-def _totals() -> list[Column[Any]]:
-    """Return the columns of a day's totals: where the device stood, and what the day adds up to."""
+def _device_and_totals(*narrow: Column[Any]) -> list[Column[Any]]:
+    """Return the second key column and a day's totals: where the device stood, and what the day adds up to.
+
+    By alignment, which PostgreSQL fills up otherwise: eight bytes, four with those of `narrow`, two, and bytes.
+    """
     return [
+        Column("device", Integer, primary_key=True, autoincrement=False),
+        Column("startup_seconds_sum", Float),
+        Column("startup_seconds_max", Float),
+        *narrow,
         Column("site", Integer, nullable=False),
         Column("unit", Integer, nullable=False),
+        Column("observed_seconds", Integer, nullable=False),
+        *_state_seconds(),
         Column("periods", SmallInteger, nullable=False),
         Column("startups", SmallInteger, nullable=False),
         Column("cpu_mean_ratio", Ratio),  # weighted by observed seconds
         Column("memory_mean_ratio", Ratio),
-        Column("observed_seconds", Integer, nullable=False),
-        *_state_seconds(),
-        Column("startup_seconds_sum", Float),
-        Column("startup_seconds_max", Float),
         Column("joules", Joules),  # {scope: {quality: joules}}
     ]
 
 
 # Daily totals in UTC days (always 48 slots); `days` outlives the half-hours. Both are keyed by day first and without a
 # reference to `devices`, as the half-hours are and for the same reasons.
-days = Table("days", metadata, _day(), _plain_device(), *_totals(), sqlite_with_rowid=False)
+days = Table(
+    "days",
+    metadata,
+    Column("day", Midnight, primary_key=True, autoincrement=False),
+    *_device_and_totals(),
+    sqlite_with_rowid=False,
+)
 # The same for days as people count them, in the reporting time zone: financial years begin at its midnight, and
-# once the half-hours are gone nothing could tell. 46 or 50 half-hours long where the clocks change.
+# once the half-hours are gone nothing could tell. 46 or 50 half-hours long where the clocks change. A local day that is
+# a UTC day is in `days` alone: read both through `queries.local_totals`.
 local_days = Table(
     "local_days",
     metadata,
     Column("date", IsoDate, primary_key=True, autoincrement=False),  # 2026-03-29
-    _plain_device(),
+    *_device_and_totals(Column("start", PeriodStart, nullable=False)),  # its midnight
     Column("half_hours", SmallInteger, nullable=False),  # how many it has
-    Column("start", BigInteger, nullable=False),  # its midnight
-    *_totals(),
     sqlite_with_rowid=False,
 )
 dirty = Table(
@@ -623,7 +634,7 @@ snapshots = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("at", Float, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", Packed, nullable=False),
 )
 jobs = Table(
     "jobs",

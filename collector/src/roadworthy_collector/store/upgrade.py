@@ -38,7 +38,7 @@ __all__ = ["current_revision", "head_revision", "make_ready", "misfit", "upgrade
 
 # The oldest schema whose program runs on a database of this one, and the first that ran on PostgreSQL at all. Raised by
 # a migration that drops or rewrites something: CONTRIBUTING.md.
-RUNS_FROM = "0009"
+RUNS_FROM = "0010"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_NOT_AVAILABLE = "55P03"
 

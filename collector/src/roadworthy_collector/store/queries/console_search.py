@@ -6,6 +6,7 @@ letter that half the devices begin with costs no more than a whole serial number
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
@@ -18,6 +19,7 @@ MOST_FOUND = 500
 # So few units are looked through instead, by their own index.
 _FEW_UNITS = 5
 _LAST = "\U0010ffff"
+_ID, _ID_DIGITS = "rwd_", 32
 
 
 def begins_with(connection: Connection, text: str, scope: Scope = EVERYTHING) -> tuple[list[int], bool]:
@@ -28,8 +30,11 @@ def begins_with(connection: Connection, text: str, scope: Scope = EVERYTHING) ->
     wanted = _lowered(connection, text)
     found: set[int] = set()
     more = False
-    for column in _columns():
-        rows = _ids(connection, _range(connection, column, wanted), scope, MOST_FOUND + 1)
+    ranges = [_range(connection, column, wanted) for column in _columns()]
+    if (ids := _ids_beginning(wanted)) is not None:
+        ranges.append(devices.c.device_id.between(*ids))
+    for condition in ranges:
+        rows = _ids(connection, condition, scope, MOST_FOUND + 1)
         more = more or len(rows) > MOST_FOUND
         found.update(rows[:MOST_FOUND])
     return sorted(found), more
@@ -39,18 +44,28 @@ def exact_matches(connection: Connection, text: str, scope: Scope = EVERYTHING) 
     """Return up to two device ids whose asset tag, serial, hostname or id is exactly `text`, letter case aside."""
     wanted = _lowered(connection, text)
     found: set[int] = set()
-    for column in _columns():
+    for column in (*_columns(), devices.c.device_id):  # ids are in lower case already
         found.update(_ids(connection, column == wanted, scope, 2))
     query = select(devices.c.device_id).where(devices.c.id.in_(found)).order_by(devices.c.id).limit(2)
     return list(connection.scalars(query)) if found else []
 
 
 def _columns() -> list[ColumnElement[Any]]:
-    """Return what is searched, as the indexes hold it; ids are in lower case already."""
-    return [
-        *(func.lower(devices.c[name]) for name in ("hostname", "serial", "asset_tag")),
-        devices.c.device_id,
-    ]
+    """Return the names that are searched, as the indexes hold them."""
+    return [func.lower(devices.c[name]) for name in ("hostname", "serial", "asset_tag")]
+
+
+def _ids_beginning(text: str) -> tuple[str, str] | None:
+    """Return the first and the last device id that begins with `text`, None where no id does.
+
+    Ids are of one length, `rwd_` and hexadecimal digits, which every language sorts alike: their unique index serves.
+    """
+    if _ID[: len(text)] == text:
+        text = _ID
+    if re.fullmatch(rf"{_ID}[0-9a-f]{{0,{_ID_DIGITS}}}", text) is None:
+        return None
+    length = len(_ID) + _ID_DIGITS
+    return text.ljust(length, "0"), text.ljust(length, "f")
 
 
 def _lowered(connection: Connection, text: str) -> str:

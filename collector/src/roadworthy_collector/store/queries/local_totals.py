@@ -1,0 +1,70 @@
+"""Daily totals of days as people count them, in the reporting time zone: the way to read them.
+
+A local day that is the UTC day of its date (in the United Kingdom from late October to late March) is not kept twice:
+it stands in `days` alone, all others in `local_days` (docs/decisions/0020). Which of the two follows from date and zone
+and never from which rows there are: on a day the two differ a device may have a row in one and none in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from roadworthy_collector.store.schema import days, local_days
+from roadworthy_collector.store.slots import DAY_SECONDS, PERIOD_SECONDS
+from roadworthy_inventory.calendar import Span, local_day, utc_date, utc_day
+
+_DATES_PER_QUERY = 100
+
+
+class LocalTotal(NamedTuple):
+    """One device's totals of one local day; `values` has the columns asked for."""
+
+    date: date
+    device: int
+    span: Span  # of 46, 48 or 50 half-hours in the United Kingdom
+    values: Any
+
+
+def is_utc_day(day: date, zone: str) -> bool:
+    """Return whether the local day `day` of `zone` begins and ends with the UTC day of that date."""
+    return local_day(day, zone) == utc_day(day)
+
+
+def read(
+    connection: Connection,
+    first: date,
+    last: date,
+    zone: str,
+    columns: Sequence[str],
+    device: int | None = None,
+) -> Iterator[LocalTotal]:
+    """Yield the totals of each device, or of `device` alone, of the local days from `first` to `last`, both included.
+
+    `columns` are names both tables have. Days come some at a time, in no order among them.
+    """
+    for some in _pieces(first, last):
+        utc = [utc_day(day).start for day in some if is_utc_day(day, zone)]
+        own = [day.isoformat() for day in some if not is_utc_day(day, zone)]
+        if utc:
+            query = select(days.c.day, days.c.device, *(days.c[name] for name in columns))
+            query = query.where(days.c.day.in_(utc))
+            for row in connection.execute(query if device is None else query.where(days.c.device == device)):
+                yield LocalTotal(utc_date(row.day), row.device, Span(row.day, row.day + DAY_SECONDS), row)
+        if own:
+            key = (local_days.c.date, local_days.c.device, local_days.c.start, local_days.c.half_hours)
+            query = select(*key, *(local_days.c[name] for name in columns)).where(local_days.c.date.in_(own))
+            if device is not None:
+                query = query.where(local_days.c.device == device)
+            for row in connection.execute(query):
+                span = Span(row.start, row.start + row.half_hours * PERIOD_SECONDS)
+                yield LocalTotal(date.fromisoformat(row.date), row.device, span, row)
+
+
+def _pieces(first: date, last: date) -> Iterator[list[date]]:
+    for begin in range(0, (last - first).days + 1, _DATES_PER_QUERY):
+        end = min(begin + _DATES_PER_QUERY, (last - first).days + 1)
+        yield [first + timedelta(days=n) for n in range(begin, end)]
