@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +12,30 @@ from support import missing_part, postgres
 
 _RUN_FOLDER = pytest.StashKey[Path]()
 
+# Programs are started hundreds of times, and every one of them would compile the collector anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Files that take longest, begun first: what is begun last must be short, or one worker waits for the other.
+_LONGEST = (
+    "e2e/test_fresh_clone.py",
+    "agent/test_running.py",
+    "faults/test_killed.py",
+    "e2e/test_several.py",
+    "faults/test_database_gone.py",
+    "e2e/test_console.py",
+    "agent/test_footprint.py",
+    "e2e/test_up.py",
+    "deploy/test_units_run.py",
+    "faults/",
+    "e2e/",
+    "agent/test_bad_sources.py",
+    "agent/recording/test_record.py",
+    "agent/probes/test_systemd_boot.py",
+    "collector/",
+    "",
+)
+
 # No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code.
 hypothesis.settings.register_profile("roadworthy", deadline=None)
 hypothesis.settings.load_profile("roadworthy")
@@ -18,8 +43,21 @@ hypothesis.settings.load_profile("roadworthy")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder all processes of this run share: their PostgreSQL server lives there."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # by the number of tests, which says little of their length
     if not hasattr(config, "workerinput"):
         config.stash[_RUN_FOLDER] = postgres.make_run_folder()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    here = str(Path(__file__).parent) + os.sep
+
+    def place(item: pytest.Item) -> int:
+        name = Path(str(item.path).removeprefix(here)).as_posix()
+        return next(number for number, start in enumerate(_LONGEST) if name.startswith(start))
+
+    items.sort(key=place)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

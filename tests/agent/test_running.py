@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,39 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Give a starter of agents over one state folder, sampling every 5 s; all are gone after the test."""
+    with starting(tmp_path) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module", autouse=True)
+def switched_off(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """Give an agent whose policy is off: nobody touches it, so it runs beside the tests before its own."""
+    folder = tmp_path_factory.mktemp("off")
+    with starting(folder) as begin:
+        yield folder, begin(collection_policy="off")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ScriptedCollector]]:
+    """Give the folder and the collector of an agent that reports, and runs beside the tests before its own."""
+    folder, collector = tmp_path_factory.mktemp("alone"), ScriptedCollector()
+    collector.now = time.time
+    enrolled(folder, collector.url)
+    with starting(folder) as begin:
+        begin(server=collector.url)
+        yield folder, collector
+    collector.close()
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[Start]:
+    """Yield a starter of agents over the state below `folder`; all are gone after the block."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(*, prefix: tuple[str, ...] = (), **settings: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.environ["PATH"],
-            "ROADWORTHY_AGENT_STATE_DIR": str(tmp_path / "state"),
+            "ROADWORTHY_AGENT_STATE_DIR": str(folder / "state"),
             "ROADWORTHY_AGENT_SAMPLE_INTERVAL_SECONDS": f"{INTERVAL:g}",
         } | {f"ROADWORTHY_AGENT_{name.upper()}": value for name, value in settings.items()}
         command = [*prefix, sys.executable, "-m", "roadworthy_agent"]
@@ -153,9 +181,9 @@ def test_a_signal_ends_the_agent_at_once_and_keeps_the_last_sample(
     assert len(samples(tmp_path)) > held
 
 
-def test_an_agent_whose_policy_is_off_runs_on(start: Start, tmp_path: Path) -> None:
-    agent = start(collection_policy="off")
-    wait_until(lambda: len(samples(tmp_path)) >= 2, what="two samples")
+def test_an_agent_whose_policy_is_off_runs_on(switched_off: tuple[Path, subprocess.Popen[str]]) -> None:
+    folder, agent = switched_off
+    wait_until(lambda: len(samples(folder)) >= 2, what="two samples")
     assert agent.poll() is None
 
 
@@ -233,13 +261,9 @@ def test_an_agent_is_enrolled_beside_its_running_self(
     assert wait_until(collector.reports, what="the first report")[0]["device_id"] == DEVICE
 
 
-def test_the_running_agent_is_small_and_idle(
-    start: Start, tmp_path: Path, collector: ScriptedCollector
-) -> None:
-    collector.now = time.time
-    enrolled(tmp_path, collector.url)
-    start(server=collector.url)
-    wait_until(lambda: len(samples(tmp_path)) >= 2 and collector.reports(), what="two samples and a report")
+def test_the_running_agent_is_small_and_idle(left_alone: tuple[Path, ScriptedCollector]) -> None:
+    folder, collector = left_alone
+    wait_until(lambda: len(samples(folder)) >= 2 and collector.reports(), what="two samples and a report")
     wait_until(
         lambda: [report for report in collector.reports() if "now" in report],
         what="a report after the light one",

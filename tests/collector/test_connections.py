@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 import uvicorn
-from support import free_port, wait_until
+from support import free_port
+from support.serving import serving
 
 from roadworthy_collector import connections
 from roadworthy_collector.connections import HEAD_BYTES, BoundedHead
@@ -32,15 +32,8 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(_app, port=port, http=BoundedHead, lifespan="off", log_level="error")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    wait_until(lambda: server.started, what="the server")
-    yield port
-    server.should_exit = True
-    thread.join()
+    with serving(uvicorn.Config(_app, port=port, http=BoundedHead, lifespan="off", log_level="error")):
+        yield port
 
 
 def _connect(port: int) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,8 +12,9 @@ import uvicorn
 from agent.devices import TEN, Device, ManualClock
 from collector.ingest.samples import add_device, fresh_database
 from sqlalchemy import Connection, Engine
-from support import free_port, wait_until
+from support import free_port
 from support.facts import held
+from support.serving import serving as threaded
 
 from roadworthy_agent.delivery import Kind
 from roadworthy_agent.identity import Identity
@@ -33,15 +33,8 @@ def serving(folder: Path, clock: Callable[[], float]) -> Iterator[str]:
     """Run the collector on a real socket with a clock of its own; give its address."""
     settings = Settings(data=folder, port=free_port())
     app = create_app(settings, open_engine(folder / "roadworthy.db"), clock=clock)
-    server = uvicorn.Server(uvicorn.Config(app, port=settings.port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_until(lambda: server.started, what="the server")
+    with threaded(uvicorn.Config(app, port=settings.port, log_level="error")):
         yield f"http://127.0.0.1:{settings.port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 class Pair:

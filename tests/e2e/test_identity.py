@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import signal
 import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,8 +22,10 @@ from collector.ingest.samples import Device as Sender
 from collector.ingest.samples import report
 from sqlalchemy import Engine, select
 from support import free_port, wait_until
+from support.databases import make_sqlite
 from support.facts import held
 from support.running import AGENT, Running, call, environment, running
+from support.serving import serving as threaded
 
 from roadworthy_agent.copied import keep_machine
 from roadworthy_agent.delivery import Delivery, Kind, Outcome
@@ -48,7 +48,6 @@ from roadworthy_collector.store.queries.device_identity import (
 )
 from roadworthy_collector.store.schema import audit, counters, devices
 from roadworthy_collector.store.schema import tokens as token_rows
-from roadworthy_collector.store.upgrade import upgrade
 
 DAY = 86_400
 QUARTER = 900
@@ -188,23 +187,17 @@ def serving(world: World) -> Iterator[None]:
     app = create_app(
         world.settings, world.engine, clock=lambda: world.time.true, monotonic=world.time.monotonic
     )
-    config = uvicorn.Config(app, port=world.settings.port, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    try:
-        wait_until(lambda: server.started, what="the server")
+    config = uvicorn.Config(
+        app, port=world.settings.port, loop="asyncio", log_level="warning", access_log=False
+    )
+    with threaded(config):
         yield
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     settings = Settings(data=tmp_path, port=free_port())
-    upgrade(settings.database)
+    make_sqlite(settings.sqlite_file)
     engine = open_engine(settings.database)
     made = World(tmp_path, engine, settings)
     with serving(made):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -116,10 +115,3 @@ def test_no_acknowledged_report_is_lost(collector: Running) -> None:
         held = {start for (start,) in sampled}
         assert set(client.acknowledged) <= held
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_server_runs_on_uvloop(collector: Running) -> None:
-    process = server_process(collector)
-    assert process is not None
-    assert "/uvloop/loop." in Path(f"/proc/{process.pid}/maps").read_text("utf-8")

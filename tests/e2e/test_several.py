@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ NAME = "roadworthy.example.org"
 
 @dataclass
 class Place:
-    """A database with a user and a scrape token, and what every program on it is told."""
+    """A database, and what every program on it is told."""
 
     folder: Path
     url: URL
@@ -42,8 +43,12 @@ class Place:
             "ROADWORTHY_BEHIND_TLS_PROXY": "true",
             "ROADWORTHY_ALLOWED_HOSTS": json.dumps([NAME]),
         }
+
+    @cached_property
+    def scrape_token(self) -> str:
+        """Return what Prometheus signs in with; the first to ask makes it, and with it the first user."""
         self.run("first-start", "--secrets", str(self.folder / "secrets"))
-        self.scrape_token = (self.folder / "secrets/scrape-token").read_text().strip()
+        return (self.folder / "secrets/scrape-token").read_text().strip()
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed."""
@@ -155,6 +160,7 @@ def kill(program: Running) -> None:
 
 def test_a_rolling_restart_under_load_loses_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each `serve` in turn, one killed, the holder of the jobs killed, the schema one version ahead meanwhile."""
+    assert place.scrape_token
     crowd = Crowd(place.url)
     ports = free_port(), free_port()
     with (
@@ -197,6 +203,7 @@ def test_a_rolling_restart_under_load_loses_nothing(place: Place, monkeypatch: p
 
 
 def test_through_nginx_names_are_checked_and_metrics_are_not_shown(place: Place) -> None:
+    assert place.scrape_token  # there is a user
     ports = free_port(), free_port()
     with place.program("serve", "a", ports[0]), nginx(place.folder, *ports) as (port, context):
         status, _ = asked(port, context, "/")

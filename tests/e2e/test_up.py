@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_the_pages_name_this_machine_and_what_is_not_measured(up: Running) -> No
         lambda: text if "roadworthy_estate_devices" in (text := up.get("/metrics")[1]) else "",
         what="the roll-ups",
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_server_runs_on_uvloop(up: Running) -> None:
+    (server,) = [process for process in up.family()[1:] if "serve" in process.cmdline()]
+    assert "/uvloop/loop." in Path(f"/proc/{server.pid}/maps").read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_second_start_beside_the_first_is_one_clear_line(up: Running, command: str) -> None:
+    line = one_line(call(command, folder=up.data.parent, ROADWORTHY_PORT=str(free_port())))
+    assert str(up.data) in line
+    assert "ROADWORTHY_DATA" in line
+    assert up.get("/readyz")[0] == 200
 
 
 def test_a_second_start_keeps_the_device(tmp_path: Path) -> None:
@@ -125,16 +140,6 @@ def test_an_unwritable_target_is_one_clear_line(tmp_path: Path, arguments: tuple
     line = one_line(call(*arguments, str(tmp_path / "file" / "target"), folder=tmp_path))
     assert str(tmp_path / "file" / "target") in line
     assert arguments[-1] in line
-
-
-@pytest.mark.parametrize("command", ["up", "demo"])
-def test_a_second_start_beside_the_first_is_one_clear_line(tmp_path: Path, command: str) -> None:
-    with running("up", folder=tmp_path) as started:
-        started.wait_ready()
-        line = one_line(call(command, folder=tmp_path, ROADWORTHY_PORT=str(free_port())))
-        assert str(started.data) in line
-        assert "ROADWORTHY_DATA" in line
-        assert started.get("/readyz")[0] == 200
 
 
 def test_an_unknown_setting_is_one_clear_line(tmp_path: Path) -> None:

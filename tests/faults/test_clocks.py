@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +22,9 @@ from collector.ingest.samples import (
     startup,
 )
 from sqlalchemy import Engine, select
-from support import free_port, postgres, wait_until
+from support import free_port, postgres
 from support.facts import held
+from support.serving import serving as threaded
 
 from roadworthy_collector.app import create_app
 from roadworthy_collector.jobs import rollup
@@ -81,15 +81,8 @@ def serving(engine: Engine, folder: Path) -> Iterator[Serving]:
     found = Serving(port, add_device(engine), settings)
     # An engine of its own: the application ends it when it ends.
     app = create_app(settings, open_engine(database_of(engine, folder)), clock=lambda: found.now)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_until(lambda: server.started, what="the server")
+    with threaded(uvicorn.Config(app, port=port, log_level="error")):
         yield found
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def test_the_collector_s_clock_steps_back_and_ahead(engine: Engine, tmp_path: Path) -> None:

@@ -43,14 +43,19 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], T], *, timeout: float = 30.0, what: str = "the condition") -> T:
-    """Call `condition` until it returns something true, and return that; fail after `timeout` seconds."""
+    """Call `condition` until it returns something true, and return that; fail after `timeout` seconds.
+
+    It is asked often at first, because most conditions come true at once, and every 50 ms later on.
+    """
     deadline = time.monotonic() + timeout
+    pause = 0.002
     while True:
         if result := condition():
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s for {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
 def missing_part(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ FLAGS = (
     "--disable-sync",
 )
 PHONE, DESKTOP = {"width": 375, "height": 812}, {"width": 1280, "height": 900}
+_QUIET_MILLISECONDS, _LATEST_SECONDS = 100, 30
 Scheme = Literal["light", "dark"]
 
 
@@ -46,26 +48,46 @@ class Watched:
     origin: str
     errors: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
+    asked: int = 0
+    under_way: set[Request] = field(default_factory=set)
 
     def open(self, path: str) -> Page:
-        """Go to `path`, wait for all of it, and return the page."""
-        answer = self.page.goto(self.origin + path, wait_until="networkidle")
+        """Go to `path`, wait for all of it and what its scripts ask for, and return the page."""
+        answer = self.page.goto(self.origin + path, wait_until="load")
         assert answer is not None
+        self._quiet()
         return self.page
+
+    def _quiet(self) -> None:
+        """Wait until nothing was under way for a while; Playwright's own `networkidle` takes 0.5 s for that."""
+        deadline = time.monotonic() + _LATEST_SECONDS
+        while time.monotonic() < deadline:
+            before = self.asked
+            self.page.wait_for_timeout(_QUIET_MILLISECONDS)
+            if self.asked == before and not self.under_way:
+                return
+        raise AssertionError(f"{self.page.url} still waits for {sorted(one.url for one in self.under_way)}")
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.errors.append(f"{self.page.url}: {message.text}")
 
     def _request(self, request: Request) -> None:
+        self.asked += 1
+        self.under_way.add(request)
         if not request.url.startswith((self.origin, "data:", "blob:", "about:")):
             self.elsewhere.append(request.url)
+
+    def _over(self, request: Request) -> None:
+        self.under_way.discard(request)
 
     def listen(self) -> None:
         """Begin to take down what goes wrong."""
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.errors.append(f"{self.page.url}: {error}"))
         self.page.on("request", self._request)
+        for over in ("requestfinished", "requestfailed"):
+            self.page.on(over, self._over)
 
 
 @contextmanager

@@ -9,12 +9,6 @@ import pytest
 from collector.relay.sites import Site
 
 
-@pytest.fixture(autouse=True)
-def start_empty(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every collector begin with a copy of one database."""
-    monkeypatch.setattr(Site, "empty", empty_database)
-
-
 @pytest.fixture
 def main(tmp_path: Path) -> Iterator[Site]:
     """Yield a main collector; the test says when it answers."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import uvicorn
 from collector.ingest.samples import DECODER, Device, add_device, period, report, rows, startup
 from sqlalchemy import Engine, select, update
-from support import free_port, wait_until
+from support import free_port
+from support.databases import make_sqlite
+from support.serving import serving
 
 from roadworthy_agent.send import Accepted, Collector
 from roadworthy_collector.app import create_app
@@ -34,7 +34,6 @@ from roadworthy_collector.store.schema import (
     sites,
     startups,
 )
-from roadworthy_collector.store.upgrade import upgrade
 
 NEWEST = (int(time.time()) - 1800) // 1800 * 1800  # the last half-hour that is over
 
@@ -43,7 +42,6 @@ NEWEST = (int(time.time()) - 1800) // 1800 * 1800  # the last half-hour that is 
 class Site:
     """One collector: its folder, database and address; `serving` runs it."""
 
-    empty: ClassVar[Path | None] = None  # a database to begin with, made once a session
     folder: Path
     port: int = field(default_factory=free_port)
     options: dict[str, Any] = field(default_factory=dict)
@@ -52,10 +50,7 @@ class Site:
 
     def __post_init__(self) -> None:
         if "database_url" not in self.options and not self.keeps:
-            if self.empty is None:
-                upgrade(self.settings.sqlite_file)
-            else:
-                shutil.copy(self.empty, self.settings.sqlite_file)
+            make_sqlite(self.settings.sqlite_file, real=True)
         self.engine: Engine = open_engine(self.settings.database)
 
     @property
@@ -80,16 +75,8 @@ class Site:
             ssl_certfile=self.settings.tls_certificate,
             ssl_keyfile=self.settings.tls_key,
         )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, name=f"site {self.port}")
-        thread.start()
-        try:
-            wait_until(lambda: server.started, what="the collector")
+        with serving(config):
             yield
-        finally:
-            server.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive()
 
     def key(self, *, site: str = "unassigned", note: str | None = None, max_uses: int | None = None) -> str:
         with write_transaction(self.engine) as connection:

@@ -153,7 +153,9 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         receiver.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}
+        )  # how often it looks whether it is over
         thread.start()
         try:
             yield receiver
