@@ -29,6 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agent_measure import free_port
 from load import peers
 from load.bounded import bounded
 from load.crew import Crew
@@ -79,8 +80,17 @@ def run(wanted: Wanted, *, with_peers: bool) -> tuple[dict[str, Any], list[str]]
         with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
             gateway = peers.pushgateway(wanted.devices, wanted.connections, Path(folder), wanted.seconds)
             told["peers"] = {"pushgateway": gateway, "sqlite3": peers.disk(Path(folder))}
+            if wanted.mode == "closed" and not (wanted.tls or wanted.new_connections):
+                told["peers"]["prototype"] = run_prototype(wanted, Path(folder))
         print(peers_table(told["peers"]), flush=True)
     return told, wrong
+
+
+def run_prototype(wanted: Wanted, folder: Path) -> dict[str, Any]:
+    """Return what the prototype of docs/performance.md does with the same bodies and connections."""
+    short = replace(wanted, seconds=min(wanted.seconds, peers.MOST_SECONDS))
+    port = free_port()
+    return peers.prototype(ceiling_crew(short, folder, port), port, folder, short.seconds)
 
 
 def run_ceiling(wanted: Wanted) -> dict[str, Any]:

@@ -27,6 +27,7 @@ WANTS = Path("/etc/systemd/system/multi-user.target.wants")
 MOST_GROUPS = 1000
 MOST_SECONDS = 10.0
 CEILING = Path(__file__).with_name("ceiling.py")
+PROTOTYPE = Path(__file__).with_name("prototype.py")
 
 
 def install(
@@ -112,6 +113,32 @@ def _pushed(figures: Figures, seconds: float, cpu: float) -> dict[str, Any]:
         "p50_ms": milliseconds(percentile(figures.latencies, 50)),
         "p99_ms": milliseconds(percentile(figures.latencies, 99)),
         "cpu_ms_per_push": round(cpu / len(figures.acked) * 1e3, 3),
+    }
+
+
+def prototype(crew: Crew, port: int, folder: Path, seconds: float) -> dict[str, Any]:
+    """Return what the least that takes reports durably does with the same bodies; `crew` sends to `port`.
+
+    Its fleet is `folder`/fleet. `seconds` are measured after the crew's warm-up.
+    """
+    with started(
+        sys.executable, str(PROTOTYPE), str(port), str(folder / "prototype.db"), str(folder / "fleet")
+    ) as process:
+        wait_for(port)
+        try:
+            before = cpu_seconds([process.pid])
+            crew.begin()
+            figures = crew.wait()
+        finally:
+            crew.end()
+        cpu = cpu_seconds([process.pid]) - before
+    if not figures.acked:
+        raise SystemExit(f"the prototype took nothing: {dict(figures.refused)}")
+    return {
+        "reports_per_s": round(figures.answered / seconds, 1),
+        "p50_ms": milliseconds(percentile(figures.latencies, 50)),
+        "p99_ms": milliseconds(percentile(figures.latencies, 99)),
+        "cpu_ms_per_report": round(cpu / len(figures.acked) * 1e3, 4),
     }
 
 

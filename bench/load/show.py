@@ -96,6 +96,12 @@ def peers_table(peers: dict[str, Any]) -> str:
         )
         lines.append(_line("    latency p50 / p99", f"{gateway['p50_ms']} / {gateway['p99_ms']}", "ms"))
         lines.append(_line("    processor time", _text(gateway["cpu_ms_per_push"]), "ms a push"))
+    if least := peers.get("prototype"):
+        lines.append(
+            _line("the least that takes them durably", f"{least['reports_per_s']:,.0f}", "reports/s")
+        )
+        lines.append(_line("    latency p50 / p99", f"{least['p50_ms']} / {least['p99_ms']}", "ms"))
+        lines.append(_line("    processor time", _text(least["cpu_ms_per_report"]), "ms a report"))
     for name, rate in peers.get("sqlite3", {}).items():
         rows = int(name.split("_")[3])
         what = "a commit each" if rows == 1 else f"{rows} in a commit"
