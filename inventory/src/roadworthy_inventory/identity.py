@@ -2,7 +2,8 @@
 
 Many machines carry no serial of their own but a text their maker forgot to fill in, shared by thousands. Such
 placeholders are no identity: they become None here, never a key. Known ones are data (`data/placeholders.csv`);
-texts of one repeated character are recognised by shape.
+texts of one repeated character are recognised by shape. Network addresses that are made up, shared or moved with a
+dock or a virtual machine name no machine either (`data/virtual_macs.csv`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from roadworthy_inventory import tables
 _FILE = "placeholders.csv"
 _COLUMNS = ("kind", "value", "source", "as_of")
 KINDS = ("serial", "uuid")
+_MAC_FILE = "virtual_macs.csv"
+_MAC_COLUMNS = ("prefix", "what", "source", "as_of")
+_MULTICAST, _LOCALLY_ADMINISTERED = 0x01, 0x02  # the low bits of an address' first byte (IEEE 802)
+_MAC_DIGITS = 12
 # Placeholders seen on whiteboxes and evaluation boards besides the published list: they say so in words.
 _SAYS_IT_IS_NONE = re.compile(
     r"default string|not (?:applicable|available|present|set)|to be filled.*|unknown|null|"
@@ -81,6 +86,75 @@ def uuid_spellings(text: str | None) -> frozenset[str]:
     if plain is None:
         return frozenset()
     return frozenset({plain, str(uuid.UUID(bytes_le=uuid.UUID(plain).bytes))})
+
+
+def canonical_uuid(text: str | None) -> str | None:
+    """Return one form for both byte orders of a UUID (the smaller text), None where it names no machine.
+
+    A placeholder read in the other byte order is no identity either.
+    """
+    plain = normalise_uuid(text)
+    if plain is None:
+        return None
+    # By hand, for a hundred thousand devices are read at a time: the first three groups' bytes the other way round.
+    swapped = (
+        f"{plain[6:8]}{plain[4:6]}{plain[2:4]}{plain[:2]}-{plain[11:13]}{plain[9:11]}"
+        f"-{plain[16:18]}{plain[14:16]}{plain[18:]}"
+    )
+    return None if swapped in placeholders()["uuid"] else min(plain, swapped)
+
+
+def normalise_tag(text: str | None) -> str | None:
+    """Return the asset tag in upper case with single spaces, or None where it is none.
+
+    Numbers are tags ("12345", "7"), though as a serial they would be none; nothing but noughts is not. What
+    says in words that it is no tag ("No Asset Tag", "Default string") is None.
+    """
+    if text is None:
+        return None
+    tidy = " ".join("".join(letter if letter.isprintable() else " " for letter in text.upper()).split())
+    if tidy.isascii() and tidy.isdigit():
+        return tidy if tidy.strip("0") else None
+    return normalise_serial(tidy)
+
+
+def parse_virtual_macs(text: str) -> frozenset[str]:
+    """Return the prefixes (2 to 12 hexadecimal digits, lower case) of the table; TableError where one is wrong."""
+    found: set[str] = set()
+    for line, row in tables.rows(_MAC_FILE, text, _MAC_COLUMNS):
+        prefix = row["prefix"].lower()
+        if not re.fullmatch(r"[0-9a-f]{2}(?::[0-9a-f]{2}){0,5}", prefix):
+            raise tables.TableError(
+                f"{_MAC_FILE}: line {line}: prefix: {row['prefix']!r} is none such as 00:50:56"
+            )
+        found.add(prefix.replace(":", ""))
+    return frozenset(found)
+
+
+@cache
+def virtual_macs() -> tuple[str, ...]:
+    """Return the prefixes of addresses that name no machine, read once."""
+    return tuple(sorted(parse_virtual_macs(tables.read_text(_MAC_FILE))))
+
+
+@cache
+def _mac_is_nobodys(digits: str) -> bool:
+    first = int(digits[:2], 16)
+    return bool(first & (_MULTICAST | _LOCALLY_ADMINISTERED)) or digits.startswith(virtual_macs())
+
+
+def normalise_mac(text: str | None) -> str | None:
+    """Return a hardware address as `00:1a:2b:3c:4d:5e`, or None where it is none or names no machine.
+
+    None for what is not six bytes, for multicast and locally administered addresses (randomised Wi-Fi, containers,
+    most tunnels), for noughts, and for the prefixes of hypervisors and adapters shared by many.
+    """
+    digits = re.sub(r"[\s:.\-]", "", text or "").lower()
+    if len(digits) != _MAC_DIGITS or not re.fullmatch(r"[0-9a-f]+", digits) or not digits.strip("0"):
+        return None
+    if _mac_is_nobodys(digits):
+        return None
+    return ":".join(digits[at : at + 2] for at in range(0, _MAC_DIGITS, 2))
 
 
 def differs(enrolled: Mapping[str, str | None], reported: Mapping[str, str | None]) -> list[str]:
