@@ -20,7 +20,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -33,20 +32,11 @@ from sqlalchemy import (
 from sqlalchemy.schema import DDL
 
 from roadworthy_collector.store import append_only
+from roadworthy_collector.store import books_schema as _books  # noqa: F401 - its tables are in the same metadata
 from roadworthy_collector.store.columns import IsoDate, Joules, Midnight, Packed, PeriodStart, Ratio
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-_ROWID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
-_JSON = JSON(none_as_null=True)  # no value is NULL, not the text `null`
+from roadworthy_collector.store.metadata import JSON_VALUE as _JSON
+from roadworthy_collector.store.metadata import ROWID as _ROWID
+from roadworthy_collector.store.metadata import metadata
 
 
 def _state_seconds(kind: type[Integer] = Integer) -> list[Column[int]]:
