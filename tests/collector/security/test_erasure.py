@@ -33,7 +33,7 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.security import erasure
 from roadworthy_collector.security.erasure import WAIT_SECONDS, ErasureError
 from roadworthy_collector.security.tokens import create_device_token, create_enrol_key
-from roadworthy_collector.store import schema
+from roadworthy_collector.store import books_schema, schema
 from roadworthy_collector.store.columns import IsoDate, Joules, PeriodStart, Ratio
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries import audit, local_totals
@@ -70,9 +70,9 @@ VALUES: tuple[tuple[type, Any], ...] = (
 )
 
 
-def filled(table: Table, device: int) -> dict[str, Any]:
-    """Return a row of `table` about `device`, with PLANTED in everything that can hold it."""
-    named = {"device": device, "day": TODAY - DAY, "scope": "cpu", "quality": "sensor"}
+def filled(table: Table, device: int, item: int) -> dict[str, Any]:
+    """Return a row of `table` about `device`, which is `item` in the register, with PLANTED wherever it can be."""
+    named = {"device": device, "item": item, "day": TODAY - DAY, "scope": "cpu", "quality": "sensor"}
     if table.name == "state_days":
         named["unobserved_seconds"] = DAY
     row = {}
@@ -111,15 +111,18 @@ def test_nothing_of_it_is_left_in_any_table(estate: Estate) -> None:
         for table in schema.metadata.sorted_tables
         if "device" in table.c and table.name not in {"hold_devices", "erasures"}
     ]
+    words = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "unknown", "updated_at": 0}
+    estate.put(books_schema.register_items, id=1, **words)
+    item = 1
     slots = {"use_slots", "state_slots", "energy_slots"}  # bytes of their own making
     for table in tables:
         if table.name in slots:
             continue
         with write_transaction(estate.engine) as connection:
             if "id" in table.c and not isinstance(table.c["id"].type, Integer):
-                connection.execute(insert(table).values(filled(table, device) | {"id": "0" * 16}))
+                connection.execute(insert(table).values(filled(table, device, item) | {"id": "0" * 16}))
             else:
-                row = filled(table, device)
+                row = filled(table, device, item)
                 row.pop("id", None)
                 connection.execute(insert(table).values(row))
     put(estate.engine, [half_hour(device, TODAY - DAY), half_hour(other, TODAY - DAY)])

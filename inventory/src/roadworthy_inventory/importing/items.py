@@ -1,0 +1,306 @@
+"""Rows of a table become what its format yields; bad ones are set aside with line, column and reason."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any
+
+from roadworthy_inventory.importing.decoding import BROKEN
+from roadworthy_inventory.importing.fields import Binding, Bound, Context, Format, bind
+from roadworthy_inventory.importing.plan import Orders, Step, UnknownWordError, conflict, date_orders, steps
+from roadworthy_inventory.importing.problems import (
+    CORRECTION_COLUMNS,
+    BadRow,
+    CellError,
+    Problem,
+    Report,
+    StrictRefusedError,
+    Tally,
+    UnreadableFileError,
+    is_correction,
+    neutralised,
+    shortened,
+)
+from roadworthy_inventory.importing.reading import Table
+from roadworthy_inventory.importing.values import Cell, DateOrder, as_text
+from roadworthy_inventory.importing.words import FALLBACK
+
+MOST_ROWS = 1_000_000
+_HELD_ROWS = 20_000  # looked at for the order of dates before the first is read
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+\.[^@\s]+")
+_LOOKED_AT = 200  # rows by which a column full of e-mail addresses is known
+
+
+class Import:
+    """An import under way: iterate it for (line, value) of the good rows, once.
+
+    `report()` says how it went so far, all of it after the last row. With `strict`, rows come until the first bad
+    one and StrictRefusedError ends the iteration after the whole file was looked at: keep nothing before it has ended.
+    Any ImportRefusedError while iterating means the same.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        form: Format,
+        *,
+        on: dt.date,
+        strict: bool = False,
+        date_order: DateOrder | None = None,
+        quarantine: Callable[[BadRow], None] | None = None,
+        most_rows: int = MOST_ROWS,
+    ) -> None:
+        """Look at the header and the first rows. See `read_items` for the arguments."""
+        self.table = table
+        self.format = form
+        self.strict = strict
+        self._quarantine = quarantine
+        self._most_rows = most_rows
+        self._tally = Tally()
+        head = list(islice(table.rows, _HELD_ROWS))
+        self._rows = chain(head, table.rows)
+        # What we exported ourselves comes back as it was.
+        looked_at = [] if form.safe_cells else head[:_LOOKED_AT]
+        binding, hidden = _without_addresses(bind(form.columns, table.header), looked_at)
+        told = date_order or form.date_order
+        self._told = told is not None
+        self._orders: Orders = date_orders(table.file, binding, head, told)
+        self._safe = form.safe_cells or is_correction(table.header)
+        self._steps: tuple[Step, ...] = steps(
+            form, binding, self._orders, typed=table.typed, safe_cells=self._safe
+        )
+        self._plan = tuple((step.index, step.name, step.values, step) for step in self._steps)
+        self._fixed = dict(form.fixed)
+        self._personal = frozenset(binding.personal)
+        titles = {step.name: step.title for step in self._steps}
+        self._context = Context(on, titles)
+        self._notes = _notes(form, table, binding, hidden) + self._orders.notes
+        self._usual_width = _usual_width(head)
+        self._first_line: dict[object, int] = {}
+        self.correction_header = (*self._kept_names(), *CORRECTION_COLUMNS)
+
+    def _kept_columns(self) -> tuple[int, ...]:
+        read = {step.index for step in self._steps}
+        ours = {name.casefold() for name in CORRECTION_COLUMNS}
+        return tuple(
+            index
+            for index, name in enumerate(self.table.header)
+            if index not in self._personal and (index in read or name.casefold() not in ours)
+        )
+
+    def _kept_names(self) -> tuple[str, ...]:
+        return tuple(neutralised(self.table.header[index]) for index in self._kept_columns())
+
+    def report(self) -> Report:
+        """Return how it went so far."""
+        return self._tally.report((*self.table.notes, *self._notes))
+
+    def correction_row(self, bad: BadRow) -> tuple[str, ...]:
+        """Return a bad row for the correction file, whose header is `correction_header`.
+
+        Dates that could be read are written as YYYY-MM-DD: a file of a few rows may not prove its order of dates.
+        """
+        cells = list(bad.cells)
+        for step in self._steps:
+            if step.kind in {"date", "date_or_months"} and step.index < len(cells) and cells[step.index]:
+                try:
+                    day = step.values[cells[step.index]]
+                except CellError:
+                    continue
+                if isinstance(day, dt.date):
+                    cells[step.index] = day.isoformat()
+        raw = [cells[index] if index < len(cells) else "" for index in self._kept_columns()]
+        kept = raw if self._safe else [neutralised(cell) for cell in raw]
+        columns = "; ".join(dict.fromkeys(problem.column for problem in bad.problems if problem.column))
+        reasons = "; ".join(_reason(problem) for problem in bad.problems if problem.quarantines)
+        return (*kept, str(bad.line), neutralised(columns), neutralised(reasons))
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        """Yield (line, value) of every good row."""
+        tally, context, make = self._tally, self._context, self.format.make
+        problems, unique = context.problems, self.format.unique is not None
+        for line, cells in self._rows:
+            context.line = line
+            cells, found = self._found(cells)  # noqa: PLW2901  # the row as wide as the header
+            value = make(found, context)
+            if unique:
+                self._check_unique(found, line)
+            if problems and self._set_aside(line, cells):
+                continue
+            tally.good += 1
+            if not (self.strict and tally.quarantined):
+                yield line, value
+            if tally.good + tally.quarantined >= self._most_rows:
+                self._end_at(line)
+        if self.strict and tally.quarantined:
+            raise StrictRefusedError(self.table.file, self.report())
+
+    def _found(self, cells: Sequence[Cell]) -> tuple[Sequence[Cell], dict[str, Any]]:
+        """Return the row as wide as the header, and {field: value} of what could be read of it."""
+        if len(cells) != len(self.table.header):
+            cells = self._fitted(cells, len(self.table.header))
+        found = self._fixed.copy()
+        for index, name, read, step in self._plan:
+            cell = cells[index]
+            if not cell and cell == "":  # a typed 0 or False is a value
+                continue
+            try:
+                value = read[cell]
+            except CellError as error:
+                self._cell_failed(error, step, cell, found)
+                continue
+            if value is not None:
+                found[name] = value
+        if self.table.may_be_broken:
+            self._find_broken(cells)
+        return cells, found
+
+    def _end_at(self, line: int) -> None:
+        if next(self._rows, None) is not None:
+            raise UnreadableFileError(
+                self.table.file,
+                f"has more than {self._most_rows:,} rows",
+                "split it; no register is that long",
+                line=line,
+            )
+
+    def _set_aside(self, line: int, cells: Sequence[Cell]) -> bool:
+        """Count the row's problems; whether one of them keeps the row out."""
+        problems = tuple(self._context.problems)
+        self._context.problems.clear()
+        self._tally.add(problems)
+        if not any(problem.quarantines for problem in problems):
+            return False
+        self._tally.quarantined += 1
+        if self._quarantine is not None:
+            texts = ("" if index in self._personal else as_text(cell) for index, cell in enumerate(cells))
+            self._quarantine(BadRow(line, tuple(texts), problems))
+        return True
+
+    def _cell_failed(self, error: CellError, step: Step, cell: Cell, found: dict[str, Any]) -> None:
+        if error.code == "date_order" and not self._told:
+            order, proof = self._orders.by_index[step.index]
+            raise conflict(self.table.file, step.title, proof, self._context.line, order)
+        if isinstance(error, UnknownWordError):
+            found[step.name] = FALLBACK[step.name]
+            self._context.warn(step.name, error.code, error.message, cell)
+            return
+        self._context.refuse(step.name, error.code, error.message, cell)
+
+    def _fitted(self, cells: Sequence[Cell], width: int) -> Sequence[Cell]:
+        """Return the row as wide as the header, after saying what is wrong with it.
+
+        A row of another width may have slipped: what stands under a harmless header may be somebody's name. So it is
+        set aside, without the cells that could be, unless most rows are as wide and what is beyond is empty.
+        """
+        count = len(cells)
+        first = min(self._personal, default=width)
+        nothing_beyond = not any(cell != "" for cell in cells[width:])
+        if nothing_beyond and (count == self._usual_width or (count > width and not self._personal)):
+            return [*cells[:width], *[""] * (width - count)]
+        if count > width:
+            self._context.refuse(
+                "",
+                "long_row",
+                f"has {count} cells, the header {width}: a delimiter stands in a cell without quotes around it",
+            )
+            return [*cells[:first], *[""] * (width - first)]
+        message = f"has {count} cells, the header {width}"
+        if not self._personal:
+            self._context.warn("", "short_row", f"{message}; the rest is missing")
+            return [*cells, *[""] * (width - count)]
+        self._context.refuse(
+            "", "short_row", f"{message}: which is missing cannot be told, and some are about people"
+        )
+        sure = max(0, min(count, first - (width - count)))
+        return [*cells[:sure], *[""] * (width - sure)]
+
+    def _find_broken(self, cells: Sequence[Cell]) -> None:
+        for step in self._steps:
+            cell = cells[step.index]
+            if isinstance(cell, str) and (BROKEN in cell or "\0" in cell):
+                self._context.refuse(step.name, "broken_bytes", "holds bytes that are no text", cell)
+
+    def _check_unique(self, found: Mapping[str, Any], line: int) -> None:
+        unique = self.format.unique
+        said = found.get(unique) if unique is not None else None
+        if unique is None or said is None:
+            return
+        first = self._first_line.setdefault(str(said).casefold(), line)
+        if first != line:
+            self._context.refuse(unique, f"duplicate_{unique}", f"is on line {first} already", said)
+
+
+def _usual_width(head: Sequence[tuple[int, Sequence[Cell]]]) -> int | None:
+    """Return how many cells most of at least two rows have, None where no number is that usual."""
+    (width, count), *_others = Counter(len(cells) for _line, cells in head).most_common(1) or [(0, 0)]
+    return width if count > 1 and count * 2 > len(head) else None
+
+
+def _reason(problem: Problem) -> str:
+    return f"{problem.column} {problem.message}" if problem.column else problem.message
+
+
+def _without_addresses(
+    binding: Binding, head: Sequence[tuple[int, Sequence[Cell]]]
+) -> tuple[Binding, tuple[Bound, ...]]:
+    """Return the binding without columns that turn out to hold e-mail addresses, and those columns."""
+    hidden = []
+    for one in binding.bound:
+        cells = [cells[one.index] for _line, cells in head if one.index < len(cells)]
+        texts = [cell for cell in cells if isinstance(cell, str) and cell]
+        addresses = sum(
+            "@" in text and " " not in text.strip() and not text.startswith("@") for text in texts
+        )
+        if one.column.kind == "text" and addresses * 2 > len(texts):
+            hidden.append(one)
+    if not hidden:
+        return binding, ()
+    kept = tuple(one for one in binding.bound if one not in hidden)
+    indexes = tuple(one.index for one in hidden)
+    return replace(binding, bound=kept, personal=(*binding.personal, *indexes)), tuple(hidden)
+
+
+def _notes(form: Format, table: Table, binding: Binding, hidden: Sequence[Bound]) -> tuple[str, ...]:
+    notes = [f"read as {form.title}", *([form.note] if form.note else [])]
+    named = [table.header[index] for index in binding.personal]
+    if named:
+        notes.append(f"columns about people dropped unread: {', '.join(shortened(name) for name in named)}")
+    if hidden:
+        notes.append(f"dropped for holding e-mail addresses: {', '.join(one.title for one in hidden)}")
+    if binding.unread:
+        notes.append(f"columns not asked for: {', '.join(shortened(name) for name in binding.unread)}")
+    return tuple(notes)
+
+
+def read_items(
+    table: Table,
+    form: Format,
+    *,
+    on: dt.date,
+    strict: bool = False,
+    date_order: DateOrder | None = None,
+    quarantine: Callable[[BadRow], None] | None = None,
+    most_rows: int = MOST_ROWS,
+) -> Import:
+    """Return the import of `table` as `form`; iterate it for the good rows.
+
+    `on`: the day it is of, by which future dates are known. `strict`: all or nothing. `date_order`: how numeric dates
+    are written, None to find out. `quarantine` is given every bad row as it is met, so that none need be held;
+    `most_rows` bounds what is held of tags to find duplicates. Raises ImportRefusedError at once for what the first rows
+    show.
+    """
+    return Import(
+        table,
+        form,
+        on=on,
+        strict=strict,
+        date_order=date_order,
+        quarantine=quarantine,
+        most_rows=most_rows,
+    )

@@ -1,0 +1,288 @@
+"""A file of unknown make becomes a table: its header, its rows with their lines, and notes of what was found out.
+
+CSV in any of four delimiters and XLSX; JSON of the GLPI agent is made a table too, so that one way leads on from
+here. Text is streamed: memory holds a piece and a row, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import BinaryIO
+
+import python_calamine
+
+from roadworthy_inventory.importing import archive, glpi_agent
+from roadworthy_inventory.importing.decoding import ByteStream, Decoder, Lines, Pieces, read_head
+from roadworthy_inventory.importing.problems import EmptyFileError, UnreadableFileError
+from roadworthy_inventory.importing.values import Cell
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+CELL_LENGTH = 100_000
+COLUMNS = 2_000
+_TITLE_LINES = 25  # a header further down is none
+_SAMPLE_ROWS = 100
+_JSON_BYTES = 64 * 1024 * 1024
+_ZIP = b"PK\x03\x04"
+_SIGNATURES = {
+    b"\xd0\xcf\x11\xe0": "is an old binary spreadsheet (XLS) or protected by a password",
+    b"\x1f\x8b": "is packed by gzip",
+    b"%PDF": "is a PDF document",
+    b"<?xml": "is an XML document",
+    b"<!DOC": "is a web page",
+    b"<html": "is a web page",
+}
+
+Row = tuple[int, Sequence[Cell]]
+
+
+class Table:
+    """A header and the rows under it.
+
+    `header`: column names, each once (a second `Category` is `Category (2)`), never empty. `rows`: iterator of (line
+    of the file where the row begins, 1-based; cells), as many cells as the row has; blank rows are left out. `typed`:
+    cells may be numbers and dates (XLSX), else all are text. `notes`: what was sniffed, for a person.
+    """
+
+    __slots__ = ("_decoder", "_notes", "file", "header", "header_line", "rows", "typed")
+
+    def __init__(
+        self, file: str, header: Sequence[Cell], header_line: int, rows: Iterator[Row], notes: list[str]
+    ) -> None:
+        self._decoder: Decoder | None = None
+        self._notes = notes
+        self.file = file
+        self.typed = False
+        self.header_line = header_line
+        self.header = _named(header, notes)
+        self.rows = rows
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out so far; the encoding may only show far down the file."""
+        if self._decoder is None:
+            return tuple(self._notes)
+        encoding = f"encoding {self._decoder.encoding}"
+        if self._decoder.encoding == "Windows-1252":
+            encoding += ", for it is no UTF-8"
+        return (encoding, *self._notes)
+
+    @property
+    def may_be_broken(self) -> bool:
+        """Whether any bytes so far were no text of the encoding; cells then hold U+FFFD or NUL where they were."""
+        return self._decoder is not None and self._decoder.broken
+
+    @classmethod
+    def of_text(
+        cls, decoder: Decoder, header: Sequence[Cell], header_line: int, rows: Iterator[Row], notes: list[str]
+    ) -> Table:
+        """Return a table read from text."""
+        table = cls(decoder.file, header, header_line, rows, notes)
+        table._decoder = decoder
+        return table
+
+
+def open_table(stream: ByteStream, file: str, *, sheet: str | None = None) -> Table:
+    """Return the table in an open binary stream, seekable or not; `file` is its name, for messages.
+
+    `sheet` names the sheet of a workbook, None takes the first. The stream must stay open while rows are read.
+    Raises EmptyFileError where there is no header or no row, UnreadableFileError where it is no table, saying line and column
+    where it can; rows raise UnreadableFileError too, for what is only found further down.
+    """
+    head = read_head(stream)
+    if not head.strip(b" \t\r\n\0"):
+        raise EmptyFileError(file, "is empty", "export it again")
+    if head.startswith(_ZIP):
+        return _workbook(head, stream, file, sheet)
+    for signature, what in _SIGNATURES.items():
+        if head[:5].lower().startswith(signature.lower()):
+            raise UnreadableFileError(file, what, "save it as XLSX or CSV UTF-8")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}:
+        return _json(head, stream, file)
+    start = head[:4096]
+    # A NUL here and there is a broken cell, one byte in twenty is no text.
+    if start.count(0) * 20 > len(start) and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnreadableFileError(
+            file, "is binary, or UTF-16 without its mark", "save it as XLSX or CSV UTF-8"
+        )
+    return _text(head, stream, file)
+
+
+def _text(head: bytes, stream: ByteStream, file: str) -> Table:
+    decoder = Decoder(file, head)
+    sample = "".join(_sample_lines(file, head))
+    delimiter, declared = _delimiter(sample)
+    lines = Lines(decoder, Pieces(head, stream))
+    if declared:
+        next(lines)
+        lines.row_ended()
+    rows = _csv_rows(file, lines, delimiter)
+    notes = [f"delimiter {DELIMITERS[delimiter]}"]
+    header, header_line, first = _find_header(file, rows, notes)
+    return Table.of_text(decoder, header, header_line, chain(first, rows), notes)
+
+
+def _sample_lines(file: str, head: bytes) -> Iterator[str]:
+    """Yield the complete lines of the head, decoded apart from the real reading."""
+    whole = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        whole = head[: len(head) // 2 * 2]
+    return iter(Lines(Decoder(file, head), Pieces(whole, io.BytesIO())))
+
+
+def _delimiter(sample: str) -> tuple[str, bool]:
+    """Return the delimiter that parts the sample's lines most evenly, and whether a `sep=` line says it."""
+    if sample[:5].casefold().startswith("sep=") and sample[4:5] in DELIMITERS:
+        return sample[4], True
+    best, most = ",", 0
+    for delimiter in DELIMITERS:
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+        widths: Counter[int] = Counter()
+        try:
+            for cells in reader:
+                widths[len(cells)] += len(cells) > 1
+                if widths.total() >= _SAMPLE_ROWS:
+                    break
+        except csv.Error:
+            pass  # a cell longer than csv allows: the real reading says where
+        score = max((count * (width - 1) for width, count in widths.items()), default=0)
+        if score > most:
+            best, most = delimiter, score
+    return best, False
+
+
+def _csv_rows(file: str, lines: Lines, delimiter: str) -> Iterator[Row]:
+    """Yield (line, cells) of every row with anything in it."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    ended = lines.row_ended
+    while True:
+        line = lines.row_started
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UnreadableFileError(
+                file,
+                f"the row that begins here cannot be read ({error})",
+                "close the quote it opens, or shorten the cell",
+                line=line,
+            ) from None
+        ended()
+        if any(cells):
+            yield line, cells
+
+
+def _find_header(file: str, rows: Iterator[Row], notes: list[str]) -> tuple[Sequence[Cell], int, list[Row]]:
+    """Return the header, its line, and the rows already read under it.
+
+    Exports put titles, filters and dates above their header: it is the first row nearly as full as the fullest of
+    the rows that follow.
+    """
+    sample: list[Row] = []
+    for row in rows:
+        sample.append(row)
+        if len(sample) >= _SAMPLE_ROWS:
+            break
+    if not sample:
+        raise EmptyFileError(file, "has no rows", "export it again")
+    filled = [sum(1 for cell in cells if cell not in ("", None)) for _line, cells in sample]
+    # The fullest, but not one odd row of a thousand commas: the usual of the better half.
+    usual = sorted(filled)[len(filled) * 3 // 4]
+    place = next((number for number, count in enumerate(filled[:_TITLE_LINES]) if count * 10 >= usual * 7), 0)
+    line, header = sample[place]
+    if place:
+        notes.append(f"{place} title line{'s' if place > 1 else ''} above the header passed over")
+    if len(header) > COLUMNS:
+        raise UnreadableFileError(
+            file, f"has {len(header):,} columns; at most {COLUMNS:,} are read", "export fewer", line=line
+        )
+    if place + 1 == len(sample):
+        raise EmptyFileError(file, "has a header and no rows", "export it again", line=line)
+    return header, line, sample[place + 1 :]
+
+
+def _named(header: Sequence[Cell], notes: list[str]) -> tuple[str, ...]:
+    """Return the names of the columns, each once; the notes say which were there twice or had none."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for number, cell in enumerate(header, 1):
+        plain = " ".join(str(cell).replace("\ufeff", "").split())
+        if not plain:
+            plain = f"Column {number}"
+            notes.append(f"column {number} has no name")
+        name, count = plain, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{plain} ({count})"
+        if count > 1:
+            notes.append(f"column {plain!r} is there {count} times; this one is called {name!r}")
+        taken.add(name.casefold())
+        names.append(name)
+    return tuple(names)
+
+
+def _all(head: bytes, stream: ByteStream, file: str, most: int) -> bytes:
+    """Return the whole stream; UnreadableFileError beyond `most` bytes."""
+    parts, size = [head], len(head)
+    while part := stream.read(1024 * 1024):
+        size += len(part)
+        if size > most:
+            raise UnreadableFileError(
+                file, f"is larger than {most >> 20} MB", "save it as CSV UTF-8, or in parts"
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _workbook(head: bytes, stream: ByteStream, file: str, sheet: str | None) -> Table:
+    body: BinaryIO = io.BytesIO(_all(head, stream, file, archive.FILE_BYTES))
+    archive.check(file, body)
+    try:
+        book = python_calamine.CalamineWorkbook.from_filelike(body)
+        names = book.sheet_names
+        if not names:
+            raise EmptyFileError(file, "is a workbook without sheets", "export it again")
+        name = _sheet_name(file, names, sheet)
+        found = book.get_sheet_by_name(name)
+        rows = _sheet_rows(file, name, found)
+        notes = [f"sheet {name!r} of {len(names)}"]
+        header, line, first = _find_header(file, rows, notes)
+    except python_calamine.CalamineError as error:
+        raise UnreadableFileError(
+            file, f"is a workbook that cannot be read ({error})", "save it as CSV UTF-8"
+        ) from None
+    table = Table(file, header, line, chain(first, rows), notes)
+    table.typed = True
+    return table
+
+
+def _sheet_name(file: str, names: list[str], sheet: str | None) -> str:
+    if sheet is None:
+        return names[0]
+    for name in names:
+        if name.casefold() == sheet.casefold():
+            return name
+    raise UnreadableFileError(file, f"has no sheet {sheet!r}", f"name one of: {', '.join(names)}")
+
+
+def _sheet_rows(file: str, name: str, sheet: python_calamine.CalamineSheet) -> Iterator[Row]:
+    for line, cells in enumerate(sheet.iter_rows(), 1):
+        if not any(cell != "" for cell in cells):
+            continue
+        if any(isinstance(cell, str) and len(cell) > CELL_LENGTH for cell in cells):
+            raise UnreadableFileError(
+                file,
+                f"sheet {name!r} has a cell of more than {CELL_LENGTH:,} characters",
+                "shorten it",
+                line=line,
+            )
+        yield line, cells
+
+
+def _json(head: bytes, stream: ByteStream, file: str) -> Table:
+    header, rows = glpi_agent.table(file, _all(head, stream, file, _JSON_BYTES))
+    return Table(file, header, 1, iter(rows), ["JSON"])

@@ -1,0 +1,400 @@
+"""Texts of cells become values: dates, money, numbers, lengths of time, yes and no, hardware addresses.
+
+Every function takes one cell (text, or what a spreadsheet keeps typed) and returns a value, None where the cell says
+there is none, or raises CellError with a code and a message a person can act on. Nothing is guessed in silence.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
+
+from roadworthy_inventory.importing.problems import CellError
+
+Cell = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
+DateOrder = Literal["day first", "month first"]
+DATE_ORDERS: tuple[DateOrder, ...] = ("day first", "month first")
+LIFELONG = -1  # months of a warranty without end, as GLPI counts them
+_NOTHING = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "not set", "unknown", "tbc", "#n/a"})
+
+_TEXT_LENGTH = 255
+NOTES_LENGTH = 10_000
+# What a spreadsheet makes of long digits: the rest of the serial is gone, and thousands of them look alike.
+_ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
+_EXACT_FLOAT = 2**53
+
+
+def as_text(cell: Cell) -> str:
+    """Return the cell as text without outer spaces: whole floats without `.0`, dates as YYYY-MM-DD."""
+    if isinstance(cell, str):
+        return cell.strip()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, dt.datetime) and cell.time() == dt.time.min:
+        return cell.date().isoformat()
+    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)
+
+
+def text(cell: Cell) -> str | None:
+    """Return the text of at most 255 characters, None for an empty one."""
+    found = cell.strip() if isinstance(cell, str) else as_text(cell)
+    if len(found) > _TEXT_LENGTH:
+        raise CellError(
+            "too_long", f"is {len(found)} characters long; at most {_TEXT_LENGTH} are kept, shorten it"
+        )
+    return found or None
+
+
+def notes(cell: Cell) -> str | None:
+    """Return a long text of at most 10,000 characters, None for an empty one."""
+    found = as_text(cell)
+    if len(found) > NOTES_LENGTH:
+        raise CellError(
+            "too_long", f"is {len(found)} characters long; at most {NOTES_LENGTH} are kept, shorten it"
+        )
+    return found or None
+
+
+def key(cell: Cell) -> str | None:
+    """Return a tag or serial; refused where a spreadsheet has rounded it to `4.5E+12`, for it names no one item."""
+    found = text(cell)
+    large = isinstance(cell, float) and abs(cell) > _EXACT_FLOAT
+    if large or (found is not None and "+" in found and _ROUNDED.fullmatch(found)):
+        raise CellError(
+            "rounded", "a spreadsheet has rounded this number; format the column as text at source"
+        )
+    return found
+
+
+# --- dates ---
+
+_NUMERIC = re.compile(r"([0-9]{1,2})([/.-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2})(?:[ T,].*)?", re.DOTALL)
+_ISO = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})(?:[ T].*)?", re.DOTALL)
+_NAMED = re.compile(
+    r"(?:[A-Z]{3,9},? )?([0-9]{1,2})(?:ST|ND|RD|TH)?[ -]?([A-Z]{3,9})\.?,?[ -]?([0-9]{4}|[0-9]{2})(?: .*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAMED_US = re.compile(
+    r"([A-Z]{3,9})\.? ([0-9]{1,2})(?:ST|ND|RD|TH)?,? ([0-9]{4})(?: .*)?", re.IGNORECASE | re.DOTALL
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LONG_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december", "sept"),
+)
+_SERIAL = re.compile(r"([0-9]{5})(?:\.[0-9]+)?")
+_COMPACT = re.compile(r"(19|20)[0-9]{6}")
+_EXCEL_EPOCH = dt.date(1899, 12, 30)  # serial 1 is 1900-01-01 in a calendar that has 29 February 1900
+_SERIALS = range(18_264, 91_314)  # 1950 to 2149: five digits outside of it are no date of ours
+_YEARS = range(1950, 2150)
+_PIVOT = 70  # two-digit years: 00-69 are 2000-2069, 70-99 are 1970-1999
+# What programs write for "never": the zeros of SQL, .NET, Windows, Excel and Unix.
+_NEVER = frozenset(
+    {(0, 0, 0), (1, 1, 1), (1601, 1, 1), (1899, 12, 30), (1899, 12, 31), (1900, 1, 1), (1970, 1, 1)}
+)
+
+
+def proves(cell: Cell) -> DateOrder | None:
+    """Return the order a numeric date can only have: 25/12/2023 is day first, 12/25/2023 month first; else None."""
+    found = _NUMERIC.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    if found is None:
+        return None
+    first, second = int(found[1]), int(found[3])
+    if 12 < first <= 31 and 1 <= second <= 12:
+        return "day first"
+    return "month first" if 12 < second <= 31 and 1 <= first <= 12 else None
+
+
+def date(cell: Cell, order: DateOrder = "day first") -> dt.date | None:
+    """Return the day a cell says; a time after it is left out, zones are not turned.
+
+    Read: ISO, 20231225, numeric dates in `order` with / . or -, `25 Dec 2023`, `December 25, 2023`, Excel's serial
+    days. None for nothing and for the values programs write for "never" (0001-01-01, 1900-01-01, 1970-01-01).
+    CellError `date_order` where the date is one in the other order only.
+    """
+    if isinstance(cell, dt.date):
+        return _day(cell.year, cell.month, cell.day)
+    said = as_text(cell)
+    if said.casefold() in _NOTHING or said == "0":
+        return None
+    if found := _ISO.fullmatch(said):
+        return _day(int(found[1]), int(found[3]), int(found[4]))
+    if found := _NUMERIC.fullmatch(said):
+        return _numeric(found, order)
+    return _rarer(said)
+
+
+def _rarer(said: str) -> dt.date | None:
+    """Return the day of 20231225, of Excel's serial number, or of a month by name."""
+    if _COMPACT.fullmatch(said):
+        return _day(int(said[:4]), int(said[4:6]), int(said[6:]))
+    if (found := _SERIAL.fullmatch(said)) and int(found[1]) in _SERIALS:
+        return _EXCEL_EPOCH + dt.timedelta(days=int(found[1]))
+    if found := _NAMED.fullmatch(said):
+        return _named(found[1], found[2], found[3])
+    if found := _NAMED_US.fullmatch(said):
+        return _named(found[2], found[1], found[3])
+    raise CellError("not_a_date", "is no date; write it as 2025-10-14")
+
+
+def iso_date(cell: Cell) -> dt.date | None:
+    """Return the day of YYYY-MM-DD exactly, whatever the year; for our own files."""
+    if isinstance(cell, dt.datetime):
+        return cell.date()
+    if isinstance(cell, dt.date):
+        return cell
+    said = as_text(cell)
+    if not said:
+        return None
+    try:
+        return dt.date.fromisoformat(said)
+    except ValueError:
+        # A spreadsheet that opened our file may have turned its dates into the day-first ones of its country.
+        return date(cell)
+
+
+def bios_date(cell: Cell) -> dt.date | None:
+    """Return the release date of firmware: SMBIOS writes it month first, whatever the country.
+
+    Source: DMTF DSP0134, BIOS Information (Type 0), "mm/dd/yyyy": https://www.dmtf.org/dsp/DSP0134
+    """
+    return date(cell, "month first")
+
+
+def _numeric(found: re.Match[str], order: DateOrder) -> dt.date | None:
+    first, second, year = int(found[1]), int(found[3]), _year(found[4])
+    day, month = (first, second) if order == "day first" else (second, first)
+    if month > 12 and day <= 12:
+        other = "month first" if order == "day first" else "day first"
+        raise CellError("date_order", f"is a date only when read {other}, and the column is read {order}")
+    return _day(year, month, day)
+
+
+def _named(day: str, name: str, year: str) -> dt.date | None:
+    short = name[:3].casefold()
+    if short not in _MONTHS or (len(name) > 3 and name.casefold() not in _LONG_MONTHS):
+        raise CellError("not_a_date", "is no date: the month is not an English one; write it as 2025-10-14")
+    return _day(_year(year), _MONTHS.index(short) + 1, int(day))
+
+
+def _year(digits: str) -> int:
+    if len(digits) == 4:
+        return int(digits)
+    return int(digits) + (2000 if int(digits) < _PIVOT else 1900)
+
+
+def _day(year: int, month: int, day: int) -> dt.date | None:
+    if (year, month, day) in _NEVER:
+        return None
+    try:
+        found = dt.date(year, month, day)
+    except ValueError:
+        raise CellError("not_a_date", "is no day of the calendar; write it as 2025-10-14") from None
+    if year not in _YEARS:
+        raise CellError(
+            "not_a_date", f"is in the year {year}; dates from {_YEARS[0]} to {_YEARS[-1]} are read"
+        )
+    return found
+
+
+# --- money ---
+
+_POUND = re.compile(r"\N{POUND SIGN}|GBP|UKP|\bSTG\b", re.IGNORECASE)
+# How nine of ten sums are written: a shorter way to the same pence.
+_USUAL = re.compile(r"(-)?\N{POUND SIGN}?([0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.([0-9]{2}))?")
+_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_SPACED = re.compile(r"[0-9]{1,3}(?:[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}'][0-9]{3})+(?:\.[0-9]*)?")
+_DECIMAL_COMMA = re.compile(r"[0-9. ]*[0-9],[0-9]{1,2}")
+_CURRENCY_SIGNS = {
+    "$": "dollars",
+    "\N{EURO SIGN}": "euros",
+    "\N{YEN SIGN}": "yen",
+    "\N{INDIAN RUPEE SIGN}": "rupees",
+}
+_CURRENCY_CODE = re.compile(
+    r"(?<![A-Z])(USD|EUR|JPY|CHF|AUD|CAD|NZD|CNY|INR|SEK|NOK|DKK|PLN|HKD|SGD|ZAR)(?![A-Z])"
+)
+_CREDIT = re.compile(r"\s*(CR|DR)\.?$|^(CR|DR)\.?\s*", re.IGNORECASE)
+_MOST_PENCE = 10**15
+
+
+def pence(cell: Cell) -> int | None:
+    """Return the sum of money in whole pence; half a penny is rounded away from zero.
+
+    Brackets, a minus before or behind and CR make it negative. CellError for other currencies (named), for decimal
+    commas, and for what is no sum at all.
+    """
+    if isinstance(cell, bool | dt.date | dt.time | dt.timedelta):
+        raise CellError("not_money", "is no sum of money; write it as 1234.56")
+    if isinstance(cell, int | float):
+        return _in_pence(Decimal(str(cell)) if math.isfinite(cell) else Decimal("NaN"))
+    if found := _USUAL.fullmatch(cell):
+        amount = int(found[2].replace(",", "")) * 100 + int(found[3] or 0)
+        return -amount if found[1] else amount
+    said = cell.strip().replace("\N{MINUS SIGN}", "-")
+    if said.casefold() in _NOTHING:
+        return None
+    _refuse_other_currency(said)
+    said = _POUND.sub("", said).strip()
+    signs = 0
+    if found := _CREDIT.search(said):
+        signs += (found[1] or found[2]).upper() == "CR"
+        said = _CREDIT.sub("", said, count=1).strip()
+    if said.startswith("(") and said.endswith(")"):
+        signs += 1
+        said = said[1:-1].strip()
+    for taken in (said.removeprefix("-"), said.removesuffix("-"), said.removeprefix("+")):
+        if taken != said:
+            signs += not said.startswith("+")
+            said = taken.strip()
+            break
+    if signs > 1:
+        raise CellError("not_money", "has two signs of being negative; write it as -1234.56")
+    sum_ = _digits(said)
+    return _in_pence(-sum_ if signs else sum_)
+
+
+def _refuse_other_currency(said: str) -> None:
+    for sign, name in _CURRENCY_SIGNS.items():
+        if sign in said:
+            raise CellError(
+                "other_currency", f"is in {name} ({sign}); only pounds are read, convert it first"
+            )
+    if found := _CURRENCY_CODE.search(said.upper()):
+        raise CellError("other_currency", f"is in {found[1]}; only pounds (GBP) are read, convert it first")
+
+
+def _digits(said: str) -> Decimal:
+    if _PLAIN.fullmatch(said):
+        return Decimal(said)
+    if _GROUPED.fullmatch(said):
+        return Decimal(said.replace(",", ""))
+    if _SPACED.fullmatch(said):
+        return Decimal(re.sub(r"[^0-9.]", "", said))
+    if _DECIMAL_COMMA.fullmatch(said):
+        raise CellError("not_money", "has a decimal comma; write it with a point, as 1234.56")
+    raise CellError("not_money", "is no sum of money; write it as 1234.56")
+
+
+def _in_pence(amount: Decimal) -> int:
+    if not amount.is_finite() or abs(amount) * 100 > _MOST_PENCE:
+        raise CellError("not_money", "is no sum of money an IT estate can cost")
+    return int((amount * 100).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def pounds(pence_: int) -> str:
+    """Return whole pence as `1234.56`, which `pence` reads as the same."""
+    sign = "-" if pence_ < 0 else ""
+    return f"{sign}{abs(pence_) // 100}.{abs(pence_) % 100:02}"
+
+
+# --- numbers, lengths of time, yes and no ---
+
+_WHOLE = re.compile(r"[+-]?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.0*)?")
+_LENGTH = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?) ?(years?|yrs?|y|months?|mths?|mos?|m)?(?:,| and)? ?", re.IGNORECASE
+)
+_MOST_MONTHS = 1200
+_YES = frozenset({"yes", "y", "true", "t", "1", "on", "enabled", "x"})
+_NO = frozenset({"no", "n", "false", "f", "0", "off", "disabled"})
+
+
+def whole(cell: Cell) -> int | None:
+    """Return the whole number; `1,234` and `12.0` are whole."""
+    said = as_text(cell)
+    if said.casefold() in _NOTHING:
+        return None
+    if not _WHOLE.fullmatch(said):
+        raise CellError("not_a_number", "is no whole number")
+    return int(said.split(".")[0].replace(",", ""))
+
+
+# What Endpoint Analytics writes for "no value": not available (-1, -2) and no crash seen (the largest Int32).
+_NO_MEASURE = frozenset({-1.0, -2.0, 2147483647.0})
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,3})?", re.IGNORECASE)
+
+
+def measure(cell: Cell) -> float | None:
+    """Return a number that cannot be negative, in the source's unit; None for -1, -2 and 2147483647."""
+    said = as_text(cell)
+    if said.casefold() in _NOTHING:
+        return None
+    if not _NUMBER.fullmatch(said.replace(",", "")):
+        raise CellError("not_a_number", "is no number")
+    number = float(said.replace(",", ""))
+    if number in _NO_MEASURE:
+        return None
+    if number < 0 or not math.isfinite(number):
+        raise CellError("not_a_number", "is negative, and this cannot be")
+    return number
+
+
+def months(cell: Cell, unit: Literal["months", "years"] = "months") -> int | None:
+    """Return a length of time in months: `3 years` is 36, `36` is 36 `unit`s, `Lifelong` is LIFELONG (-1)."""
+    said = as_text(cell).casefold()
+    if said in _NOTHING:
+        return None
+    if said in {"lifelong", "lifetime", "-1"}:
+        return LIFELONG
+    total, place = Decimal(0), 0
+    while place < len(said):
+        found = _LENGTH.match(said, place)
+        if found is None:
+            raise CellError("not_a_length", "is no length of time; write it as 36 months or 3 years")
+        name = found[2] or unit
+        total += Decimal(found[1]) * (12 if name.startswith("y") else 1)
+        place = found.end()
+    if total != total.to_integral_value() or total > _MOST_MONTHS:
+        raise CellError("not_a_length", f"is no whole number of months up to {_MOST_MONTHS}")
+    return int(total)
+
+
+def add_months(start: dt.date, count: int) -> dt.date:
+    """Return the last day of a length of `count` months that begins on `start`: 36 from 2024-03-01 is 2027-02-28."""
+    year, month = divmod(start.year * 12 + start.month - 1 + count, 12)
+    for day in (start.day, 30, 29, 28):
+        try:
+            return dt.date(year, month + 1, day) - dt.timedelta(days=day == start.day)
+        except ValueError:
+            continue
+    raise CellError("not_a_date", f"{count} months after {start.isoformat()} is out of the calendar")
+
+
+def yes_or_no(cell: Cell) -> bool | None:
+    """Return what the cell answers, None for nothing."""
+    if isinstance(cell, bool):
+        return cell
+    said = as_text(cell).casefold()
+    if said in _NOTHING:
+        return None
+    if said in _YES or said in _NO:
+        return said in _YES
+    raise CellError("not_yes_or_no", "is neither yes nor no")
+
+
+# --- hardware addresses ---
+
+_MAC_SPLIT = re.compile(r"[,;|/\s]+")
+_MAC = re.compile(r"[0-9a-f]{12}")
+_NO_MACS = frozenset({"000000000000", "ffffffffffff"})
+
+
+def macs(cell: Cell) -> tuple[str, ...]:
+    """Return the addresses as `aa:bb:cc:dd:ee:ff`, each once, in their order; all zeros and all ones are none."""
+    said = as_text(cell).casefold()
+    if said in _NOTHING:
+        return ()
+    found: dict[str, None] = {}
+    bare = re.sub(r"[\s:.-]", "", said)
+    for part in [bare] if _MAC.fullmatch(bare) else _MAC_SPLIT.split(said):
+        digits = re.sub(r"[:.-]", "", part)
+        if not digits or digits in _NO_MACS:
+            continue
+        if not _MAC.fullmatch(digits):
+            raise CellError("not_a_mac", "is no hardware address; write it as aa:bb:cc:dd:ee:ff")
+        found[":".join(digits[place : place + 2] for place in range(0, 12, 2))] = None
+    return tuple(found)

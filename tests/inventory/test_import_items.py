@@ -1,0 +1,284 @@
+"""Good rows come out, bad ones are set aside with line, column and reason, and come back corrected."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from typing import Any
+
+import pytest
+import xlsxwriter
+
+from roadworthy_inventory.importing.formats import format_of, read_items
+from roadworthy_inventory.importing.problems import (
+    BadRow,
+    DateOrderConflictError,
+    Problem,
+    StrictRefusedError,
+    UnreadableFileError,
+)
+from roadworthy_inventory.importing.reading import open_table
+from roadworthy_inventory.register import RegisterItem
+
+ON = dt.date(2026, 11, 1)
+HEADER = "Asset Tag,Model,Company,Serial,Purchase Date,Purchase Cost,Email"
+
+
+def start(*rows: str, header: str = HEADER, **options: Any) -> Any:
+    table = open_table(io.BytesIO("\n".join([header, *rows, ""]).encode()), "book.csv")
+    return read_items(table, format_of(table), on=ON, **options)
+
+
+def read(*rows: str, header: str = HEADER, **options: Any) -> tuple[list[RegisterItem], Any]:
+    under_way = start(*rows, header=header, **options)
+    return [item for _line, item in under_way], under_way.report()
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "code", "value"),
+    [
+        ("A2,M,F,S2,31/02/2024,1,", "Purchase Date", "not_a_date", "31/02/2024"),
+        ("A2,M,F,S2,2027-05-01,1,", "Purchase Date", "future_date", "2027-05-01"),
+        ("A2,M,F,S2,2024-01-01,-5.00,", "Purchase Cost", "negative_cost", "-5.00"),
+        ("A2,M,F,S2,2024-01-01,(5.00),", "Purchase Cost", "negative_cost", "-5.00"),
+        ("A2,M,F,S2,2024-01-01,$5,", "Purchase Cost", "other_currency", "$5"),
+        ("a1,M,F,S2,2024-01-01,5,", "Asset Tag", "duplicate_tag", "a1"),
+        ("A2,M,F,4.5E+12,2024-01-01,5,", "Serial", "rounded", "4.5E+12"),
+        (",M,F,,2024-01-01,5,", "Asset Tag", "no_identity", ""),
+        ("A2,M,F,S2,2024-01-01,5,,", "", "long_row", ""),
+        ("A2,M,F", "", "short_row", ""),
+        (f"A2,{'m' * 300},F,S2,,,", "Model", "too_long", "m" * 59 + "\u2026"),
+        ("A2,M\ufffd,F,S2,,,", "Model", "broken_bytes", "M\ufffd"),
+        ("A2,M\0,F,S2,,,", "Model", "broken_bytes", "M "),
+    ],
+)
+def test_a_bad_row_is_set_aside_with_line_column_and_reason(
+    row: str, column: str, code: str, value: str
+) -> None:
+    aside: list[BadRow] = []
+    extra = "x" if code == "long_row" else ""
+    found, report = read("A1,M,F,S1,,,", row + extra, "A3,M,F,S3,,,", quarantine=aside.append)
+    assert [item.tag for item in found] == ["A1", "A3"]
+    assert (report.rows_read, report.good, report.quarantined, report.by_code) == (3, 2, 1, {code: 1})
+    problem = report.problems[0]
+    assert (problem.line, problem.column, problem.code, problem.value) == (3, column, code, value)
+    assert aside[0].problems == (problem,)
+
+
+def test_what_is_disposed_of_before_it_was_bought() -> None:
+    header = "Serial number,Inventory number,Date of purchase,Decommission date,Start date of warranty,Warranty expiration date"
+    _found, report = read("S1,T1,2024-05-01,2023-01-01,,", "S2,T2,,,2024-05-01,2023-05-01", header=header)
+    assert [(problem.line, problem.column, problem.code) for problem in report.problems] == [
+        (2, "Decommission date", "disposed_before_purchase"),
+        (3, "Warranty expiration date", "ends_before_start"),
+    ]
+
+
+def test_what_is_on_order_may_be_bought_in_the_future() -> None:
+    header = "Asset Tag,Model,Company,Purchase Date,Status"
+    found, _report = read("A1,M,F,2027-01-01,On order", "A2,M,F,2027-01-01,Deployed", header=header)
+    assert [item.tag for item in found] == ["A1"]
+
+
+def test_every_problem_of_a_row_is_told() -> None:
+    _found, report = read("A1,M,F,S1,soon,much,")
+    assert [problem.column for problem in report.problems] == ["Purchase Date", "Purchase Cost"]
+
+
+def test_blank_rows_are_no_rows() -> None:
+    found, report = read("A1,M,F,S1,,,", ",,,,,,", "", "A2,M,F,S2,,,")
+    assert (len(found), report.rows_read) == (2, 2)
+
+
+def test_short_rows_without_people_are_kept_with_a_warning() -> None:
+    found, report = read("A1,M,F", "A2,M,F,2024-01-01", header="Asset Tag,Model,Company,Purchase Date")
+    assert [item.tag for item in found] == ["A1", "A2"]
+    assert report.warnings[0] == Problem(
+        2, "", "short_row", "has 3 cells, the header 4; the rest is missing", quarantines=False
+    )
+
+
+def test_rows_that_all_end_with_a_delimiter_are_no_problem() -> None:
+    found, report = read("A1,M,F,S1,,,,", "A2,M,F,S2,,,,")
+    assert (len(found), report.warnings) == (2, ())
+    found, report = read("A1,M,F,S1,,", "A2,M,F,S2,,")
+    assert (len(found), report.warnings) == (2, ())
+
+
+# --- the order of dates ---
+
+
+def bought(*dates: str, **options: Any) -> tuple[list[dt.date | None], Any]:
+    rows = [f"A{number},M,F,S,{day},," for number, day in enumerate(dates)]
+    found, report = read(*rows, **options)
+    return [item.purchased for item in found], report
+
+
+def test_dates_are_day_first_unless_told_or_proved() -> None:
+    assert bought("01/02/2024")[0] == [dt.date(2024, 2, 1)]
+    assert bought("01/02/2024", date_order="month first")[0] == [dt.date(2024, 1, 2)]
+    days, report = bought("01/02/2024", "01/25/2024", "2024-03-04")
+    assert days == [dt.date(2024, 1, 2), dt.date(2024, 1, 25), dt.date(2024, 3, 4)]
+    assert "dates in 'Purchase Date' are month first: line 3 can be nothing else" in report.notes
+
+
+def test_a_column_that_proves_both_is_an_error_naming_both_lines() -> None:
+    with pytest.raises(DateOrderConflictError) as told:
+        bought("01/02/2024", "25/01/2024", "01/25/2024")
+    assert str(told.value) == (
+        "book.csv: line 4: column Purchase Date: line 3 is a date only when read day first, line 4 only when read "
+        "month first; correct the one that is wrong, or say the order of dates"
+    )
+
+
+def test_when_told_the_other_order_is_a_bad_row() -> None:
+    days, report = bought("25/01/2024", "01/25/2024", date_order="day first")
+    assert days == [dt.date(2024, 1, 25)]
+    assert report.by_code == {"date_order": 1}
+
+
+def test_a_proof_after_the_rows_looked_at_is_an_error_too() -> None:
+    rows = [f"A{number},M,F,S,01/02/2024,," for number in range(20_001)]
+    with pytest.raises(
+        DateOrderConflictError, match=r"dates above were read day first, .*line 20003 can only"
+    ):
+        read(*rows, "B,M,F,S,01/25/2024,,")
+
+
+def test_a_column_without_proof_follows_the_others() -> None:
+    header = "Asset Tag,Model,Company,Purchase Date,Asset EOL Date"
+    found, report = read("A1,M,F,01/25/2024,02/01/2028", header=header)
+    assert found[0].planned_end == dt.date(2028, 2, 1)
+    assert "dates in 'Asset EOL Date' are month first, for nothing says otherwise" in report.notes
+
+
+# --- all or nothing ---
+
+
+def test_strict_is_all_or_nothing_and_looks_at_the_whole_file() -> None:
+    under_way = start("A1,M,F,S1,,,", "A2,M,F,S2,soon,,", "A3,M,F,S3,,,", "A4,M,F,S4,,x,", strict=True)
+    came: list[int] = []
+    with pytest.raises(
+        StrictRefusedError, match=r"book\.csv: line 3: column Purchase Date: 2 of 4 rows are bad"
+    ) as told:
+        came.extend(line for line, _item in under_way)
+    assert came == [2]
+    assert [problem.line for problem in told.value.report.problems] == [3, 5]
+
+
+def test_strict_with_warnings_only_is_fine() -> None:
+    header = "Asset Tag,Model,Company,Purchase Date,Status"
+    found, report = read("A1,M,F,2024-01-01,Elsewhere", header=header, strict=True)
+    assert (len(found), report.warnings_by_code) == (1, {"unknown_word": 1})
+
+
+def test_no_register_is_a_million_rows_long() -> None:
+    rows = [f"A{number},M,F,S,,," for number in range(5)]
+    assert len(read(*rows, most_rows=5)[0]) == 5
+    with pytest.raises(UnreadableFileError, match=r"line 5: has more than 4 rows; split it"):
+        read(*rows, most_rows=4)
+
+
+# --- the correction file ---
+
+
+def correction(under_way: Any, aside: list[BadRow]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(under_way.correction_header)
+    writer.writerows(under_way.correction_row(bad) for bad in aside)
+    return out.getvalue()
+
+
+def test_the_correction_file_has_the_bad_rows_and_why() -> None:
+    aside: list[BadRow] = []
+    under_way = start(
+        "A1,=M,F,S1,01/25/2024,much,x@example.org",
+        "A2,M,F,S2,01/02/2024,5,",
+        "A3,'M,F,S3,01/02/2024,1e9,",
+        quarantine=aside.append,
+    )
+    assert len(list(under_way)) == 1
+    rows = list(csv.reader(io.StringIO(correction(under_way, aside))))
+    assert rows == [
+        [
+            "Asset Tag",
+            "Model",
+            "Company",
+            "Serial",
+            "Purchase Date",
+            "Purchase Cost",
+            "Line",
+            "Column",
+            "Reason",
+        ],
+        ["A1", "'=M", "F", "S1", "2024-01-25", "much", "2", "Purchase Cost", rows[1][8]],
+        ["A3", "''M", "F", "S3", "2024-01-02", "1e9", "4", "Purchase Cost", rows[2][8]],
+    ]
+    assert rows[1][8] == "Purchase Cost is no sum of money; write it as 1234.56"
+
+
+def test_a_corrected_file_imports_as_if_it_had_been_right() -> None:
+    aside: list[BadRow] = []
+    rows = ["A1,=M,F,S1,01/25/2024,{},", "A2,M,F,S2,01/02/2024,5,", "A3,'M,F,S3,01/02/2024,{},"]
+    under_way = start(*(row.format("much") for row in rows), quarantine=aside.append)
+    good = [item for _line, item in under_way]
+    text = correction(under_way, aside).replace("much", "7.00")
+    table = open_table(io.BytesIO(text.encode()), "corrected.csv")
+    again = read_items(table, format_of(table), on=ON)
+    good += [item for _line, item in again]
+    right, _report = read(*(row.format("7.00") for row in rows))
+    assert sorted(good, key=lambda item: item.tag or "") == right
+
+
+def test_uncorrected_rows_come_back_with_the_same_reasons() -> None:
+    aside: list[BadRow] = []
+    under_way = start("A1,M,F,S1,soon,much,", quarantine=aside.append)
+    assert list(under_way) == []
+    text = correction(under_way, aside)
+    again: list[BadRow] = []
+    table = open_table(io.BytesIO(text.encode()), "corrected.csv")
+    second = read_items(table, format_of(table), on=ON, quarantine=again.append)
+    assert list(second) == []
+    assert correction(second, again) == text
+
+
+def test_a_workbook_reads_as_the_text_would() -> None:
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet, days = book.add_worksheet(), book.add_format({"num_format": "dd/mm/yyyy"})
+    sheet.write_row(
+        0, 0, ["Asset Tag", "Model", "Company", "Serial", "Purchase Date", "Purchase Cost", "Warranty"]
+    )
+    sheet.write_row(1, 0, [1234, "M", "F", 5678901, None, 1200.5, 36])
+    sheet.write_datetime(1, 4, dt.date(2024, 3, 1), days)
+    sheet.write_row(2, 0, ["A2", "M", "F", 5.02e18, 45352, -1, None])
+    book.close()
+    aside: list[BadRow] = []
+    table = open_table(io.BytesIO(out.getvalue()), "book.xlsx")
+    under_way = read_items(table, format_of(table), on=ON, quarantine=aside.append)
+    assert [item for _line, item in under_way] == [
+        RegisterItem(
+            tag="1234",
+            serial="5678901",
+            model="M",
+            unit="F",
+            purchased=dt.date(2024, 3, 1),
+            purchase_cost_pence=120050,
+            warranty_start=dt.date(2024, 3, 1),
+            warranty_end=dt.date(2027, 2, 28),
+        )
+    ]
+    assert under_way.report().by_code == {"rounded": 1, "negative_cost": 1}
+    assert under_way.correction_row(aside[0])[4] == "2024-03-01"
+
+
+def test_five_thousand_rows_with_a_bad_one_in_ten() -> None:
+    rows = [
+        f"A{number},M{number % 7},F,S{number},0{1 + number % 9}/02/2024,{'x' if number % 10 == 0 else number},"
+        for number in range(5000)
+    ]
+    found, report = read(*rows)
+    assert (len(found), report.quarantined, report.by_code) == (4500, 500, {"not_money": 500})
+    assert sum(item.purchase_cost_pence or 0 for item in found) == sum(n * 100 for n in range(5000) if n % 10)
