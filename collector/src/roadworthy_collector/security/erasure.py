@@ -21,6 +21,7 @@ from roadworthy_collector.jobs.rollup import roll_up_some
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store import half_hours
+from roadworthy_collector.store.books_schema import reconciled
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -167,6 +168,8 @@ def remove(connection: Connection, device: int, *, now: float) -> bool:
     asked = connection.execute(select(erasures).where(erasures.c.device == device)).one()
     # Charts are drawn from names and half-hours of devices; they are drawn anew for whoever looks.
     connection.execute(delete(charts))
+    # The reconciliation names records; the next one writes anew what is left.
+    connection.execute(delete(reconciled).where(reconciled.c.device == device))
     connection.execute(delete(devices).where(devices.c.id == device))  # the other tables follow
     detail = {"asked_by": asked.asked_by, "reason": asked.reason}
     record(connection, int(now), asked.asked_by, "device.erase", device_id, detail)
