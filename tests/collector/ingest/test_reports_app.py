@@ -385,6 +385,19 @@ def test_one_device_cannot_take_all_the_room(
     assert server.report(device).status == 200
 
 
+def test_a_device_past_its_limit_is_refused_before_anything_is_unpacked(
+    server: Server, device: Device, clock: Clock
+) -> None:
+    unreadable = {"Content-Encoding": "gzip"}
+    codes = [server.send(b"not gzip", device.token, headers=unreadable).status for _ in range(240)]
+    assert codes == [400] * 240
+    # Unpacked it would be a 400 again, and a bomb 8 MB of work.
+    assert server.send(b"not gzip", device.token, headers=unreadable).status == 429
+    clock.seconds += 60
+    assert server.report(device).status == 200
+
+
+
 def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     server: Server, engine: Engine, device: Device
 ) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from roadworthy_collector.errors import EnvelopeError
 from roadworthy_collector.ingest.access import Access, Holder
 from roadworthy_collector.ingest.batch import Outcome
-from roadworthy_collector.ingest.decode import Decoded, ReportDecoder, gunzip
+from roadworthy_collector.ingest.decode import Decoded, ReportDecoder, gunzip, gunzip_within
 from roadworthy_collector.ingest.http import (
     ClientGoneError,
     Receive,
@@ -112,9 +112,11 @@ class ReportsApp:
         """
         began = time.perf_counter()
         try:
-            if (plain := self._small(_is_gzip({"headers": headers}), body)) is None:
-                return False
+            # Who sends too much costs nothing but this: a bomb is not even looked at.
             self._limit(holder)
+            if (plain := self._small(_is_gzip({"headers": headers}), body)) is None:
+                self._rate.give_back(holder.device)  # `__call__` counts it
+                return False
             decoded = self._decoder.decode(plain)
             _require_own(decoded, holder)
 
@@ -143,8 +145,7 @@ class ReportsApp:
             return body if len(body) <= SMALL_BODY_BYTES else None
         if len(body) > SMALL_BODY_BYTES // 8:
             return None
-        plain = gunzip(body, self._settings.max_report_bytes)
-        return plain if len(plain) <= SMALL_BODY_BYTES else None
+        return gunzip_within(body, SMALL_BODY_BYTES)
 
     async def _admit(self, scope: Scope) -> Holder:
         """Say whose report it is, before its body is read."""

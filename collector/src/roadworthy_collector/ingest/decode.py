@@ -48,8 +48,18 @@ class _Version(Struct):
 def gunzip(body: bytes, limit: int) -> bytes:
     """Return the one gzip member `body` is, decompressed; nothing past `limit` bytes is ever produced.
 
-    Raises EnvelopeError: decompressed_too_large, or bad_gzip where the stream is broken, cut short or followed by
-    anything (a second member, too).
+    Raises EnvelopeError: decompressed_too_large, or bad_gzip as `gunzip_within`.
+    """
+    if (plain := gunzip_within(body, limit)) is None:
+        message = f"the report is larger than {limit} bytes; send it in parts"
+        raise EnvelopeError(413, "decompressed_too_large", message, field="body")
+    return plain
+
+
+def gunzip_within(body: bytes, limit: int) -> bytes | None:
+    """Return the same, None where it is larger than `limit` bytes: no more than that is unpacked to find out.
+
+    Raises EnvelopeError bad_gzip where the stream is broken, cut short or followed by anything (a second member, too).
     """
     stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
@@ -57,8 +67,7 @@ def gunzip(body: bytes, limit: int) -> bytes:
     except zlib.error as error:
         raise EnvelopeError(400, "bad_gzip", f"the body is not gzip: {error}", field="body") from error
     if len(plain) > limit:
-        message = f"the report is larger than {limit} bytes; send it in parts"
-        raise EnvelopeError(413, "decompressed_too_large", message, field="body")
+        return None
     if not stream.eof:
         raise EnvelopeError(400, "bad_gzip", "the gzip stream ends early", field="body")
     if stream.unused_data:

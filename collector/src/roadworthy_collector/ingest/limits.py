@@ -51,6 +51,10 @@ class RateLimit:
         """Count one event."""
         self._counts[name] += 1
 
+    def give_back(self, name: Hashable) -> None:
+        """Take one event back that somebody else is going to count."""
+        self._counts[name] -= 1
+
 
 class EnrolLimits:
     """Bounds enrolments in one process: all of them together, and refused ones per key.
