@@ -33,6 +33,7 @@ from roadworthy_collector.store.upgrade import upgrade
 
 FULL = os.environ.get("FAULTS") == "full"  # larger and longer, never other tests
 STAGES = Path(__file__).with_name("stages.py")
+HURRIED = "hurried"  # the stage of it at which nothing dies
 DEVICES = 400
 
 
@@ -101,9 +102,13 @@ class Collector:
         """Start a command; return its process at once."""
         return self._start(name, [str(ROADWORTHY), name], preexec)
 
-    def start_to_die(self, stage: str, groups: int) -> psutil.Process:
-        """Start the same application in a process that kills itself at `stage` of the `groups`th commit."""
-        return self._start("serve", [sys.executable, str(STAGES), stage, str(groups)], None)
+    def start_to_die(self, stage: str, transaction: int, name: str = "serve") -> psutil.Process:
+        """Start the same application in a process that kills itself at `stage` of its so many'th transaction."""
+        return self._start(name, [sys.executable, str(STAGES), stage, str(transaction)], None)
+
+    def start_hurried(self) -> psutil.Process:
+        """Start `jobs` that rolls up and prunes all the time, so that it is killed at its work."""
+        return self.start_to_die(HURRIED, 0, "jobs")
 
     def _start(self, name: str, command: Sequence[str], preexec: Callable[[], Any] | None) -> psutil.Process:
         with (self.folder / f"{name}.log").open("ab") as log:

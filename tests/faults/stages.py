@@ -1,8 +1,13 @@
-"""`roadworthy serve` that kills itself: `python stages.py STAGE N`, at STAGE of the Nth group of reports it commits.
+"""`roadworthy serve` or `jobs` that kills itself: `python stages.py STAGE N`, at STAGE of its Nth transaction.
 
-before: the transaction has not begun. statement: between two statements of it, facts written in part. written: all
-is written, nothing committed. committed: on the disk, nobody answered. answering: the first of the group is answered,
-the others are not. between: all are answered, the next group waits.
+Of `serve`, whose transactions are groups of reports: before: the transaction has not begun. statement: between two
+statements of it, facts written in part. written: all is written, nothing committed. committed: on the disk, nobody
+answered. answering: the first of the group is answered, the others are not. between: all are answered, the next group
+waits.
+
+Of `jobs`: rollup: the marks are taken and a UTC day's totals written, its local days are not. prune: energy of
+half-hours is deleted, nothing committed. hurried: at none, it ends when it is killed. All three do only the work below,
+and do it again at once instead of every quarter of a minute to every hour, or few moments would be worth killing at.
 """
 
 from __future__ import annotations
@@ -10,18 +15,27 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
 from roadworthy_collector.ingest import writer
+from roadworthy_collector.jobs.runner import JOBS, run_jobs
 from roadworthy_collector.running import serve
 from roadworthy_collector.settings import load
+from roadworthy_collector.store import schema
+from roadworthy_collector.store.queries import jobs as queries
+from roadworthy_collector.supervisor import stop_on_signals
 
 STAGES = ("before", "statement", "written", "committed", "answering", "between")
+JOB_STAGES = ("rollup", "prune")
 _STATEMENT = 3  # of the transaction
+_WORK = {"rollup", "site_half_hours", "pruning"}
+_PAUSE_SECONDS = 0.1
 
 
 def _die() -> None:
@@ -92,6 +106,57 @@ class Dying:
             _die()
 
 
+class DyingJobs:
+    """Wraps what roll-ups and pruning write with; dies when it was called so often, inside the transaction."""
+
+    def __init__(self, stage: str, transaction: int) -> None:
+        self._stage = stage
+        self._left = transaction
+        self._write_days = queries.write_days
+        self._prune_by_day = queries.prune_by_day
+
+    def install(self) -> None:
+        """Put the wrappers in place."""
+        queries.write_days = self.write_days
+        queries.prune_by_day = self.prune_by_day
+
+    def write_days(self, connection: Connection, table: Any, rows: Any, **named: Any) -> None:
+        """Write totals."""
+        self._write_days(connection, table, rows, **named)
+        if table is schema.days and rows:
+            self._count("rollup")
+
+    def prune_by_day(self, connection: Connection, table: Any, *arguments: Any, **named: Any) -> int:
+        """Delete half-hours, those of energy among them."""
+        deleted = self._prune_by_day(connection, table, *arguments, **named)
+        if table is schema.energy_slots and deleted:
+            self._count("prune")
+        return deleted
+
+    def _count(self, stage: str) -> None:
+        if stage == self._stage:
+            self._left -= 1
+            if not self._left:
+                _die()
+
+
+def hurried_jobs() -> None:
+    """Do the jobs of `_WORK` all the time, as `roadworthy jobs` does them, until SIGTERM."""
+    stop = threading.Event()
+    stop_on_signals(stop)
+    some = [replace(job, every_seconds=_PAUSE_SECONDS) for job in JOBS if job.name in _WORK]
+    run_jobs(load(None), stop, jobs=some)
+
+
+def main(stage: str, transaction: int) -> None:
+    """Run the command that `stage` is one of, until it dies of it."""
+    if stage in STAGES:
+        Dying(stage, transaction).install()
+        serve(load(None))
+    else:
+        DyingJobs(stage, transaction).install()
+        hurried_jobs()
+
+
 if __name__ == "__main__":
-    Dying(sys.argv[1], int(sys.argv[2])).install()
-    serve(load(None))
+    main(sys.argv[1], int(sys.argv[2]))

@@ -7,6 +7,7 @@ import http.client
 import itertools
 import json
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ from support.running import call
 
 from roadworthy_collector.store.engine import open_engine
 
-AGENTS = sized(15, 200)
+AGENTS = sized(50, 200)  # each on a connection of its own, all at once
 DAYS = 21
 PERIODS_A_REPORT = 252
 NEWCOMERS = sized(60, 500)
@@ -119,15 +120,20 @@ def test_three_weeks_of_spool_from_many_agents_at_once(tmp_path: Path, store: UR
         newest = collector.plan.newest
         starts = [newest - 1800 * back for back in range(DAYS * 48)][::-1]
 
+        periods = [period(start) for start in starts]
+        # None begins before the last one is there.
+        together = threading.Barrier(AGENTS)
+
         def empty_spool(member: Member) -> None:
             device = Device(0, member.device_id, member.token)
             with Sender(collector) as sender:
-                for seq, begin in enumerate(range(0, len(starts), PERIODS_A_REPORT), 1):
-                    some = [period(start) for start in starts[begin : begin + PERIODS_A_REPORT]]
+                together.wait(60)
+                for seq, begin in enumerate(range(0, len(periods), PERIODS_A_REPORT), 1):
+                    some = periods[begin : begin + PERIODS_A_REPORT]
                     told = report(device, seq=seq, sent_at=time.time(), periods=some)
-                    sender.report(member, gzip.compress(json.dumps(told).encode(), 6))
+                    sender.report(member, gzip.compress(json.dumps(told).encode(), 1))
 
-        with ThreadPoolExecutor(min(AGENTS, 50)) as agents:
+        with ThreadPoolExecutor(AGENTS) as agents:
             list(agents.map(empty_spool, collector.fleet))
         collector.end()
         engine = open_engine(collector.database)

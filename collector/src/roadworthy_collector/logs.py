@@ -140,6 +140,25 @@ class Seldom:
         self._unsaid = 0
 
 
+class _NoHttp(logging.Filter):
+    """Lets through one line in AGAIN_SECONDS about connections that speak no HTTP: any stranger can open as many."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._said_at = -AGAIN_SECONDS
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is logged."""
+        if record.msg != "Invalid HTTP request received.":  # as uvicorn says it
+            return True
+        now = self._monotonic()
+        if now - self._said_at < AGAIN_SECONDS:
+            return False
+        self._said_at = now
+        return True
+
+
 def configure(form: LogFormat = "text", level: LogLevel = "info") -> None:
     """Send what this process and its libraries log to standard error, in `form`, from `level` on."""
     handler = logging.StreamHandler()
@@ -148,6 +167,7 @@ def configure(form: LogFormat = "text", level: LogLevel = "info") -> None:
     logging.captureWarnings(capture=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_NoHttp())
 
 
 def speaker(form: LogFormat) -> Callable[[str], None]:

@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     half_hour_retention_days: int = Field(
         default=30, ge=2, le=3660, description="How long half-hours are kept."
     )
+    state_half_hour_retention_days: int | None = Field(
+        default=None,
+        ge=2,
+        le=3660,
+        description="How long device state in half-hours is kept; by default, and at most, half_hour_retention_days.",
+    )
     site_half_hour_retention_days: int = Field(
         default=1200, ge=32, le=36_600, description="How long half-hours of whole sites are kept."
     )
@@ -223,6 +229,17 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("state_half_hour_retention_days")
+    @classmethod
+    def _states_go_first(cls, value: int | None, info: ValidationInfo) -> int | None:
+        longest = info.data.get("half_hour_retention_days")
+        if value is not None and longest is not None and value > longest:
+            message = (
+                f"device state goes with its half-hours: at most half_hour_retention_days, {longest} days"
+            )
+            raise ValueError(message)
+        return value
+
     @field_validator("reporting_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -323,6 +340,11 @@ class Settings(BaseSettings):
             "server": self.collection_policy_server,
             "unknown": self.collection_policy_unknown,
         }
+
+    @property
+    def state_retention_days(self) -> int:
+        """How long device state in half-hours is kept: as long as the half-hours, unless told less."""
+        return self.state_half_hour_retention_days or self.half_hour_retention_days
 
     @property
     def loopback(self) -> bool:

@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 
 The collector reads a TOML file (`--config`, or the variable `ROADWORTHY_CONFIG`) and variables: setting `port` is
 `ROADWORTHY_PORT`, lists are JSON. A variable wins over the file, an option of a command over both; an empty variable
-says nothing. Unknown settings in the file are refused. `roadworthy check-config` shows what is set and says everything
+says nothing. Unknown settings in the file are refused. `roadworthy check-config` shows what is set, as TOML, and says everything
 that is wrong at once, each with where it was set: wrong values, files that are missing or cannot be read, a key that is
 not the certificate's, settings that do not fit together; with `--connect` also whether the database answers. It ends
 with 2 if anything is wrong; `--format json` is for programs, and `GET /api/v1/settings` says the same of a running

@@ -397,7 +397,6 @@ def test_a_device_past_its_limit_is_refused_before_anything_is_unpacked(
     assert server.report(device).status == 200
 
 
-
 def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     server: Server, engine: Engine, device: Device
 ) -> None:

@@ -87,6 +87,24 @@ def test_stopping_writes_what_waits_and_takes_nothing_more(
     assert len(rows(engine, "periods")) == 50
 
 
+def test_how_late_half_hours_came_is_counted_once_they_are_held(
+    engine: Engine, device: Device, tmp_path: Path
+) -> None:
+    refused = period(START - 1800 * 3, observed_seconds=1801)
+    body = report(device, periods=[period(START), period(START - 86_400), refused, period(START + 1800 * 9)])
+    decoded = DECODER.decode(encoded(body))
+
+    async def work(writer: Writer) -> None:
+        outcome = await writer.submit(Incoming(device.row, decoded.report, decoded.refused))
+        assert outcome.accepted == 2
+        assert {one.item for one in outcome.rejected} == {"period"}
+
+    lags = with_writer(engine, tmp_path, work).stats.half_hour_lag_seconds
+    counted = {bound: count for bound, count in zip(lags.bounds, lags.counts, strict=True) if count}
+    assert counted == {300: 1, 259_200: 1}  # 100 s, and a day more
+    assert lags.sum == 100 + 86_500
+
+
 def test_a_database_that_cannot_be_written_is_said_once_and_acknowledges_nothing(
     engine: Engine, device: Device, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

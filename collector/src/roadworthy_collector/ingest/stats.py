@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 REQUEST_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 COMMIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# A minute; the agents' calls; hours of a laptop in a bag; weekends and holidays; what is older is refused by default.
+LAG_BOUNDS = (60, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 259_200, 604_800, 1_209_600, 2_592_000)
 INFINITY = float("inf")
 
 
@@ -48,6 +50,8 @@ class Stats:
     request_seconds: Histogram = field(default_factory=lambda: Histogram(REQUEST_BOUNDS))
     # One observation per group commit: from BEGIN to the return of COMMIT.
     commit_seconds: Histogram = field(default_factory=lambda: Histogram(COMMIT_BOUNDS))
+    # One observation per closed half-hour that was accepted: from its end to the server's time when it was written.
+    half_hour_lag_seconds: Histogram = field(default_factory=lambda: Histogram(LAG_BOUNDS))
     # Reports in the group commits so far; over the number of commits it is the mean group.
     committed_reports: int = 0
     # Reports waiting now to be written or being written.

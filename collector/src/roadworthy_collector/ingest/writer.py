@@ -26,6 +26,7 @@ from roadworthy_collector.ingest.identities import Rules
 from roadworthy_collector.ingest.latest import UnknownDeviceError
 from roadworthy_collector.ingest.stats import Stats
 from roadworthy_collector.ingest.tripping import Tripping
+from roadworthy_collector.ingest.wire import Report
 from roadworthy_collector.logs import Failing
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
@@ -38,6 +39,7 @@ from roadworthy_collector.store.faults import (
     rule_of,
 )
 from roadworthy_collector.store.schema import devices
+from roadworthy_collector.store.slots import PERIOD_SECONDS
 
 __all__ = ["Incoming", "Outcome", "Writer", "write_reports"]
 
@@ -245,23 +247,26 @@ class Writer:
         with write_transaction(self._engine) as connection:
             incoming = self._admitted(connection, group)
             good = [one for one in incoming if isinstance(one, Incoming)]
-            outcomes = iter(
-                write_reports(
-                    connection,
-                    good,
-                    self._clock(),
-                    retention_days=self._settings.half_hour_retention_days,
-                    interval_seconds=self._settings.report_interval_seconds,
-                    relay=self._settings.is_relay,
-                    rules=self._rules,
-                    load_ratio=self.stats.queued / self._settings.queue_reports,
-                )
+            now = self._clock()
+            written = write_reports(
+                connection,
+                good,
+                now,
+                retention_days=self._settings.half_hour_retention_days,
+                interval_seconds=self._settings.report_interval_seconds,
+                relay=self._settings.is_relay,
+                rules=self._rules,
+                load_ratio=self.stats.queued / self._settings.queue_reports,
             )
         self.stats.commit_seconds.observe(time.perf_counter() - began)
         self.stats.committed_reports += len(good)
-        for one in good:
+        for one, outcome in zip(good, written, strict=True):
             self._tripping.written(one)
+            for end in _ends(one.report, outcome):
+                # An agent's clock may run ahead of ours; the sum of a histogram never falls.
+                self.stats.half_hour_lag_seconds.observe(max(0.0, now - end))
         self._failing.heal()
+        outcomes = iter(written)
         return [next(outcomes) if isinstance(one, Incoming) else one for one in incoming]
 
     def _admitted(self, connection: Connection, group: list[_Waiting]) -> list[Incoming | EnvelopeError]:
@@ -280,6 +285,14 @@ def _standing(waiting: _Waiting, standing: Standing | EnvelopeError | None) -> I
         return waiting.incoming
     first = waiting.token if standing.first_use else None
     return waiting.incoming._replace(first_token=first, rotate=standing.rotate)
+
+
+def _ends(report: Report, outcome: Outcome) -> list[int]:
+    """Return when the half-hours ended that a report brought and that were accepted."""
+    if outcome.refusal is not None:
+        return []
+    refused = {one.key for one in outcome.rejected if one.item == "period"}
+    return [one.start + PERIOD_SECONDS for one in report.periods if one.start not in refused]
 
 
 def busy(why: str) -> EnvelopeError:

@@ -30,12 +30,15 @@ _TOLD = (schema.energy_days, schema.battery_days, schema.state_days)
 def prune(work: Work) -> int:
     """Delete half-hours past their retention, whole UTC days that are all rolled up; return how many device days.
 
+    The states of half-hours may go before them (`prune_states`).
+
     That the days are going is noted before the first half-hour goes: from then on their totals are never computed
     again from what is left.
     """
     # One day more than reports are taken for: a local day reaches into two UTC days, and the half-hours of both must
     # be there while late ones may still change it.
     before = _midnight(work, work.settings.half_hour_retention_days + 1)
+    prune_states(work)
     with work.write() as connection:
         if queries.has_dirty_before(connection, before):
             return 0  # the roll-up is behind; the next run finds it done
@@ -44,6 +47,25 @@ def prune(work: Work) -> int:
     for table in _TOLD:
         work.batches(partial(_by_column, table.c.day, before, work.clock))
     return [work.batches(partial(_by_day, table, before, work.clock)) for table in _SLOTS][-1]
+
+
+def prune_states(work: Work) -> int:
+    """Delete the device states of half-hours whose own retention is the shorter; return how many device days.
+
+    The half-hours stay, and late ones are still taken. That the states are going is noted first: from then on a day is
+    rolled up again without touching the state seconds that were added up from them.
+    """
+    if work.settings.state_retention_days >= work.settings.half_hour_retention_days:
+        return 0
+    before = _midnight(work, work.settings.state_retention_days + 1)
+    with work.write() as connection:
+        if queries.states_pruned_before(connection) < before:
+            queries.set_states_pruned_before(connection, before)
+
+    def step(connection: Connection, limit: int) -> int:
+        return queries.prune_states(connection, before, limit, held_devices(connection, work.clock()))
+
+    return work.batches(step)
 
 
 def prune_history(work: Work) -> int:

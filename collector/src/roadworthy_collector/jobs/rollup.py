@@ -14,7 +14,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
@@ -72,13 +72,30 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
     facts = totals.Facts(connection, taken, whole)
     places = queries.places(connection, taken)
     rows = [{"day": day, **row} for row in day_rows(facts, places, span, day)]
-    queries.write_days(connection, schema.days, rows, keep_place=span.end <= now)
+    _write(connection, schema.days, rows, facts, span, now)
     for date, one in local:
         own = {"date": date.isoformat(), "start": one.start, "half_hours": one.periods}
         same = calendar.timegm(date.timetuple())
         mine = [own | row for row in day_rows(facts, places, one, same)]
-        queries.write_days(connection, schema.local_days, mine, keep_place=one.end <= now)
+        _write(connection, schema.local_days, mine, facts, one, now)
     queries.mark_site_dirty(connection, day)
+
+
+def _write(
+    connection: Connection,
+    table: Table,
+    rows: list[dict[str, Any]],
+    facts: totals.Facts,
+    span: Span,
+    now: float,
+) -> None:
+    """Write totals over `span`; of devices whose states of it were pruned the state seconds stay as they are."""
+    lacking: set[int] = set()
+    if span.start < queries.states_pruned_before(connection):
+        lacking = {row["device"] for row in rows if facts.lacks_states(row["device"], span)}
+    for keep in (False, True):
+        mine = [row for row in rows if (row["device"] in lacking) is keep]
+        queries.write_days(connection, table, mine, keep_place=span.end <= now, keep_states=keep)
 
 
 def day_rows(facts: totals.Facts, places: Mapping[int, Any], span: Span, day: int) -> list[dict[str, Any]]:

@@ -24,9 +24,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.jobs import (
+    books,
     charts,
     console_devices,
     console_startups,
+    costs,
     fleet,
     privacy,
     prune,
@@ -40,6 +42,7 @@ from roadworthy_collector.logs import Failing
 from roadworthy_collector.remote_write import job as remote_write
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.faults import is_database_fault
 from roadworthy_collector.store.queries.jobs import count_long_transactions, write_job
 
 _log = logging.getLogger(__name__)
@@ -48,6 +51,9 @@ _STOP_SECONDS = 0.7
 # A job that polls for work and finds none says that it is well this often, not at every look.
 _SAID_SECONDS = 60.0
 _ERROR_LENGTH = 256
+# While a collector starts, every job runs for the first time at once: a transaction that was only not let run then is
+# counted, and no news.
+_SETTLING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ JOBS: tuple[Job, ...] = (
     Job("pruning", 3600.0, prune.prune),
     Job("retention", 3600.0, prune.prune_history),
     Job("cleanup", 3600.0, prune.clean),
+    Job("costs", costs.EVERY_SECONDS, costs.compute, share=0.1),
+    Job("books", books.EVERY_SECONDS, books.compute, share=0.1),
     Job("relay", 5.0, _relay),
     Job("erasure", 5.0, privacy.erase_due),
     Job("audit_retention", 3600.0, privacy.prune_audit),
@@ -158,6 +166,7 @@ class Runner:
         self._clock = clock
         self._monotonic = monotonic
         self._records = {job.name: _Record(job) for job in jobs}
+        self._settled = monotonic() + _SETTLING_SECONDS
 
     def run(self) -> None:
         """Run the jobs, each at once and then at its interval; return within a second of `stop`."""
@@ -210,7 +219,9 @@ class Runner:
         if isinstance(error, NotHoldingError):
             return  # no fault of the job's
         if error is not None:
-            changed = record.failing.begin(_said(error), error=error, job=event.job_id)
+            # A database that is away is no fault of this program: where it happened to be asked says nothing.
+            shown = None if isinstance(error, Exception) and is_database_fault(error) else error
+            changed = record.failing.begin(_said(error), error=shown, job=event.job_id)
         else:
             changed = record.failing.heal(job=event.job_id)
         quiet = error is None and not event.retval and not changed and not _held_long(record)
@@ -219,8 +230,8 @@ class Runner:
         self._write(record, error)
 
     def _say_long(self, record: _Record, seconds: float) -> None:
-        """Log the first transaction of a job that was too long; those that follow are counted."""
-        if record.said_long or seconds <= LIMIT_SECONDS:
+        """Log the first transaction of a job that was too long, once the collector has settled; all are counted."""
+        if record.said_long or seconds <= LIMIT_SECONDS or self._monotonic() < self._settled:
             return
         record.said_long = True
         _log.warning(

@@ -30,13 +30,16 @@ def roll_up_sites(work: Work) -> int:
     now = work.clock()
     with work.engine.connect() as connection:
         waiting = queries.list_site_dirty(connection, utc_day_start(now - SETTLED_SECONDS))
-    # Their half-hours go within hours, and wait for nothing but this.
+        states_pruned = queries.states_pruned_before(connection)
+    # Their half-hours go within hours, and wait for nothing but this; and so do those whose states go first, once.
     last_call = now - (work.settings.half_hour_retention_days + 1) * DAY_SECONDS
+    states_last_call = now - (work.settings.state_retention_days + 1) * DAY_SECONDS
     done = 0
     for row in waiting:
         if work.stop.is_set():
             break
-        if row.rolled_at is None or row.rolled_at <= now - AGAIN_SECONDS or row.day < last_call:
+        going = row.day < last_call or states_pruned <= row.day < states_last_call
+        if row.rolled_at is None or row.rolled_at <= now - AGAIN_SECONDS or going:
             done += _roll_up(work, row.day, row.marks, now)
     return done
 
@@ -59,12 +62,19 @@ def _roll_up(work: Work, day: int, marks: int, now: float) -> bool:
 
 
 def _rows(work: Work, day: int) -> list[dict[str, Any]]:
-    """Return the rows of one day; read outside any write transaction, for it takes seconds."""
+    """Return the rows of one day; read outside any write transaction, for it takes seconds.
+
+    Where states of a day's half-hours were pruned, the seconds that were added up from them stay.
+    """
     found: dict[tuple[int, int], totals.SiteHalfHour] = defaultdict(totals.SiteHalfHour)
     with work.engine.connect() as connection:
         stood = list(totals.devices_of(connection, day).items())
         for begin in range(0, len(stood), _DEVICES_AT_ONCE):
             totals.add_by_site(connection, day, dict(stood[begin : begin + _DEVICES_AT_ONCE]), found)
+        kept = queries.site_states(connection, day) if day < queries.states_pruned_before(connection) else {}
+    for key, row in found.items():
+        if row.told < row.devices and key in kept:
+            row.states = list(kept[key])
     return [
         {
             "start": start,

@@ -104,6 +104,7 @@ class Health(Collector):
         yield family("roadworthy_ingest_queue_limit_reports", {(): self._settings.queue_reports})
         yield _histogram("roadworthy_ingest_request_seconds", {(): stats.request_seconds})
         yield _histogram("roadworthy_ingest_commit_seconds", {(): stats.commit_seconds})
+        yield _histogram("roadworthy_ingest_half_hour_lag_seconds", {(): stats.half_hour_lag_seconds})
 
     def _of_detail(self) -> Iterator[Family]:
         """Yield what the process that renders the device detail told of itself."""
@@ -123,7 +124,7 @@ def stored(engine: Engine, settings: Settings, clock: Callable[[], float] = time
         counted = queries.read_counters(connection)
         jobs = queries.read_jobs(connection)
         quarantined = queries.count_quarantined(connection)
-        pending = queries.count_dirty(connection)
+        pending, oldest = queries.read_backlog(connection)
         snapshot = queries.read_snapshot(connection, SNAPSHOT)
         sink = read_sink(connection)
         relay = relay_values(connection, settings, counted, clock())
@@ -138,6 +139,7 @@ def stored(engine: Engine, settings: Settings, clock: Callable[[], float] = time
         yield family(shown, {(row.name,): getattr(row, column) for row in jobs})
     yield family("roadworthy_quarantined_items", {(): quarantined})
     yield family("roadworthy_rollup_backlog", {(): pending})
+    yield family("roadworthy_rollup_oldest_timestamp_seconds", {(): oldest})
     yield family("roadworthy_fleet_snapshot_timestamp_seconds", {(): snapshot and snapshot.at})
     for shown, value in (sink_values(sink, counted) | relay).items():
         yield family(shown, {(): value})

@@ -302,7 +302,9 @@ reconciled = Table(
     Column("run", BigInteger, nullable=False),
     # Register items: reporting, silent, no_agent, not_in_mdm; records without an item: ghost; pairs to decide: review.
     Column("place", String(16), nullable=False),
-    Column("state", String(24), nullable=False),  # of items: matched, undecided, orphan; of a pair: the reason
+    Column(
+        "state", String(24), nullable=False
+    ),  # of items: matched, undecided, orphan; of a pair: the reason
     Column("unit", BigInteger),
     Column("item", BigInteger),
     Column("mdm", BigInteger),

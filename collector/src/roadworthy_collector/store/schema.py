@@ -36,7 +36,9 @@ from roadworthy_collector.store import books_schema as _books  # noqa: F401 - it
 from roadworthy_collector.store.columns import IsoDate, Joules, Midnight, Packed, PeriodStart, Ratio
 from roadworthy_collector.store.metadata import JSON_VALUE as _JSON
 from roadworthy_collector.store.metadata import ROWID as _ROWID
-from roadworthy_collector.store.metadata import metadata
+from roadworthy_collector.store.metadata import metadata as _metadata
+
+metadata = _metadata  # with the tables of the books
 
 
 def _state_seconds(kind: type[Integer] = Integer) -> list[Column[int]]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     cast,
     delete,
     func,
@@ -41,6 +42,7 @@ from roadworthy_collector.store.schema import (
     site_dirty,
     site_half_hours,
     snapshots,
+    state_slots,
     use_slots,
 )
 from roadworthy_collector.store.slots import DAY_SECONDS, STATES
@@ -51,6 +53,8 @@ __all__ = ["DAY_SECONDS", "SCOPES", "STATES"]
 LONG_TRANSACTIONS = "job_long_transactions"  # in table `counters`, by job
 SCOPES = ("cpu", "memory", "gpu", "machine", "wall")
 _PRUNED = "half_hours_pruned_before"
+_STATES_PRUNED = "half_hour_states_pruned_before"
+_STATE_COLUMNS = tuple(f"{name}_seconds" for name in STATES)
 _MARKS = Merge(dirty, {})
 _SITE_MARKS = Merge(site_dirty, {"marks": "{held} + {new}"})
 
@@ -78,13 +82,27 @@ def count_long_transactions(connection: Connection, name: str) -> None:
 
 def pruned_before(connection: Connection) -> int:
     """Return the day (midnight UTC, epoch seconds) before which half-hours may be gone; 0 if none ever went."""
-    value = connection.scalar(select(estate.c.value).where(estate.c.name == _PRUNED))
-    return 0 if value is None else int(value)
+    return _noted(connection, _PRUNED)
 
 
 def set_pruned_before(connection: Connection, day: int) -> None:
     """Note, before the first half-hour before `day` goes, that they are going."""
     connection.execute(upsert(estate), {"name": _PRUNED, "value": str(day)})
+
+
+def states_pruned_before(connection: Connection) -> int:
+    """Return the day before which the states of half-hours may be gone although the half-hours are there; or 0."""
+    return _noted(connection, _STATES_PRUNED)
+
+
+def set_states_pruned_before(connection: Connection, day: int) -> None:
+    """Note, before the first states before `day` go, that they are going."""
+    connection.execute(upsert(estate), {"name": _STATES_PRUNED, "value": str(day)})
+
+
+def _noted(connection: Connection, name: str) -> int:
+    value = connection.scalar(select(estate.c.value).where(estate.c.name == name))
+    return 0 if value is None else int(value)
 
 
 def list_dirty(
@@ -132,6 +150,14 @@ def mark_site_dirty(connection: Connection, day: int) -> None:
     _SITE_MARKS.write(connection, [(day, 1, None)])
 
 
+def site_states(connection: Connection, day: int) -> dict[tuple[int, int], tuple[int, ...]]:
+    """Return {(start, site): seconds of the six states} of the site half-hours held of a UTC day."""
+    table = site_half_hours
+    query = select(table.c.start, table.c.site, *(table.c[name] for name in _STATE_COLUMNS))
+    found = connection.execute(query.where(table.c.start >= day, table.c.start < day + DAY_SECONDS))
+    return {(start, site): tuple(seconds) for start, site, *seconds in found}
+
+
 def write_site_half_hours(
     connection: Connection, starts: Sequence[int], rows: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -154,20 +180,37 @@ def places(connection: Connection, some: Sequence[int]) -> dict[int, Any]:
 
 
 def write_days(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep_place: bool
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    keep_place: bool,
+    keep_states: bool = False,
 ) -> None:
     """Insert or replace daily totals in `table`, which is `days` or `local_days`.
 
     With `keep_place` a row that is there keeps its site and unit: late data of a past day must not move it to where
-    the device stands today.
+    the device stands today. With `keep_states` it keeps its state seconds too, if it knows any.
     """
     if not rows:
         return
     statement = insert(table)
     key = [column.name for column in table.primary_key.columns]
     kept = set(key) | ({"site", "unit"} if keep_place else set())
-    replaced = {column.name: statement.excluded[column.name] for column in table.c if column.name not in kept}
+    replaced: dict[str, Any] = {
+        column.name: statement.excluded[column.name] for column in table.c if column.name not in kept
+    }
+    if keep_states:
+        stays = or_(_known_seconds(table.c) > 0, _known_seconds(statement.excluded) == 0)
+        replaced |= {
+            name: case((stays, table.c[name]), else_=statement.excluded[name]) for name in _STATE_COLUMNS
+        }
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced), list(rows))
+
+
+def _known_seconds(columns: Any) -> Any:
+    """Return the sum of a row's seconds in all states but `unobserved`, which is the last."""
+    return sum((columns[name] for name in _STATE_COLUMNS[1:-1]), start=columns[_STATE_COLUMNS[0]])
 
 
 # --- the last open half-hour of a silent device --------------------------------------------------------------
@@ -241,6 +284,30 @@ def prune_by_day(
     some = select(other).where(mine, day == oldest).order_by(other).limit(limit)
     last = connection.scalar(select(func.max(some.subquery().c[0])))
     return connection.execute(delete(table).where(mine, day == oldest, other <= last)).rowcount
+
+
+def prune_states(connection: Connection, before: int, limit: int, kept: Collection[int] = ()) -> int:
+    """Delete up to `limit` states of half-hours of the oldest day before `before`; return how many device days.
+
+    Unlike half-hours too old to be taken at all, late ones of these days may come at any moment. So what is not added
+    up yet stays for the next time, and so does, on PostgreSQL, what a report under way adds to.
+    """
+    day, device = state_slots.c.day, state_slots.c.device
+    sites_wait = select(site_dirty.c.day).where(site_dirty.c.day < before, site_dirty.c.marks > 0)
+    marked = set(connection.scalars(sites_wait))
+    waits = select(literal(1)).where(dirty.c.device == device, dirty.c.day == day).exists()
+    last = -1
+    # Day by day: the rows of one that waits are not looked at.
+    while (last := connection.scalar(select(func.min(day)).where(day > last, day < before))) is not None:
+        if last in marked:
+            continue
+        mine = and_(day == last, device.not_in(kept), ~waits)
+        some = select(device).where(mine).order_by(device).limit(limit)
+        taken = connection.scalars(some.with_for_update(of=state_slots, skip_locked=True)).all()
+        # Asked once more with the rows locked: a report may have been written between the two.
+        if gone := connection.execute(delete(state_slots).where(mine, device.in_(taken))).rowcount:
+            return gone
+    return 0
 
 
 def prune_before(

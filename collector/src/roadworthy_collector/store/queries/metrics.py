@@ -123,6 +123,7 @@ def count_quarantined(connection: Connection) -> int:
     return connection.scalar(select(func.count()).select_from(quarantine)) or 0
 
 
-def count_dirty(connection: Connection) -> int:
-    """Return how many device days wait to be rolled up."""
-    return connection.scalar(select(func.count()).select_from(dirty)) or 0
+def read_backlog(connection: Connection) -> tuple[int, int | None]:
+    """Return how many device days wait to be rolled up, and the midnight of the oldest; None if none waits."""
+    count, oldest = connection.execute(select(func.count(), func.min(dirty.c.day))).one()
+    return count, oldest

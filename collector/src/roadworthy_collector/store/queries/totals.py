@@ -70,6 +70,19 @@ class Facts:
             return None
         return dict(zip(STATES, map(sum, zip(*filter(None, found), strict=True)), strict=True))
 
+    def lacks_states(self, device: int, span: Span) -> bool:
+        """Return whether half-hours of a device in `span` are here whose states are not: those were pruned."""
+        wanted, told = (
+            {
+                (day, slot)
+                for day, packed in held.get(device, ())
+                for slot, _ in read(packed)
+                if span.start <= day + slot * PERIOD_SECONDS < span.end
+            }
+            for held, read in ((self._use, slots.observed), (self._states, slots.unpack_state))
+        )
+        return not wanted <= told
+
     def joules(self, device: int, span: Span) -> JoulesByScope | None:
         """Return {scope: {quality: joules}} of a device over `span`, None if it told none."""
         added: dict[int, int] = {}
@@ -96,6 +109,7 @@ class SiteHalfHour:
 
     devices: int = 0
     observed_seconds: int = 0
+    told: int = 0  # of the devices, those whose states are here
     states: list[int] = field(default_factory=lambda: [0] * len(STATES))
     joules: dict[int, int] = field(default_factory=dict)  # by number of scope and quality
 
@@ -118,9 +132,10 @@ def add_by_site(
             row.observed_seconds += observed
     for device, _, told in half_hours.day_rows(connection, state_slots.c.slots, some, span):
         for slot, seconds in slots.unpack_state(told):
-            states = into[day + slot * PERIOD_SECONDS, sites[device]].states
+            row = into[day + slot * PERIOD_SECONDS, sites[device]]
+            row.told += 1
             for place, one in enumerate(seconds):
-                states[place] += one
+                row.states[place] += one
     for device, _, told in half_hours.day_rows(connection, energy_slots.c.slots, some, span):
         for slot, words, joules in slots.joules(told):
             added = into[day + slot * PERIOD_SECONDS, sites[device]].joules
