@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from support.estates import make_database
 from support.running import call
 
 
 def test_a_table_shows_ids_whole_in_a_narrow_window(tmp_path: Path) -> None:
+    make_database(tmp_path / "data" / "roadworthy.db")
     assert call("enrol-key", "create", folder=tmp_path).returncode == 0
     (row,) = json.loads(call("enrol-key", "list", "--format", "json", folder=tmp_path).stdout)
     table = call("enrol-key", "list", folder=tmp_path, COLUMNS="60").stdout
@@ -33,10 +35,27 @@ def test_a_site_or_unit_has_a_usable_name(tmp_path: Path, option: str, name: str
     assert line.startswith(f"roadworthy: {option}: ")
 
 
-def test_a_new_database_is_announced_once(tmp_path: Path) -> None:
-    first, second = (call("user", "list", folder=tmp_path) for _ in range(2))
-    assert str(tmp_path / "data" / "roadworthy.db") in first.stderr
-    assert (first.stdout, second.stdout, second.stderr) == ("none\n", "none\n", "")
+@pytest.mark.parametrize(
+    "command",
+    [("user", "list"), ("enrol-key", "create"), ("sites", "restrict", "HQ"), ("db", "backup", "copy")],
+)
+def test_a_database_that_is_not_there_is_refused_and_not_made(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Beside `make run` a forgotten ROADWORTHY_DATA would speak to a database of its own."""
+    done = call(*command, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"roadworthy: no database at {tmp_path / 'data' / 'roadworthy.db'}: ")
+    for word in ("`roadworthy up`", "`roadworthy db upgrade`", "ROADWORTHY_DATA", "--config"):
+        assert word in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_upgrade_makes_is_spoken_to(tmp_path: Path) -> None:
+    assert call("db", "upgrade", folder=tmp_path).returncode == 0
+    done = call("user", "list", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "none\n", "")
 
 
 @pytest.mark.parametrize("command", ["serve", "up", "demo", "jobs"])

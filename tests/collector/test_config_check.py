@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support import postgres
 from support.running import call
 
-from roadworthy_collector.config_check import check
+from roadworthy_collector.config_check import check, shown_values, toml_lines
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.settings_docs import DOCS, settings_markdown
 
@@ -126,12 +129,46 @@ def test_the_command_says_it_for_people_and_for_programs(tmp_path: Path) -> None
     done = call("check-config", "--config", str(path), folder=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 2
-    assert "reporting_timezone = 'Europe/London'" in done.stdout
+    assert 'reporting_timezone = "Europe/London"' in done.stdout
     done = call("check-config", "--config", str(path), "--format", "json", folder=tmp_path)
     found = json.loads(done.stdout)
     assert (done.returncode, [fault["setting"] for fault in found["faults"]]) == (2, ["port", "host"])
     assert found["settings"]["host"] == "0.0.0.0"  # noqa: S104 - as it was set
     assert call("check-config", folder=tmp_path).returncode == 0
+
+
+def test_what_is_printed_is_toml_and_means_the_same(tmp_path: Path) -> None:
+    path, again = tmp_path / "collector.toml", tmp_path / "again.toml"
+    path.write_text(
+        'allowed_hosts = ["desk.example", "caf\u00e9"]\nbehind_tls_proxy = true\ndrain_seconds = 2.5\nshards = 16\n'
+        'data = "a \\"quoted\\" folder\\\\\\u007f\\n\\U0001f600"\nremote_write_url = "https://receiver.example/write"\n'
+    )
+    done = call("check-config", "--config", str(path), folder=tmp_path)
+    again.write_text(done.stdout)
+    read = tomllib.loads(done.stdout)
+    assert read["allowed_hosts"] == ["desk.example", "caf\u00e9"]
+    unset = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("# ")}
+    assert set(read) | unset == set(Settings.model_fields)
+    assert "tls_certificate" in unset
+    assert done.stdout.splitlines()[-1] != ""
+    first = call("check-config", "--config", str(path), "--format", "json", folder=tmp_path)
+    second = call("check-config", "--config", str(again), "--format", "json", folder=tmp_path)
+    assert json.loads(first.stdout)["settings"] == json.loads(second.stdout)["settings"]
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the fixture sets nothing an example changes
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.lists(st.text(max_size=10), max_size=3)
+)
+def test_any_text_is_read_back(text: str, names: list[str]) -> None:
+    clean = [name.encode("utf-8", "replace").decode() for name in names]
+    found = Settings.model_construct(reporting_timezone=text, remote_write_labels=tuple(clean))
+    lines = "\n".join(toml_lines(found))
+    read = tomllib.loads(lines)
+    assert read["reporting_timezone"] == shown_values(found)["reporting_timezone"]
+    assert read["remote_write_labels"] == shown_values(found)["remote_write_labels"]
 
 
 def test_a_database_that_is_none_is_found_when_asked(tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
             "reporting_timezone: Value error, no time zone is called 'London'; use a name such as Europe/London",
         ),
         (
+            "half_hour_retention_days = 14\nstate_half_hour_retention_days = 15",
+            (
+                "state_half_hour_retention_days: Value error, device state goes with its half-hours: at most "
+                "half_hour_retention_days, 14 days"
+            ),
+        ),
+        (
             "report_interval_seconds = 59",
             "report_interval_seconds: Input should be greater than or equal to 60",
         ),
@@ -187,6 +194,13 @@ def test_two_programs_on_one_port_are_refused_where_nobody_says_which_has_the_ro
     with pytest.raises(SettingsError, match="set jobs_port to another than port"):
         load(database_url="postgresql://rw@localhost/rw", port=9000, jobs_port=9000)
     assert load(port=9000, jobs_port=9000).port == 9000
+
+
+def test_state_is_kept_as_long_as_half_hours_unless_told_less() -> None:
+    assert load().state_retention_days == load().half_hour_retention_days == 30
+    assert load(half_hour_retention_days=14).state_retention_days == 14
+    both = {"half_hour_retention_days": 14, "state_half_hour_retention_days": 7}
+    assert load(**both).state_retention_days == 7
 
 
 def test_an_empty_variable_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

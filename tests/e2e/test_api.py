@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.specs.openapi import checks
+from support.estates import make_database
 from support.running import Running, call, running
 
 EXAMPLES = 40
@@ -103,6 +104,7 @@ class Managed:
 @pytest.fixture(scope="module")
 def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
     folder = tmp_path_factory.mktemp("managed")
+    make_database(folder / "data" / "roadworthy.db")
     made = call("user", "create", "ada", folder=folder, stdin=f"{PASSWORD}\n")
     assert made.returncode == 0, made.stderr
     text = call("user", "tokens", "create", "ada", folder=folder).stdout.strip()

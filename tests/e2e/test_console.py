@@ -24,6 +24,7 @@ from support.browser import (
 from support.console_sample import HOSTILE, MACHINES, device_id
 from support.running import Running, running
 
+from roadworthy_collector.console import chart_style
 from roadworthy_collector.console.present import visible
 from roadworthy_collector.security.users import create_user
 from roadworthy_collector.store.engine import open_engine
@@ -139,6 +140,22 @@ def test_a_phone_gets_charts_drawn_for_it(browser: Browser, collector: Running) 
             widths[name] = page.locator("figure img").first.evaluate("image => image.naturalWidth")
     assert widths["phone"] < 400
     assert widths["desktop"] > 900
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chart_opened_by_itself_keeps_its_colours_under_its_policy(
+    browser: Browser, collector: Running, scheme: Scheme
+) -> None:
+    with visit(browser, collector.address, scheme=scheme) as watched:
+        page = watched.open("/startups")
+        wait_for_charts(page)
+        address = page.locator("figure img").first.get_attribute("src") or ""
+        page = watched.open(address)
+        ground = page.locator("svg > rect, svg > g rect").first
+        colour = ground.evaluate("element => getComputedStyle(element).fill")
+        drawn = chart_style.DARK[chart_style.CARD] if scheme == "dark" else chart_style.CARD
+        assert colour == f"rgb({', '.join(str(int(drawn[at : at + 2], 16)) for at in (1, 3, 5))})"
+        assert watched.errors == []
 
 
 def test_a_device_cannot_run_anything_in_the_readers_browser(browser: Browser, collector: Running) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from roadworthy_collector.command_support import ConfigFile, stored
+from roadworthy_collector.command_support import ConfigFile, require_database, stored
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.settings import Settings, load
 
@@ -50,6 +50,7 @@ def backup_database(
     from roadworthy_collector.store.backup import backup
 
     settings = load(config)
+    require_database(settings)
     with progress_on_stderr() as progress:
         backup(settings.database, target, progress=progress)
     typer.echo(f"{target} holds a consistent copy")
@@ -125,7 +126,7 @@ def first_start(
             f"{secrets_folder}: cannot keep secrets here: {error.strerror}; name another folder with --secrets"
         ) from None
     password_file, token_file = secrets_folder / "admin-password", secrets_folder / "scrape-token"
-    with stored(config) as (_, engine):
+    with stored(config, makes=True) as (_, engine):
         require_estate(engine, simulated=False)
         if not accounts.list_users(engine):
             password = secrets.token_urlsafe(18)

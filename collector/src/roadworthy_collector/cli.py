@@ -15,7 +15,7 @@ from roadworthy_collector import __version__, admin, logs, running
 from roadworthy_collector.command_support import Format
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.relay.cli import app as relay_commands
-from roadworthy_collector.security.redact import redact, shown_setting
+from roadworthy_collector.security.redact import redact
 from roadworthy_collector.settings import Settings, load
 from roadworthy_collector.supervisor import stop_on_signals
 
@@ -130,15 +130,15 @@ def check_config(
     connect: Annotated[bool, typer.Option("--connect", help="Ask the database too.")] = False,
     output: Format = "table",
 ) -> None:
-    """Read the settings, say what they are and all that is wrong with them; end with 2 if anything is."""
-    from roadworthy_collector.config_check import check
+    """Read the settings, say what they are (as TOML) and all that is wrong with them; end with 2 if anything is."""
+    from roadworthy_collector.config_check import check, toml_lines
 
     found = check(config, connect=connect)
     if output == "json":
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:
-        for name, value in found.settings.model_dump(mode="json").items() if found.settings else ():
-            typer.echo(f"{name} = {shown_setting(name, value)}")
+        for line in toml_lines(found.settings) if found.settings else ():
+            typer.echo(line)
         for fault in found.faults:
             typer.echo(f"roadworthy: {redact(fault.text())}", err=True)
     if found.faults:

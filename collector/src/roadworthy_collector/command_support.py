@@ -16,7 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.errors import RoadworthyError, StoreError
 from roadworthy_collector.settings import Settings, load
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
@@ -25,17 +25,28 @@ Format = Annotated[Literal["table", "json"], typer.Option("--format", help="For 
 _NAME_LENGTH = 100
 
 
+def require_database(settings: Settings) -> None:
+    """Raise StoreError where there is no file of a database: one made here would not be the one that was meant."""
+    if settings.database_url is None and not settings.sqlite_file.exists():
+        raise StoreError(
+            f"no database at {settings.sqlite_file.resolve()}: start `roadworthy up` first (or `roadworthy db upgrade` "
+            "to make one), or name the folder it is in with ROADWORTHY_DATA or --config"
+        )
+
+
 @contextmanager
-def stored(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
-    """Yield the settings and an engine on an upgraded database."""
+def stored(config: Path | None, *, makes: bool = False) -> Iterator[tuple[Settings, Engine]]:
+    """Yield the settings and an engine on an upgraded database.
+
+    Raises StoreError where there is none, unless the command `makes` one.
+    """
     from roadworthy_collector.store.engine import open_engine
     from roadworthy_collector.store.upgrade import make_ready
 
     settings = load(config)
-    new = settings.database_url is None and not settings.sqlite_file.exists()
+    if not makes:
+        require_database(settings)
     make_ready(settings.database)
-    if new:  # a forgotten --config or ROADWORTHY_DATA would else pass unnoticed
-        typer.echo(f"roadworthy: {settings.sqlite_file.resolve()} was not there and is new", err=True)
     engine = open_engine(settings.database)
     try:
         yield settings, engine
@@ -80,7 +91,7 @@ def told(name: str, value: object) -> str:
     """Return a value as a table shows it to people."""
     if value is None:
         return ""
-    if name.endswith("_at") and isinstance(value, (int, float)):
+    if (name == "at" or name.endswith("_at")) and isinstance(value, (int, float)):
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return str(value)
 

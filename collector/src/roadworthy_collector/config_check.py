@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -99,6 +100,18 @@ def check_settings(settings: Settings, sources: Sources | None = None) -> Iterat
 def shown_values(settings: Settings) -> dict[str, Any]:
     """Return every setting by name as JSON has it, secrets as ***."""
     return {name: _shown(name, value) for name, value in settings.model_dump(mode="json").items()}
+
+
+def toml_lines(settings: Settings) -> Iterator[str]:
+    """Yield every setting as a line of a TOML file, secrets as ***; what nobody set and has no value is a comment.
+
+    JSON's numbers, truth values, lists and texts are TOML's too, but for one letter: TOML wants U+007F escaped.
+    """
+    for name, value in shown_values(settings).items():
+        if value is None:
+            yield f"# {name} ="
+        else:
+            yield f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
 
 
 def _shown(name: str, value: object) -> object:

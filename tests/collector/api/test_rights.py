@@ -14,6 +14,7 @@ from roadworthy_collector.store.engine import write_transaction
 
 DEVICE = "rwd_" + "f" * 32
 KEY = "f" * 16
+LINE = "f" * 24
 RIGHT_OF: dict[str, tuple[Right, ...]] = {
     "GET /devices": (Right.READ_ESTATE,),
     f"GET /devices/{DEVICE}": (Right.READ_ESTATE,),
@@ -58,10 +59,62 @@ RIGHT_OF: dict[str, tuple[Right, ...]] = {
     "GET /audit/verify": (Right.READ_AUDIT,),
     "GET /audit": (Right.READ_AUDIT,),
     "GET /audit/export": (Right.EXPORT_AUDIT,),
+    "GET /costs/shares": (Right.READ_ESTATE,),
+    "GET /costs/lines": (Right.READ_ESTATE,),
+    f"PUT /costs/lines/{LINE}": (Right.PREPARE_FINANCE,),
+    "GET /costs/batches": (Right.READ_ESTATE,),
+    "POST /costs/import": (Right.PREPARE_FINANCE,),
+    "POST /costs/batches/7/undo": (Right.PREPARE_FINANCE,),
+    "GET /costs/rules": (Right.READ_ESTATE,),
+    "POST /costs/rules/try": (Right.PREPARE_FINANCE,),
+    "PUT /costs/rules": (Right.PREPARE_FINANCE,),
+    "GET /costs/method": (Right.READ_ESTATE,),
+    "PUT /costs/method": (Right.PREPARE_FINANCE,),
+    "GET /plan": (Right.READ_ESTATE,),
+    "POST /plan": (Right.MANAGE_REGISTER,),
+    "GET /plan/example": (Right.READ_ESTATE,),
+    "GET /plan/items": (Right.READ_ESTATE,),
+    "GET /plan/why": (Right.READ_ESTATE,),
+    "GET /plan/lists/zoe": (Right.READ_ESTATE,),
     "GET /me": (Right.READ_ESTATE,),
+    "GET /reconciliation": (Right.READ_ESTATE,),
+    "GET /reconciliation/gaps": (Right.READ_ESTATE,),
+    "GET /reconciliation/review": (Right.READ_ESTATE,),
+    "POST /reconciliation/review/7": (Right.MANAGE_REGISTER,),
+    "GET /reconciliation/decisions": (Right.MANAGE_REGISTER,),
+    "POST /reconciliation/decisions/withdraw": (Right.MANAGE_REGISTER,),
+    "GET /register/items": (Right.READ_ESTATE,),
+    "GET /register/items/7": (Right.READ_ESTATE,),
+    "GET /register/export": (Right.READ_ESTATE,),
+    "POST /register/import": (Right.MANAGE_REGISTER,),
+    "POST /register/change": (Right.MANAGE_REGISTER,),
+    "GET /register/batches": (Right.READ_ESTATE,),
+    "POST /register/batches/7/undo": (Right.MANAGE_REGISTER,),
+    "GET /ratings": (Right.READ_ESTATE,),
+    "GET /ratings/counts": (Right.READ_ESTATE,),
+    "GET /ratings/imported": (Right.READ_ESTATE,),
+    "POST /reconciliation/run": (Right.MANAGE_REGISTER,),
+    f"GET /devices/{DEVICE}/rating": (Right.READ_ESTATE,),
+    "GET /rating-rules": (Right.READ_ESTATE,),
+    "POST /rating-rules": (Right.MANAGE_REGISTER,),
+    "POST /rating-rules/try": (Right.MANAGE_REGISTER,),
+    "GET /exceptions": (Right.READ_ESTATE,),
+    "POST /exceptions": (Right.MANAGE_REGISTER,),
+    "POST /exceptions/7/end": (Right.MANAGE_REGISTER,),
 }
 ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
-PARTS = {"device_id": DEVICE, "key_id": KEY, "token_id": KEY, "name": "zoe", "hold": "7"}
+PARTS = {
+    "device_id": DEVICE,
+    "key_id": KEY,
+    "token_id": KEY,
+    "name": "zoe",
+    "hold": "7",
+    "line": LINE,
+    "batch": "7",
+    "pair": "7",
+    "number": "7",
+    "item": "7",
+}
 
 
 def ask(api: Any, who: str | None, operation: str) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -15,7 +18,7 @@ from sqlalchemy import Engine, func, select
 from support.console_sample import HOSTILE
 from support.web import Client
 
-from roadworthy_collector.console import charts, drawing
+from roadworthy_collector.console import chart_style, charts, drawing
 from roadworthy_collector.console.charts import Board, label, phases_data, spec_hash
 from roadworthy_collector.jobs.charts import draw_pending
 from roadworthy_collector.store import schema
@@ -83,6 +86,16 @@ def test_what_a_device_calls_itself_is_text_and_nothing_else() -> None:
         assert any(text.startswith("<img src=x onerror=alert(1)>") for text in _texts(svg))
 
 
+@pytest.mark.parametrize("kind", sorted(drawing.KINDS))
+def test_the_policy_allows_the_one_style_of_a_chart_and_no_other(kind: str) -> None:
+    for width in (charts.FULL, charts.NARROW):
+        svg = _draw(kind, width)
+        (style,) = re.findall(r"<style>(.*?)</style>", svg)
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}';" in chart_style.POLICY
+        assert "style" not in _attributes(svg), "no hash allows a style attribute"
+
+
 def _attributes(svg: str) -> set[str]:
     return {name.lower() for element in ET.fromstring(svg).iter() for name in element.attrib}  # noqa: S314 - ours
 
@@ -128,12 +141,12 @@ def _contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast_of_charts(scheme: str) -> None:
     def seen(colour: str) -> str:
-        return drawing.DARK[colour] if scheme == "dark" else colour
+        return chart_style.DARK[colour] if scheme == "dark" else colour
 
-    for text in (drawing.TEXT, drawing.MUTED):
-        assert _contrast(seen(text), seen(drawing.CARD)) >= 4.5
+    for text in (chart_style.TEXT, chart_style.MUTED):
+        assert _contrast(seen(text), seen(chart_style.CARD)) >= 4.5
     for bar in drawing.PHASE_COLOURS.values():
-        assert _contrast(seen(bar), seen(drawing.CARD)) >= 3.0
+        assert _contrast(seen(bar), seen(chart_style.CARD)) >= 3.0
 
 
 def test_the_dark_scheme_covers_every_colour_drawn() -> None:
@@ -145,7 +158,7 @@ def test_the_dark_scheme_covers_every_colour_drawn() -> None:
             for name, value in element.attrib.items()
             if name in {"fill", "stroke"} and value.startswith("#")
         }
-        assert colours <= set(drawing.DARK), kind
+        assert colours <= set(chart_style.DARK), kind
 
 
 def test_the_hash_is_of_all_it_is_drawn_from() -> None:
@@ -180,7 +193,8 @@ def test_a_chart_is_drawn_served_and_kept(client: Client, engine: Engine) -> Non
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/svg+xml"
     assert "immutable" in answer.headers["cache-control"]
-    assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.headers["content-security-policy"] == chart_style.POLICY
+    assert "sandbox" in chart_style.POLICY
     assert answer.text.startswith("<svg")
 
 

@@ -94,6 +94,7 @@ def everything(estate: Estate) -> None:
     estate.put(
         schema.remote_write_sink, name="main", counted_at=NOW, oldest_queued_at=int(NOW) - 7, **receiver
     )
+    estate.put(schema.dirty, device=device, day=86400)
     roll(estate)
     values = {"last_success_at": NOW, "last_duration_seconds": 0.5, "longest_transaction_seconds": 0.01}
     with write_transaction(estate.engine) as connection:
@@ -131,7 +132,6 @@ def test_an_open_collector_shows_every_metric_of_the_catalogue(estate: Estate) -
 
 def test_own_health_says_what_the_database_holds(estate: Estate) -> None:
     everything(estate)
-    estate.put(schema.dirty, device=1, day=0)
     with serving(estate, queue_reports=7) as client:
         found = families(client.get("/metrics").text)
 
@@ -143,6 +143,7 @@ def test_own_health_says_what_the_database_holds(estate: Estate) -> None:
     assert values("roadworthy_ingest_unknown_values") == {("probe.status",): 3}
     assert values("roadworthy_ingest_queue_limit_reports") == {(): 7}
     assert values("roadworthy_rollup_backlog") == {(): 1}
+    assert values("roadworthy_rollup_oldest_timestamp_seconds") == {(): 86400}
     assert values("roadworthy_job_last_success_timestamp_seconds") == {("rollup",): NOW}
     assert values("roadworthy_fleet_snapshot_timestamp_seconds") == {(): NOW}
     assert values("roadworthy_remote_write_queued_periods") == {(): 2}
@@ -291,3 +292,4 @@ def test_rolling_up_shows_in_the_backlog(estate: Estate) -> None:
     with serving(estate) as client:
         found = families(client.get("/metrics").text)
     assert found["roadworthy_rollup_backlog"].samples[0].value == 0
+    assert found["roadworthy_rollup_oldest_timestamp_seconds"].samples == []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from collector.relay.sites import NEWEST, Agent, Site
 from support import free_port, wait_until
+from support.estates import make_database
 from support.running import call, running
 from typer.testing import CliRunner, Result
 
@@ -65,7 +66,10 @@ def test_files_from_end_to_end(tmp_path: Path) -> None:
     stick = tmp_path / "stick"
     near = Desk(tmp_path / "near")
     far = Desk(tmp_path / "far", ROADWORTHY_RELAY_FILE_DROP="true")
-    assert "was not there and is new" in near.types("keygen").stderr
+    assert "no database at" in str(near.types("keygen").exception)
+    for desk in (near, far):
+        make_database(desk.data / "roadworthy.db")
+    near.types("keygen")
     told_near = near.types("identity").stdout.strip()
     told_far = far.types("keygen").stdout.strip()
     assert told_far.startswith("rwrelay1_")

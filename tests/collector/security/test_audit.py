@@ -6,14 +6,15 @@ import csv
 import io
 import json
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
-from support.estates import NOW, Estate
-from support.running import call
+from support.estates import NOW, Estate, make_database
+from support.running import call, call_json
 
 from roadworthy_collector.admin_audit import instant
 from roadworthy_collector.errors import RoadworthyError
@@ -252,10 +253,16 @@ def test_instants_are_read_in_utc() -> None:
 
 
 def test_list_export_and_verify(tmp_path: Path) -> None:
+    make_database(tmp_path / "data" / "roadworthy.db")
     assert call("user", "create", "ada", folder=tmp_path, stdin=PASSWORD + "\n").returncode == 0
     assert call("sites", "restrict", "=Annexe", folder=tmp_path).returncode == 0
     table_text = call("audit", "list", folder=tmp_path, COLUMNS="200").stdout
     assert "user.create" in table_text
+    assert f"{datetime.now(UTC):%Y-%m-}" in table_text  # at: as in every other table
+    assert " UTC " in table_text
+    (newest, *_) = call_json("audit", "list", folder=tmp_path)
+    assert isinstance(newest["at"], int)
+    assert str(newest["at"]) not in table_text
     exported = call("audit", "export", folder=tmp_path)
     rows = [json.loads(line) for line in exported.stdout.splitlines()]
     assert [row["action"] for row in rows] == ["user.create", "site.restrict", "audit.export"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from support.estates import NOW, Estate
+from support.estates import NOW, Estate, make_database
 from support.facts import half_hour, held, put
 from support.people import Person
 from support.running import call, call_json
@@ -252,6 +252,7 @@ def test_an_approver_at_the_command_line_says_who_they_are(estate: Estate) -> No
 
 
 def test_the_commands(tmp_path: Path) -> None:
+    make_database(tmp_path / "data" / "roadworthy.db")
     assert call("user", "create", "ada", folder=tmp_path, stdin=PASSWORD + "\n").returncode == 0
     for command in (
         ("hold", "place", "rwd_nobody", "--reason", "tribunal 77"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
-from support.estates import NOW
+from support.estates import NOW, make_database
 from support.people import Person
 from support.running import call, running
 from support.web import Client
@@ -108,6 +108,7 @@ def test_no_secret_is_in_what_a_collector_says(tmp_path: Path) -> None:
     """Everything that takes a secret is given one: on the network, in files, in addresses and in wrong places."""
     (tmp_path / "receiver").write_text(PLANTED + "\n")
     (tmp_path / "receiver").chmod(0o600)
+    make_database(tmp_path / "data" / "roadworthy.db")
     assert call("user", "create", "ada", folder=tmp_path, stdin=PLANTED + "\n").returncode == 0
     scrape = call("scrape-token", "create", folder=tmp_path).stdout.strip()
     user = call("user", "tokens", "create", "ada", folder=tmp_path).stdout.strip()

@@ -5,7 +5,20 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from fastapi.security import HTTPBearer
 
-from roadworthy_collector.api import devices, holds, keys, operations, relay, sites, users
+from roadworthy_collector.api import (
+    costs,
+    devices,
+    holds,
+    keys,
+    operations,
+    plan,
+    ratings,
+    reconciliation,
+    register,
+    relay,
+    sites,
+    users,
+)
 
 _BEARER = HTTPBearer(
     scheme_name="user token",
@@ -13,5 +26,18 @@ _BEARER = HTTPBearer(
     auto_error=False,  # `api.calls.caller` refuses, in the form of every other error
 )
 router = APIRouter(dependencies=[Depends(_BEARER)])
-for _part in (devices, sites, keys, users, holds, relay, operations):
+for _part in (
+    devices,
+    sites,
+    keys,
+    users,
+    holds,
+    relay,
+    register,
+    reconciliation,
+    ratings,
+    costs,
+    plan,
+    operations,
+):
     router.include_router(_part.router)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from roadworthy_collector.books import lists
 from roadworthy_collector.console import present, words
 from roadworthy_collector.console.charts import phases_data
 from roadworthy_collector.console.facts import capacity, disk_health, facts_of
@@ -13,6 +14,8 @@ from roadworthy_collector.console.figures import split_phases
 from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.why import ProbeWord, complete, parse_missing, reason, unverified
+from roadworthy_collector.console.words import LOOKS
+from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.roles import RIGHTS, Right, Role
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.queries import console_device as used
@@ -60,10 +63,22 @@ def context(
             "signins": reason(probes, "signin", otherwise="none yet; they are sent when their day is over"),
         },
         "batteries": facts.get("battery") or [],
+        "rating": _rating(connection, view, device.device_id),
+        "looks": LOOKS,
         "capacity": capacity,
         "disk_health": disk_health,
         **(_history(connection, view, device, hours) if history else {}),
     }
+
+
+def _rating(connection: Connection, view: View, device_id: str) -> dict[str, Any] | None:
+    """Return how the device is rated, None before it is; without figures of sign-ins for whom they are not."""
+    try:
+        found = lists.why(connection, device_id, view.scope)
+    except NotFoundError:
+        return None
+    small = view.reader is not None and view.reader.sees_small_groups
+    return found if small else lists.without_people(found)
 
 
 def _history(connection: Connection, view: View, device: Row[Any], hours: int) -> dict[str, Any]:

@@ -13,23 +13,22 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from roadworthy_collector.console.chart_style import (
+    AMBER,
+    BLUE,
+    CARD,
+    GRID,
+    MUTED,
+    PALE,
+    PURPLE,
+    ROSE,
+    STYLE,
+    TEAL,
+    TEXT,
+)
+
 Layered = alt.LayerChart | alt.FacetChart
 
-# The colours of the light scheme and what the dark scheme makes of them.
-TEXT, MUTED, GRID, CARD = "#1a2530", "#51606f", "#dde3e9", "#ffffff"
-PURPLE, ROSE, BLUE, TEAL, AMBER, PALE = "#5f4bb0", "#b03a76", "#1268b3", "#0d7f73", "#a85f00", "#7ea6cc"
-DARK = {
-    TEXT: "#e7edf3",
-    MUTED: "#a9b6c4",
-    GRID: "#2b3744",
-    CARD: "#17202a",
-    PURPLE: "#ab9df2",
-    ROSE: "#ee8fbc",
-    BLUE: "#68b4f5",
-    TEAL: "#45c9b6",
-    AMBER: "#f0ad4e",
-    PALE: "#5c7fa3",
-}
 # Stands for the hatched pattern until the SVG is finished: Vega-Lite has no patterns.
 _HATCH = "#0badca"
 PHASE_COLOURS = {
@@ -90,11 +89,8 @@ def _size(width: float) -> float:
 
 def finish(svg: str) -> str:
     """Return an SVG with the hatched pattern and the dark scheme put in after its opening tag."""
-    rules = "".join(
-        f'[fill="{light}"]{{fill:{dark}}}[stroke="{light}"]{{stroke:{dark}}}' for light, dark in DARK.items()
-    )
     head = (
-        f"<style>@media (prefers-color-scheme:dark){{{rules}}}</style>"
+        f"<style>{STYLE}</style>"
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         f'<rect width="6" height="6" fill="{GRID}"/><rect width="2" height="6" fill="{MUTED}"/></pattern></defs>'
     )

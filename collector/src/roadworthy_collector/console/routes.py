@@ -20,7 +20,22 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from roadworthy_collector.api.errors import http_error, later, refusal
-from roadworthy_collector.console import assets, audits, device, devices, figures, login, overview, startups
+from roadworthy_collector.console import (
+    assets,
+    audits,
+    chart_style,
+    costs,
+    device,
+    devices,
+    figures,
+    login,
+    overview,
+    ratings,
+    reconciliation,
+    register,
+    replacement,
+    startups,
+)
 from roadworthy_collector.console.view import View
 from roadworthy_collector.logs import Seldom
 from roadworthy_collector.security import audit
@@ -34,14 +49,17 @@ router = APIRouter(include_in_schema=False)
 router.include_router(assets.router)
 router.include_router(login.router)
 router.include_router(audits.router)
+router.include_router(costs.router)
+router.include_router(replacement.router)
+router.include_router(reconciliation.router)
+router.include_router(register.router)
+router.include_router(ratings.router)
 
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Historian = Annotated[Reader, Depends(require_page(Right.READ_DEVICE_HISTORY))]
 # How long a chart's address waits for the jobs process to draw it, and how often it looks.
 CHART_WAIT_SECONDS, CHART_LOOK_SECONDS = 10.0, 0.1
 REASON_LENGTH = (5, 200)
-# A picture opened by itself: its own dark-scheme style may apply, and nothing else may happen.
-_CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MACHINES = re.compile(r"/(api|metrics|sd|healthz|readyz|openapi\.json|charts|static)(/|$)")
 
 _BUSY = "The database cannot be read or written just now. Nothing was changed; try again in a minute."
@@ -177,7 +195,7 @@ async def show_chart(name: str, request: Request, _: Who) -> Response:
         if svg is not None:
             headers = {
                 "Cache-Control": "private, max-age=86400, immutable",
-                "Content-Security-Policy": _CHART_POLICY,
+                "Content-Security-Policy": chart_style.POLICY,
             }
             return Response(svg, media_type="image/svg+xml", headers=headers)
         if error is not None:

@@ -162,6 +162,14 @@ SCOPES = {
     "machine": "Whole machine",
     "wall": "At the wall",
 }
+# A look and a shape for each rating, as device states have.
+LOOKS = {
+    "meets": "ok",
+    "needs attention": "attention",
+    "action required": "error",
+    "observing": "blank",
+    "no data": "blank",
+}
 # Roles as people read them; which may do what is `security.roles.RIGHTS`.
 ROLES = {
     "viewer": "viewer",

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from roadworthy_collector.metrics.books_catalogue import BOOKS
+from roadworthy_collector.metrics.costs_catalogue import COSTS
 from roadworthy_collector.metrics.family import Endpoint, Kind, Metric
 
 __all__ = ["CATALOGUE", "MAX_MEMBERS", "OTHER", "UNKNOWN", "Endpoint", "Kind", "Metric", "metric"]
@@ -375,6 +377,13 @@ _HEALTH = (
     _health(
         "ingest_commit_seconds", Kind.HISTOGRAM, "seconds", "Duration of the group commits of reports.", _OWN
     ),
+    _health(
+        "ingest_half_hour_lag_seconds",
+        Kind.HISTOGRAM,
+        "seconds",
+        "From the end of a closed half-hour to when it was taken in; one observation each, again if it was sent again.",
+        _OWN,
+    ),
     _health("ingest_queued_reports", Kind.GAUGE, "reports", "Reports waiting for the writer.", _OWN),
     _health(
         "ingest_queue_limit_reports",
@@ -412,6 +421,13 @@ _HEALTH = (
     _health("quarantined_items", Kind.GAUGE, "items", "Refused items kept for a person to look at.", _READ),
     _health("database_size_bytes", Kind.GAUGE, "bytes", "Size of the database's files.", _SYSTEM, "file"),
     _health("rollup_backlog", Kind.GAUGE, "device-days", "Device days waiting to be rolled up.", _READ),
+    _health(
+        "rollup_oldest_timestamp_seconds",
+        Kind.GAUGE,
+        "seconds",
+        "Midnight UTC of the oldest day waiting to be rolled up; left out where none waits.",
+        _READ,
+    ),
     _health(
         "fleet_snapshot_timestamp_seconds", Kind.GAUGE, "seconds", "When the roll-ups were computed.", _JOBS
     ),
@@ -631,7 +647,7 @@ _HEALTH = (
     ),
 )
 
-CATALOGUE: tuple[Metric, ...] = (*_ROLLUPS, *_DEVICES, *_SENT, *_HEALTH)
+CATALOGUE: tuple[Metric, ...] = (*_ROLLUPS, *BOOKS, *COSTS, *_DEVICES, *_SENT, *_HEALTH)
 _BY_NAME = MappingProxyType({row.name: row for row in CATALOGUE})
 
 

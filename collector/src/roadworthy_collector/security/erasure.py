@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.rollup import roll_up_some
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store import half_hours
-from roadworthy_collector.store.books_schema import reconciled
+from roadworthy_collector.store.books_schema import match_decisions, reconciled
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -170,6 +170,12 @@ def remove(connection: Connection, device: int, *, now: float) -> bool:
     connection.execute(delete(charts))
     # The reconciliation names records; the next one writes anew what is left.
     connection.execute(delete(reconciled).where(reconciled.c.device == device))
+    spoken_of = f"agent:{device_id}"
+    connection.execute(
+        delete(match_decisions).where(
+            or_(match_decisions.c.one == spoken_of, match_decisions.c.other == spoken_of)
+        )
+    )
     connection.execute(delete(devices).where(devices.c.id == device))  # the other tables follow
     detail = {"asked_by": asked.asked_by, "reason": asked.reason}
     record(connection, int(now), asked.asked_by, "device.erase", device_id, detail)

@@ -42,6 +42,8 @@ _HEADERS = {
 _HSTS = "max-age=31536000"
 # Agents and load balancers reach these by any name; each needs a secret or tells nothing.
 _ENROL = "/api/v1/enrol"
+# Files are larger than forms: these routes find out who sends before they read, and bound it themselves.
+_OWN_BOUNDS = frozenset({_ENROL, "/api/v1/register/import", "/register/import", "/api/v1/costs/import"})
 _ANY_HOST = frozenset({_ENROL, "/healthz", "/readyz"})
 _REPORTS = "/api/v1/reports"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -57,7 +59,7 @@ class Guard:
 
     Answers 421 for a host name this collector does not go by, 400 for a missing one, and 400 for X-Forwarded-*
     while it is open to everybody on this machine: a proxy would then open it to everybody else. A form larger
-    than FORM_BYTES is 413, one slower than FORM_SECONDS 408; reports and enrolments have bounds of their own.
+    than FORM_BYTES is 413, one slower than FORM_SECONDS 408; reports, enrolments and files for the register have bounds of their own.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, engine: Engine) -> None:
@@ -84,7 +86,7 @@ class Guard:
         if refusal := await self._refusal(scope):
             await _answer(send_guarded, *refusal)
             return
-        if scope["method"] in _BODILESS or scope["path"] == _ENROL:
+        if scope["method"] in _BODILESS or scope["path"] in _OWN_BOUNDS:
             await self._app(scope, receive, send_guarded)
             return
         try:

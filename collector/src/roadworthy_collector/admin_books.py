@@ -1,0 +1,379 @@
+"""Commands about reconciliation, ratings and the exceptions register."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from roadworthy_collector.command_support import ConfigFile, Format, connected, show, stored
+from roadworthy_collector.errors import RoadworthyError
+
+reconcile = typer.Typer(
+    help="Register, MDM export and agents brought together: run, gaps, review, decide.", no_args_is_help=True
+)
+ratings = typer.Typer(help="Ratings: run, list, why; and their rules.", no_args_is_help=True)
+rules = typer.Typer(help="The rules of the rating: show, try, save.", no_args_is_help=True)
+exceptions = typer.Typer(
+    help="The exceptions register: what somebody agreed to leave as it is.", no_args_is_help=True
+)
+ratings.add_typer(rules, name="rules")
+_ACTOR = "command line"
+_LONGEST_FILE_BYTES = 1 << 20
+_IN_GAP = (
+    "id", "state", "tag", "serial", "kind", "model", "lifecycle_state", "hostname", "device_id", "mdm_name",
+    "mdm_serial", "unit", "site", "last_report_at",
+)  # fmt: skip
+_Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands on `app`."""
+    app.add_typer(reconcile, name="reconcile")
+    app.add_typer(ratings, name="ratings")
+    app.add_typer(exceptions, name="exceptions")
+
+
+def _day(option: str, text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise RoadworthyError(f"{option}: a day is written 2026-03-31, not {text!r}") from None
+
+
+def _share(pair: list[int]) -> str:
+    return f"{pair[0]:,} of {pair[1]:,}" + (f" ({pair[0] / pair[1]:.1%})" if pair[1] else "")
+
+
+def _waterfall(found: dict[str, Any]) -> list[dict[str, Any]]:
+    from roadworthy_collector.books.waterfall import waterfall
+
+    told = {(place, state): count for place, state, count in found["counts"]}
+    return [step._asdict() for step in waterfall(told, with_mdm=found["mdm_batch"] is not None)]
+
+
+@reconcile.command("run", epilog="Example: roadworthy reconcile run")
+def run_reconciliation(config: ConfigFile = None, output: Format = "table") -> None:
+    """Bring register, newest MDM export and agents together now; the jobs process does it hourly."""
+    from roadworthy_collector.books.reconciling import reconcile_now
+    from roadworthy_collector.jobs.work import Work
+
+    with stored(config) as (settings, engine):
+        found = reconcile_now(Work(engine, settings, rests=False))
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    show(_waterfall(found), output)
+    typer.echo(f"register items matched: {_share(found['match_rate'])}")
+    typer.echo(f"agents matched: {_share(found['device_rate'])}")
+    typer.echo(
+        "the rows: roadworthy reconcile gaps PLACE; what waits for a person: roadworthy reconcile review"
+    )
+
+
+@reconcile.command("gaps", epilog="Example: roadworthy reconcile gaps no_agent")
+def list_gap(
+    place: Annotated[
+        Literal["not_in_mdm", "no_agent", "silent", "reporting", "ghost"],
+        typer.Argument(help="Where the records stand; ghost: not in the register."),
+    ],
+    config: ConfigFile = None,
+    state: Annotated[
+        Literal["matched", "undecided", "orphan", "agent", "mdm", "both"] | None,
+        typer.Option(help="Only those; the last three are of ghosts."),
+    ] = None,
+    limit: _Limit = 1000,
+    output: Format = "table",
+) -> None:
+    """List the records behind a gap, without those at restricted sites."""
+    from roadworthy_collector.books import lists
+
+    with stored(config) as (_, engine), engine.connect() as connection:
+        page = lists.gap(connection, place, state=state or "", limit=limit)
+    rows = [{name: row[name] for name in _IN_GAP} for row in page.rows]
+    empty = {name for name in _IN_GAP if output == "table" and all(row[name] is None for row in rows)}
+    show([{name: value for name, value in row.items() if name not in empty} for row in rows], output)
+    if page.next is not None:
+        typer.echo(f"the first {limit:,} only; ask for more with --limit", err=True)
+
+
+@reconcile.command("review", epilog="Example: roadworthy reconcile review")
+def list_review(config: ConfigFile = None, limit: _Limit = 100, output: Format = "table") -> None:
+    """List the pairs that agree in one key only, or compete: for a person to decide."""
+    from roadworthy_collector.books import lists
+
+    with stored(config) as (_, engine), engine.connect() as connection:
+        page = lists.gap(connection, "review", limit=limit)
+    rows = [
+        {
+            "id": row["id"],
+            "why": row["state"],
+            "one": "; ".join(f"{end['side']}: {end['said']}" for end in row["ends"][0]),
+            "other": "; ".join(f"{end['side']}: {end['said']}" for end in row["ends"][1]),
+            "agree": ", ".join(row["detail"]["agreed"]),
+            "contradict": ", ".join(row["detail"]["contradicting"]),
+        }
+        for row in page.rows
+    ]
+    show(rows, output)
+
+
+@reconcile.command("decide", epilog="Example: roadworthy reconcile decide 1234 --same")
+def decide_pair(
+    pair: Annotated[int, typer.Argument(help="Its id in `roadworthy reconcile review`.")],
+    config: ConfigFile = None,
+    *,
+    same: Annotated[bool, typer.Option("--same/--different", help="One machine, or two.")],
+) -> None:
+    """Say whether two records are one machine; it holds in every reconciliation from now on, and is audited."""
+    from roadworthy_collector.books import reviewing
+
+    with connected(config) as connection:
+        pairs = reviewing.decide(connection, pair, same=same, now=int(time.time()), actor=_ACTOR)
+    for one, other in pairs:
+        typer.echo(f"{one} and {other}: {'one machine' if same else 'not the same'}")
+
+
+@reconcile.command("decisions", epilog="Example: roadworthy reconcile decisions")
+def list_decisions(config: ConfigFile = None, output: Format = "table") -> None:
+    """List what people decided."""
+    from roadworthy_collector.books import reviewing
+
+    with stored(config) as (_, engine), engine.connect() as connection:
+        show(reviewing.list_decisions(connection), output)
+
+
+@reconcile.command("withdraw", epilog="Example: roadworthy reconcile withdraw agent:rwd_... register:12")
+def withdraw_decision(
+    one: Annotated[str, typer.Argument(help="As `roadworthy reconcile decisions` names it.")],
+    other: Annotated[str, typer.Argument(help="The other record.")],
+    config: ConfigFile = None,
+) -> None:
+    """Forget a decision; the pair goes by its keys again."""
+    from roadworthy_collector.books import reviewing
+
+    with connected(config) as connection:
+        reviewing.withdraw(connection, one, other, now=int(time.time()), actor=_ACTOR)
+
+
+@ratings.command("run", epilog="Example: roadworthy ratings run")
+def run_ratings(config: ConfigFile = None, output: Format = "table") -> None:
+    """Rate every device now, and what is known from imports alone; the jobs process does it hourly."""
+    from roadworthy_collector.books.rating import rate_now
+    from roadworthy_collector.jobs.work import Work
+
+    with stored(config) as (settings, engine):
+        found = rate_now(Work(engine, settings, rests=False))
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    rows = [
+        {"rating": word, "devices": count, "import only": found["imported"]["counts"][word]}
+        for word, count in found["estate"]["counts"].items()
+    ]
+    show(rows, output)
+    typer.echo(f"rated: {_share([found['estate']['rated'], found['estate']['devices']])}")
+    typer.echo(f"rules: {found['rules']}, edition {found['edition'][:12]}")
+
+
+@ratings.command("list", epilog="Example: roadworthy ratings list --rating 'action required' --site HQ")
+def list_ratings(
+    config: ConfigFile = None,
+    rating: Annotated[
+        Literal["meets", "needs attention", "action required", "observing", "no data"] | None,
+        typer.Option(help="Only those."),
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="Only those of this site.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Only those of this unit.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only those that meet this rule.")] = None,
+    limit: _Limit = 1000,
+    output: Format = "table",
+    *,
+    imported: Annotated[
+        bool, typer.Option("--imported", help="Those from imports alone: no agent reports for them.")
+    ] = False,
+) -> None:
+    """List the ratings with their reasons, without those at restricted sites."""
+    from roadworthy_collector.books import lists
+
+    wanted = lists.Wanted(rating or "", site or "", unit or "", rule or "", imported)
+    with stored(config) as (_, engine), engine.connect() as connection:
+        page = lists.list_ratings(connection, wanted, limit=limit)
+    if output == "json":
+        typer.echo(json.dumps(page.rows, indent=2))
+        return
+    names = (
+        ("tag", "serial", "name", "model") if imported else ("device_id", "hostname", "asset_tag", "model")
+    )
+    rows = [
+        {name: row[name] for name in names}
+        | {
+            "rating": row["verdict"],
+            "reasons": "; ".join(one["sentence"] for one in row["reasons"] if "exception" not in one),
+        }
+        for row in page.rows
+    ]
+    show(rows, output)
+    if page.next is not None:
+        typer.echo(f"the first {limit:,} only; ask for more with --limit", err=True)
+
+
+@ratings.command("why", epilog="Example: roadworthy ratings why rwd_...")
+def why_rating(
+    device_id: Annotated[str, typer.Argument(help="rwd_...")],
+    config: ConfigFile = None,
+    output: Format = "table",
+) -> None:
+    """Say how a device is rated, by which rules, and what could not be judged."""
+    from roadworthy_collector.books import lists
+
+    with stored(config) as (_, engine), engine.connect() as connection:
+        row = lists.why(connection, device_id)
+    if output == "json":
+        typer.echo(json.dumps(row, indent=2))
+        return
+    typer.echo(f"{device_id}: {row['verdict']} (rules edition {row['rules'][:12]})")
+    for one in row["reasons"]:
+        covered = f" [exception {one['exception']}]" if "exception" in one else ""
+        observed = " [observed still: demands nothing yet]" if one.get("demoted") else ""
+        typer.echo(
+            f"  {one['rating']}: {one['sentence']} ({one['rule']}; source: {one['source']}){covered}{observed}"
+        )
+    for rule, said in sorted((row["not_judged"] or {}).items()):
+        typer.echo(f"  not judged: {rule}: {said}")
+
+
+@rules.command("show", epilog="Example: roadworthy ratings rules show > rules.toml")
+def show_rules(config: ConfigFile = None) -> None:
+    """Print the rules in force, as a file to edit."""
+    from roadworthy_collector.books import rules as editions
+
+    with stored(config) as (_, engine), engine.connect() as connection:
+        found, text, about = editions.current(connection)
+    typer.echo(text, nl=not text.endswith("\n"))
+    typer.echo(f"{found.name}: edition {found.digest}, by {about['made_by']}", err=True)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        if file.stat().st_size > _LONGEST_FILE_BYTES:
+            raise RoadworthyError(f"{file}: is larger than a rules file can be")
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RoadworthyError(f"{file}: cannot be read: {error}") from None
+
+
+@rules.command("try", epilog="Example: roadworthy ratings rules try rules.toml")
+def try_rules(
+    file: Annotated[Path, typer.Argument(help="The rules (TOML).")],
+    config: ConfigFile = None,
+    limit: _Limit = 20,
+    output: Format = "table",
+) -> None:
+    """Say what other rules would make of the devices; nothing is saved."""
+    from roadworthy_collector.books.rating import try_text
+
+    text = _text_of(file)
+    with stored(config) as (settings, engine):
+        found = try_text(engine, text, time.time(), settings.reporting_timezone)
+    moves = [
+        {"rating now": before, "then": after, "devices": count}
+        for (before, after), count in sorted(found.moves.items())
+    ]
+    if output == "json":
+        typer.echo(json.dumps({"devices": found.devices, "moves": moves}, indent=2))
+        return
+    show(moves, output)
+    for name in ("added", "removed", "changed"):
+        if told := getattr(found, f"rules_{name}"):
+            typer.echo(f"rules {name}: {', '.join(told)}")
+    for one in found.changes[:limit]:
+        typer.echo(f"{one.device}: {one.before} -> {one.after}")
+    typer.echo(f"{len(found.changes):,} of {found.devices:,} devices would change")
+
+
+@rules.command("save", epilog="Example: roadworthy ratings rules save rules.toml")
+def save_rules(
+    file: Annotated[Path, typer.Argument(help="The rules (TOML).")], config: ConfigFile = None
+) -> None:
+    """Put rules in force from the next rating on; the edition before is kept, and it is audited."""
+    from roadworthy_collector.books import rules as editions
+
+    text = _text_of(file)
+    with connected(config) as connection:
+        found = editions.save(connection, text, now=int(time.time()), actor=_ACTOR)
+    typer.echo(f"{found.name}: edition {found.digest} is in force")
+
+
+@exceptions.command(
+    "add",
+    epilog="Example: roadworthy exceptions add FP0123 --rule battery-weak --reason 'spare ordered, CHG-17' "
+    "--owner 'Desk lead' --approver 'Head of IT' --expires 2026-09-30",
+)
+def add_exception(
+    what: Annotated[str, typer.Argument(help="A device id, or a register item's tag.")],
+    reason: Annotated[str, typer.Option(help="Why it is left as it is.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it.")],
+    approver: Annotated[str, typer.Option(help="Who agreed to it: somebody else.")],
+    expires: Annotated[str, typer.Option(help="Its last day, such as 2026-09-30.")],
+    config: ConfigFile = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(help="A rule it is about; all where none is named.")
+    ] = None,
+    begins: Annotated[str | None, typer.Option(help="Its first day; today if not said.")] = None,
+) -> None:
+    """Take a device or item out of a rule until a day; the day after, the rule holds again."""
+    from roadworthy_collector.books import excepting
+    from roadworthy_collector.books import rules as editions
+    from roadworthy_collector.books.reconciling import local_day
+
+    now = time.time()
+    with stored(config) as (settings, _):
+        today = local_day(now, settings.reporting_timezone)
+    asked = excepting.Asked(
+        what,
+        rule or None,
+        reason,
+        owner,
+        approver,
+        _day("--begins", begins) if begins else today,
+        _day("--expires", expires),
+    )
+    with connected(config) as connection:
+        known = {one.rule_id for one in editions.current(connection)[0].rules}
+        number = excepting.add(connection, asked, known_rules=known, now=int(now), actor=_ACTOR)
+    typer.echo(f"exception {number} of {what} holds until {expires}")
+
+
+@exceptions.command("list", epilog="Example: roadworthy exceptions list")
+def list_exceptions(config: ConfigFile = None, output: Format = "table") -> None:
+    """List every exception, those in force first."""
+    from roadworthy_collector.books import excepting
+    from roadworthy_collector.books.reconciling import local_day
+
+    with stored(config) as (settings, engine), engine.connect() as connection:
+        today = local_day(time.time(), settings.reporting_timezone)
+        rows = excepting.list_entries(connection, today)
+    if output == "table":
+        rows = [row | {"rules": ", ".join(row["rules"]) if row["rules"] else "all"} for row in rows]
+    show(rows, output)
+
+
+@exceptions.command("end", epilog="Example: roadworthy exceptions end 7")
+def end_exception(
+    number: Annotated[int, typer.Argument(help="Its number in `roadworthy exceptions list`.")],
+    config: ConfigFile = None,
+) -> None:
+    """End an exception from today on; it stays on the register."""
+    from roadworthy_collector.books import excepting
+    from roadworthy_collector.books.reconciling import local_day
+
+    now = time.time()
+    with stored(config) as (settings, _):
+        today = local_day(now, settings.reporting_timezone)
+    with connected(config) as connection:
+        excepting.end(connection, number, today=today, now=int(now), actor=_ACTOR)

@@ -1,0 +1,320 @@
+"""Ratings of devices with their reasons, the rules behind them, and the exceptions register."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from roadworthy_collector.api.calls import (
+    MAX_ID,
+    PREFIX,
+    Call,
+    DeviceId,
+    Limit,
+    Reason,
+    RowCursor,
+    Sent,
+    caller,
+)
+from roadworthy_collector.api.errors import documented
+from roadworthy_collector.books import excepting, figures, lists, rating, rules
+from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.security.roles import Right
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.rating_measures import RATINGS
+
+router = APIRouter(prefix=PREFIX, tags=["ratings"])
+Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
+Keeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER))]
+# One edition holds for everybody's devices.
+WholeKeeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER, everywhere=True))]
+Word = Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Verdict = Literal["", "meets", "needs attention", "action required", "observing", "no data"]
+Text = Annotated[str, StringConstraints(max_length=rules.LONGEST_CHARACTERS)]
+Number = Annotated[int, Path(ge=1, le=MAX_ID)]
+Person = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"),
+]
+# So many devices at most are tried in a request; the command tries all.
+MOST_TRIED = 20_000
+
+
+class Counts(BaseModel):
+    """How many devices are rated what; `rated` of `devices` is the coverage."""
+
+    made_at: int | None
+    edition: str | None
+    devices: int
+    rated: int
+    counts: dict[str, int]
+
+
+class RatingRow(BaseModel):
+    """A device's rating; reasons with `exception` are covered by an exception and do not count."""
+
+    device_id: str
+    rating: str
+    reasons: list[dict[str, Any]]
+    not_judged: dict[str, str] | None
+    rules: str
+    rated_at: int
+
+
+class RatingList(BaseModel):
+    """A page of ratings; `next` is null on the last one."""
+
+    rows: list[RatingRow]
+    next: int | None
+
+
+class ImportedRow(BaseModel):
+    """A rating from imports alone; `side` says what `record` is an id of: register or mdm."""
+
+    side: str
+    record: int
+    tag: str | None
+    serial: str | None
+    name: str | None
+    model: str | None
+    rating: str
+    reasons: list[dict[str, Any]]
+    not_judged: dict[str, str] | None
+    rules: str
+    rated_at: int
+
+
+class ImportedList(BaseModel):
+    """A page of ratings from imports alone; `next` is null on the last one."""
+
+    rows: list[ImportedRow]
+    next: int | None
+
+
+class Edition(BaseModel):
+    """The rules in force; `made_at` is null for those that ship."""
+
+    name: str
+    digest: str
+    text: str
+    made_at: int | None
+    made_by: str
+
+
+class RulesSent(Sent):
+    """Rules as TOML."""
+
+    text: Text
+
+
+class Move(BaseModel):
+    """Devices that go from one rating to another."""
+
+    before: str
+    after: str
+    devices: int
+
+
+class Tried(BaseModel):
+    """What other rules would change on `devices` devices, which may be every so-manyth of them."""
+
+    devices: int
+    changed: int
+    digest: str
+    moves: list[Move]
+    rules_added: list[str]
+    rules_removed: list[str]
+    rules_changed: list[str]
+
+
+class ExceptionRow(BaseModel):
+    """An entry of the exceptions register; `rules` null for all."""
+
+    number: int
+    what: str
+    device_id: str | None
+    state: str
+    rules: list[str] | None
+    reason: str
+    owner: str
+    approver: str
+    begins: str
+    expires: str
+    ended: str | None
+
+
+class ExceptionRows(BaseModel):
+    """All of them, those in force first."""
+
+    rows: list[ExceptionRow]
+
+
+class ExceptionSent(Sent):
+    """An exception to put on the register; `approver` is somebody else than `owner`."""
+
+    what: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="A device id, or a register item's tag."
+    )
+    rules: Annotated[list[Annotated[str, StringConstraints(max_length=64)]], Field(max_length=100)] | None = (
+        None
+    )
+    reason: Reason
+    owner: Person
+    approver: Person
+    begins: dt.date | None = None
+    expires: dt.date
+
+
+class Made(BaseModel):
+    """The number of what was made."""
+
+    number: int
+
+
+@router.get("/ratings/counts", summary="How many devices are rated what", responses=documented())
+def count_ratings(call: Looker, site: Word = "", unit: Word = "", imported: bool = False) -> Counts:  # noqa: FBT001, FBT002 - a parameter of the address
+    """Count within the caller's units; `imported` for those known from imports alone."""
+    wanted = lists.Wanted(site=site, unit=unit, imported=imported)
+    with call.engine.connect() as connection:
+        held = figures.read(connection, rating.FIGURE)
+        counts = lists.rating_counts(connection, wanted, call.scope)
+    return Counts(
+        made_at=None if held is None else held[1],
+        edition=None if held is None else held[0]["edition"],
+        devices=sum(counts.values()),
+        rated=sum(counts.get(word, 0) for word in rating.RATED),
+        counts={word: counts.get(word, 0) for word in RATINGS},
+    )
+
+
+@router.get("/ratings", summary="Rated devices with their reasons, page by page", responses=documented())
+def list_ratings(
+    call: Looker,
+    rated: Annotated[Verdict, Query(description="Only those.")] = "",
+    site: Word = "",
+    unit: Word = "",
+    rule: Word = "",
+    after: RowCursor = 0,
+    limit: Limit = 100,
+) -> RatingList:
+    """List ratings within the caller's units; devices at restricted sites are never listed."""
+    wanted = lists.Wanted(rated, site, unit, rule)
+    with call.engine.connect() as connection:
+        page = lists.list_ratings(
+            connection,
+            wanted,
+            after=after,
+            limit=limit,
+            scope=call.scope,
+            people=call.reader.sees_small_groups,
+        )
+    return RatingList(rows=[_row(row) for row in page.rows], next=page.next)
+
+
+@router.get("/ratings/imported", summary="Ratings from imports alone, page by page", responses=documented())
+def list_imported(
+    call: Looker,
+    rated: Annotated[Verdict, Query(description="Only those.")] = "",
+    site: Word = "",
+    unit: Word = "",
+    rule: Word = "",
+    after: RowCursor = 0,
+    limit: Limit = 100,
+) -> ImportedList:
+    """List register items and MDM records no agent reports for, rated by what exports say: import only, no agent."""
+    wanted = lists.Wanted(rated, site, unit, rule, imported=True)
+    with call.engine.connect() as connection:
+        page = lists.list_ratings(
+            connection,
+            wanted,
+            after=after,
+            limit=limit,
+            scope=call.scope,
+            people=call.reader.sees_small_groups,
+        )
+    rows = [ImportedRow.model_validate(row | {"rating": row["verdict"]}) for row in page.rows]
+    return ImportedList(rows=rows, next=page.next)
+
+
+@router.get("/devices/{device_id}/rating", summary="Why a device is rated so", responses=documented(404))
+def show_rating(call: Looker, device_id: DeviceId) -> RatingRow:
+    """Every reason, and every rule that could not be judged."""
+    with call.engine.connect() as connection:
+        row = lists.why(connection, device_id, call.scope)
+    return _row(row if call.reader.sees_small_groups else lists.without_people(row))
+
+
+def _row(row: dict[str, Any]) -> RatingRow:
+    return RatingRow.model_validate(row | {"rating": row["verdict"]})
+
+
+@router.get("/rating-rules", summary="The rules in force", responses=documented())
+def show_rules(call: Looker) -> Edition:
+    """Show the text, and what names the edition."""
+    with call.engine.connect() as connection:
+        found, text, about = rules.current(connection)
+    return Edition(name=found.name, digest=found.digest, text=text, **about)
+
+
+@router.post("/rating-rules/try", summary="Try other rules", responses=documented(408, 413))
+def try_rules(call: WholeKeeper, sent: RulesSent) -> Tried:
+    """Say what other rules would change; nothing is saved."""
+    zone = call.settings.reporting_timezone
+    found = rating.try_text(call.engine, sent.text, call.now, zone, most=MOST_TRIED)
+    return Tried(
+        devices=found.devices,
+        changed=len(found.changes),
+        digest=found.after,
+        moves=[
+            Move(before=was, after=then, devices=count) for (was, then), count in sorted(found.moves.items())
+        ],
+        rules_added=list(found.rules_added),
+        rules_removed=list(found.rules_removed),
+        rules_changed=list(found.rules_changed),
+    )
+
+
+@router.post("/rating-rules", summary="Put rules in force", status_code=201, responses=documented(408, 413))
+def save_rules(call: WholeKeeper, sent: RulesSent) -> Edition:
+    """Save an edition; the one before is kept."""
+    with write_transaction(call.engine) as connection:
+        found = rules.save(connection, sent.text, now=call.at, actor=call.actor)
+    return Edition(name=found.name, digest=found.digest, text=sent.text, made_at=call.at, made_by=call.actor)
+
+
+@router.get("/exceptions", summary="The exceptions register", responses=documented())
+def list_exceptions(call: Looker) -> ExceptionRows:
+    """Every entry within the caller's units, expired and ended ones too."""
+    today = local_day(call.now, call.settings.reporting_timezone)
+    with call.engine.connect() as connection:
+        rows = excepting.list_entries(connection, today, call.scope)
+    return ExceptionRows.model_validate({"rows": rows})
+
+
+@router.post("/exceptions", summary="Add an exception", status_code=201, responses=documented(404, 408, 413))
+def add_exception(call: Keeper, sent: ExceptionSent) -> Made:
+    """Take a device or item out of a rule until a day; the day after, the rule holds again."""
+    today = local_day(call.now, call.settings.reporting_timezone)
+    asked = excepting.Asked(
+        *(sent.what, sent.rules, sent.reason, sent.owner, sent.approver), sent.begins or today, sent.expires
+    )
+    with write_transaction(call.engine) as connection:
+        known = {one.rule_id for one in rules.current(connection)[0].rules}
+        number = excepting.add(
+            connection, asked, known_rules=known, now=call.at, actor=call.actor, scope=call.scope
+        )
+    return Made(number=number)
+
+
+@router.post(
+    "/exceptions/{number}/end", summary="End an exception", status_code=204, responses=documented(404, 408)
+)
+def end_exception(call: Keeper, number: Number) -> Response:
+    """End it from today on; it stays on the register."""
+    today = local_day(call.now, call.settings.reporting_timezone)
+    with write_transaction(call.engine) as connection:
+        excepting.end(connection, number, today=today, now=call.at, actor=call.actor, scope=call.scope)
+    return Response(status_code=204)

@@ -1,0 +1,228 @@
+"""The register: `roadworthy register`."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import Field
+
+from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, RowCursor, caller
+from roadworthy_collector.api.errors import documented
+from roadworthy_collector.api.register_models import (
+    Batches,
+    Change,
+    Changed,
+    Event,
+    Imported,
+    Item,
+    ItemChange,
+    ItemInFull,
+    Items,
+    Linked,
+    Problem,
+    Undone,
+)
+from roadworthy_collector.books import batches, changes, exporting
+from roadworthy_collector.books import register as queries
+from roadworthy_collector.books.importing import Outcome, Wishes, import_file
+from roadworthy_collector.books.uploads import UPLOAD_BYTES, UPLOAD_SECONDS
+from roadworthy_collector.ingest.http import ClientGoneError, read_body
+from roadworthy_collector.security.roles import Right
+
+router = APIRouter(prefix=PREFIX, tags=["register"])
+Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
+Keeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER))]
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+Text = Annotated[str, Query(max_length=256, pattern=_LINE)]
+BatchId = Annotated[int, Field(ge=1, le=MAX_ID)]
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "description": f"The file itself: CSV, XLSX or JSON, {UPLOAD_BYTES:,} bytes at most.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def _wanted(
+    call: Looker,
+    unit: Text | None = None,
+    site: Text | None = None,
+    state: Text | None = None,
+    kind: Text | None = None,
+    search: Text | None = None,
+) -> queries.Wanted:
+    return queries.Wanted(unit, site, state, kind, search, scope=call.scope, restricted=call.sees_restricted)
+
+
+Filter = Annotated[queries.Wanted, Depends(_wanted)]
+
+
+def _item(row: queries.Listed) -> Item:
+    found = {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in asdict(row.item).items()
+    }
+    return Item.model_validate({"id": row.id, "updated_at": row.updated_at, **found})
+
+
+@router.get("/register/items", summary="Items of the register, page by page", responses=documented())
+def list_items(call: Looker, wanted: Filter, after: RowCursor = 0, limit: Limit = 100) -> Items:
+    """Items by row id; a unit is a path, `A / B`, those below it included. Search begins a tag, serial or model."""
+    with call.engine.connect() as connection:
+        page = queries.read_page(connection, wanted, after=after, limit=limit)
+        counts = queries.summarise(connection, wanted)
+    return Items(
+        rows=[_item(row) for row in page.rows], next=page.next, total=counts.total, restricted=counts.restricted,
+        states=counts.states, known=counts.known,
+    )  # fmt: skip
+
+
+@router.get("/register/items/{item}", summary="One item in full", responses=documented(404))
+def show_item(call: Looker, item: BatchId) -> ItemInFull:
+    """Show an item with what was changed and the devices it is or was."""
+    with call.engine.connect() as connection:
+        row = queries.read_one(connection, item, scope=call.scope, restricted=call.sees_restricted)
+        events = queries.history(connection, item)
+        devices = queries.linked_devices(connection, item, scope=call.scope, restricted=call.sees_restricted)
+    linked = [
+        Linked(
+            device_id=one.device_id, hostname=one.hostname, first=one.first.isoformat(),
+            until=None if one.until is None else one.until.isoformat(),
+        )
+        for one in devices
+    ]  # fmt: skip
+    history = [Event.model_validate(event._asdict()) for event in events]
+    return ItemInFull(item=_item(row), history=history, devices=linked)
+
+
+@router.get(
+    "/register/export",
+    summary="The register as a file",
+    responses={**documented(), 200: {"content": {kind: {} for kind in exporting.MEDIA_TYPES.values()}}},
+    response_class=Response,
+)
+def export_items(
+    call: Looker,
+    wanted: Filter,
+    as_: Annotated[Literal["csv", "xlsx"], Query(alias="as")] = "csv",
+    marking: Text = "",
+) -> Response:
+    """Return a file that imports again unchanged; filter, time, coverage and the protective marking stand above its header."""
+    said = exporting.checked_marking(marking)
+    listed = replace(wanted, restricted=False)  # what leaves as a file holds none of these, whoever asks
+    headers = {"Content-Disposition": f'attachment; filename="register.{as_}"'}
+    if as_ == "csv":
+
+        def pieces() -> Any:
+            with call.engine.connect() as connection:
+                yield from exporting.csv_pieces(connection, listed, now=call.now, marking=said)
+
+        return StreamingResponse(pieces(), media_type=exporting.MEDIA_TYPES["csv"], headers=headers)
+    target = io.BytesIO()
+    with call.engine.connect() as connection:
+        exporting.write_xlsx(connection, target, listed, now=call.now, marking=said)
+    return Response(target.getvalue(), media_type=exporting.MEDIA_TYPES["xlsx"], headers=headers)
+
+
+@router.post(
+    "/register/import",
+    summary="Bring a file into the register",
+    responses=documented(408, 409, 413),
+    openapi_extra=_UPLOAD,
+)
+async def import_items(  # noqa: PLR0913, PLR0917 - parameters of the address
+    call: Keeper,
+    request: Request,
+    name: Text = "upload",
+    format_: Annotated[Text | None, Query(alias="format")] = None,
+    mapping: Annotated[
+        str | None, Query(max_length=16_000, description="The text of a mapping file (TOML).")
+    ] = None,
+    date_order: Literal["day first", "month first"] | None = None,
+    strict: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
+    again: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
+) -> Imported:
+    """Take the body as the file. Good rows come in, bad ones are told; with `strict` all rows or none do."""
+    body = await read_upload(request)
+    wishes = Wishes(
+        format_, mapping, "mapping", date_order, strict, dry_run, again, call.scope, call.sees_restricted
+    )
+
+    def run() -> Imported:
+        found = import_file(
+            call.engine, io.BytesIO(body), name or "upload", wishes, actor=call.actor, now=call.now
+        )
+        return imported(found)
+
+    return await anyio.to_thread.run_sync(run)
+
+
+async def read_upload(request: Request) -> bytes:
+    """Return the body of an upload, once its sender is known; EnvelopeError 413 or 408 beyond its bounds."""
+    try:
+        return await read_body(request.scope, request.receive, UPLOAD_BYTES, timeout_seconds=UPLOAD_SECONDS)
+    except ClientGoneError:
+        raise HTTPException(400, "the body ended before it was whole") from None
+
+
+def imported(found: Outcome) -> Imported:
+    """Return how an import went, as the API answers it."""
+    report = found.report
+    corrections = None
+    if found.corrections is not None:
+        corrections = found.corrections.getvalue()
+    return Imported(
+        file=found.file, kind=found.kind, format=found.format, dry_run=found.dry_run, batch=found.batch,
+        same_as=found.same_as,
+        rows_read=0 if report is None else report.rows_read,
+        good=0 if report is None else report.good,
+        quarantined=0 if report is None else report.quarantined,
+        new=found.new, changed=found.changed, unchanged=found.unchanged, made=dict(found.made),
+        problems=[] if report is None else [Problem(**asdict(one)) for one in report.problems],
+        warnings=[] if report is None else [Problem(**asdict(one)) for one in report.warnings],
+        notes=[] if report is None else list(report.notes),
+        changes=[ItemChange(**asdict(one)) for one in found.changes],
+        corrections=corrections,
+    )  # fmt: skip
+
+
+@router.get("/register/batches", summary="Imports and changes by hand", responses=documented())
+def list_batches(
+    call: Looker,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ID, description="`next` of the page before.")] = None,
+    limit: Limit = 100,
+) -> Batches:
+    """Batches, newest first; whoever's role holds for some units sees their own."""
+    made_by = None if call.scope is None else call.actor
+    with call.engine.connect() as connection:
+        page = queries.read_batches(connection, before=before, limit=limit, made_by=made_by)
+    return Batches.model_validate(page._asdict())
+
+
+@router.post(
+    "/register/batches/{batch}/undo", summary="Undo a batch", responses=documented(404, 409, 408, 413)
+)
+def undo_batch(call: Keeper, batch: BatchId) -> Undone:
+    """Put every item of a batch back as it was before; what a later batch changed is left, and named."""
+    with call.engine.connect() as connection:
+        batches.require(connection, batch, made_by=None if call.scope is None else call.actor)
+    found = batches.undo(call.engine, batch, actor=call.actor, now=call.now)
+    return Undone.model_validate(asdict(found))
+
+
+@router.post("/register/change", summary="Change many items at once", responses=documented(408, 409, 413))
+def change_items(call: Keeper, sent: Change) -> Changed:
+    """Move, retire, re-profile or enrol the items of these tags: one batch, one audit entry, undone as a whole."""
+    asked = changes.Asked(sent.unit, sent.site, sent.state, sent.profile, sent.kind, sent.enrol)
+    found = changes.change_items(
+        call.engine, changes.parse_tags("\n".join(sent.tags)), asked, actor=call.actor, now=call.now,
+        dry_run=sent.dry_run, scope=call.scope, restricted=call.sees_restricted,
+    )  # fmt: skip
+    return Changed.model_validate(asdict(found))

@@ -1,0 +1,167 @@
+"""Register items as the table holds them: raw values in and out, and what changed as JSON.
+
+Raw values are what the drivers take without conversion: days since 1970 for dates, JSON text for addresses, row ids for
+places. A hundred thousand items are read and written at once; a conversion a cell would cost more than the database.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from roadworthy_collector.books.places import Places
+from roadworthy_collector.store.books_schema import register_items
+from roadworthy_collector.store.statements import Lookup
+from roadworthy_inventory.register import UNKNOWN, RegisterItem
+
+# The columns of the table between its id and `batch`, in its order; tests hold both against each other.
+NAMES = (
+    "tag", "serial", "uuid", "macs", "kind", "manufacturer", "model", "model_number", "lifecycle_state",
+    "usage_profile", "unit", "cost_centre", "command", "site", "legal_owner", "supplier", "order_number", "system",
+    "purchased", "purchase_cost_pence", "lease_end", "warranty_start", "warranty_end", "warranty_level",
+    "planned_end", "os_name", "os_version", "last_seen", "notes", "bios_date", "disposed_on",
+)  # fmt: skip
+DATES = frozenset(
+    {
+        "purchased", "lease_end", "warranty_start", "warranty_end", "planned_end", "last_seen", "bios_date",
+        "disposed_on",
+    }
+)  # fmt: skip
+WORDS = frozenset({"kind", "lifecycle_state", "usage_profile"})
+PLACES = frozenset({"unit", "cost_centre", "site", "system"})
+_EPOCH = dt.date(1970, 1, 1).toordinal()
+_INDEXES = {name: index for index, name in enumerate(NAMES)}
+_MACS = _INDEXES["macs"]
+
+Values = list[Any]  # one per name of NAMES
+
+
+def day_number(day: dt.date | None) -> int | None:
+    """Return a day as days since 1970-01-01."""
+    return None if day is None else day.toordinal() - _EPOCH
+
+
+def day_of(number: int | None) -> dt.date | None:
+    """Return the day of a number of days since 1970-01-01."""
+    return None if number is None else dt.date.fromordinal(number + _EPOCH)
+
+
+def values_of(item: RegisterItem, places: Places) -> Values:
+    """Return the raw values of an item; places that are not there yet are MISSING."""
+    return [
+        item.tag, item.serial, item.uuid,
+        msgspec.json.encode(item.macs).decode() if item.macs else None,
+        item.kind, item.manufacturer, item.model, item.model_number, item.lifecycle_state, item.usage_profile,
+        places.unit(item.unit), places.cost_centre(item.cost_centre), item.command, places.site(item.site),
+        item.legal_owner, item.supplier, item.order_number, places.system(item.system),
+        day_number(item.purchased), item.purchase_cost_pence, day_number(item.lease_end),
+        day_number(item.warranty_start), day_number(item.warranty_end), item.warranty_level,
+        day_number(item.planned_end), item.os_name, item.os_version, day_number(item.last_seen), item.notes,
+        day_number(item.bios_date), day_number(item.disposed_on),
+    ]  # fmt: skip
+
+
+def values_of_row(row: Sequence[Any]) -> Values:
+    """Return the raw values of a row of the whole table, whichever driver gave it."""
+    values = list(row[1 : len(NAMES) + 1])
+    macs = values[_MACS]
+    if macs is not None and not isinstance(macs, str):
+        values[_MACS] = msgspec.json.encode(macs).decode()
+    return values
+
+
+def item_of(values: Sequence[Any], places: Places) -> RegisterItem:
+    """Return the item of raw values."""
+    found = dict(zip(NAMES, values, strict=True))
+    for name in DATES:
+        found[name] = day_of(found[name])
+    found["macs"] = tuple(json.loads(found["macs"])) if found["macs"] else ()
+    found["unit"] = places.unit_path(found["unit"])
+    found["cost_centre"] = places.cost_centre_code(found["cost_centre"])
+    found["site"] = places.site_name(found["site"])
+    found["system"] = places.system_name(found["system"])
+    return RegisterItem(**found)
+
+
+def merged(held: Values, new: Values, defaults: Collection[str] = ()) -> Values:
+    """Return what is held with what is new over it: what says nothing (None, `unknown`) changes nothing.
+
+    Of `defaults` what is held stays, wherever something is.
+    """
+    found = list(held)
+    for index, value in enumerate(new):
+        if value is None or value == held[index]:
+            continue
+        name = NAMES[index]
+        if name in WORDS and value == UNKNOWN:
+            continue
+        if name in defaults and held[index] not in (None, UNKNOWN):
+            continue
+        found[index] = value
+    return found
+
+
+def difference(before: Values, after: Values) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ({name: value} before, the same after) of the values that differ, as JSON can say them."""
+    names = [name for index, name in enumerate(NAMES) if before[index] != after[index]]
+    return told(before, names), told(after, names)
+
+
+def told(values: Values, names: Sequence[str] = NAMES) -> dict[str, Any]:
+    """Return {name: value} as JSON can say it: dates as YYYY-MM-DD, places by row id."""
+    return {name: _said(name, values[_INDEXES[name]]) for name in names}
+
+
+def known(values: Values) -> dict[str, Any]:
+    """Return what is known of an item, as JSON can say it."""
+    found = {name: value for name, value in zip(NAMES, values, strict=True) if value is not None}
+    for name in DATES & found.keys():
+        found[name] = _iso(found[name])
+    if "macs" in found:
+        found["macs"] = json.loads(found["macs"])
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def _iso(number: int) -> str:
+    return dt.date.fromordinal(number + _EPOCH).isoformat()
+
+
+def with_told(values: Values, said: Mapping[str, Any]) -> Values:
+    """Return the values with those of `told` put in their places."""
+    found = list(values)
+    for name, value in said.items():
+        found[_INDEXES[name]] = _raw(name, value)
+    return found
+
+
+def agree(values: Values, said: Mapping[str, Any]) -> bool:
+    """Return whether the values are those of `told`."""
+    return all(values[_INDEXES[name]] == _raw(name, value) for name, value in said.items())
+
+
+def _said(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in DATES:
+        return _iso(value)
+    return json.loads(value) if name == "macs" else value
+
+
+def _raw(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in DATES:
+        return dt.date.fromisoformat(value).toordinal() - _EPOCH
+    return msgspec.json.encode(value).decode() if name == "macs" else value
+
+
+def held_by_id() -> Lookup:
+    """Return the lookup of whole rows by id."""
+    return Lookup(select(register_items), register_items.c.id)

@@ -1,0 +1,207 @@
+"""Which item of the register a row of a file is: by tag, else by serial, else by UUID, else by addresses.
+
+Two tags are two items, whatever else agrees: nothing is merged silently. What cannot be decided is set aside with the
+reason, or kept as an item of its own with a warning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from roadworthy_collector.store.books_schema import register_items
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_collector.store.schema import sites
+from roadworthy_inventory.identity import canonical_uuid, normalise_serial, normalise_uuid, placeholders
+from roadworthy_inventory.importing.fields import Context, Format
+from roadworthy_inventory.register import RegisterItem
+
+_SEVERAL = -1
+# Every text of an item and the most characters the tables have room for; tests hold them against the tables.
+ROOM = (
+    ("tag", 64), ("serial", 128), ("uuid", 36), ("manufacturer", 128), ("model", 128), ("model_number", 128),
+    ("unit", 128), ("cost_centre", 64), ("command", 128), ("site", 128), ("legal_owner", 128), ("supplier", 128),
+    ("order_number", 64), ("system", 128), ("warranty_level", 128), ("os_name", 128), ("os_version", 128),
+    ("notes", 10_000),
+)  # fmt: skip
+_TEXTS = attrgetter(*(name for name, _most in ROOM))
+
+
+class Matched(NamedTuple):
+    """A row of a file as an item, and the item of the register it is; None for a new one."""
+
+    item: RegisterItem
+    target: int | None
+
+
+class Keys:
+    """What every item of the register is known by. Restricted sites and units out of `scope` are known as such."""
+
+    def __init__(self, connection: Connection, *, scope: Scope = EVERYTHING, restricted: bool = True) -> None:
+        self.tags: dict[str, int] = {}
+        self.serials: dict[str, int] = {}
+        self.uuids: dict[str, int] = {}
+        self.macs: dict[str, int] = {}
+        self.tagged: set[int] = set()
+        self.hidden: set[int] = set()
+        columns = register_items.c
+        query = select(
+            columns.id,
+            columns.tag,
+            columns.serial,
+            columns.uuid,
+            columns.macs,
+            columns.unit,
+            sites.c.restricted,
+        ).outerjoin(sites, sites.c.id == columns.site)
+        for id_, tag, serial, uuid, macs, unit, at_restricted in connection.execute(query):
+            if tag is not None:
+                self.tags[tag.casefold()] = id_
+                self.tagged.add(id_)
+            if (scope is not None and unit not in scope) or (at_restricted and not restricted):
+                self.hidden.add(id_)
+            plain = serial_key(serial)
+            own = canonical_uuid(uuid)
+            if plain is not None:
+                self.serials[plain] = _SEVERAL if plain in self.serials else id_
+            if own is not None:
+                self.uuids[own] = _SEVERAL if own in self.uuids else id_
+            if tag is None and plain is None and own is None and macs:
+                found = json.loads(macs) if isinstance(macs, str) else macs
+                self.macs[_macs_key(found)] = id_
+
+
+class Matcher:
+    """Finds the item of each row of one file, in the order of its lines; problems go to the row's context."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._claimed: dict[int, int] = {}
+        self._new: dict[tuple[str, str], int] = {}
+
+    def target(self, item: RegisterItem, context: Context) -> int | None:
+        """Return the item of the register this row is, None for a new one or one that was refused."""
+        keys = self._keys
+        plain, own = serial_key(item.serial), canonical_uuid(item.uuid)
+        if item.tag is not None and (by_tag := keys.tags.get(item.tag.casefold())) is not None:
+            return self._claim(by_tag, "tag", context, unique=True)
+        known = [("serial", plain, keys.serials), ("uuid", own, keys.uuids)]
+        if item.tag is None and plain is None and own is None and item.macs:
+            known.append(("macs", _macs_key(item.macs), keys.macs))
+        named = [(name, key, held) for name, key, held in known if key is not None]
+        for name, key, held in named:
+            found = held.get(key)
+            line = self._new.get((name, key))
+            if line is not None and item.tag is None:
+                context.refuse(name, f"duplicate_{name}", f"is on line {line} already", getattr(item, name))
+                return None
+            if found is None and line is None:
+                continue
+            if item.tag is None and found == _SEVERAL:
+                context.refuse(
+                    name, "several_items", "is on several items of the register; give the tag", key
+                )
+                return None
+            if found is not None and found != _SEVERAL and (item.tag is None or found not in keys.tagged):
+                return self._claim(found, name, context)
+            context.warn(
+                name, f"shared_{name}", "is on an item of another tag too; kept as an item of its own", key
+            )
+            break
+        for name, key, _held in named:
+            self._new.setdefault((name, key), context.line)
+        return None
+
+    def _claim(self, target: int, name: str, context: Context, *, unique: bool = False) -> int | None:
+        """Return the item, once a file; a tag that comes twice is found by the importer itself."""
+        if target in self._keys.hidden:
+            context.refuse(name, "not_yours", "is an item you may not change: it belongs to others")
+            return None
+        first = self._claimed.setdefault(target, context.line)
+        if first != context.line and not unique:
+            context.refuse(name, f"duplicate_{name}", f"is the item of line {first} already")
+            return None
+        return target
+
+
+def serial_key(serial: str | None) -> str | None:
+    """Return what `normalise_serial` does; in a fifth of the time for letters and digits, which most serials are."""
+    if serial is not None and serial.isascii() and serial.isalnum() and not serial.isalpha():
+        key = serial.upper()
+        return None if key.lower() in placeholders()["serial"] or len(set(key)) == 1 else key
+    return normalise_serial(serial)
+
+
+def _macs_key(macs: Any) -> str:
+    return " ".join(sorted(macs))
+
+
+def matching(form: Format, matcher: Matcher, units_allowed: Callable[[str | None], bool] | None) -> Format:
+    """Return a format of items whose rows come as Matched: checked against the tables, and found in the register.
+
+    `units_allowed` says whether somebody whose role holds for some units only may put an item there.
+    """
+    make, fixed = form.make, form.fixed
+
+    def matched(found: dict[str, Any], context: Context) -> object:
+        item = make({**fixed, **found} if fixed else found, context)
+        if not isinstance(item, RegisterItem):
+            raise TypeError(f"{form.name} yields no register items")
+        item = fitted(item, context)
+        if any(problem.quarantines for problem in context.problems):
+            return Matched(item, None)
+        target = matcher.target(item, context)
+        new = target is None and not any(problem.quarantines for problem in context.problems)
+        if units_allowed is not None and (new or item.unit is not None) and not units_allowed(item.unit):
+            context.refuse(
+                "unit",
+                "not_yours",
+                "is no unit of yours; your role holds for some units only",
+                item.unit or "",
+            )
+        return Matched(item, target)
+
+    return replace(form, make=matched, fixed={})
+
+
+def fitted(item: RegisterItem, context: Context) -> RegisterItem:
+    """Return the item, having said in `context` what the tables have no room for or no database keeps."""
+    if item.uuid is not None and len(item.uuid) > 36 and (plain := normalise_uuid(item.uuid)):
+        item = replace(item, uuid=plain)
+    for (name, most), text in zip(ROOM, _TEXTS(item), strict=True):
+        if text is None:
+            continue
+        if len(text) > most:
+            context.refuse(name, "too_long", f"is {len(text)} characters long; at most {most} are kept", text)
+        elif not text.isprintable():
+            check_text(name, text, context)
+    return item
+
+
+def check_text(name: str, text: str, context: Context) -> None:
+    """Refuse a text no database keeps: with a NUL, or half of a character."""
+    if any(problem.code == "broken_bytes" for problem in context.problems):  # the importer saw it in the cell
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        context.refuse(name, "broken_bytes", "holds half a character", repr(text)[:40])
+        return
+    if "\0" in text:
+        context.refuse(name, "broken_bytes", "holds bytes that are no text", text)
+
+
+def refuse_long(texts: Mapping[str, tuple[str | None, int]], context: Context) -> None:
+    """Refuse texts {field: (text, most characters)} the tables have no room for."""
+    for name, (text, most) in texts.items():
+        if text is None:
+            continue
+        if len(text) > most:
+            context.refuse(name, "too_long", f"is {len(text)} characters long; at most {most} are kept", text)
+        elif not text.isprintable():
+            check_text(name, text, context)

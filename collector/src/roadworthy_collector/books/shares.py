@@ -1,0 +1,373 @@
+"""Cost shares from the lines in the store: worked out once, kept as a figure, and worked out again when anything moves.
+
+The figure `costs.shares` carries the key it was made for: batches in force, rules, method, corrections. A page shows
+what is kept and says so where the key is no longer that of the store.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from roadworthy_collector.books import cost_texts, figures
+from roadworthy_collector.books.cost_lines import (
+    LEDGER,
+    NO_YEAR,
+    PAYMENTS,
+    count_lines,
+    in_force,
+    read_corrections,
+    read_ledger,
+    read_payments,
+    year_of,
+)
+from roadworthy_collector.books.cost_texts import Counting
+from roadworthy_collector.books.share_rows import (
+    benchmark_row,
+    bridge_row,
+    bridges_by_year,
+    variance_rows,
+)
+from roadworthy_collector.store.books_schema import ledger_corrections
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.cost_benchmarks import benchmarks
+from roadworthy_inventory.cost_reconciliation import reconcile
+from roadworthy_inventory.cost_rules import Correction, CostRules
+from roadworthy_inventory.cost_trends import Target, YearShare, against_target, target_line, year_on_year
+from roadworthy_inventory.costs import (
+    DEFINITIONS,
+    CostBook,
+    CostError,
+    Method,
+    Share,
+    conflicts,
+    cost_book,
+    shares,
+    shares_by,
+)
+from roadworthy_inventory.ledger import MEASURES, LedgerLine, left_out_by_reason
+from roadworthy_inventory.payments import PaymentLine, PaymentShare, payment_shares
+
+FIGURE, METRICS = "costs.shares", "costs.metrics"
+METRIC_YEARS = 6  # the last, so that series stay few
+_FORMAT = 1  # of the figure: another number and what is kept is made again
+_CONFLICTS = 50
+Content = dict[str, Any]
+
+
+class Inputs(NamedTuple):
+    """All that shares are made from."""
+
+    ledger: Sequence[LedgerLine]
+    payments: Sequence[PaymentLine]
+    rules: CostRules
+    counting: Counting
+    corrections: Sequence[Correction]
+
+
+def key(connection: Connection) -> str:
+    """Return what the shares depend on, in one word: it changes when any of it does."""
+    held = [(one.id, one.kind, one.file_sha256) for one in in_force(connection, LEDGER, PAYMENTS)]
+    texts = [cost_texts.current(connection, which).digest for which in ("cost_rules", "cost_method")]
+    corrected = connection.execute(
+        select(ledger_corrections.c.line_hash, ledger_corrections.c.made_at, ledger_corrections.c.classes)
+    )
+    said = sorted((bytes(row.line_hash).hex(), row.made_at, json.dumps(row.classes)) for row in corrected)
+    return blake2b(repr((_FORMAT, held, texts, said)).encode(), digest_size=16).hexdigest()
+
+
+def read_inputs(connection: Connection) -> Inputs:
+    """Return the lines that count with rules, method and corrections in force."""
+    return Inputs(
+        read_ledger(connection),
+        read_payments(connection),
+        cost_texts.rules_of(cost_texts.current(connection, "cost_rules").content),
+        cost_texts.counting_of(cost_texts.current(connection, "cost_method").content),
+        read_corrections(connection),
+    )
+
+
+def book_of(inputs: Inputs) -> CostBook:
+    """Return the ledger as counted and classified."""
+    method = inputs.counting.method
+    return cost_book(
+        inputs.ledger,
+        inputs.rules,
+        basis=method.basis,
+        recharges=method.recharges,
+        spread_prepaid=method.spread_prepaid,
+        minimum_confidence=method.minimum_confidence,
+        corrections=inputs.corrections,
+    )
+
+
+def kept(connection: Connection) -> tuple[Content, int] | None:
+    """Return what is kept and when it was made (UTC epoch seconds), of whatever key; None where nothing is."""
+    found = figures.read(connection, FIGURE)
+    return None if found is None or found[0].get("format") != _FORMAT else found
+
+
+def refresh(engine: Engine, now: float, *, most_lines: int | None = None) -> bool:
+    """Work the shares out where what is kept is not of the store's key; return whether that was done.
+
+    `most_lines`: leave it to the jobs process where there are more.
+    """
+    began = time.perf_counter()
+    content = made(engine, most_lines=most_lines)
+    if content is None:
+        return False
+    with write_transaction(engine) as connection:
+        keep(connection, content, now, time.perf_counter() - began)
+    return True
+
+
+def made(engine: Engine, *, most_lines: int | None = None) -> Content | None:
+    """Return the figure worked out anew, None where what is kept holds or there are more than `most_lines`."""
+    with engine.connect() as connection:
+        wanted = key(connection)
+        found = kept(connection)
+        if found is not None and found[0]["key"] == wanted:
+            return None
+        if most_lines is not None:
+            lines = count_lines(connection, LEDGER) + count_lines(connection, PAYMENTS)
+            if lines > most_lines:
+                return None
+        inputs = read_inputs(connection)
+    return compute(inputs) | {"key": wanted}
+
+
+def keep(connection: Connection, content: Content, now: float, seconds: float) -> None:
+    """Leave the figure for pages, and the little of it that metrics show.
+
+    Where years are counted by another method than before, what was shown until then stays beside it, marked.
+    """
+    content["restated"] = _restated(kept(connection), content)
+    figures.write(connection, FIGURE, content, now, seconds)
+    shown = {
+        year["name"]: year["measures"]["outturn"]
+        for year in list(content["years"].values())[-METRIC_YEARS:]
+        if "outturn" in year["measures"]
+    }
+    figures.write(connection, METRICS, shown, now, seconds)
+
+
+def _restated(before: tuple[Content, int] | None, content: Content) -> Content | None:
+    """Return what the years said by the method before this one, and what of it changed; None where none did."""
+    if before is None or not before[0]["years"]:
+        return None
+    held, until = before
+    changes = Method(**_fields(content["method"])).changes(Method(**_fields(held["method"])))
+    if not changes:
+        restated: Content | None = held.get("restated")
+        return restated
+    return {
+        "until": until,
+        "changes": list(changes),
+        "years": {
+            year["name"]: year["measures"]["outturn"]
+            for year in held["years"].values()
+            if "outturn" in year["measures"]
+        },
+    }
+
+
+def _fields(method: Mapping[str, Any]) -> dict[str, Any]:
+    return {("rules_digest" if name == "rules" else name): value for name, value in method.items()}
+
+
+def compute(inputs: Inputs) -> Content:
+    """Return the figure without its key: plain values that JSON can say; years are texts, amounts pence."""
+    book = book_of(inputs)
+    years = sorted({entry.line.financial_year for entry in book.lines})
+    by_year = {str(year): _year(book, year) for year in years}
+    bridges = reconcile(book.on_basis, inputs.counting.controls)
+    return {
+        "format": _FORMAT,
+        "lines": len(inputs.ledger),
+        "counted": len(book.lines),
+        "unknown_capital": len(book.on_basis.unknown_capital),
+        "corrections": len(inputs.corrections),
+        "method": _method(book),
+        "definitions": {
+            letter: {"name": one.name, "numerator": one.numerator, "denominator": one.denominator}
+            for letter, one in DEFINITIONS.items()
+        },
+        "left_out": {
+            reason: {"lines": lines, "pence": pence}
+            for reason, (lines, pence) in left_out_by_reason(book.on_basis).items()
+        },
+        "years": by_year,
+        "trend": {letter: _trend(book, years, letter) for letter in DEFINITIONS},
+        "target": _target(inputs.counting, book, years),
+        "bridge": bridges_by_year(bridges),
+        "controls": [bridge_row(one) for one in bridges if one.control_pence is not None],
+        "variances": variance_rows(book),
+        "benchmarks": [benchmark_row(one) for one in benchmarks()],
+        "payments": _payments(inputs) if inputs.payments else None,
+    }
+
+
+def year_name(year: int) -> str:
+    """Return `2025/26` for the financial year that begins in 2025."""
+    return f"{year}/{(year + 1) % 100:02d}"
+
+
+def _method(book: CostBook) -> Content:
+    method = book.method
+    return {
+        "basis": method.basis,
+        "recharges": method.recharges,
+        "spread_prepaid": method.spread_prepaid,
+        "minimum_confidence": method.minimum_confidence,
+        "rules": method.rules_digest,
+        "definition_version": method.definition_version,
+    }
+
+
+def said(one: Share) -> Content:
+    """Return a share in plain values."""
+    return {
+        "numerator_pence": one.numerator_pence,
+        "denominator_pence": one.denominator_pence,
+        "unclassified_pence": one.unclassified_pence,
+        "open_credits_pence": one.open_credits_pence,
+        "open_charges_pence": one.open_charges_pence,
+        "low": one.low,
+        "high": one.high,
+        "value": one.value,
+        "reason": one.reason,
+        "lines": one.lines,
+    }
+
+
+def _all(found: Mapping[Any, Share]) -> Content:
+    return {letter: said(one) for letter, one in found.items()}
+
+
+def _year(book: CostBook, year: int) -> Content:
+    """Return one year: shares by measure, and of the outturn by cost centre and by accounting period."""
+    told = [measure for measure in MEASURES if book.select(year, measure)]  # type: ignore[arg-type]  # the measures
+    outturn = book.select(year)
+    return {
+        "name": year_name(year),
+        "measures": {
+            measure: _all(shares(book, book.select(year, measure)))  # type: ignore[arg-type]  # the measures
+            for measure in told
+        },
+        "by_cost_centre": _places(book, year, "cost_centre"),
+        "by_accounting_period": _places(book, year, "accounting_period"),
+        "conflicts": [
+            {"decided": one.decided, "against": list(one.against), "lines": one.lines, "pence": one.pence}
+            for one in conflicts(outturn)[:_CONFLICTS]
+        ],
+    }
+
+
+def _places(book: CostBook, year: int, by: Any) -> list[Content]:
+    return [{"place": place[0], "shares": _all(found)} for place, found in shares_by(book, year, by).items()]
+
+
+def _of_years(book: CostBook, years: Iterable[int], letter: Any) -> list[YearShare]:
+    """Return the share of each year with an outturn."""
+    found = ((year, book.select(year)) for year in years)
+    return [YearShare(year, shares(book, lines)[letter], book.method) for year, lines in found if lines]
+
+
+def _trend(book: CostBook, years: Sequence[int], letter: Any) -> list[Content]:
+    return [
+        {
+            "year": step.year.financial_year,
+            "since": step.since,
+            "method_changed": list(step.method_changed),
+            "numerator_change_pence": step.numerator_change_pence,
+            "value_change": step.value_change,
+        }
+        for step in year_on_year(_of_years(book, years, letter))
+    ]
+
+
+def _target(counting: Counting, book: CostBook, years: Sequence[int]) -> Content | None:
+    """Return the target's line with each year against it; why there is none where it cannot be drawn."""
+    aim = counting.target
+    if aim is None:
+        return None
+    head: Content = {
+        "definition": aim.definition,
+        "base_year": aim.base_year,
+        "target_year": aim.target_year,
+        "cut_ratio": float(aim.cut_ratio),
+        "terms": aim.terms,
+        "deflator": counting.deflator.source if counting.deflator and aim.terms == "real" else None,
+    }
+    found = {one.financial_year: one for one in _of_years(book, years, aim.definition)}
+    if aim.base_year not in found:
+        return head | {"reason": f"the ledger has no outturn for {year_name(aim.base_year)}", "points": []}
+    try:
+        target = Target(
+            base=found[aim.base_year].share,
+            base_year=aim.base_year,
+            target_year=aim.target_year,
+            cut_ratio=aim.cut_ratio,
+            terms=aim.terms,
+            deflator=counting.deflator if aim.terms == "real" else None,
+        )
+        points = target_line(target)
+        gaps = {one.point.financial_year: one for one in against_target(target, book.method, found.values())}
+    except CostError as error:
+        return head | {"reason": str(error), "points": []}
+    return head | {
+        "reason": None,
+        "points": [
+            {
+                "year": point.financial_year,
+                "ongoing_pence": point.ongoing_pence,
+                "total_pence": point.total_pence,
+                "share": point.share,
+                "gap_pence": gap.ongoing_gap_pence if gap else None,
+                "share_gap": gap.share_gap if gap else None,
+            }
+            for point in points
+            for gap in (gaps.get(point.financial_year),)
+        ],
+    }
+
+
+def cells(inputs: Inputs) -> list[Content]:
+    """Return the bridge of every year, measure, cost centre and accounting period."""
+    return [bridge_row(one) for one in reconcile(book_of(inputs).on_basis, inputs.counting.controls)]
+
+
+def _payments(inputs: Inputs) -> Content:
+    """Return the shares of published supplier payments, by year of payment; never a target."""
+    years: dict[int, list[PaymentLine]] = defaultdict(list)
+    for line in inputs.payments:
+        years[year_of(line)].append(line)
+    least = inputs.counting.method.minimum_confidence
+    return {
+        str(year): {"name": "no date" if year == NO_YEAR else year_name(year)}
+        | _payment_year(payment_shares(years[year], inputs.rules, minimum_confidence=least))
+        for year in sorted(years)
+    }
+
+
+def _payment_year(found: Mapping[Any, PaymentShare]) -> Content:
+    first = found["A"]
+    names = ("title", "lines", "out_of_scope_lines", "out_of_scope_pence", "redacted_lines", "redacted_pence")
+    return {name: getattr(first, name) for name in names} | {
+        "missing": list(first.missing),
+        "lines_by_vat_basis": dict(first.lines_by_vat_basis),
+        "mixed_vat": first.mixed_vat,
+        "undated_lines": first.undated_lines,
+        "shares": {letter: said(one.share) for letter, one in found.items()},
+    }
+
+
+def is_current(connection: Connection, content: Mapping[str, Any]) -> bool:
+    """Whether what is kept is of the store as it is."""
+    return bool(content["key"] == key(connection))

@@ -1,0 +1,42 @@
+"""The waterfall as people read it, out of where the records stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+STATES = ("matched", "undecided", "orphan")
+_STEPS = (
+    ("in the MDM export", "not_in_mdm"),
+    ("with an agent", "no_agent"),
+    ("reporting this week", "silent"),
+)
+
+
+class Step(NamedTuple):
+    """A step: what is left of the register there, and how many dropped out, standing at `place`.
+
+    `share` is of the register, None where that is empty.
+    """
+
+    name: str
+    items: int
+    share: float | None
+    gap: int
+    place: str | None
+
+
+def waterfall(counts: Mapping[tuple[str, str], int], *, with_mdm: bool) -> list[Step]:
+    """Return the steps from the register to what reported this week; without an MDM export there is no step of it."""
+
+    def at(place: str) -> int:
+        return sum(counts.get((place, state), 0) for state in STATES)
+
+    total = sum(at(place) for place in ("not_in_mdm", "no_agent", "silent", "reporting"))
+    found = [Step("register items that could report", total, 1.0 if total else None, 0, None)]
+    left = total
+    for name, place in _STEPS if with_mdm else _STEPS[1:]:
+        gap = at(place)
+        left -= gap
+        found.append(Step(name, left, left / total if total else None, gap, place))
+    return found

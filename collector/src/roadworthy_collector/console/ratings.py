@@ -1,0 +1,201 @@
+"""The pages of ratings: counts, lists with reasons, the rules behind them, and the exceptions register."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from roadworthy_collector.books import excepting, figures, lists, rating, rules
+from roadworthy_collector.books.lists import Wanted
+from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.console import login
+from roadworthy_collector.console.view import View
+from roadworthy_collector.console.words import LOOKS
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.security.roles import Right
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.rating_measures import RATINGS
+
+router = APIRouter(include_in_schema=False)
+Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
+Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
+_LONGEST_NAME = 128
+_MOST_ID = 2**63 - 1
+_GROUPS_SHOWN = 50
+_CHANGES_SHOWN = 50
+# So many devices at most are tried while somebody waits; the command tries all.
+_MOST_TRIED = 5000
+ABOUT = {
+    "meets": "no rule is met",
+    "needs attention": "at least one rule asks for a look",
+    "action required": "at least one rule demands action",
+    "observing": "in its first weeks: demands nothing yet",
+    "no data": "nothing current is known",
+}
+
+
+@router.get("/ratings")
+def show_ratings(request: Request, reader: Who) -> HTMLResponse:
+    """Show how many devices are rated what, and the devices with their reasons."""
+    view = View(request, reader)
+    wanted, after = _wanted(request)
+    with view.engine.connect() as connection:
+        held = figures.read(connection, rating.FIGURE)
+        groups = {name: figures.read(connection, f"{rating.FIGURE}.{name}") for name in rating.GROUPS}
+        counts = lists.rating_counts(connection, wanted, view.scope)
+        imported = lists.rating_counts(connection, Wanted(imported=True), view.scope)
+        page = lists.list_ratings(
+            connection, wanted, after=after, scope=view.scope, people=reader.sees_small_groups
+        )
+    devices = sum(counts.values())
+    rated = sum(counts.get(word, 0) for word in rating.RATED)
+    context = {
+        "at": None if held is None else held[1],
+        "found": {} if held is None else held[0],
+        "wanted": wanted,
+        "counts": {word: counts.get(word, 0) for word in RATINGS},
+        "devices": devices,
+        "rated": rated,
+        "coverage": rated / devices if devices else None,
+        "imported": sum(imported.values()),
+        "groups": {
+            name: [] if one is None or view.scope is not None else _largest(one[0])
+            for name, one in groups.items()
+        },
+        "page": page,
+        "next": _address(wanted, after=str(page.next)) if page.next is not None else None,
+        "first": after == 0,
+        "beginning": _address(wanted),
+        "address": lambda **changed: _address(wanted, **changed),
+        "looks": LOOKS,
+        "about": ABOUT,
+    }
+    return view.html("ratings.html", context)
+
+
+def _wanted(request: Request) -> tuple[Wanted, int]:
+    query = request.query_params
+    site, unit, rule = (
+        query.get(name, "")[:_LONGEST_NAME].replace("\0", "") for name in ("site", "unit", "rule")
+    )
+    verdict, after = query.get("rating", ""), query.get("after", "")
+    number = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
+    imported = query.get("imported", "") == "yes"
+    return Wanted(verdict if verdict in RATINGS else "", site, unit, rule, imported), number
+
+
+def _address(wanted: Wanted, **changed: str) -> str:
+    parts = {
+        "rating": wanted.verdict,
+        "site": wanted.site,
+        "unit": wanted.unit,
+        "rule": wanted.rule,
+        "imported": "yes" if wanted.imported else "",
+    } | changed
+    kept = {name: value for name, value in parts.items() if value}
+    return f"/ratings?{urlencode(kept)}" if kept else "/ratings"
+
+
+def _largest(groups: dict[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(groups.items(), key=lambda item: (-item[1]["devices"], item[0]))[:_GROUPS_SHOWN]
+
+
+# --- the rules ----------------------------------------------------------------------------------------------
+
+
+@router.get("/ratings/rules")
+def show_rules(request: Request, reader: Who) -> HTMLResponse:
+    """Show the rules in force, and a form to try and save others for whom that is."""
+    return _rules_page(View(request, reader))
+
+
+def _rules_page(
+    view: View,
+    text: str | None = None,
+    *,
+    error: str | None = None,
+    tried: Any = None,
+    status: int = HTTPStatus.OK,
+) -> HTMLResponse:
+    with view.engine.connect() as connection:
+        found, held, about = rules.current(connection)
+        context = {
+            "rules": found,
+            "text": held if text is None else text,
+            "about": about,
+            "editions": rules.editions(connection),
+            "error": error,
+            "tried": tried,
+            "changes_shown": _CHANGES_SHOWN,
+            "edits": view.reader is not None
+            and view.reader.may(Right.MANAGE_REGISTER)
+            and view.scope is None,
+        }
+    return view.html("rating_rules.html", context, status)
+
+
+@router.post("/ratings/rules")
+def change_rules(
+    request: Request,
+    reader: Keeper,
+    text: Annotated[str, Form()] = "",
+    do: Annotated[str, Form()] = "try",
+    csrf: Annotated[str, Form()] = "",
+) -> Response:
+    """Try rules on the devices, or put them in force."""
+    login.ensure_own_form(request, csrf, reader.csrf)
+    view = View(request, reader)
+    if view.scope is not None:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "The rules hold for every unit; your role holds for some.")
+    text = text.replace("\r\n", "\n")
+    try:
+        if do == "save":
+            with write_transaction(view.engine) as connection:
+                rules.save(connection, text, now=int(view.now), actor=reader.name)
+            return RedirectResponse("/ratings/rules", HTTPStatus.SEE_OTHER)
+        zone = view.settings.reporting_timezone
+        tried = rating.try_text(view.engine, text, view.now, zone, most=_MOST_TRIED)
+    except RoadworthyError as error:
+        return _rules_page(view, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    return _rules_page(view, text, tried=tried)
+
+
+# --- the exceptions register --------------------------------------------------------------------------------
+
+
+@router.get("/ratings/exceptions")
+def show_exceptions(request: Request, reader: Who) -> HTMLResponse:
+    """Show what somebody agreed to leave as it is."""
+    view = View(request, reader)
+    with view.engine.connect() as connection:
+        today = local_day(view.now, view.settings.reporting_timezone)
+        rows = excepting.list_entries(connection, today, view.scope)
+    return view.html("exceptions.html", {"rows": rows})
+
+
+@router.post("/ratings/exceptions/{number}/end")
+def end_exception(
+    number: int, request: Request, reader: Keeper, csrf: Annotated[str, Form()] = ""
+) -> Response:
+    """End an exception from today on."""
+    login.ensure_own_form(request, csrf, reader.csrf)
+    view = View(request, reader)
+    today = local_day(view.now, view.settings.reporting_timezone)
+    try:
+        with write_transaction(view.engine) as connection:
+            excepting.end(
+                connection,
+                min(max(number, 0), _MOST_ID),
+                today=today,
+                now=int(view.now),
+                actor=reader.name,
+                scope=view.scope,
+            )
+    except NotFoundError:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "No exception of this number is in force.") from None
+    return RedirectResponse("/ratings/exceptions", HTTPStatus.SEE_OTHER)

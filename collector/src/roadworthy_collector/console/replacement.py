@@ -1,0 +1,80 @@
+"""The page of the replacement plan: what is done with which item and why, what could not be told, ready lists."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+
+from roadworthy_collector.books import plan_lists, planning
+from roadworthy_collector.console.costs import ensure_whole_estate, pounds
+from roadworthy_collector.console.view import View
+from roadworthy_collector.errors import NotFoundError
+from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.security.roles import Right
+from roadworthy_inventory.replacement_inputs import Range
+from roadworthy_inventory.replacement_reasons import money_range, plain_range
+
+router = APIRouter(include_in_schema=False)
+_PAGE = 50
+_MODELS = 30
+_TICKETS = 100
+
+
+@router.get("/replacement")
+def show_replacement(
+    request: Request, reader: Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
+) -> HTMLResponse:
+    """Show the last plan, a page of its items with their reasons, and the ready lists."""
+    ensure_whole_estate(reader)
+    view = View(request, reader)
+    asked = request.query_params
+    action = asked.get("action") if asked.get("action") in planning.ACTIONS else None
+    number = asked.get("page", "1")
+    page = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 7 else 1
+    tag = asked.get("tag", "").strip()[:64]
+    context: dict[str, Any] = {"plan": None, "made_at": None, "rows": [], "total": 0, "missed": False}
+    with view.engine.connect() as connection:
+        held = planning.last(connection)
+        if held is not None:
+            summary, made_at = held
+            context |= {"plan": summary, "made_at": made_at}
+            if tag:
+                try:
+                    context |= {"rows": [planning.item(connection, summary, tag)], "total": 1}
+                except NotFoundError:
+                    context["missed"] = True
+            else:
+                rows, total = planning.page(connection, summary, action, (page - 1) * _PAGE, _PAGE)
+                context |= {"rows": rows, "total": total}
+        lists = plan_lists.kept(connection)
+    return view.html(
+        "replacement.html",
+        context
+        | {
+            "lists": [_list(one, reader) for one in lists],
+            "tickets_shown": _TICKETS,
+            "models_shown": _MODELS,
+            "action": action,
+            "actions": planning.ACTION_WORDS,
+            "tag": tag,
+            "page": page,
+            "pages": max(1, -(-context["total"] // _PAGE)),
+            "at": lambda number: "/replacement?" + urlencode({"action": action or "", "page": number}),
+            "pounds": pounds,
+            "money": lambda found: money_range(_range(found)),
+            "amount": lambda found, unit: plain_range(_range(found), unit),
+        },
+    )
+
+
+def _range(found: list[float] | None) -> Range | None:
+    return None if found is None else Range(*found)
+
+
+def _list(one: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """Return a list for a page; how little one device is used may be about one person, so not everybody sees whose."""
+    hidden = one["name"] == "collect_unused" and not reader.sees_small_groups
+    return one | {"hidden": hidden, "tickets": [] if hidden else one["tickets"][:_TICKETS]}

@@ -1,0 +1,78 @@
+"""The books' gauges, out of the figures the job of the books left; what was never worked out makes no sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from roadworthy_collector.books import figures
+from roadworthy_collector.metrics.catalogue import metric
+from roadworthy_collector.metrics.text import labels, number
+
+_NAMES = ("reconciliation", "ratings", "register")
+_GHOSTS = ("agent", "mdm", "both")
+
+
+def read(connection: Connection) -> dict[str, tuple[Any, int]]:
+    """Return {name: (figures, when)} of those that were worked out."""
+    found = {name: figures.read(connection, name) for name in _NAMES}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def render(found: Mapping[str, tuple[Any, int]]) -> str:
+    """Return the gauges in the text format."""
+    parts = []
+    if "register" in found:
+        register = found["register"][0]
+        parts += [
+            _family("register_items", register["states"]),
+            _family("register_age_items", register["ages"]),
+            _family("warranty_end_items", register["warranty_ends"]),
+        ]
+    if "reconciliation" in found:
+        parts += _reconciliation(found["reconciliation"][0])
+    if "ratings" in found:
+        parts += _ratings(found["ratings"][0])
+    parts.append(_family("books_timestamp_seconds", {name: one[1] for name, one in found.items()}))
+    return "".join(parts)
+
+
+def _reconciliation(told: Mapping[str, Any]) -> list[str]:
+    counts = {(place, state): count for place, state, count in told["counts"]}
+
+    def of(wanted: str) -> int:
+        return sum(count for (place, state), count in counts.items() if state == wanted and place != "review")
+
+    pairs = {"register": told["match_rate"], "agents": told["device_rate"]}
+    return [
+        _family("match_ratio", {side: part / whole for side, (part, whole) in pairs.items() if whole}),
+        _family("register_orphans", {None: of("orphan")}),
+        _family("register_undecided", {None: of("undecided")}),
+        _family("register_ghosts", {seen: counts.get(("ghost", seen), 0) for seen in _GHOSTS}),
+    ]
+
+
+def _ratings(told: Mapping[str, Any]) -> list[str]:
+    entries = told["exceptions"]
+    lasting = entries["in_force"] - entries["expiring"]
+    return [
+        _family("rated_devices", told["estate"]["counts"]),
+        _family("import_rated_items", told["imported"]["counts"]),
+        _family("support_devices", told["support"]),
+        _family(
+            "exceptions",
+            {"in_force": lasting, "expiring": entries["expiring"], "expired": entries["expired"]},
+        ),
+    ]
+
+
+def _family(name: str, values: Mapping[str | None, float]) -> str:
+    """Return one family; None is the value of a family without labels."""
+    row = metric(f"roadworthy_{name}")
+    lines = [
+        f"{row.name}{labels(row.labels, () if member is None else (member,))} {number(value)}\n"
+        for member, value in values.items()
+    ]
+    return row.header + "".join(lines) if lines else ""

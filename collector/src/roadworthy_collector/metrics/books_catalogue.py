@@ -1,0 +1,108 @@
+"""The catalogue's rows about the books: register, reconciliation, ratings. All closed vocabularies or bounded."""
+
+from __future__ import annotations
+
+from roadworthy_collector.metrics.family import Kind, Metric
+
+_REGISTER = "counted from the register, as imported or typed"
+_MATCHED = "worked out by the collector from register, MDM export and agents"
+_RULES = "worked out by the collector by the rules in force; the bands are ours unless a rule says otherwise"
+_HOURLY = "Worked out hourly and after each import."
+
+
+def _row(name: str, unit: str, text: str, known: str, *labels: str) -> Metric:
+    return Metric(f"roadworthy_{name}", Kind.GAUGE, unit, text, known, labels)
+
+
+BOOKS = (
+    _row(
+        "register_items",
+        "items",
+        f"Register items of all kinds by lifecycle state. {_HOURLY}",
+        _REGISTER,
+        "state",
+    ),
+    _row(
+        "register_age_items",
+        "items",
+        "Register items not disposed of, by years since they were bought, else since their warranty began; unknown is "
+        "a band of its own.",
+        _REGISTER,
+        "band",
+    ),
+    _row(
+        "warranty_end_items",
+        "items",
+        "Register items not disposed of, by the month their warranty ends: the coming 24 by name (2026-10), ended: "
+        "before this month; later; unknown: no date is held.",
+        _REGISTER,
+        "month",
+    ),
+    _row(
+        "match_ratio",
+        "ratio",
+        "Share that is matched. register: register items that could report, matched to a device or an MDM record; "
+        "agents: devices in service, matched to a register item.",
+        _MATCHED,
+        "side",
+    ),
+    _row(
+        "register_orphans",
+        "items",
+        "Register items that could report and share nothing with any device or MDM record.",
+        _MATCHED,
+    ),
+    _row(
+        "register_undecided",
+        "items",
+        "Register items without a match that wait in the review queue for a person.",
+        _MATCHED,
+    ),
+    _row(
+        "register_ghosts",
+        "records",
+        "Devices and MDM records without a register item, by who sees them: agent, mdm, both.",
+        _MATCHED,
+        "seen_by",
+    ),
+    _row(
+        "rated_devices",
+        "devices",
+        "Devices in service by their rating: meets, needs attention, action required; observing: in the first weeks; "
+        "no data: nothing current is known.",
+        _RULES,
+        "verdict",
+    ),
+    _row(
+        "import_rated_items",
+        "items",
+        "Register items and MDM records no agent reports for, by their rating from imports alone.",
+        _RULES,
+        "verdict",
+    ),
+    _row(
+        "support_devices",
+        "devices",
+        "Devices in service, and records rated from imports alone, by whether their operating system gets updates: "
+        "supported; ends_within: it ends within 365 days; extended: paid for; ended; unknown_end: the vendor names no "
+        "last day; unknown: the system or its dates are not known.",
+        "the vendors' dates, each with its source",
+        "status",
+    ),
+    _row(
+        "exceptions",
+        "entries",
+        "Entries of the exceptions register. in_force: with more than 28 days left; expiring: in force with 28 or "
+        "fewer; expired: over, ended ones included.",
+        "counted from the exceptions register",
+        "state",
+    ),
+    _row(
+        "books_timestamp_seconds",
+        "seconds",
+        "When the figures of the books were worked out, in seconds since 1970: what is reconciliation, ratings or "
+        "register.",
+        "the collector's clock",
+        "what",
+    ),
+)

@@ -1,0 +1,111 @@
+"""From an exported ledger to a share, and from a register to a plan, as somebody at a prompt does it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+from typer.testing import CliRunner, Result
+
+from roadworthy_collector.cli import app
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.store import books_schema as books
+from roadworthy_collector.store.engine import open_engine, write_transaction
+
+LEDGER = """\
+Financial year,Period,Cost centre,Account,Description,Supplier,Amount
+2024/25,1,IT1,4001,Hardware maintenance contract,Alpha,40000.00
+2024/25,2,IT1,4002,Training course,Beta,10000.00
+2024/25,3,IT2,4003,Project delivery of new system,Gamma,45000.00
+2024/25,4,IT2,4009,Sundry things,Delta,5000.00
+"""
+
+
+@pytest.fixture
+def folder(empty_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "data").mkdir()
+    shutil.copy(empty_database, tmp_path / "data" / "roadworthy.db")
+    (tmp_path / "ledger.csv").write_text(LEDGER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROADWORTHY_DATA", "data")
+    monkeypatch.setenv("COLUMNS", "220")
+    return tmp_path
+
+
+def done(*words: str) -> Result:
+    """Return what a command says and how it ended, within this process: starting one takes a second."""
+    return CliRunner().invoke(app, words)
+
+
+def well(*words: str) -> str:
+    found = done(*words)
+    assert found.exit_code == 0, found.exception
+    return found.stdout
+
+
+def test_from_an_export_to_a_share(folder: Path) -> None:
+    assert "a dry run" in well("costs", "import", "ledger.csv", "--dry-run")
+    assert "in as batch 1" in well("costs", "import", "ledger.csv")
+    assert "in already, as batch 1" in well("costs", "import", "ledger.csv")
+    said = well("costs", "shares")
+    assert "B maintenance share" in said
+    assert "left out" not in said
+    (line,) = json.loads(well("costs", "lines", "--year", "2024", "--text", "sundry", "--format", "json"))
+    assert line["by"] == "no rule"
+    well("costs", "correct", line["key"], "--pool", "break_fix", "--reason", "invoice 77, a repair")
+    found = json.loads(well("costs", "shares", "--format", "json"))
+    assert found["years"]["2024"]["measures"]["outturn"]["B"]["numerator_pence"] == 4_500_000
+    (folder / "rules.toml").write_text(well("costs", "rules", "show"))
+    assert "0 lines would be classified otherwise" in well("costs", "rules", "try", "rules.toml")
+    assert well("costs", "rules", "save", "rules.toml") == "saved\n"
+    (folder / "method.toml").write_text(well("costs", "method", "show").replace('"cash"', '"accruals"', 1))
+    assert well("costs", "method", "save", "method.toml") == "saved\n"
+    assert "accruals basis" in well("costs", "shares", "--by", "accounting_period")
+    assert "rows written" in well("costs", "shares", "--by", "bridge", "--export", "bridge.csv")
+    assert (folder / "bridge.csv").read_text("utf-8-sig").startswith("year,measure,cost_centre")
+    assert "ledger.csv" in well("costs", "batches")
+    assert "4 rows went" in well("costs", "undo", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("costs", "import", "nothing.csv"), "nothing.csv: cannot be read"),
+        (("costs", "import", "ledger.csv", "--replace", "--keep-both"), "two answers"),
+        (("costs", "import", "bad.csv"), "line 2: column Amount"),
+        (("costs", "rules", "save", "ledger.csv"), "no TOML"),
+        (("costs", "correct", "00", "--pool", "other", "--reason", "a reason"), "no line of the ledger"),
+        (("costs", "undo", "7"), "no import of money numbered 7"),
+        (("plan", "show"), "there is no plan yet"),
+        (("plan", "run", "ledger.csv"), "no TOML"),
+        (("plan", "lists", "--export", "nonsense", "x.csv"), "no such list"),
+    ],
+)
+def test_a_mistake_is_one_line(folder: Path, words: tuple[str, ...], said: str) -> None:
+    (folder / "bad.csv").write_text(LEDGER.replace("40000.00", "many"))
+    found = done(*words)
+    assert isinstance(found.exception, RoadworthyError)
+    assert said in str(found.exception)
+
+
+def test_from_a_register_to_a_plan(folder: Path) -> None:
+    (folder / "plan.toml").write_text(well("plan", "example"))
+    engine = open_engine(folder / "data" / "roadworthy.db")
+    row = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
+    with write_transaction(engine) as connection:
+        connection.execute(insert(books.register_items).values(tag="PC1", purchased="2020-01-01", **row))
+    engine.dispose()
+    said = well("plan", "run", "plan.toml", "--capital", "1000", "--lots", "--runs", "2")
+    assert "plan of" in said
+    assert "net cannot be told" in said
+    assert "staff hours: 1 not known" in said
+    assert "staff hours while kept" in well("plan", "why", "PC1")
+    assert json.loads(well("plan", "show", "--format", "json"))["budget"]["capital_pounds"] == 1000
+    assert "PC1" in well("plan", "show", "--action", "apart")
+    assert "1 rows written" in well("plan", "export", "plan.xlsx")
+    assert "collect_unused" in well("plan", "lists")
+    assert "tickets written" in well("plan", "lists", "--export", "fit_an_ssd", "tickets.csv")
+    assert isinstance(done("plan", "why", "PC2").exception, NotFoundError)
