@@ -185,7 +185,9 @@ def test_good_agents_are_served_while_others_send_bombs_and_noise(tmp_path: Path
             require_balance(collector, load, least=MEANWHILE + 200)
         said = collector.said()
         assert "Traceback" not in said
-        assert 1 <= said.count("Invalid HTTP request") <= 3  # one line a minute: any stranger could fill the log
+        assert (
+            1 <= said.count("Invalid HTTP request") <= 3
+        )  # one line a minute: any stranger could fill the log
         by_devices, by_strangers = (sum(some, Seen()) for some in (found[:ENROLLED], found[ENROLLED:]))
         require_answers(by_devices, TO_ENROLLED, bomb=413, nested=400, cut=400, random=400, noise=400)
         require_answers(by_strangers, TO_STRANGERS, bomb=401, nested=401, cut=401, random=401, noise=400)
