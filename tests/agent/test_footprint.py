@@ -31,6 +31,7 @@ def collector(tmp_path: Path) -> Iterator[str]:
         "ROADWORTHY_TLS_CERTIFICATE": str(tmp_path / "server.pem"),
         "ROADWORTHY_TLS_KEY": str(tmp_path / "server.key"),
     }
+    call("db", "upgrade", folder=tmp_path)
     key = call("enrol-key", "create", folder=tmp_path).stdout
     (tmp_path / "enrolment.key").touch(0o600)
     (tmp_path / "enrolment.key").write_text(next(word for word in key.split() if word.startswith("rwe1_")))

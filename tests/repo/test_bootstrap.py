@@ -50,6 +50,8 @@ def start(clone: Path, *, during_venv: str = COMPLETE, during_pip: str = ":") ->
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # As at a terminal: a shell's background jobs inherit it ignored, and no shell can take that back.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of ours runs here
     )
 
 

@@ -15,12 +15,15 @@ from support.serving import serving as threaded
 from support.web import client_of
 
 from roadworthy_collector.app import create_app
-from roadworthy_collector.jobs import fleet, rollup
+from roadworthy_collector.books import figures
+from roadworthy_collector.books.shares import METRICS
+from roadworthy_collector.jobs import books, fleet, rollup
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.catalogue import CATALOGUE, Endpoint, metric
 from roadworthy_collector.metrics.routes import SNAPSHOT_SECONDS
 from roadworthy_collector.security import tokens
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.books_schema import register_items
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries.jobs import STATES, write_job
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
@@ -95,6 +98,15 @@ def everything(estate: Estate) -> None:
         schema.remote_write_sink, name="main", counted_at=NOW, oldest_queued_at=int(NOW) - 7, **receiver
     )
     estate.put(schema.dirty, device=device, day=86400)
+    words = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
+    estate.put(register_items, tag="FP1", **words)
+    share = {"low": 0.5, "value": 0.5, "high": 0.6, "numerator_pence": 5}
+    share |= {"open_charges_pence": 1, "open_credits_pence": 0}
+    with write_transaction(estate.engine) as connection:
+        figures.write(
+            connection, METRICS, {"2025/26": dict.fromkeys("ABC", share)}, now=int(NOW), seconds=0.1
+        )
+    books.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     roll(estate)
     values = {"last_success_at": NOW, "last_duration_seconds": 0.5, "longest_transaction_seconds": 0.01}
     with write_transaction(estate.engine) as connection:

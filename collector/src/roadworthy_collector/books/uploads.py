@@ -6,6 +6,7 @@ Kept files lie in the folder `imports` of the data folder (0700), for an hour, e
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from pathlib import Path
@@ -54,12 +55,12 @@ def keep(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _tidy(folder, now)
-        with path.open("xb") as target:
-            path.chmod(0o600)
+        with _new(path) as target:
             body.seek(0)
             while piece := body.read(1024 * 1024):
                 target.write(piece)
-        (folder / f"{token}.json").write_text(json.dumps(said), "utf-8")
+        with _new(folder / f"{token}.json") as target:
+            target.write(json.dumps(said).encode())
     except OSError as error:
         raise StoreError(f"{folder}: cannot keep the file here: {error.strerror}") from None
     return Kept(token, path, name, format_, mapping, strict)
@@ -85,6 +86,11 @@ def drop(kept: Kept) -> None:
     """Forget a kept file."""
     kept.path.unlink(missing_ok=True)
     kept.path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def _new(path: Path) -> BinaryIO:
+    """Open a new file that is this user's alone from its first moment."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _tidy(folder: Path, now: float) -> None:
