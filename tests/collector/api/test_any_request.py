@@ -105,7 +105,7 @@ def test_every_answer_is_as_documented(managed: Managed, tag: str, mode: Generat
         )
         def hold(case: schemathesis.Case) -> None:
             answer = case.call(headers=managed.headers)
-            if answer.text == "Invalid HTTP request received.":
+            if answer.content == b"Invalid HTTP request received.":
                 return  # its head is too long to be a request, and nobody was asked
             case.validate_response(answer, checks=HELD)
             assert answer.status_code != 401
