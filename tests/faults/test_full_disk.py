@@ -60,7 +60,7 @@ def test_a_data_folder_without_space(
         for round_number in range(1, ROUNDS + 1):
             disk.fill()
             load.wait_refused()
-            wait_until(lambda: "job rollup fails" in caplog.text, what="a failing roll-up")
+            wait_until(lambda: "job rollup fails" in caplog.text, what="a failing roll-up", timeout=90)
             assert caplog.text.count("job rollup fails") == 1
             assert collector.get("/healthz").status == 200
             stuck = load.acknowledged

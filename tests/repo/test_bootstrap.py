@@ -87,7 +87,7 @@ def test_it_begins_again_when_killed_while_packages_are_installed(clone: Path) -
 
 
 def test_two_at_once_wait_for_each_other(clone: Path) -> None:
-    first = start(clone, during_pip="sleep 1")
+    first = start(clone, during_pip="sleep 5")  # longer than a busy machine takes to begin the second
     wait_until((clone / ".venv/.unfinished").exists, what="the first to begin")
     second = install(clone)
     first.communicate(timeout=20)
