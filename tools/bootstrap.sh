@@ -29,6 +29,8 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted $(pwd)" ]; then exit 0; fi
 # The mark stands from before the first file until the last: an installation that was killed leaves it behind, and
 # half an environment cannot be repaired from within. It holds our process id, so that a second command waits.
 mark=.venv/.unfinished
+# Whole or not there: whoever looked between its first moment and its content would take it for one left behind.
+set_mark() { echo $$ > "$mark.$$" && mv "$mark.$$" "$mark"; }
 if [ -f "$mark" ]; then
     owner=$(cat "$mark")
     if [ -n "$owner" ] && kill -0 "$owner" 2>/dev/null; then
@@ -50,14 +52,14 @@ if [ ! -x .venv/bin/python ] || ! new_enough .venv/bin/python; then
     echo "[1/3] Making .venv with $("$python" --version)"
     rm -rf .venv
     mkdir .venv
-    echo $$ > "$mark"
+    set_mark
     # Without ensurepip, which some systems package apart, it prints ten lines of its own.
     "$python" -m venv .venv >/dev/null || {
         rm -rf .venv
         fail "$python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"
     }
 fi
-echo $$ > "$mark"
+set_mark
 echo "[2/3] Installing $(grep -c '==' "$lock") locked packages, every one checked against its hash"
 # One filter: two in a row would keep the lines back until there are 4 KiB of them, and show no progress.
 .venv/bin/python -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r "$lock" |
