@@ -57,14 +57,14 @@ def start(clone: Path, *, during_venv: str = COMPLETE, during_pip: str = ":") ->
 
 def install(clone: Path) -> str:
     process = start(clone)
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return said
 
 
 def kill(process: subprocess.Popen[str], number: int) -> None:
     os.killpg(process.pid, number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -87,13 +87,17 @@ def test_it_begins_again_when_killed_while_packages_are_installed(clone: Path) -
 
 
 def test_two_at_once_wait_for_each_other(clone: Path) -> None:
-    first = start(clone, during_pip="sleep 5")  # longer than a busy machine takes to begin the second
-    wait_until((clone / ".venv/.unfinished").exists, what="the first to begin")
-    second = install(clone)
-    first.communicate(timeout=20)
-    assert first.returncode == 0
-    assert "Waiting for the installation" in second
-    assert "[1/3]" not in second
+    first = start(clone, during_pip="touch .venv/at-work; until [ -f .venv/go-on ]; do sleep 0.1; done")
+    # Not before: the second's stand-in takes the place of the first one's, which is copied while `.venv` is made.
+    wait_until((clone / ".venv/at-work").exists, what="pip at work")
+    second = start(clone)
+    assert second.stdout is not None
+    assert "Waiting for the installation" in second.stdout.readline()
+    (clone / ".venv/go-on").touch()
+    first.communicate(timeout=60)
+    said, _ = second.communicate(timeout=60)
+    assert first.returncode == second.returncode == 0
+    assert "[1/3]" not in said
 
 
 def test_a_moved_clone_gets_a_new_environment(clone: Path) -> None:
