@@ -69,6 +69,7 @@ unit_places = Table(
     Column("unit", BigInteger, ForeignKey("units.id", ondelete="CASCADE"), primary_key=True),
     Column("valid_from", IsoDate, primary_key=True),
     Column("valid_to", IsoDate),  # exclusive; NULL: until further notice
+    Column("name", NAME),  # what it was called then; NULL: as today
     Column("parent", BigInteger, ForeignKey("units.id")),
     Column("merged_into", BigInteger, ForeignKey("units.id")),
 )
@@ -201,6 +202,8 @@ contracts = Table(
     Column("value_pence_per_year", BigInteger),
     Column("system", BigInteger, ForeignKey("systems.id")),
     Column("replaced_by", CODE),
+    Column("unit", BigInteger, ForeignKey("units.id")),
+    Column("cost_centre", BigInteger, ForeignKey("cost_centres.id")),
     Index(None, "ends"),
 )
 # Lines of a general ledger or of published supplier payments, as read; classes are worked out from the rules.
@@ -328,10 +331,41 @@ disposals = Table(
     metadata,
     Column("item", BigInteger, ForeignKey("register_items.id", ondelete="CASCADE"), primary_key=True),
     _batch(nullable=True),
-    Column("disposed", IsoDate),
+    Column("left", IsoDate),  # the day it left our hands; NULL: still awaiting disposal
     Column("weight_grams", Integer),
-    Column("weee_category", String(16)),
+    Column("weee_category", Integer),  # overrules what its kind says
+    Column("stores_data", Boolean),
     Column("route", String(24), nullable=False),
-    Column("certificate", NAME),
+    Column("certificate", NAME),  # number of the data-destruction certificate
+    Column("certificate_date", IsoDate),
     Column("proceeds_pence", BigInteger),
+    Column("cost_pence", BigInteger),
+    Column("contractor", NAME),
+)
+# What people say of a system in the risk framework for legacy IT; a criterion without a row is unsigned.
+system_scores = Table(
+    "system_scores",
+    metadata,
+    Column("system", BigInteger, ForeignKey("systems.id", ondelete="CASCADE"), primary_key=True),
+    Column("criterion", String(8), primary_key=True),
+    Column("framework", CODE, nullable=False),  # name and version it was scored by
+    Column("score", Integer, nullable=False),
+    Column("remark", Text),
+    Column("assessor", NAME, nullable=False),
+    Column("assessed_on", IsoDate, nullable=False),
+)
+# Benefits of switching systems off, with who took each step (inventory's Benefit).
+benefits = Table(
+    "benefits",
+    metadata,
+    _id(),
+    Column("reference", CODE, nullable=False, unique=True),
+    Column("system", BigInteger, ForeignKey("systems.id")),
+    Column("claimant", NAME, nullable=False),
+    Column("cashable", Boolean, nullable=False),
+    Column("cost_centre", BigInteger, ForeignKey("cost_centres.id")),
+    Column("decommissioned", IsoDate),
+    Column("years", JSON, nullable=False),
+    Column("steps", JSON, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
 )

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _imports()
     _judgements()
     _outcomes()
+    _systems()
 
 
 def _organisation_and_register() -> None:
@@ -46,6 +47,7 @@ def _organisation_and_register() -> None:
         sa.Column("unit", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("valid_from", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("valid_to", sa.Integer()),
+        sa.Column("name", sa.String(128)),
         sa.Column("parent", sa.BigInteger()),
         sa.Column("merged_into", sa.BigInteger()),
         sa.ForeignKeyConstraint(["merged_into"], ["units.id"], name=op.f("fk_unit_places_merged_into")),
@@ -211,9 +213,13 @@ def _imports() -> None:
         sa.Column("value_pence_per_year", sa.BigInteger()),
         sa.Column("system", sa.BigInteger()),
         sa.Column("replaced_by", sa.String(64)),
+        sa.Column("unit", sa.BigInteger()),
+        sa.Column("cost_centre", sa.BigInteger()),
         sa.ForeignKeyConstraint(
             ["batch"], ["batches.id"], name=op.f("fk_contracts_batch"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(["cost_centre"], ["cost_centres.id"], name=op.f("fk_contracts_cost_centre")),
+        sa.ForeignKeyConstraint(["unit"], ["units.id"], name=op.f("fk_contracts_unit")),
         sa.ForeignKeyConstraint(["system"], ["systems.id"], name=op.f("fk_contracts_system")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contracts")),
     )
@@ -316,12 +322,16 @@ def _judgements() -> None:
         "disposals",
         sa.Column("item", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("batch", sa.BigInteger()),
-        sa.Column("disposed", sa.Integer()),
+        sa.Column("left", sa.Integer()),
         sa.Column("weight_grams", sa.Integer()),
-        sa.Column("weee_category", sa.String(16)),
+        sa.Column("weee_category", sa.Integer()),
+        sa.Column("stores_data", sa.Boolean()),
         sa.Column("route", sa.String(24), nullable=False),
         sa.Column("certificate", sa.String(128)),
+        sa.Column("certificate_date", sa.Integer()),
         sa.Column("proceeds_pence", sa.BigInteger()),
+        sa.Column("cost_pence", sa.BigInteger()),
+        sa.Column("contractor", sa.String(128)),
         sa.ForeignKeyConstraint(
             ["batch"], ["batches.id"], name=op.f("fk_disposals_batch"), ondelete="CASCADE"
         ),
@@ -329,6 +339,40 @@ def _judgements() -> None:
             ["item"], ["register_items.id"], name=op.f("fk_disposals_item"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("item", name=op.f("pk_disposals")),
+    )
+
+
+def _systems() -> None:
+    op.create_table(
+        "system_scores",
+        sa.Column("system", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("criterion", sa.String(8), nullable=False),
+        sa.Column("framework", sa.String(64), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=False),
+        sa.Column("remark", sa.Text()),
+        sa.Column("assessor", sa.String(128), nullable=False),
+        sa.Column("assessed_on", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["system"], ["systems.id"], name=op.f("fk_system_scores_system"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("system", "criterion", name=op.f("pk_system_scores")),
+    )
+    op.create_table(
+        "benefits",
+        sa.Column("id", _ROWID, nullable=False),
+        sa.Column("reference", sa.String(64), nullable=False),
+        sa.Column("system", sa.BigInteger()),
+        sa.Column("claimant", sa.String(128), nullable=False),
+        sa.Column("cashable", sa.Boolean(), nullable=False),
+        sa.Column("cost_centre", sa.BigInteger()),
+        sa.Column("decommissioned", sa.Integer()),
+        sa.Column("years", sa.JSON(), nullable=False),
+        sa.Column("steps", sa.JSON(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["cost_centre"], ["cost_centres.id"], name=op.f("fk_benefits_cost_centre")),
+        sa.ForeignKeyConstraint(["system"], ["systems.id"], name=op.f("fk_benefits_system")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_benefits")),
+        sa.UniqueConstraint("reference", name=op.f("uq_benefits_reference")),
     )
 
 
