@@ -22,6 +22,7 @@ from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store import half_hours
 from roadworthy_collector.store.books_schema import match_decisions, reconciled
+from roadworthy_collector.store.carbon_schema import energy_devices
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -170,6 +171,8 @@ def remove(connection: Connection, device: int, *, now: float) -> bool:
     connection.execute(delete(charts))
     # The reconciliation names records; the next one writes anew what is left.
     connection.execute(delete(reconciled).where(reconciled.c.device == device))
+    # Its energy stays in the sums of its site and unit (`energy_groups`).
+    connection.execute(delete(energy_devices).where(energy_devices.c.device == device))
     spoken_of = f"agent:{device_id}"
     connection.execute(
         delete(match_decisions).where(
