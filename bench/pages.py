@@ -5,7 +5,7 @@
 An estate is put straight into the tables (load/estate.py says what is thinner in it than in life) and what the jobs
 keep ready is computed; then a real `roadworthy serve` is asked by an administrator, by a reader scoped to a tenth of
 the units and by one of a single unit. Times are wall milliseconds of the whole answer: the first request of each page
-counts too; beside them stand the processor milliseconds of the collector and its database's connections, which say
+counts too, --rest seconds after the collector has said that it is ready; beside them stand the processor milliseconds of the collector and its database's connections, which say
 what a quieter machine would take. With --data or --url the estate is kept and used again, its clock set forward.
 Bounded form for continuous integration: --devices 5000 --times 5. Prints a table and one line of JSON.
 """
@@ -100,6 +100,9 @@ def main() -> None:
     parser.add_argument("--startups-a-day", type=float, default=Density.startups_a_day)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--data", type=Path, help="folder of a database that is kept and used again")
+    parser.add_argument(
+        "--rest", type=float, default=2.0, help="seconds between its being ready and the first request"
+    )
     parser.add_argument("--only", default="", help="ask only pages whose name holds this")
     parser.add_argument("--url", help="PostgreSQL to use instead of one of its own")
     arguments = parser.parse_args()
@@ -114,6 +117,7 @@ def main() -> None:
         open_history(settings.database, ADMINISTRATOR, int(time.time()))
         rollups = _compute(settings)
         made.start("serve")
+        time.sleep(arguments.rest)
         answers = list(_ask_all(made, settings, cookies, arguments))
         rss = max(process.rss_bytes for process in look(made.pids)) / 1e6
     _print(answers, rollups, rss)

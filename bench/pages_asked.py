@@ -34,6 +34,8 @@ LEFT_OUT = {
     f"{API}/audit/verify": "walks the whole chain on purpose; some 15 s for a million rows",
     f"{API}/relay/status": "of a collector that is a relay",
     f"{API}/relay/devices": "of a collector that is a relay",
+    f"{API}/relay/identity": "reads a key file and one row",
+    f"{API}/relay/acknowledgements/{{relay}}": "a file to carry, of a collector that has read a relay's",
 }
 _LISTS = (
     "state=reporting", "state=late", "state=missing", "state=retired", "site=Station+007", "class=server",

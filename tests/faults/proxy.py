@@ -20,6 +20,7 @@ class Proxy:
         self._where = host, port
         self._delay_seconds = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
+        self.delayed: list[int] = []  # our ports to the server, of each piece that is kept back just now
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
@@ -78,7 +79,10 @@ class Proxy:
         try:
             while piece := await reader.read(_PIECE_BYTES):
                 if slow and self._delay_seconds:
+                    port = writer.get_extra_info("sockname")[1]
+                    self.delayed.append(port)
                     await asyncio.sleep(self._delay_seconds)
+                    self.delayed.remove(port)
                 writer.write(piece)
                 await writer.drain()
             writer.write_eof()

@@ -14,6 +14,7 @@ from faults.proxy import Proxy
 from faults.servers import DATABASE, HarmedServer
 from faults.test_killed import require_balance
 from sqlalchemy import URL
+from support import wait_until
 from support.postgres import USER
 
 QUEUE = 32
@@ -93,3 +94,25 @@ def test_connections_to_the_database_that_break_in_the_middle(tmp_path: Path, se
             collector.end()
             found = collector.balance(figures, server.database)
             assert found.balanced, (found.faults(), found.json())
+
+
+@pytest.mark.needs("postgresql")
+def test_jobs_end_although_the_database_answers_nothing(tmp_path: Path, server: HarmedServer) -> None:
+    """It took every question and answers none: also not the one whether the lock on the jobs still holds."""
+    query = "SELECT client_port FROM pg_stat_activity WHERE application_name = 'roadworthy jobs lock'"
+    done = "SELECT count(*) FROM jobs"
+    with Proxy("127.0.0.1", server.port) as proxy:
+        url = URL.create("postgresql", username=USER, host="127.0.0.1", port=proxy.port, database=DATABASE)
+        with (
+            prepared(tmp_path, url, via=server.database, devices=1) as collector,
+            psycopg.connect(server.database.render_as_string(), autocommit=True) as administrator,
+        ):
+            process = collector.start("jobs")
+            wait_until(lambda: (administrator.execute(done).fetchone() or [0])[0], timeout=60, what="a job")
+            row = administrator.execute(query).fetchone()
+            assert row is not None
+            proxy.delay(3600)
+            wait_until(lambda: row[0] in proxy.delayed, timeout=60, what="the look at the lock")
+            process.terminate()
+            assert process.wait(30) == 0
+            assert "Traceback" not in collector.said("jobs")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # loaded where they are needed: `serve` knows nothing of jobs
     from roadworthy_collector.jobs.holder import Place
 
 _READY_SECONDS = 60.0
+# Everything must be gone within 2 s of a signal.
+_END_SECONDS, _STOP_LOOK_SECONDS = 1.5, 0.1
 # One machine on its own page: a call a minute keeps the page fresh and costs nothing.
 _SINGLE_MACHINE_INTERVAL_SECONDS = 60
 
@@ -73,13 +75,14 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
         draining = Draining(settings.drain_seconds)
         app = create_app(settings, engine, draining=draining.begun)
         with closing(listen(settings)) as bound:
-            server = make_server(settings, app, http=protocol_for(app.reports))
+            server = make_server(settings, app, http=protocol_for(app.reports), started=app.warming.begin)
             draining.on_signals(server)
             server.run(sockets=[bound])
 
 
 def jobs(settings: Settings, stop: threading.Event) -> None:
     """Do background work until `stop` is set; stand by while another process does it."""
+    from roadworthy_collector.jobs.garbage import pass_over_what_is_there
     from roadworthy_collector.jobs.holder import Place
     from roadworthy_collector.jobs.runner import run_jobs
     from roadworthy_collector.store.upgrade import make_ready
@@ -88,7 +91,33 @@ def jobs(settings: Settings, stop: threading.Event) -> None:
     with _in_use(settings):
         make_ready(settings.database)
         with _exposing(settings, place) if settings.rollups == "jobs" else nullcontext():
-            run_jobs(settings, stop, place=place)
+            pass_over_what_is_there()
+            _until_stopped(lambda: run_jobs(settings, stop, place=place), stop)
+
+
+def _until_stopped(run: Callable[[], None], stop: threading.Event) -> None:
+    """Run until `run` ends; once `stop` is set wait for it no longer than _END_SECONDS, and leave it.
+
+    It may wait for a server that has taken a question and never answers, for a lock there, for a connection. What it
+    has not committed by then is simply not there, and its locks end with the process.
+    """
+    ended = threading.Event()
+    failed: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody is told of it
+            failed.append(error)
+        finally:
+            ended.set()
+
+    threading.Thread(target=attempt, name="jobs", daemon=True).start()
+    while not ended.wait(_STOP_LOOK_SECONDS):
+        if stop.is_set() and not ended.wait(_END_SECONDS):
+            return
+    for error in failed:
+        raise error
 
 
 @contextmanager
@@ -156,6 +185,17 @@ def demo(settings: Settings, *, devices: int, seed: int) -> None:
         environment = _child_environment(settings)
         live = _program("demo-live", environment)
         _supervise(settings, environment, stop, "--simulated", companion=lambda: live)
+
+
+def demo_files(settings: Settings, folder: Path, *, devices: int, seed: int) -> None:
+    """Write the files that the simulated organisation would export to `folder`, and say what they are."""
+    from roadworthy_collector.demo.build import plan
+    from roadworthy_collector.demo.papers import write_files
+
+    planned = plan(settings, devices=devices, seed=seed, now=int(time.time()))
+    for path in write_files(planned, folder):
+        print(path)  # noqa: T201 - the answer of a command
+    print("Nothing in these files is real.")  # noqa: T201 - as above
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +28,17 @@ _END_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
-def make_server(settings: Settings, app: Any, *, http: type[BoundedHead] = BoundedHead) -> uvicorn.Server:
-    """Return a server of `app`, with TLS as the settings say; raises SettingsError where that cannot be had."""
+def make_server(
+    settings: Settings,
+    app: Any,
+    *,
+    http: type[BoundedHead] = BoundedHead,
+    started: Callable[[], None] | None = None,
+) -> uvicorn.Server:
+    """Return a server of `app`, with TLS as the settings say; raises SettingsError where that cannot be had.
+
+    `started` is called in its event loop once it answers.
+    """
     context = server_context(settings)
     config = uvicorn.Config(
         app,
@@ -46,7 +55,7 @@ def make_server(settings: Settings, app: Any, *, http: type[BoundedHead] = Bound
         timeout_keep_alive=80,
         ssl_context_factory=None if context is None else lambda *_: context,
     )
-    return _Server(config)
+    return _Server(config, started)
 
 
 class _Server(uvicorn.Server):
@@ -56,11 +65,17 @@ class _Server(uvicorn.Server):
     middle of some request.
     """
 
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._begin = started
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        if self._begin is not None:
+            self._begin()
 
 
 class Draining:

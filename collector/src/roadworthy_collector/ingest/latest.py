@@ -21,7 +21,7 @@ from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Now, Probe, Report
 from roadworthy_collector.ingest.wire_facts import Disk, Facts
 from roadworthy_collector.store.schema import device_now, devices, sites, units
-from roadworthy_collector.store.statements import BulkUpdate, BulkUpsert, Lookup
+from roadworthy_collector.store.statements import BulkUpdate, BulkUpsert, Lookup, json_text
 from roadworthy_inventory.device_class import classify
 
 # A device whose clock was never set says 1970; what it sends is taken as sent now, or nothing of it would ever be
@@ -160,7 +160,7 @@ class Latest:
             if (
                 report.agent.rss_bytes is not None
             ):  # one that tells nothing of its health leaves the last word
-                held.agent = msgspec.json.encode(report.agent).decode()
+                held.agent = json_text(report.agent)
             held.instance, held.boot_id, held.seq = report.instance, report.boot_id, report.seq
         if report.facts is not None and sent >= held.facts_sent_at:
             held.facts_sent_at = sent
@@ -187,7 +187,7 @@ class Latest:
         judged = [(d.identity, d.id) for d in self._devices.values() if d.identity_changed]
         _IDENTITY.write(self._connection, judged)
         completed = [
-            (_text(d.fingerprint), d.id) for d in self._devices.values() if d.fingerprint is not None
+            (json_text(d.fingerprint), d.id) for d in self._devices.values() if d.fingerprint is not None
         ]
         _FINGERPRINT.write(self._connection, completed)
         self._write_facts({d.id: d.facts_row for d in changed if d.facts_row is not None})
@@ -198,7 +198,7 @@ class Latest:
     def _write_facts(self, told: dict[int, dict[str, Any]]) -> None:
         """Write facts, given as {device row id: columns by name}."""
         rows = [
-            (_text(row["facts"]), *(row[name] for name in _FACT_COLUMNS[1:]), device)
+            (json_text(row["facts"]), *(row[name] for name in _FACT_COLUMNS[1:]), device)
             for device, row in told.items()
         ]
         _FACTS.write(self._connection, rows)
@@ -275,11 +275,6 @@ def _held(row: Any) -> HeldDevice:
     )
 
 
-def _text(content: object) -> str:
-    """Return JSON as text."""
-    return msgspec.json.encode(content).decode()
-
-
 def _system_medium(disks: tuple[Disk, ...]) -> str:
     """Return the medium of the first disk that holds the system."""
     return next((disk.medium for disk in disks if disk.holds_system), "unknown")
@@ -289,5 +284,5 @@ def _now_row(device: int, now: Now) -> tuple[Any, ...]:
     """Return the row of `device_now`."""
     return (
         *(device, int(now.at), now.start, now.observed_seconds, now.uptime_seconds),
-        *(now.cpu_latest_ratio, now.memory_latest_ratio, msgspec.json.encode(now).decode()),
+        *(now.cpu_latest_ratio, now.memory_latest_ratio, json_text(now)),
     )

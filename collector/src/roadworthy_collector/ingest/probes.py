@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from roadworthy_collector.ingest.vocabulary import Vocabulary
 from roadworthy_collector.ingest.wire import Probe
 from roadworthy_collector.store.schema import devices, probe_status
-from roadworthy_collector.store.statements import BulkDelete, BulkUpdate, BulkUpsert, Lookup
+from roadworthy_collector.store.statements import BulkDelete, BulkUpdate, BulkUpsert, Lookup, json_text
 
 _HELD = Lookup(
     select(probe_status.c.device, probe_status.c.probe, probe_status.c.status, probe_status.c.since),
@@ -54,7 +54,7 @@ def _row(
         values: list[dict[str, Any]] = msgspec.to_builtins(probe.missing)
         for value in values:
             value["status"] = vocabulary.read("probe.missing.status", value["status"])
-        missing = msgspec.json.encode(values).decode()
+        missing = json_text(values)
     return (
         *(device, probe.probe, status, probe.reason, probe.source),
         *(missing, since if status == before else sent, sent),

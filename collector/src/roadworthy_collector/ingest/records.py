@@ -21,7 +21,7 @@ from roadworthy_collector.ingest.wire import Signin, Startup
 from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.queries.states import WAKE_KIND
 from roadworthy_collector.store.schema import histograms, signins, startups
-from roadworthy_collector.store.statements import Bulk, BulkUpsert, Lookup
+from roadworthy_collector.store.statements import Bulk, BulkUpsert, Lookup, json_text
 
 # Upper bounds in seconds. Names are for ever in Prometheus, and so are these.
 BUCKETS = (
@@ -30,6 +30,7 @@ BUCKETS = (
 )
 # A sign-in with a cached profile takes seconds.
 SIGNIN_BUCKETS = (1.0, 2.0, 3.0, *BUCKETS)
+Key = tuple[int, str]  # device row id, start_id or signin_id
 _BOUNDS = {"startup_seconds": BUCKETS, "signin_seconds": SIGNIN_BUCKETS}
 
 
@@ -83,9 +84,6 @@ class Histograms:
             for bucket, (count, total) in sorted(buckets.items())
         ]
         _ADDED.write(connection, rows)
-
-
-Key = tuple[int, str]  # device row id, start_id or signin_id
 
 
 class _Change(NamedTuple):
@@ -177,7 +175,8 @@ def _startup_row(change: _Change, vocabulary: Vocabulary) -> tuple[Any, ...]:
         *(read("startup.kind", startup.kind), read("startup.environment", startup.environment)),
         *(startup.started_at, startup.total_seconds, startup.usable_seconds, startup.shutdown_seconds),
         *(startup.attended, read("startup.quality", startup.quality), startup.reason, startup.source),
-        *(_text(_phases(startup, vocabulary)), _text(_factors(startup, vocabulary)), change.content_hash),
+        *(json_text(_phases(startup, vocabulary)), json_text(_factors(startup, vocabulary))),
+        change.content_hash,
     )
 
 
@@ -195,7 +194,7 @@ def _signin_row(change: _Change, vocabulary: Vocabulary) -> tuple[Any, ...]:
             record[field] = vocabulary.read(f"signin.{field}", record[field])
     return (
         *(change.device, signin.signin_id, signin.revision, signin.final, signin.day),
-        *(signin.total_seconds, signin.usable_seconds, quality, _text(record), change.content_hash),
+        *(signin.total_seconds, signin.usable_seconds, quality, json_text(record), change.content_hash),
     )
 
 
@@ -214,8 +213,3 @@ def _factors(record: Startup | Signin, vocabulary: Vocabulary) -> list[dict[str,
     for factor in factors:
         factor["kind"] = vocabulary.read("factor.kind", factor["kind"])
     return factors
-
-
-def _text(content: object) -> str:
-    """Return JSON as text."""
-    return msgspec.json.encode(content).decode()

@@ -34,6 +34,7 @@ TERM = "jobs_term"
 TRY_SECONDS = 1.0
 _LOOK_SECONDS = 2.0
 _STOP_LOOK_SECONDS = 0.1
+_END_LOOK_SECONDS = 0.5  # longer than a look takes, of the two seconds everything may take to end
 
 _log = logging.getLogger(__name__)
 
@@ -130,15 +131,19 @@ def _holding_server(url: URL, stop: threading.Event) -> Iterator[Held | None]:
         connection, held = found
         ended = threading.Event()
         watcher = threading.Thread(
-            target=_watch, args=(connection, stop, held.let_go, ended), name="jobs lock", daemon=True
+            target=_watch, args=(connection, held.let_go, ended), name="jobs lock", daemon=True
         )
         watcher.start()
+        # Not by the watcher: a server that does not answer keeps it.
+        threading.Thread(
+            target=_pass_on, args=(stop, held.let_go, ended), name="jobs stop", daemon=True
+        ).start()
         try:
             yield held
         finally:
             held.let_go.set()
             ended.set()
-            watcher.join(_LOOK_SECONDS)
+            watcher.join(_END_LOOK_SECONDS)
             _end(connection)
     finally:
         engine.dispose()
@@ -194,27 +199,37 @@ def _end(connection: Connection) -> None:
         connection.close()
 
 
-def _watch(
-    connection: Connection, stop: threading.Event, let_go: threading.Event, ended: threading.Event
-) -> None:
-    """Set `let_go` when `stop` is set or the connection, and with it the lock, is gone.
+def _pass_on(stop: threading.Event, let_go: threading.Event, ended: threading.Event) -> None:
+    """Set `let_go` when `stop` is set, until `ended` is."""
+    while not ended.is_set():
+        if stop.wait(_STOP_LOOK_SECONDS):
+            let_go.set()
+            return
+
+
+def _watch(connection: Connection, let_go: threading.Event, ended: threading.Event) -> None:
+    """Set `let_go` when the connection, and with it the lock, is gone.
 
     A server that ends a connection says so on it: that is seen at once. One that has vanished says nothing, and is
     asked every few seconds.
     """
+    import psycopg  # where there is such a server; elsewhere it would only cost memory
+
     quiet = 0.0
     try:
         socket = connection.connection.driver_connection.fileno()  # type: ignore[union-attr] # it is psycopg's
         while not ended.is_set():
-            if stop.is_set():
-                let_go.set()
-                return
             said = select.select([socket], [], [], _STOP_LOOK_SECONDS)[0]
             quiet += _STOP_LOOK_SECONDS
             if said or quiet >= _LOOK_SECONDS:
                 quiet = 0.0
                 connection.exec_driver_sql("SELECT 1").scalar()
-    except (SQLAlchemyError, OSError, ValueError) as error:  # the latter of a socket that is closed already
+    except (
+        SQLAlchemyError,
+        psycopg.Error,
+        OSError,
+        ValueError,
+    ) as error:  # the latter of a socket that is closed
         _log.warning("the lock on the jobs is lost: %s", _first_line(error))
         let_go.set()
 

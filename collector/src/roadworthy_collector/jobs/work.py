@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from roadworthy_collector.jobs.garbage import put_off
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
 
@@ -25,6 +26,8 @@ _REMEMBERED = 0.5
 # A piece is no smaller than this part of the one before: most of what takes very long was only not let run.
 _SMALLER = 3
 _LEAST_SHARE = 0.05  # of what a thing takes by itself in what it takes with its part of the transaction
+# Two pieces are compared only where one is so much larger: between 79 things and 83 there is nothing but noise.
+_APART = 1.5
 
 T = TypeVar("T")
 
@@ -40,24 +43,29 @@ class _Pace:
         self._most = most
         self._before: tuple[int, float] | None = None  # things and seconds of the last piece of another size
         self._last: tuple[int, float] | None = None
-        self._each = self._slowest = 0.0
+        self._each = self._fixed = self._slowest = 0.0
 
     def after(self, count: int, worked: float, committed: float) -> int:
         """Return the limit after a piece of `count` things that took `worked` seconds and `committed` to commit."""
-        if self._last is not None and self._last[0] != count:
+        if self._last is not None and _apart(self._last[0], count):
             self._before = self._last
         self._last = count, worked
         whole = worked / count
-        each = whole
-        if self._before is not None:
+        each = (worked - self._fixed) / count
+        if self._before is not None and _apart(self._before[0], count):
             others, took = self._before
             each = (worked - took) / (count - others)
         self._each = min(whole, max(each, whole * _LEAST_SHARE, 1e-9))
         self._slowest = max(self._each, self._slowest * _REMEMBERED, 1e-9)
-        fixed = worked - self._each * count
-        room = min(_MOST_WORK_SECONDS, max(_LEAST_WORK_SECONDS, _TARGET_SECONDS - committed - fixed))
+        self._fixed = worked - self._each * count
+        room = min(_MOST_WORK_SECONDS, max(_LEAST_WORK_SECONDS, _TARGET_SECONDS - committed - self._fixed))
         fits = max(1, count // _SMALLER, min(count * 2, int(room / self._slowest)))
         return min(self._most, fits)
+
+
+def _apart(one: int, other: int) -> bool:
+    """Return whether two pieces differ enough in size to tell what a thing takes from what they took."""
+    return max(one, other) >= _APART * min(one, other)
 
 
 @dataclass
@@ -92,7 +100,8 @@ class Work:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection in a write transaction; measured from holding the lock until the commit is on disk."""
-        with write_transaction(self.engine) as connection:
+        with ExitStack() as held, write_transaction(self.engine) as connection:
+            held.enter_context(put_off())
             began = self.monotonic()
             yield connection
         self._measured(self.monotonic() - began)
@@ -106,11 +115,13 @@ class Work:
         """
         limit, done, pace = first, 0, _Pace(most)
         while not self.stop.is_set():
-            with write_transaction(self.engine) as connection:
-                began = self.monotonic()
-                count = step(connection, limit)
-                worked = self.monotonic() - began
-            elapsed = self.monotonic() - began
+            with ExitStack() as held:
+                with write_transaction(self.engine) as connection:
+                    held.enter_context(put_off())
+                    began = self.monotonic()
+                    count = step(connection, limit)
+                    worked = self.monotonic() - began
+                elapsed = self.monotonic() - began
             if not count:
                 break
             self._measured(elapsed)

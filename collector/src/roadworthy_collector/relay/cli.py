@@ -77,20 +77,19 @@ def resume(
 @app.command("keygen", epilog="Example: roadworthy relay keygen")
 def keygen(config: ConfigFile = None) -> None:
     """Make the key this collector signs carried files with, and print what others are to trust."""
-    from roadworthy_collector.relay import signing
+    from roadworthy_collector.relay import identity
 
     with stored(config) as (settings, engine):
-        key = signing.make_key(settings.data)
-        typer.echo(_told(engine, signing.public_hex(key)))
+        typer.echo(identity.make(engine, settings.data, now=int(time.time())).text())
 
 
 @app.command("identity", epilog="Example: roadworthy relay identity")
-def identity(config: ConfigFile = None) -> None:
+def show_identity(config: ConfigFile = None) -> None:
     """Print what others are to trust: this collector's id as a relay and its public key."""
-    from roadworthy_collector.relay import signing
+    from roadworthy_collector.relay import identity
 
     with stored(config) as (settings, engine):
-        typer.echo(_told(engine, signing.public_hex(signing.read_key(settings.data))))
+        typer.echo(identity.read(engine, settings.data).text())
 
 
 @app.command("export", epilog="Example: roadworthy relay export --to /media/stick")
@@ -207,16 +206,6 @@ def remove_trusted(
 
     with connected(config) as connection:
         trust.remove(connection, name, now=int(time.time()))
-
-
-def _told(engine: Any, public_key: str) -> str:
-    """Return what others are to trust."""
-    from roadworthy_collector.relay import state
-    from roadworthy_collector.relay.signing import Told
-    from roadworthy_collector.store.engine import write_transaction
-
-    with write_transaction(engine) as connection:
-        return Told(state.own_id(connection), public_key).text()
 
 
 @contextmanager

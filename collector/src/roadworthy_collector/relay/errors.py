@@ -2,6 +2,7 @@
 
 RelayError            a person can act on it
 ├── SecretError       a key file is missing, open to others or not the one that sealed the tokens
+├── NothingReadError  no file of that relay was read here
 ├── DropError         a carried file is refused: altered, cut short, of an unknown key, not for this collector
 ├── UnreachableError  the main collector gave no answer of a Roadworthy collector; temporary
 └── RefusalError      it gave a typed answer other than 200
@@ -9,7 +10,7 @@ RelayError            a person can act on it
 
 from __future__ import annotations
 
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
 
 
 class RelayError(RoadworthyError):
@@ -18,6 +19,10 @@ class RelayError(RoadworthyError):
 
 class SecretError(RelayError):
     """A key file cannot be used."""
+
+
+class NothingReadError(RelayError, NotFoundError):
+    """No file of that relay was read here."""
 
 
 class DropError(RelayError):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,25 +71,33 @@ class Exporter:
         *,
         file_bytes: int = FILE_BYTES,
         clock: Callable[[], float] = time.time,
+        actor: str = trust.ACTOR,
+        keep: Callable[[Path, bytes], None] | None = None,
     ) -> None:
+        """Write to `folder`; with `keep` that gets each file's path and bytes instead, and no other run is waited for."""
         self._engine = engine
         self._settings = settings
         self._folder = folder
         self._file_bytes = file_bytes
         self._clock = clock
+        self._actor = actor
+        self._keep = keep or write_file
+        self.after = 0  # where a run with `since` goes on behind the file it yielded last
         self.stayed = 0  # reports of restricted sites, which are in no file
 
-    def run(self, since: int | None = None) -> Iterator[Written]:
+    def run(self, since: int | None = None, *, after: int = 0) -> Generator[Written, None, None]:
         """Write what no file holds yet and yield each file; with `since` (epoch seconds) also what came from then on.
 
-        Raises RelayError if this collector writes no files, has no key, or cannot write to the folder.
+        With `after`, as another Exporter told it, a run goes on where that one was left. Raises RelayError if this
+        collector writes no files, has no key, or cannot write to the folder.
         """
         if not self._settings.relay_file_drop:
             raise RelayError(
                 "this collector keeps nothing for files; set relay_file_drop = true and restart it"
             )
         key = read_key(self._settings.data)
-        with file_lock(self._settings.data / "relay-export.lock"):
+        self.after = after
+        with self._alone():
             with write_transaction(self._engine) as connection:
                 relay = state.own_id(connection)
             self._leave_restricted()
@@ -96,10 +105,23 @@ class Exporter:
             for sequence in self._unfinished():
                 yield self._write(key, relay, sequence)
             last = self._last_id()
-            after = 0
-            while (number := self._take(since, after, last)) is not None:
+            while (number := self._take(since, self.after, last)) is not None:
+                if since is not None:
+                    self.after = self._highest(number)
                 yield self._write(key, relay, number)
-                after = self._highest(number) if since is not None else 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of exports; raise RelayError where another run holds it and is not waited for."""
+        with ExitStack() as held:
+            try:
+                lock = file_lock(self._settings.data / "relay-export.lock", wait=self._keep is write_file)
+                held.enter_context(lock)
+            except OSError as error:
+                raise RelayError(
+                    f"another export runs just now, or its lock cannot be had: {error.strerror}; try again later"
+                ) from None
+            yield
 
     def _leave_restricted(self) -> None:
         """Let go of what is of restricted sites: a file leaves the premises, and they are in no export."""
@@ -209,14 +231,14 @@ class Exporter:
         )
         whole = build(key, header, compressed)
         path = self._folder / f"roadworthy-{relay}-{sequence:08d}{SUFFIX}"
-        write_file(path, whole)
+        self._keep(path, whole)
         with write_transaction(self._engine) as connection:
             mine = relay_files.c.sequence == sequence
             digest = hashlib.sha256(whole).hexdigest()
             values = {"written_at": int(self._clock()), "sha256": digest, "reports": reports}
             connection.execute(update(relay_files).where(mine).values(values))
             detail = {"sequence": sequence, "reports": reports, "sha256": digest}
-            record(connection, int(self._clock()), trust.ACTOR, "relay.export", path.name, detail)
+            record(connection, int(self._clock()), self._actor, "relay.export", path.name, detail)
         return Written(str(path), sequence, reports, len(whole))
 
     def _rows(self, sequence: int) -> Iterator[Any]:
@@ -254,18 +276,25 @@ def acknowledge(
     """
     found = []
     for path in paths:
-        with engine.connect() as connection:
-            opened = open_signed(read_file(path), trust.relay_of(connection))
-            own = state.known_id(connection)
-        if opened.header.kind != ACKNOWLEDGEMENT or opened.header.to != own:
-            raise DropError(f"{path}: it is no acknowledgement for this relay")
-        opened.check()
-        lines = [line for line in opened.lines() if isinstance(line, AckLine)]
-        found += [done for line in lines if (done := _let_go(engine, settings, line, now)) is not None]
+        found += acknowledge_one(engine, settings, read_file(path), str(path), now=now)
     return found
 
 
-def _let_go(engine: Engine, settings: Settings, line: AckLine, now: int) -> dict[str, Any] | None:
+def acknowledge_one(
+    engine: Engine, settings: Settings, content: bytes, name: str, *, now: int, actor: str = trust.ACTOR
+) -> list[dict[str, Any]]:
+    """Let go of what one acknowledgement, given as its bytes, says is held; see `acknowledge`."""
+    with engine.connect() as connection:
+        opened = open_signed(content, trust.relay_of(connection))
+        own = state.known_id(connection)
+    if opened.header.kind != ACKNOWLEDGEMENT or opened.header.to != own:
+        raise DropError(f"{name}: it is no acknowledgement for this relay")
+    opened.check()
+    lines = [line for line in opened.lines() if isinstance(line, AckLine)]
+    return [done for line in lines if (done := _let_go(engine, settings, line, now, actor)) is not None]
+
+
+def _let_go(engine: Engine, settings: Settings, line: AckLine, now: int, actor: str) -> dict[str, Any] | None:
     """Let go of one file's reports; None if it is no file of ours, or is acknowledged already."""
     with write_transaction(engine) as connection:
         query = (
@@ -280,7 +309,7 @@ def _let_go(engine: Engine, settings: Settings, line: AckLine, now: int) -> dict
         if connection.execute(query).rowcount == 0:
             return None
         detail = {"sha256": line.sha256}
-        record(connection, now, trust.ACTOR, "relay.acknowledge", str(line.sequence), detail)
+        record(connection, now, actor, "relay.acknowledge", str(line.sequence), detail)
 
     def step(connection: Connection, limit: int) -> int:
         ids = select(relay_outbox.c.id).where(relay_outbox.c.file == line.sequence).limit(limit)

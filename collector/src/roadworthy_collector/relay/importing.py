@@ -37,7 +37,7 @@ from roadworthy_collector.relay.dropfile import (
     build,
     open_signed,
 )
-from roadworthy_collector.relay.errors import DropError
+from roadworthy_collector.relay.errors import DropError, NothingReadError
 from roadworthy_collector.relay.exporting import read_file, write_file
 from roadworthy_collector.relay.signing import read_key
 from roadworthy_collector.settings import Settings
@@ -77,11 +77,13 @@ class Importer:
         *,
         clock: Callable[[], float] = time.time,
         token_hex: Callable[[int], str] = secrets.token_hex,
+        actor: str = trust.ACTOR,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._clock = clock
         self._token_hex = token_hex
+        self._actor = actor
         self._decoder = ReportDecoder()
 
     def read(self, file: Path, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Imported:
@@ -89,16 +91,22 @@ class Importer:
 
         Raises DropError, naming the file, before anything of it is written.
         """
+        return self.take(read_file(file), str(file), progress)
+
+    def take(
+        self, content: bytes, name: str, progress: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> Imported:
+        """Read one file given as its bytes, called `name`; see `read`."""
         try:
-            opened, place, already = self._opened(read_file(file))
+            opened, place, already = self._opened(content)
             header = opened.header
-            result = Imported(str(file), header.relay, header.sequence, opened.sha256, already=already)
+            result = Imported(name, header.relay, header.sequence, opened.sha256, already=already)
             if already:
                 return result
             known = opened.check()
             self._refuse_loops(known, header.relay)
         except DropError as error:
-            raise DropError(f"{file}: {error}" if str(file) not in str(error) else str(error)) from None
+            raise DropError(f"{name}: {error}") from None
         for group in _groups(opened):
             self._write(group, known, place, result)
             progress(result.reports, header.reports)
@@ -139,6 +147,9 @@ class Importer:
         heard: dict[int, int] = {}
         incoming = []
         with write_transaction(self._engine) as connection:
+            # Two who read files of one relay at once would both make its new devices.
+            mine = select(relay_trust.c.name).where(relay_trust.c.relay == result.relay)
+            connection.execute(mine.with_for_update()).all()
             ids = self._devices(connection, group, known, place, result)
             for line in group:
                 try:
@@ -224,7 +235,7 @@ class Importer:
         with write_transaction(self._engine) as connection:
             connection.execute(upsert(relay_imports), row)
             detail = {name: row[name] for name in ("sequence", "sha256", "reports", "accepted", "rejected")}
-            record(connection, now, trust.ACTOR, "relay.import", result.relay, detail)
+            record(connection, now, self._actor, "relay.import", result.relay, detail)
 
 
 def missing(connection: Connection, relay: str) -> list[int]:
@@ -236,21 +247,31 @@ def missing(connection: Connection, relay: str) -> list[int]:
 
 def write_acknowledgement(engine: Engine, settings: Settings, relay: str, folder: Path, *, now: int) -> Path:
     """Write a signed file that tells a relay which of its files are held here, and return where it is."""
+    name, whole = acknowledgement(engine, settings, relay, now=now)
+    write_file(folder / name, whole)
+    return folder / name
+
+
+def acknowledgement(engine: Engine, settings: Settings, relay: str, *, now: int) -> tuple[str, bytes]:
+    """Return the name and bytes of a signed file that tells a relay which of its files are held here.
+
+    Raises NothingReadError if none is, SecretError without a key.
+    """
     key = read_key(settings.data)
     with write_transaction(engine) as connection:
         own = state.own_id(connection)
         query = select(relay_imports.c.sequence, relay_imports.c.sha256).where(relay_imports.c.relay == relay)
         newest = query.order_by(relay_imports.c.sequence.desc()).limit(_MOST_ACKNOWLEDGED)
         held = connection.execute(newest).all()
+    if not held:
+        raise NothingReadError(f"no file of relay {relay} was read here")
     body = Body()
     for row in reversed(held):
         body.add(AckLine(row.sequence, row.sha256))
     compressed, sha256 = body.finish()
-    last = max((row.sequence for row in held), default=0)
+    last = held[0].sequence
     header = Header(FORMAT, ACKNOWLEDGEMENT, own, last, now, 0, body.bytes, sha256, to=relay)
-    target = folder / f"roadworthy-{relay}-{last:08d}{ACK_SUFFIX}"
-    write_file(target, build(key, header, compressed))
-    return target
+    return f"roadworthy-{relay}-{last:08d}{ACK_SUFFIX}", build(key, header, compressed)
 
 
 def _groups(opened: Opened) -> Iterator[list[ReportLine]]:

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, select
 
 from roadworthy_collector.errors import EstateError
 from roadworthy_collector.store import postgresql, schema, sqlite
-from roadworthy_collector.store.statements import insert_or_ignore
+from roadworthy_collector.store.statements import insert_or_ignore, json_text
 
 __all__ = ["UNASSIGNED", "Database", "named", "open_engine", "require_estate", "write_transaction"]
 
@@ -28,7 +28,7 @@ def open_engine(database: Database, *, read_only: bool = False, program: str = "
     is missing; a server is first asked when it is first used.
     """
     # Faster than the standard library, and it knows msgspec's structs.
-    json = {"json_serializer": _json_text, "json_deserializer": msgspec.json.decode}
+    json = {"json_serializer": json_text, "json_deserializer": msgspec.json.decode}
     if isinstance(database, URL):
         return postgresql.open_server(database, read_only=read_only, json=json, program=program)
     return sqlite.open_file(database, read_only=read_only, json=json)
@@ -74,8 +74,3 @@ def require_estate(engine: Engine, *, simulated: bool, clock: Callable[[], float
             "this database holds a real IT estate; start the demo with another data folder (--data)"
         )
     raise EstateError("this database holds a simulated IT estate; name another data folder (ROADWORTHY_DATA)")
-
-
-def _json_text(value: object) -> str:
-    """Return `value` as JSON text."""
-    return msgspec.json.encode(value).decode()
