@@ -148,6 +148,16 @@ def import_register(  # noqa: PLR0913 - options of a command
     tell_import(found, where, shown)
 
 
+@register.command("mapping", epilog="Example: roadworthy register mapping assets.csv > assets.toml")
+def print_mapping(file: Annotated[str, typer.Argument(help="CSV or XLSX; - is standard input.")]) -> None:
+    """Print a mapping file for a file's headers, to be edited; columns about people are left out of it."""
+    from roadworthy_collector.books.importing import starter_mapping
+
+    with _opened(file) as (stream, name):
+        text = starter_mapping(stream, name)
+    typer.echo(text, nl=False)
+
+
 def _beside(file: str) -> Path:
     return Path("register.corrections.csv") if file == "-" else Path(file).with_suffix(".corrections.csv")
 
@@ -174,7 +184,9 @@ def export_register(  # noqa: PLR0913 - options of a command
     state: Annotated[str | None, typer.Option(help="Only those in this lifecycle state.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
     search: Annotated[str | None, typer.Option(help="Tag, serial or model that begins so.")] = None,
-    marking: Annotated[str, typer.Option(help="Protective marking of the file.")] = "",
+    marking: Annotated[
+        str, typer.Option(help="Protective marking of the file; that of the settings if not said.")
+    ] = "",
     restricted: Annotated[
         bool, typer.Option("--restricted", help="Those at restricted sites too; mark the file accordingly.")
     ] = False,
@@ -187,7 +199,8 @@ def export_register(  # noqa: PLR0913 - options of a command
     if file.suffix.lower() not in (".csv", ".xlsx"):
         raise RoadworthyError(f"{file}: end the name with .csv or .xlsx")
     wanted = Wanted(unit, site, state, kind, search, restricted=restricted)
-    with stored(config) as (_, engine), engine.connect() as connection:
+    with stored(config) as (settings, engine), engine.connect() as connection:
+        said = said or settings.protective_marking
         try:
             with file.open("wb") as target:
                 if file.suffix.lower() == ".csv":
@@ -270,18 +283,21 @@ def change_register(  # noqa: PLR0913 - options of a command
     profile: Annotated[str | None, typer.Option(help="Give them this usage profile.")] = None,
     kind: Annotated[str | None, typer.Option(help="Say what they are: laptop, monitor, dock.")] = None,
     enrol: Annotated[bool, typer.Option("--enrol", help="Make items of tags the register lacks.")] = False,
+    retire_devices: Annotated[
+        bool, typer.Option("--retire-devices", help="Put the devices they are out of service, tokens ended.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would change.")] = False,
     output: Format = "table",
 ) -> None:
     """Change many items at once: one batch, one audit entry, and undo takes it back."""
-    from roadworthy_collector.books.changes import Asked, change_items, parse_tags
+    from roadworthy_collector.books.changes import Asked, change_items, parse_pasted
 
     text = sys.stdin.read() if tags_file == "-" else _text_of(Path(tags_file), "list of tags")
-    asked = Asked(unit, site, state, profile, kind, enrol)
+    asked = Asked(unit, site, state, profile, kind, enrol, retire_devices)
     with stored(config) as (_, engine), _progress() as progress:
         found = change_items(
             engine,
-            parse_tags(text),
+            parse_pasted(text),
             asked,
             actor=COMMAND_LINE,
             now=time.time(),
@@ -298,6 +314,10 @@ def change_register(  # noqa: PLR0913 - options of a command
     )
     if dry_run:
         tell_changes(found.changes)
+    if retire_devices:
+        typer.echo(f"devices {would}retired {found.retired}")
+    for tag in found.duplicates[:SHOWN]:
+        typer.echo(f"  given more than once: {tag}")
     for tag in found.not_found[:SHOWN]:
         typer.echo(f"  not in the register: {tag}")
     for tag, why in found.warnings[:SHOWN]:

@@ -192,3 +192,19 @@ def test_a_month_that_is_too_short_gives_its_last_day(twin: Twin) -> None:
     assert (
         plan(twin.settings, days=0, months=25, now=now).timeline.first_day == 1709164800
     )  # 29 February 2024
+
+
+def test_the_books_are_full_and_say_that_they_are_simulated(twin: Twin) -> None:
+    """Register, reconciliation, ratings, costs and plan have what their pages show."""
+    assert twin.rows("SELECT kind, count(*) FROM batches WHERE NOT unfinished GROUP BY 1 ORDER BY 1") == [
+        ("contracts", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("payments", 1), ("warranties", 1),
+    ]  # fmt: skip
+    assert twin.rows("SELECT DISTINCT made_by FROM batches") == [("simulated",)]
+    kinds = {row[0] for row in twin.rows("SELECT DISTINCT kind FROM register_items")}
+    assert {"desktop", "laptop", "monitor"} <= kinds
+    figures = {row[0] for row in twin.rows("SELECT name FROM book_figures")}
+    assert {"reconciliation", "ratings", "plan"} <= figures
+    matched, = twin.rows("SELECT count(*) FROM reconciled WHERE state = 'matched'")  # fmt: skip
+    assert int(str(matched[0])) > DEVICES / 2
+    assert twin.rows("SELECT count(*) FROM exceptions")[0][0] != 0
+    assert twin.rows("SELECT DISTINCT seconds FROM book_figures") == [(0.0,)]

@@ -29,9 +29,10 @@ from roadworthy_collector.api.register_models import (
 )
 from roadworthy_collector.books import batches, changes, exporting
 from roadworthy_collector.books import register as queries
-from roadworthy_collector.books.importing import Outcome, Wishes, import_file
+from roadworthy_collector.books.importing import Outcome, Wishes, import_file, starter_mapping
 from roadworthy_collector.books.uploads import UPLOAD_BYTES, UPLOAD_SECONDS
 from roadworthy_collector.ingest.http import ClientGoneError, read_body
+from roadworthy_collector.security.access import AccessRefusedError
 from roadworthy_collector.security.roles import Right
 
 router = APIRouter(prefix=PREFIX, tags=["register"])
@@ -114,7 +115,7 @@ def export_items(
     marking: Text = "",
 ) -> Response:
     """Return a file that imports again unchanged; filter, time, coverage and the protective marking stand above its header."""
-    said = exporting.checked_marking(marking)
+    said = exporting.checked_marking(marking) or call.settings.protective_marking
     listed = replace(wanted, restricted=False)  # what leaves as a file holds none of these, whoever asks
     headers = {"Content-Disposition": f'attachment; filename="register.{as_}"'}
     if as_ == "csv":
@@ -162,6 +163,20 @@ async def import_items(  # noqa: PLR0913, PLR0917 - parameters of the address
         return imported(found)
 
     return await anyio.to_thread.run_sync(run)
+
+
+@router.post(
+    "/register/mapping",
+    summary="A mapping file for a file's headers",
+    responses={**documented(408, 413), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+    openapi_extra=_UPLOAD,
+)
+async def make_mapping(call: Keeper, request: Request, name: Text = "upload") -> Response:  # noqa: ARG001 - `call` is who may
+    """Return TOML to be edited: which column is which field. Nothing is written; columns about people are left out."""
+    body = await read_upload(request)
+    text = await anyio.to_thread.run_sync(starter_mapping, io.BytesIO(body), name or "upload")
+    return Response(text, media_type="text/plain")
 
 
 async def read_upload(request: Request) -> bytes:
@@ -220,9 +235,13 @@ def undo_batch(call: Keeper, batch: BatchId) -> Undone:
 @router.post("/register/change", summary="Change many items at once", responses=documented(408, 409, 413))
 def change_items(call: Keeper, sent: Change) -> Changed:
     """Move, retire, re-profile or enrol the items of these tags: one batch, one audit entry, undone as a whole."""
-    asked = changes.Asked(sent.unit, sent.site, sent.state, sent.profile, sent.kind, sent.enrol)
+    if sent.retire_devices and not call.reader.may(Right.MANAGE_DEVICES):
+        raise AccessRefusedError(403, "not_allowed", "retiring devices is not in your role")
+    asked = changes.Asked(
+        sent.unit, sent.site, sent.state, sent.profile, sent.kind, sent.enrol, sent.retire_devices
+    )
     found = changes.change_items(
-        call.engine, changes.parse_tags("\n".join(sent.tags)), asked, actor=call.actor, now=call.now,
+        call.engine, changes.parse_pasted("\n".join(sent.tags)), asked, actor=call.actor, now=call.now,
         dry_run=sent.dry_run, scope=call.scope, restricted=call.sees_restricted,
     )  # fmt: skip
     return Changed.model_validate(asdict(found))

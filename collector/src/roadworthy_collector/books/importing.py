@@ -28,10 +28,10 @@ from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.statements import BulkUpsert
-from roadworthy_inventory.importing import formats, generic, reading
+from roadworthy_inventory.importing import formats, generic, plain, reading
 from roadworthy_inventory.importing.fields import Format
 from roadworthy_inventory.importing.items import Import, read_items
-from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, Report
+from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, Report, UnknownFormatError
 from roadworthy_inventory.importing.values import DateOrder
 
 Progress = Callable[[str, int, int | None], None]
@@ -40,9 +40,13 @@ _HASH_BYTES = 1024 * 1024
 
 
 class FileRefusedError(RoadworthyError):
-    """The file cannot be imported; nothing of it was kept. `line` and `column` say where, if one place is meant."""
+    """The file cannot be imported; nothing of it was kept. `line` and `column` say where, if one place is meant.
+
+    `wants_mapping`: a mapping file would help (see `starter_mapping`).
+    """
 
     def __init__(self, error: ImportRefusedError) -> None:
+        self.wants_mapping = isinstance(error, UnknownFormatError)
         self.line = error.line
         self.column = error.column
         super().__init__(str(error))
@@ -116,18 +120,25 @@ def import_file(
         if same is not None:
             held = batches.require(connection, same)
             return Outcome(name, held.kind, held.format, held.format, wishes.dry_run, None, same_as=same)
-    try:
-        form, table = _opened(_Watched(stream, progress), name, wishes)
-        parsing = _Parsing(form, wishes, now)
-        with _collector_paused():
+    with _collector_paused():  # once: between two pauses it would look through all rows
+        try:
+            form, table = _opened(_Watched(stream, progress), name, wishes)
+            parsing = _Parsing(form, wishes, now)
             parsing.read(engine, table)
-    except ImportRefusedError as error:
-        raise FileRefusedError(error) from None
-    source = Source(sources.KINDS[form.yields], form.name, actor, name[:256], sha256)
-    with _collector_paused():
+        except ImportRefusedError as error:
+            raise FileRefusedError(error) from None
+        source = Source(sources.KINDS[form.yields], form.name, actor, name[:256], sha256)
         if form.yields == "item":
             return _Items(engine, parsing, source, now, progress).outcome()
         return _rows(engine, parsing, source, now, progress)
+
+
+def starter_mapping(stream: BinaryIO, name: str) -> str:
+    """Return a mapping file (TOML) to be edited, for the headers of a file; FileRefusedError where it has none."""
+    try:
+        return plain.starter(reading.open_table(stream, name))
+    except ImportRefusedError as error:
+        raise FileRefusedError(error) from None
 
 
 @contextmanager
@@ -182,6 +193,8 @@ def _opened(stream: _Watched, name: str, wishes: Wishes) -> tuple[Format, readin
     named = None if wishes.format is None else formats.by_name(wishes.format)
     sheet = mapping.form.sheet if mapping is not None else None if named is None else named.sheet
     table = reading.open_table(stream, name, sheet=sheet)
+    if named is plain.PLAIN and mapping is None:
+        named = formats.plain_of(table)
     form = generic.check(mapping, table) if mapping is not None else named or formats.format_of(table)
     if form.yields not in sources.KINDS:
         kinds = "items, MDM devices, Endpoint Analytics and warranties"

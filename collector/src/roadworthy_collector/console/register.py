@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from http import HTTPStatus
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 from urllib.parse import urlencode
 
 import anyio.to_thread
@@ -17,14 +17,22 @@ from starlette.datastructures import FormData, UploadFile
 
 from roadworthy_collector.books import batches, uploads
 from roadworthy_collector.books import register as queries
-from roadworthy_collector.books.importing import Outcome, Wishes, import_file
-from roadworthy_collector.console import login
+from roadworthy_collector.books.importing import (
+    FileRefusedError,
+    Outcome,
+    Wishes,
+    import_file,
+    starter_mapping,
+)
+from roadworthy_collector.console import corrections as kept_corrections
+from roadworthy_collector.console import forms, login
+from roadworthy_collector.console.forms import FormRefusedError
 from roadworthy_collector.console.view import View
-from roadworthy_collector.errors import EnvelopeError, NotFoundError, RoadworthyError
-from roadworthy_collector.ingest.http import ClientGoneError, read_body
-from roadworthy_collector.security.access import Reader, is_own_origin, require_page
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.importing.formats import FORMATS
+from roadworthy_inventory.importing.plain import PLAIN
 from roadworthy_inventory.register import ITEM_KINDS, LIFECYCLE_STATES
 
 router = APIRouter(include_in_schema=False)
@@ -33,7 +41,6 @@ Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
 _FILTERS = ("unit", "site", "state", "kind", "search")
 _LENGTH = 256
 _MOST_ID = 2**63 - 1
-_MAPPING_BYTES = 256 * 1024
 
 
 def _filter(request: Request) -> dict[str, str]:
@@ -120,12 +127,19 @@ def show_import(request: Request, reader: Keeper) -> HTMLResponse:
 
 
 def _form(
-    request: Request, reader: Reader, error: str | None = None, status: int = HTTPStatus.OK
+    request: Request,
+    reader: Reader,
+    error: str | None = None,
+    status: int = HTTPStatus.OK,
+    mapping: str | None = None,
 ) -> HTMLResponse:
     context = {
         "error": error,
+        "starter": mapping,
         "formats": [
-            (one.name, one.title) for one in FORMATS if one.yields not in ("book value", "maintenance")
+            (one.name, one.title)
+            for one in (*FORMATS, PLAIN)
+            if one.yields not in ("book value", "maintenance")
         ],
         "most": uploads.UPLOAD_BYTES // (1024 * 1024),
     }
@@ -135,27 +149,19 @@ def _form(
 @router.post("/register/import")
 async def try_file(request: Request, reader: Keeper) -> Response:
     """Take a file and show what it would change; nothing is written. The body is read only now: its sender is known."""
-    if not is_own_origin(request):
-        raise HTTPException(HTTPStatus.FORBIDDEN, "This form is not one of ours.")
     try:
-        body = await read_body(
-            request.scope, request.receive, uploads.UPLOAD_BYTES, timeout_seconds=uploads.UPLOAD_SECONDS
-        )
-    except EnvelopeError as error:
-        said = f"{error}: at most {uploads.UPLOAD_BYTES // (1024 * 1024)} MB are taken here."
-        return await anyio.to_thread.run_sync(_form, request, reader, said, error.status)
-    except ClientGoneError:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "The file ended before it was whole.") from None
-    form = await _parsed(request, body)
+        form = await forms.read_form(request, reader, uploads.UPLOAD_BYTES, uploads.UPLOAD_SECONDS)
+    except FormRefusedError as error:
+        return await anyio.to_thread.run_sync(_form, request, reader, str(error), error.status)
     try:
-        login.ensure_own_form(request, _text(form, "csrf"), reader.csrf)
-        file = form.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
+        file = forms.file(form, "file")
+        if file is None:
             said = "Choose a file first."
             return await anyio.to_thread.run_sync(
                 _form, request, reader, said, HTTPStatus.UNPROCESSABLE_ENTITY
             )
-        mapping = await _mapping(form)
+        mapping = await forms.text_file(form, "mapping", "mapping file")
+        mapping = mapping or forms.text(form, "mapping_text").strip() or None
         return await anyio.to_thread.run_sync(_tried, request, reader, file, form, mapping)
     except RoadworthyError as error:
         return await anyio.to_thread.run_sync(
@@ -165,42 +171,22 @@ async def try_file(request: Request, reader: Keeper) -> Response:
         await form.close()
 
 
-async def _parsed(request: Request, body: bytes) -> FormData:
-    """Return the form in a body that has been read; HTTPException 400 where it is none."""
-
-    async def again() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return await Request(request.scope, again).form(max_files=2, max_fields=10)
-
-
-async def _mapping(form: FormData) -> str | None:
-    mapping = form.get("mapping")
-    if not isinstance(mapping, UploadFile) or not mapping.filename:
-        return None
-    body = await mapping.read(_MAPPING_BYTES + 1)
-    try:
-        if len(body) > _MAPPING_BYTES:
-            raise RoadworthyError("The mapping file is larger than any mapping file.")
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RoadworthyError("The mapping file is no UTF-8 text.") from None
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
-
-
 def _tried(
     request: Request, reader: Reader, file: UploadFile, form: FormData, mapping: str | None
 ) -> HTMLResponse:
     view = View(request, reader)
-    name = (file.filename or "").replace("\\", "/").rsplit("/", 1)[-1][:_LENGTH]
-    format_ = _text(form, "format") or None
-    strict = _text(form, "strict") == "yes"
+    name = forms.file_name(file)
+    format_ = forms.text(form, "format") or None
+    strict = forms.text(form, "strict") == "yes"
     body = file.file
-    found = _import(view, reader, body, name, format_, mapping, strict=strict, dry_run=True)
+    try:
+        found = _import(view, reader, body, name, format_, mapping, strict=strict, dry_run=True)
+    except FileRefusedError as error:
+        text = mapping
+        if mapping is None and error.wants_mapping:
+            body.seek(0)
+            text = starter_mapping(body, name)
+        return _form(request, reader, str(error), HTTPStatus.UNPROCESSABLE_ENTITY, text)
     kept = None
     if found.same_as is None and (found.new or found.changed):
         kept = uploads.keep(
@@ -229,9 +215,9 @@ def _import(
 
 
 def _result(view: View, found: Outcome, token: str | None) -> HTMLResponse:
-    corrections = None
-    if found.corrections is not None:
-        corrections = found.corrections.getvalue()[:_MAPPING_BYTES]
+    text = None if found.corrections is None else found.corrections.getvalue()
+    actor = "" if view.reader is None else view.reader.name
+    corrections = kept_corrections.keep(view, text, found.file, actor)
     context = {"found": found, "report": found.report, "token": token, "corrections": corrections}
     return view.html("register_result.html", context)
 

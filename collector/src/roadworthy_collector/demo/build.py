@@ -4,6 +4,7 @@
 2. The months before: daily facts, through the import path (checked rows of `days`).
 3. The last days: half-hours, gaps, start-ups, facts and probe statuses, through the in-process ingest.
 4. Those days' totals: by the collector's own roll-up, so that every page has its figures at once.
+5. The books: the organisation's files (`papers`), imported as people import theirs, and what the jobs make of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, func, select
 
-from roadworthy_collector.demo import load
+from roadworthy_collector.demo import load, papers
 from roadworthy_collector.demo.estate import SEED, Device, compose
 from roadworthy_collector.demo.generate import Timeline
 from roadworthy_collector.demo.history import history, working_days
@@ -33,7 +34,7 @@ from roadworthy_collector.store.statements import upsert
 from roadworthy_inventory.calendar import DAY_SECONDS, utc_date, utc_day, utc_day_start
 
 # Raised whenever the same seed gives another estate than before, so that an older demo is built anew.
-VERSION = 1
+VERSION = 2
 DEVICES, DAYS, MONTHS = 1000, 14, 25
 _DEVICES_AT_ONCE = 40
 _ROLLUPS_AT_ONCE = 500
@@ -159,6 +160,7 @@ class _Builder:
             ("Daily facts of the months before", self._import_days),
             ("Half-hours of the last days", self._ingest),
             ("Daily totals of the last days", self._roll_up),
+            ("Register, ledger, ratings and plan", self._books),
         ):
             began = self._monotonic()
             for done, total in step():
@@ -215,6 +217,9 @@ class _Builder:
                     roll_up_some(connection, day, part, now=times.now, zone=self._settings.reporting_timezone)
             done += len(some)
             yield done, total
+
+    def _books(self) -> Iterator[tuple[int, int]]:
+        yield from papers.fill(self._engine, self._settings, self._plan)
 
 
 def ingest(engine: Engine, settings: Settings, told: list[Told]) -> None:

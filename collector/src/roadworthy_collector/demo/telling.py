@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Iterable
 
+from roadworthy_collector.books.identities import hashed
 from roadworthy_collector.demo.estate import Device
 from roadworthy_collector.demo.generate import Gap, HalfHour, StartUp
 from roadworthy_collector.ingest import wire, wire_facts
@@ -52,6 +54,7 @@ _FACTORS = {
     "macos": (("service", "Endpoint protection daemon", 0.2), ("service", "Management agent", 0.12)),
 }
 _GHOST = "the firmware's figure exceeds the time since the last shutdown; shown, not counted"
+_NOBODYS_ADDRESSES = 0x00005EA00000
 _UNFILLED = "'To Be Filled By O.E.M.' is a placeholder"
 _POWER = {
     "ok": None,
@@ -63,14 +66,26 @@ _POWER = {
 
 
 def identity(device: Device) -> dict[str, str]:
-    """Return the fingerprint: hashes of the hardware facts the device can read, made up at random."""
+    """Return the fingerprint: hashes, as agents make them, of the hardware facts the device can read."""
     rng = device.rng("fingerprint")
-    names = ["mac"]
     if device.model.environment == "container":
-        names = []
-    elif device.reads_hardware and device.group.model != "unknown_box":
-        names = ["system_uuid", "system_serial", "board_serial", "disk_serial", "mac"]
-    return {name: f"{rng.getrandbits(256):064x}" for name in names}
+        return {}
+    found = {"mac": hashed("mac", mac(device))}
+    if device.reads_hardware and device.group.model != "unknown_box":
+        found["system_uuid"] = hashed("system_uuid", str(system_uuid(device)))
+        found["system_serial"] = hashed("system_serial", device.serial or "")
+        found |= {name: f"{rng.getrandbits(256):064x}" for name in ("board_serial", "disk_serial")}
+    return found
+
+
+def system_uuid(device: Device) -> uuid.UUID:
+    """Return the UUID in the device's firmware, made up at random."""
+    return uuid.UUID(int=device.rng("system uuid").getrandbits(128), version=4)
+
+
+def mac(device: Device) -> str:
+    """Return the device's hardware address: one of a block that IANA has given to nobody (RFC 9542, 2.1.2)."""
+    return ":".join(f"{byte:02x}" for byte in (_NOBODYS_ADDRESSES + device.row).to_bytes(6, "big"))
 
 
 def facts(device: Device) -> wire_facts.Facts:

@@ -43,8 +43,9 @@ COLUMNS = (
     Column("value_total", "money", ("Contract value", "Total value", "Total contract value", "Value", "Cost")),
     Column("covers", "notes", ("Covers", "Systems", "System", "Items covered", "Application", "Model", "Serial number")),
     Column("cost_centre", "key", ("Cost centre", "Cost centre code", "Cost center")),
+    Column("unit", "text", ("Unit", "Unit path", "Owning unit", "Department", "Directorate", "Business unit")),
 )  # fmt: skip
-FIXED = ("kind", "cost_centre", "supplier")
+FIXED = ("kind", "cost_centre", "supplier", "unit")
 _KIND_WORDS = {
     "contract": "support, maintenance, maintenance contract, support contract, licence, lease, service, framework, "
     "hardware support, software support, call-off contract, agreement, subscription",
@@ -131,6 +132,7 @@ def _contract(row: dict[str, Any], kinds: Words, file: str, context: Context) ->
                 value_pence_per_year=_per_year(row, end),
                 covers=_covers(row.get("covers")),
                 cost_centre=row.get("cost_centre"),
+                unit=row.get("unit"),
                 source=file,
                 source_line=context.line,
             ),

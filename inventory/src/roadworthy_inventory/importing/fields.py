@@ -46,6 +46,7 @@ Yields = Literal[
     "ledger lines",
     "payments",
     "contracts",
+    "disposal",
 ]
 
 # Headers by which people are named, as header_key makes them. Devices' own names are not among them.
@@ -271,12 +272,21 @@ def bind(columns: Sequence[Column], header: Sequence[str]) -> Binding:
     return Binding(tuple(sorted(bound, key=lambda one: one.index)), personal, unread)
 
 
+ANY_SEPARATOR = ""
+SEPARATORS = (">", "\\", "|")
+
+
 def unit_path(separator: str) -> Callable[[object], str | None]:
-    """Return a reader of unit paths written with `separator`, giving `A / B`, outermost first."""
+    """Return a reader of unit paths written with `separator`, giving `A / B`, outermost first.
+
+    ANY_SEPARATOR: the first of SEPARATORS that stands in a cell, a slash where none does.
+    """
 
     def read(cell: object) -> str | None:
-        parts = [" ".join(part.split()) for part in str(cell).split(separator)]
-        if separator != "/":
+        said = str(cell)
+        parting = separator or next((sign for sign in SEPARATORS if sign in said), "/")
+        parts = [" ".join(part.split()) for part in said.split(parting)]
+        if parting != "/":
             parts = [part.replace("/", "-") for part in parts]  # a slash in a name would part it in two
         path = " / ".join(part for part in parts if part)
         if len(path) > 1_000:

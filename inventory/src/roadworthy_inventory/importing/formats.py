@@ -14,6 +14,7 @@ from roadworthy_inventory.importing import (
     intune,
     ocs,
     own,
+    plain,
     snipe_it,
     warranties,
 )
@@ -38,6 +39,7 @@ FORMATS: tuple[Format, ...] = (
     *warranties.FORMATS,
 )
 _NEAR_MISSES = 3
+_CLEARLY_MORE = 3  # columns a plain spreadsheet reads beyond the export it looks like
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Detection:
 
 def by_name(name: str) -> Format:
     """Return the format of that name; UnknownFormatError listing all where there is none."""
-    for form in FORMATS:
+    every = (*FORMATS, plain.PLAIN)
+    for form in every:
         if form.name == name:
             return form
-    raise UnknownFormatError(name, "is no format", f"use one of: {', '.join(form.name for form in FORMATS)}")
+    raise UnknownFormatError(name, "is no format", f"use one of: {', '.join(form.name for form in every)}")
 
 
 def _missing(form: Format, keys: set[str]) -> list[str]:
@@ -84,17 +87,43 @@ def detect(header: Sequence[str]) -> Detection:
 
 
 def format_of(table: Table) -> Format:
-    """Return the format of a table; UnknownFormatError with the reasons where there is none."""
+    """Return the format of a table; UnknownFormatError with the reasons where there is none.
+
+    What no other system exports, or what holds clearly more than the export it looks like, is a plain spreadsheet.
+    """
     detection = detect(table.header)
+    laid = plain.lay(table.header)
+    if laid.fits() and _is_plainer(detection.format, laid, table.header):
+        return plain_of(table, laid)
     if detection.format is not None:
         return detection.format
     named = ", ".join(name for name in table.header[:12] if not is_personal(name))
     raise UnknownFormatError(
         table.file,
         f"has a header no importer knows ({named}): {'. '.join(detection.reasons)}",
-        "name the format, or write a mapping file",
+        "a plain spreadsheet needs a column for the asset tag or the serial number and one more; or "
+        "say which column is which: `roadworthy register mapping FILE` prints a mapping file to edit",
         line=table.header_line,
     )
+
+
+def plain_of(table: Table, laid: plain.Laid | None = None) -> Format:
+    """Return a table's format as a plain spreadsheet; UnknownFormatError where two columns compete."""
+    found = plain.lay(table.header) if laid is None else laid
+    refused = plain.refusal(table.file, found, table.header_line)
+    if refused is not None:
+        raise refused
+    return plain.form_for(found)
+
+
+def _is_plainer(known: Format | None, laid: plain.Laid, header: Sequence[str]) -> bool:
+    """Whether a header is rather a plain spreadsheet than `known`: a list of warranties has no asset tags."""
+    if known is None:
+        return True
+    more = laid.reads - len(bind(known.columns, header).bound)
+    if known.yields == "warranty":
+        return more > 0 and ("tag" in laid.taken or more >= _CLEARLY_MORE)
+    return known.yields == "item" and known.name != "register" and more >= _CLEARLY_MORE
 
 
 def closest(name: str, names: Sequence[str]) -> str:

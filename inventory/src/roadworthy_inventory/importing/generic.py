@@ -9,6 +9,7 @@
     "Asset No." = "tag"
     "S/N" = "serial"
     "Bought on" = "purchased"
+    "Price" = "purchase_cost"           # in pounds, as people write them
 
     [fixed]                             # for every row without a value of its own
     kind = "laptop"
@@ -46,7 +47,10 @@ _OUR_KINDS: dict[str, Kind] = {
     "warranty_years": "years_or_months",
     "planned_months": "date_or_months",
 }
-FIELDS = tuple(_OUR_KINDS)
+# What a field is called in a mapping, where that is not its own name: money is in pounds there, as people write it.
+_SAID = {"purchase_cost_pence": "purchase_cost"}
+_MEANT = {said: name for name, said in _SAID.items()}
+FIELDS = tuple(_SAID.get(name, name) for name in _OUR_KINDS)
 _SETTINGS = ("title", "date_order", "unit_separator", "sheet", "columns", "fixed", "words")
 
 
@@ -146,7 +150,8 @@ class _Reader:
 
     def _columns(self) -> tuple[Column, ...]:
         found: dict[str, str] = {}
-        for title, name in self._table("columns").items():
+        for title, said in self._table("columns").items():
+            name = _MEANT.get(str(said), str(said))
             if name not in _OUR_KINDS:
                 raise self.refuse(
                     f"{name!r} is no field of a register item{closest(str(name), FIELDS)}",
@@ -195,23 +200,24 @@ class _Reader:
 
     def _with_fixed(self, form: Format) -> Format:
         fixed: dict[str, Any] = {}
-        for name, value in self._table("fixed").items():
+        for said, value in self._table("fixed").items():
+            name = _MEANT.get(said, said)
             if name not in _OUR_KINDS or isinstance(value, dict | list):
                 raise self.refuse(
-                    f"{name!r} is no field of a register item{closest(name, FIELDS)}",
+                    f"{said!r} is no field of a register item{closest(said, FIELDS)}",
                     f"use one of: {', '.join(FIELDS)}",
                     "fixed",
-                    name,
+                    said,
                 )
             read = reader(Column(name, _OUR_KINDS[name], (name,)), form, form.date_order or "day first")
             try:
                 fixed[name] = read(value)
             except UnknownWordError:
                 raise self.refuse(
-                    f"{value!r} is no {name}", f"use one of: {', '.join(ALLOWED[name])}", "fixed", name
+                    f"{value!r} is no {said}", f"use one of: {', '.join(ALLOWED[name])}", "fixed", said
                 ) from None
             except CellError as error:
-                raise self.refuse(f"{name} {value!r} {error.message}", "correct it", "fixed", name) from None
+                raise self.refuse(f"{said} {value!r} {error.message}", "correct it", "fixed", said) from None
         values = {name: value for name, value in fixed.items() if value is not None}
         return replace(form, fixed=values)
 

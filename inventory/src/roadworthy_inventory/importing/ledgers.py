@@ -272,6 +272,9 @@ class _Maker:
             context.warn(
                 "date", "future_date", f"is after {context.on.isoformat()}, and the amount is outturn", date
             )
+        if measure == "outturn" and date is None and year > financial_year_of(context.on):
+            said = row.get("financial_year")
+            context.warn("financial_year", "future_date", "has not begun, and the amount is outturn", said)
         lines = []
         for at, pence in amounts:
             told = {"measure": at if self._layout == "measures" else measure, "accounting_period": period}

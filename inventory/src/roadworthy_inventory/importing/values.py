@@ -61,6 +61,8 @@ def notes(cell: Cell) -> str | None:
 def key(cell: Cell) -> str | None:
     """Return a tag or serial; refused where a spreadsheet has rounded it to `4.5E+12`, for it names no one item."""
     found = text(cell)
+    if found is not None and len(found.splitlines()) > 1:
+        raise CellError("line_break", "holds a line break; close the quote it opens, or give one tag a cell")
     large = isinstance(cell, float) and abs(cell) > _EXACT_FLOAT
     if large or (found is not None and "+" in found and _ROUNDED.fullmatch(found)):
         raise CellError(

@@ -1,0 +1,175 @@
+"""The files the invented organisation would export: written to a folder for people, or imported as people would.
+
+In the demo they go the way of real imports: recognised, checked, bad rows set aside, one batch each. Then the jobs of
+the collector work out what its pages show.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, update
+
+from roadworthy_collector.books import cost_import, excepting, plan_example, planning, rules
+from roadworthy_collector.books.importing import Wishes, import_file
+from roadworthy_collector.books.plan_text import Budget
+from roadworthy_collector.demo import assets, money
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.jobs import books, costs
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.books_schema import book_figures
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.calendar import utc_date
+
+if TYPE_CHECKING:
+    from roadworthy_collector.demo.build import Plan
+
+ACTOR = "simulated"
+_REGISTER = ("register.csv", "intune.csv", "warranties.csv")
+_MONEY: dict[str, cost_import.Kind] = {
+    "ledger.csv": "ledger",
+    "payments.csv": "payments",
+    "contracts.csv": "contracts",
+}
+PLAN_FILE = "plan.toml"
+
+
+def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
+    """Return {file name: (header, rows)}."""
+    devices, now = planned.compose(), planned.timeline.now
+    count, seed, today = len(devices), planned.seed, utc_date(now)
+    return {
+        "register.csv": (assets.REGISTER_HEADER, assets.register(devices, now)),
+        "intune.csv": (assets.INTUNE_HEADER, assets.intune(devices, now)),
+        "warranties.csv": (assets.WARRANTY_HEADER, assets.warranties(devices, now)),
+        "ledger.csv": (money.LEDGER_HEADER, money.ledger(count, seed, today)),
+        "payments.csv": (money.PAYMENTS_HEADER, money.payments(count, seed, today)),
+        "contracts.csv": (money.CONTRACTS_HEADER, money.contracts(count, seed, today)),
+    }
+
+
+def texts(planned: Plan) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) of every file, CSV as spreadsheets write it, and the file of a plan."""
+    for name, (header, rows) in tables(planned).items():
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(header)
+        writer.writerows(rows)
+        yield name, text.getvalue()
+    yield PLAN_FILE, plan_text(utc_date(planned.timeline.now), agents=False)
+
+
+def plan_text(today: date, *, agents: bool) -> str:
+    """Return the example of a plan from this financial year on.
+
+    Without agents nobody knows how long people wait, so an hour is worth nothing there: else no net could be told.
+    """
+    year = today.year if today >= date(today.year, 4, 1) else today.year - 1
+    text = re.sub(r"first_year = [0-9]{4}", f"first_year = {year}", plan_example.EXAMPLE)
+    if not agents:
+        text = text.replace(
+            "pounds_per_hour = 25                  # loaded rate of a staff hour",
+            "pounds_per_hour = 0                   # nobody knows the hours before agents report; 25 then",
+        )
+    # Before the example's own entries, for of those that fit the first counts.
+    return text.replace("[[support]]", _OLD_COST_MORE + "[[support]]", 1) + _NEW_DESKTOP
+
+
+_OLD_COST_MORE = """[[support]]                           # out of warranty, and updates that are paid for
+kinds = ["laptop", "desktop"]
+at_least_years = 7
+pounds_per_year = [120, 180, 260]
+"""
+_NEW_DESKTOP = """
+[[option]]
+name = "New desktop"
+kind = "replace"
+fits = { kinds = ["desktop"], at_least_years = 5 }
+capital_pounds = [390, 440, 520]
+revenue_pounds = [40, 60, 90]
+support_pounds_per_year = { becomes = [10, 15, 30] }
+hours = { times = [0.15, 0.25, 0.5] }
+kwh = { becomes = [50, 75, 110] }
+embodied_kgco2e = "desktop"
+life_years = 6
+"""
+
+
+def write_files(planned: Plan, folder: Path) -> list[Path]:
+    """Write the files to `folder`, made if it is not there; RoadworthyError where one is there already."""
+    written: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts(planned):
+            with (folder / name).open("x", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+            written.append(folder / name)
+    except FileExistsError as error:
+        raise RoadworthyError(f"{error.filename}: is there already; name an empty folder") from None
+    except OSError as error:
+        raise RoadworthyError(f"{folder}: cannot be written: {error.strerror}") from None
+    return written
+
+
+def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[int, int]]:
+    """Bring the files into the books and work out the figures; yields (steps done, steps there are)."""
+    now = planned.timeline.now
+    today = utc_date(now)
+    total = len(_REGISTER) + len(_MONEY) + 4
+    done = 0
+    with tempfile.TemporaryDirectory(prefix="roadworthy-demo-") as name:
+        folder = Path(name)
+        write_files(planned, folder)
+        for file in _REGISTER:
+            with (folder / file).open("rb") as stream:
+                import_file(engine, stream, file, Wishes(), actor=ACTOR, now=now)
+            done += 1
+            yield done, total
+        for file, kind in _MONEY.items():
+            choices = cost_import.Choices(kind=kind)
+            cost_import.import_file(engine, folder / file, choices, actor=ACTOR, now=now, on=today)
+            done += 1
+            yield done, total
+    work = Work(engine, settings, clock=lambda: float(now), rests=False)
+    _except_some(engine, planned, today, now)
+    yield done + 1, total
+    books.compute(work)
+    yield done + 2, total
+    costs.compute(work)
+    yield done + 3, total
+    asked = planning.Asked(text=plan_text(today, agents=True), budget=Budget(), actor=ACTOR)
+    planning.run(engine, asked, now=now, on=today)
+    with write_transaction(engine) as connection:
+        # How long this machine took says nothing of the estate, and differs from build to build.
+        connection.execute(update(book_figures).values(seconds=0.0))
+    yield total, total
+
+
+def _except_some(engine: Engine, planned: Plan, today: date, now: int) -> None:
+    """Put two exceptions on the register: one agreed to, for terminals that wait for their system; one that waits."""
+    devices = [device for device in planned.compose() if device.retired_at is None]
+    terminals = [device for device in devices if device.group.model == "terminal_2013"]
+    notebooks = [device for device in devices if device.group.model == "laptop_2017"]
+    with write_transaction(engine) as connection:
+        known = {rule.rule_id for rule in rules.current(connection)[0].rules}
+        for device, reason, approver in (
+            (terminals[:4], "waits for the new custody system (simulated)", "Head of custody (simulated)"),
+            (notebooks[:1], "its user moves to another site next month (simulated)", None),
+        ):
+            for one in device:
+                excepting.add(
+                    connection,
+                    excepting.Asked(
+                        one.device_id, ["startup-severe", "startup-slow", "hard-disk"], reason, "Service desk (simulated)", approver,
+                        today - timedelta(days=20), today + timedelta(days=70),
+                    ),
+                    known_rules=known, now=now, actor=ACTOR,
+                )  # fmt: skip
