@@ -26,7 +26,8 @@ class Contract:
     """One contract or warranty.
 
     `start`, `end`: first and last day of cover. `notice`: the last day to give notice, else it renews.
-    `value_pence_per_year`: without recoverable VAT. `covers`: systems, models or tags, in the contract's words.
+    `value_pence_per_year`: without recoverable VAT. `covers`: systems, models or tags, in the contract's words. `unit`:
+    the path of the unit that answers for it, `A / B`.
     Raises ContractError where dates are not in order.
     """
 
@@ -40,6 +41,7 @@ class Contract:
     value_pence_per_year: int | None = None
     covers: tuple[str, ...] = ()
     cost_centre: str | None = None
+    unit: str | None = None
     source: str = ""
     source_line: int = 0
 

@@ -8,14 +8,19 @@ said to have ended without a date has no date here either and is listed in `skip
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from roadworthy_inventory.os_rows import SupportRow, parse_os_support
+from roadworthy_inventory.os_rows import COLUMNS, SupportRow, parse_os_support
+from roadworthy_inventory.tables import TableError
+from roadworthy_inventory.toml_lines import TomlLines
 
 MAJOR = "1"
 LICENCE = "MIT"
@@ -212,12 +217,57 @@ def _windows(said: str, label: str) -> Iterator[tuple[str, str, str]]:
         yield f"windows-{old[1]}", (old[2] or old[1]).upper(), ""
 
 
-def read_override(text: str, name: str = "override.csv") -> tuple[SupportRow, ...]:
-    """Return the rows of an override file, which has the columns of `os_support.csv`.
+_OVERRIDE_WORDS = frozenset(COLUMNS)
 
-    Raises TableError naming file, line and column where a row is wrong.
+
+def read_override(text: str, name: str = "") -> tuple[SupportRow, ...]:
+    """Return the rows of an override file: TOML tables `[[date]]` with the columns of `os_support.csv`, or that CSV.
+
+    `edition`, `build` and `licence` may be left out, `end_of_support` of an undated row has to be. Raises TableError
+    naming file, line and key or column where a row is wrong.
     """
-    return parse_os_support(text, name)
+    if text.lstrip().startswith("product,"):
+        return parse_os_support(text, name or "override.csv")
+    name = name or "override.toml"
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TableError(f"{name}: {error}") from None
+    lines = TomlLines(text)
+    for key in content:
+        if key != "date":
+            raise TableError(f"{name}: line {lines.of((key,))}: {key}: only [[date]] tables are known here")
+    dates = content.get("date", [])
+    if not isinstance(dates, list) or not all(isinstance(date, dict) for date in dates):
+        raise TableError(f"{name}: line {lines.of(('date',))}: date: write each as a table [[date]]")
+    found: dict[tuple[str, str, str, str], SupportRow] = {}
+    for number, told in enumerate(dates):
+        row = _override_row(told, name, lines, number)
+        if row.key in found:
+            said = " ".join(part for part in row.key if part)
+            raise TableError(f"{name}: line {lines.of(('date', number))}: {said} is there twice")
+        found[row.key] = row
+    return tuple(found.values())
+
+
+def _override_row(told: Mapping[str, Any], name: str, lines: TomlLines, number: int) -> SupportRow:
+    at = lines.of(("date", number))
+    cells = {"edition": "", "build": "", "end_of_support": "", "licence": "own"}
+    for key, value in told.items():
+        line = lines.of(("date", number, key))
+        if key not in _OVERRIDE_WORDS:
+            raise TableError(f"{name}: line {line}: {key} is none of {', '.join(COLUMNS)}")
+        if isinstance(value, dt.datetime) or not isinstance(value, (str, dt.date)) or "\n" in str(value):
+            raise TableError(f"{name}: line {line}: {key}: a text or a day such as 2028-10-10 is wanted")
+        cells[key] = str(value)
+    if missing := [key for key in COLUMNS if key not in cells]:
+        raise TableError(f"{name}: line {at}: {missing[0]} is missing")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows((COLUMNS, [cells[key] for key in COLUMNS]))
+    try:
+        return parse_os_support(text.getvalue(), name)[0]
+    except TableError as error:  # which knows the line of the row alone
+        raise TableError(str(error).replace("line 2:", f"line {at}:", 1)) from None
 
 
 def merged(shipped: Iterable[SupportRow], *newer: Iterable[SupportRow]) -> tuple[SupportRow, ...]:
@@ -233,6 +283,14 @@ def merged(shipped: Iterable[SupportRow], *newer: Iterable[SupportRow]) -> tuple
         replaced = {_slot(row) for row in fresh}
         rows = [row for row in rows if _slot(row) not in replaced] + fresh
     return tuple(sorted(rows, key=lambda row: row.key))
+
+
+def still_newer(loaded: Iterable[SupportRow], shipped: Iterable[SupportRow]) -> tuple[SupportRow, ...]:
+    """Return the loaded rows without those the shipped ones are newer than: a program may be newer than a dump."""
+    taken: dict[tuple[str, str, str, str], dt.date] = {}
+    for row in shipped:
+        taken[_slot(row)] = max(row.as_of, taken.get(_slot(row), row.as_of))
+    return tuple(row for row in loaded if row.as_of >= taken.get(_slot(row), row.as_of))
 
 
 def _slot(row: SupportRow) -> tuple[str, str, str, str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Literal
@@ -64,7 +64,8 @@ class SupportStatus:
     `date`: the last day with free updates (where editions differ but agree on the status: the earliest still to
     come, or the last one gone). `paid_until`: the last day of an extension that can be bought; `extension` whether
     this device has it, as far as told (`over` after its last day). Status `extended`: free updates have ended and
-    the bought extension runs until `covered_until`. `reason` says why the status is unknown.
+    the bought extension runs until `covered_until`. `reason` says why the status is unknown. `product` and `version`:
+    the table's release, None where it is not one; `paid_source` is where `paid_until` stands.
     """
 
     status: Status
@@ -75,6 +76,9 @@ class SupportStatus:
     reason: str | None = None
     extension: Extension = "none"
     covered_until: dt.date | None = None
+    product: str | None = field(default=None, compare=False)
+    version: str | None = field(default=None, compare=False)
+    paid_source: str | None = field(default=None, compare=False)
 
 
 @cache
@@ -278,8 +282,24 @@ def support_of(
     if not found:
         version = system.version or system.build or "of unknown version"
         edition = "this edition of " if known_release else ""
-        return _unknown(f"no support dates are held for {edition}{product} {version}")
-    return _extended(_agreed(_by_release(found), on, within_days), on, bought, bought_until)
+        reason = f"no support dates are held for {edition}{product} {version}"
+        return replace(_unknown(reason), product=product)
+    known = _by_release(found)
+    return _named(_extended(_agreed(known, on, within_days), on, bought, bought_until), known)
+
+
+def _named(status: SupportStatus, known: Sequence[tuple[SupportRow, list[SupportRow]]]) -> SupportStatus:
+    """Return the status with the release it is about, as far as it is one, and the source of the extension's day."""
+    names, versions = {end.product for end, _ in known}, {end.version for end, _ in known}
+    paid = [
+        row for _, of in known for row in of if row.kind == "paid" and row.end_of_support == status.paid_until
+    ]
+    return replace(
+        status,
+        product=names.pop() if len(names) == 1 else None,
+        version=versions.pop() if len(versions) == 1 else None,
+        paid_source=paid[0].source if paid and status.paid_until else None,
+    )
 
 
 def _without_edition(system: System) -> System:

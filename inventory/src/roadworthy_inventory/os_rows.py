@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -81,3 +83,15 @@ def os_support() -> tuple[SupportRow, ...]:
 def products(rows: Iterable[SupportRow]) -> frozenset[str]:
     """Return the products the rows are about."""
     return frozenset(row.product for row in rows)
+
+
+def format_os_support(rows: Iterable[SupportRow]) -> str:
+    """Return rows as the text `parse_os_support` reads."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        end = "" if row.end_of_support is None else row.end_of_support.isoformat()
+        told = (row.product, row.version, row.edition, row.build, end, row.kind, row.source, row.licence)
+        writer.writerow((*told, row.as_of.isoformat()))
+    return text.getvalue()

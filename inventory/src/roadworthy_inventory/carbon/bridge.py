@@ -1,0 +1,76 @@
+"""From CRC tonnes to SECR tonnes for the same electricity, step by step, so that nobody thinks one of them wrong.
+
+CRC counts CO2 of generation and losses, rounds to whole tonnes and adds 10 % to estimates; SECR's scope 2 counts CO2e
+of generation, of the factor set its own rule picks. Each step is an exact number of tonnes and they add up exactly.
+The steps pass from tonnes of CO2 to tonnes of CO2e, so they are plain tonnes and not of either type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from roadworthy_inventory.carbon.crc import CrcReport
+from roadworthy_inventory.carbon.factor_rules import Rule, resolve, set_name
+from roadworthy_inventory.carbon.factors import FactorBook
+from roadworthy_inventory.carbon.quantities import CarbonError
+from roadworthy_inventory.carbon.years import year_days
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one difference of method adds, in tonnes; negative where it takes away."""
+
+    name: str
+    title: str
+    tonnes: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """`crc_tonnes` + all steps = `secr_scope2_tonnes`, exactly; the losses the last step takes out are scope 3 there."""
+
+    year: str
+    crc_tonnes: int
+    steps: tuple[Step, ...]
+    secr_scope2_tonnes: Fraction
+    secr_scope3_losses_tonnes: Fraction | None
+    factor_set: str
+
+
+def bridge(report: CrcReport, book: FactorBook, rule: Rule) -> Bridge:
+    """Return the bridge for the grid electricity of a CRC report; what is not grid electricity is taken out first.
+
+    Raises MissingFactorError where the factor set of the year is not held whole, CarbonError without grid
+    electricity.
+    """
+    grid = [one for one in report.rows if one.supply.fuel == "electricity_grid"]
+    if not grid:
+        raise CarbonError("there is no grid electricity in the report, so there is nothing to compare")
+    used = sum((one.supply.kwh for one in grid), Fraction(0)) / 1000  # MWh: times kg per kWh is tonnes
+    uplift = sum((one.uplift.tonnes for one in grid), Fraction(0))
+    plain = sum((one.before_uplift.tonnes for one in grid), Fraction(0))
+    others = report.exact.tonnes - uplift - plain
+    first, last = year_days(report.began)
+    own = {
+        unit: resolve(book, "generation", first, last, "majority", unit).require() * used
+        for unit in ("kgCO2/kWh", "kgCO2e/kWh")
+    }
+    losses = resolve(book, "transmission_distribution", first, last, "majority", "kgCO2/kWh").require() * used
+    target = resolve(book, "generation", first, last, rule)
+    end = target.require() * used
+    td = resolve(book, "transmission_distribution", first, last, rule).value
+    steps = (
+        Step("rounding", "Whole tonnes made exact again", report.exact.tonnes - report.tonnes),
+        Step("other_supplies", "Gas and on-site electricity, which are other rows of SECR", -others),
+        Step("uplift", "10 % on estimated supplies, which SECR does not add", -uplift),
+        Step("set", "CRC's factor against the same year's factor set", own["kgCO2/kWh"] + losses - plain),
+        Step("losses", "Losses of transmission and distribution, which SECR counts in scope 3", -losses),
+        Step(
+            "gases",
+            "Methane and nitrous oxide, which CRC does not count",
+            own["kgCO2e/kWh"] - own["kgCO2/kWh"],
+        ),
+        Step("rule", "The factor set or sets SECR's rule picks", end - own["kgCO2e/kWh"]),
+    )
+    return Bridge(report.year, report.tonnes, steps, end, None if td is None else td * used, set_name(target))
