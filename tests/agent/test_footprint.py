@@ -81,7 +81,7 @@ def agent(tmp_path: Path, collector: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def asked(tmp_path: Path, sql: str) -> int:

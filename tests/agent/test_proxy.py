@@ -166,7 +166,7 @@ def tinyproxy(folder: Path, *lines: str) -> Iterator[Proxy]:
         yield Proxy(port, log)
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
 
 
 @pytest.mark.needs("tinyproxy")

@@ -215,7 +215,7 @@ def test_two_agents_do_not_share_a_state_folder(start: Start, tmp_path: Path) ->
     first = start()
     wait_until((tmp_path / "state/spool.db").exists, what="the first agent")
     second = start()
-    assert second.wait(10) == 1
+    assert second.wait(60) == 1
     assert second.stderr is not None
     assert f"{tmp_path / 'state'}: another agent is running with this state folder" in second.stderr.read()
     assert first.poll() is None

@@ -123,7 +123,21 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
 
 
 # Asked everything odd in tests/collector/api/test_any_request.py.
-BOOKS = ("register", "reconciliation", "ratings", "costs", "plan")
+BOOKS = (
+    "register",
+    "reconciliation",
+    "ratings",
+    "costs",
+    "plan",
+    "organisation",
+    "exports",
+    "lifecycle",
+    "legacy",
+    "carbon",
+    "staff-time",
+    "benefits",
+    "disposal",
+)
 TAGS = ["collector", "devices", "sites", "keys", "users", "holds", "relay", "people"]
 
 

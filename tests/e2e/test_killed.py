@@ -79,7 +79,7 @@ class Client(threading.Thread):
         body = report(self._device, seq=seq, sent_at=time.time(), periods=[period(start)])
         headers = {"Authorization": f"Bearer {self._device.token}"}
         try:
-            answer = httpx.post(f"{self._address}/api/v1/reports", json=body, headers=headers, timeout=10)
+            answer = httpx.post(f"{self._address}/api/v1/reports", json=body, headers=headers, timeout=60)
         except httpx.TransportError:
             self.unanswered += 1
             return False

@@ -43,7 +43,7 @@ class Running:
         """Return status and text of a GET; (0, "") while nobody answers."""
         request = urllib.request.Request(self.address + path, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -6,14 +6,23 @@ import typer
 
 from roadworthy_collector import (
     admin_audit,
+    admin_benefits,
     admin_books,
+    admin_carbon,
     admin_database,
     admin_devices,
+    admin_disposal,
+    admin_exceptions,
+    admin_export,
     admin_identity,
     admin_keys,
+    admin_legacy,
+    admin_lifecycle,
     admin_money,
+    admin_organisation,
     admin_people,
     admin_register,
+    admin_staff_time,
 )
 
 
@@ -25,6 +34,15 @@ def add_to(app: typer.Typer) -> None:
     admin_people.add_to(app, admin_devices.devices)
     admin_audit.add_to(app)
     admin_books.add_to(app)
+    admin_exceptions.add_to(app)
+    admin_lifecycle.add_to(app)
+    admin_legacy.add_to(app)
     admin_money.add_to(app)
+    admin_organisation.add_to(app)
     admin_identity.add_to(admin_devices.devices)
     admin_register.add_to(app)
+    admin_export.add_to(app)
+    admin_staff_time.add_to(app)
+    admin_benefits.add_to(app)
+    admin_disposal.add_to(app)
+    admin_carbon.add_to(app)

@@ -1,8 +1,7 @@
-"""Commands about reconciliation, ratings and the exceptions register."""
+"""Commands about reconciliation and ratings."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import time
 from pathlib import Path
@@ -10,7 +9,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from roadworthy_collector.command_support import ConfigFile, Format, connected, show, stored
+from roadworthy_collector.command_support import (
+    ConfigFile,
+    Format,
+    connected,
+    show,
+    stored,
+)
 from roadworthy_collector.errors import RoadworthyError
 
 reconcile = typer.Typer(
@@ -18,9 +23,6 @@ reconcile = typer.Typer(
 )
 ratings = typer.Typer(help="Ratings: run, list, why; and their rules.", no_args_is_help=True)
 rules = typer.Typer(help="The rules of the rating: show, try, save.", no_args_is_help=True)
-exceptions = typer.Typer(
-    help="The exceptions register: what somebody agreed to leave as it is.", no_args_is_help=True
-)
 ratings.add_typer(rules, name="rules")
 _ACTOR = "command line"
 _LONGEST_FILE_BYTES = 1 << 20
@@ -35,14 +37,6 @@ def add_to(app: typer.Typer) -> None:
     """Register these commands on `app`."""
     app.add_typer(reconcile, name="reconcile")
     app.add_typer(ratings, name="ratings")
-    app.add_typer(exceptions, name="exceptions")
-
-
-def _day(option: str, text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise RoadworthyError(f"{option}: a day is written 2026-03-31, not {text!r}") from None
 
 
 def _share(pair: list[int]) -> str:
@@ -307,73 +301,3 @@ def save_rules(
     with connected(config) as connection:
         found = editions.save(connection, text, now=int(time.time()), actor=_ACTOR)
     typer.echo(f"{found.name}: edition {found.digest} is in force")
-
-
-@exceptions.command(
-    "add",
-    epilog="Example: roadworthy exceptions add FP0123 --rule battery-weak --reason 'spare ordered, CHG-17' "
-    "--owner 'Desk lead' --approver 'Head of IT' --expires 2026-09-30",
-)
-def add_exception(
-    what: Annotated[str, typer.Argument(help="A device id, or a register item's tag.")],
-    reason: Annotated[str, typer.Option(help="Why it is left as it is.")],
-    owner: Annotated[str, typer.Option(help="Who answers for it.")],
-    approver: Annotated[str, typer.Option(help="Who agreed to it: somebody else.")],
-    expires: Annotated[str, typer.Option(help="Its last day, such as 2026-09-30.")],
-    config: ConfigFile = None,
-    rule: Annotated[
-        list[str] | None, typer.Option(help="A rule it is about; all where none is named.")
-    ] = None,
-    begins: Annotated[str | None, typer.Option(help="Its first day; today if not said.")] = None,
-) -> None:
-    """Take a device or item out of a rule until a day; the day after, the rule holds again."""
-    from roadworthy_collector.books import excepting
-    from roadworthy_collector.books import rules as editions
-    from roadworthy_collector.books.reconciling import local_day
-
-    now = time.time()
-    with stored(config) as (settings, _):
-        today = local_day(now, settings.reporting_timezone)
-    asked = excepting.Asked(
-        what,
-        rule or None,
-        reason,
-        owner,
-        approver,
-        _day("--begins", begins) if begins else today,
-        _day("--expires", expires),
-    )
-    with connected(config) as connection:
-        known = {one.rule_id for one in editions.current(connection)[0].rules}
-        number = excepting.add(connection, asked, known_rules=known, now=int(now), actor=_ACTOR)
-    typer.echo(f"exception {number} of {what} holds until {expires}")
-
-
-@exceptions.command("list", epilog="Example: roadworthy exceptions list")
-def list_exceptions(config: ConfigFile = None, output: Format = "table") -> None:
-    """List every exception, those in force first."""
-    from roadworthy_collector.books import excepting
-    from roadworthy_collector.books.reconciling import local_day
-
-    with stored(config) as (settings, engine), engine.connect() as connection:
-        today = local_day(time.time(), settings.reporting_timezone)
-        rows = excepting.list_entries(connection, today)
-    if output == "table":
-        rows = [row | {"rules": ", ".join(row["rules"]) if row["rules"] else "all"} for row in rows]
-    show(rows, output)
-
-
-@exceptions.command("end", epilog="Example: roadworthy exceptions end 7")
-def end_exception(
-    number: Annotated[int, typer.Argument(help="Its number in `roadworthy exceptions list`.")],
-    config: ConfigFile = None,
-) -> None:
-    """End an exception from today on; it stays on the register."""
-    from roadworthy_collector.books import excepting
-    from roadworthy_collector.books.reconciling import local_day
-
-    now = time.time()
-    with stored(config) as (settings, _):
-        today = local_day(now, settings.reporting_timezone)
-    with connected(config) as connection:
-        excepting.end(connection, number, today=today, now=int(now), actor=_ACTOR)

@@ -192,7 +192,7 @@ def show_shares(
     from roadworthy_collector.books import money_tables, shares
 
     now = time.time()
-    with stored(config) as (_, engine):
+    with stored(config) as (settings, engine):
         shares.refresh(engine, now)
         with engine.connect() as connection:
             found = shares.kept(connection)
@@ -202,7 +202,8 @@ def show_shares(
             else:
                 rows = money_tables.share_rows(content, by, year)
     if export is not None:
-        money_tables.export(export, rows, content, now, f"by {by}" + (f", {year}" if year else ""))
+        chosen = f"by {by}" + (f", {year}" if year else "")
+        money_tables.export(export, rows, content, now, chosen, settings.protective_marking)
         typer.echo(f"{len(rows):,} rows written to {export}")
         return
     if output == "json":
@@ -234,12 +235,13 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
 
     wanted = Wanted(kind=kind, year=year, definition=share, member=member, centre=centre, text=text)
     now = time.time()
-    with stored(config) as (_, engine), engine.connect() as connection:
+    with stored(config) as (settings, engine), engine.connect() as connection:
         found = read_lines(connection, wanted, limit=limit if export is None else 10**9)
         content = shares.kept(connection)
     rows = [money_tables.line_row(one, share) for one in found.rows]
     if export is not None:
-        money_tables.export(export, rows, content[0] if content else {}, now, str(wanted))
+        counted = content[0] if content else {}
+        money_tables.export(export, rows, counted, now, wanted.in_words(), settings.protective_marking)
         typer.echo(f"{len(rows):,} rows written to {export}")
         return
     show(rows, output)

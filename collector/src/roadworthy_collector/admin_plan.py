@@ -13,16 +13,10 @@ import typer
 
 from roadworthy_collector.command_support import ConfigFile, Format, show, stored
 from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.security.tokens import COMMAND_LINE
 
 plan = typer.Typer(help="What to replace, repair or keep for a budget.", no_args_is_help=True)
 Action = Literal["replace", "ssd", "ram", "battery", "keep", "fixed", "apart", "no_offer"]
-_FIGURES = {
-    "pounds_pence": ("pounds", 100),
-    "hours": ("staff hours", 1),
-    "kwh": ("kWh", 1),
-    "kgco2e": ("kgCO2e", 1),
-    "net_pence": ("net, pounds", 100),
-}
 
 
 @plan.command("example", epilog="Example: roadworthy plan example > plan.toml")
@@ -82,6 +76,7 @@ def _progress(what: str, count: int) -> None:
 
 
 def _print(summary: dict[str, Any], made_at: float, output: str) -> None:
+    from roadworthy_collector.books.plan_rows import FIGURES
     from roadworthy_collector.books.planning import ACTION_WORDS
     from roadworthy_inventory.money import pounds
 
@@ -92,7 +87,7 @@ def _print(summary: dict[str, Any], made_at: float, output: str) -> None:
     typer.echo(f"plan of {at} over {summary['items']:,} items, {', '.join(summary['years'])}")
     show([{"what": ACTION_WORDS[name], "items": count} for name, count in summary["counts"].items()], "table")
     rows = []
-    for name, (title, unit) in _FIGURES.items():
+    for name, (title, unit) in FIGURES.items():
         low, likely, high = summary["estate"]["figures"][name]
         row = {"against keeping": title, "likely": likely, "from": low, "to": high}
         rows.append(
@@ -139,6 +134,7 @@ def show_plan(
 ) -> None:
     """Show the last plan, or the items of one action."""
     from roadworthy_collector.books import planning
+    from roadworthy_collector.books.plan_rows import plan_row
 
     with stored(config) as (_, engine), engine.connect() as connection:
         summary, made_at = planning.require(connection)
@@ -146,28 +142,9 @@ def show_plan(
             _print(summary, made_at, output)
             return
         rows, total = planning.page(connection, summary, action, 0, limit)
-    show(rows if output == "json" else [_row(one, short=True) for one in rows], output)
+    show(rows if output == "json" else [plan_row(one, short=True) for one in rows], output)
     if output == "table":
         typer.echo(f"{len(rows):,} of {total:,} items")
-
-
-def _row(one: dict[str, Any], *, short: bool = False) -> dict[str, Any]:
-    """Return an item of the plan as a row, with its reason unless `short`."""
-    from roadworthy_collector.books.planning import ACTION_WORDS
-
-    names = ("tag", "serial", "model", "site", "unit")
-    action = one["action"] if one["status"] == "decided" else one["status"]
-    row = {name: one[name] for name in names}
-    row |= {"action": ACTION_WORDS[action], "option": one["offer"], "year": one["year"]}
-    for name, (title, unit) in _FIGURES.items():
-        found = one["figures"].get(name)
-        parts = dict(zip(("from", "likely", "to"), found or (None,) * 3, strict=True))
-        for part, value in parts.items():
-            if not short or part == "likely":
-                told = None if value is None else round(value / unit, 2)
-                row[title if short else f"{title} {part}"] = told
-    row["stays in the plan"] = None if one["stays_ratio"] is None else f"{one['stays_ratio'] * 100:.0f} %"
-    return row if short else row | {"why": one["why"], "carbon": one["carbon"], "electricity": one["how_kwh"]}
 
 
 @plan.command("why", epilog="Example: roadworthy plan why PC-0042")
@@ -178,6 +155,7 @@ def say_why(
 ) -> None:
     """Say why one item is in the last plan or out of it."""
     from roadworthy_collector.books import planning
+    from roadworthy_collector.books.plan_rows import plan_row
 
     with stored(config) as (_, engine), engine.connect() as connection:
         summary, _ = planning.require(connection)
@@ -188,7 +166,7 @@ def say_why(
     show(
         [
             {"name": name, "value": value}
-            for name, value in _row(one).items()
+            for name, value in plan_row(one).items()
             if name not in {"why", "carbon"}
         ],
         output,
@@ -207,41 +185,29 @@ def ready_lists(
             help="Write the tickets of claim_under_warranty, fit_an_ssd or collect_unused to .csv or .xlsx."
         ),
     ] = None,
+    assign: Annotated[str | None, typer.Option(help="The group the exported tickets are for.")] = None,
     output: Format = "table",
 ) -> None:
     """Make the ready lists anew: claim under warranty, fit an SSD, collect the unused."""
-    from roadworthy_collector.books import plan_lists, planning
-    from roadworthy_collector.books.plan_inputs import read_items
-    from roadworthy_collector.books.plan_text import Budget, parse_plan
-    from roadworthy_collector.books.sheets import About, write_table
-    from roadworthy_inventory.replacement_lists import TICKET_COLUMNS
+    from roadworthy_collector.books import plan_lists, tables
 
     if export is not None and export[0] not in plan_lists.TITLES:
         raise RoadworthyError(f"{export[0]}: no such list; there are {', '.join(plan_lists.TITLES)}")
     now = time.time()
     with stored(config) as (settings, engine):
         with engine.connect() as connection:
-            held = planning.last(connection)
-            text = parse_plan(held[0]["text"], Budget(**held[0]["budget"])) if held else None
-            replaced = (
-                {one["tag"] for one in planning.items(connection, held[0], "replace")} if held else set()
-            )
-            # Every item is looked at, whatever the plan's scope.
-            read = read_items(connection, None, now, _today(settings.reporting_timezone, now))
-        lists = plan_lists.make(read, text, replaced=replaced)
+            _, lists = plan_lists.anew(connection, now, _today(settings.reporting_timezone, now))
         plan_lists.keep(engine, lists, now)
+        if export is not None:
+            filters = {"assign": assign} if assign else {}
+            asked = tables.Asked(export[0], filters, now, COMMAND_LINE)
+            count = tables.write_file(engine, settings, asked, export[1])
+            typer.echo(f"{count:,} tickets written to {export[1]}")
+            return
     rows = [
         {"list": one.name, "tickets": len(one.tickets), "could not be told": len(one.unknown)}
         for one in lists
     ]
-    if export is not None:
-        chosen = next(one for one in lists if one.name == export[0])
-        at = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"
-        coverage = f"{len(read.items):,} items looked at, {len(chosen.unknown):,} could not be told"
-        about = About(plan_lists.TITLES[chosen.name], at, "all items", coverage)
-        count = write_table(export[1], TICKET_COLUMNS, plan_lists.rows(chosen), about)
-        typer.echo(f"{count:,} tickets written to {export[1]}")
-        return
     show(rows, output)
 
 
@@ -252,15 +218,9 @@ def export_plan(
     action: Annotated[Action | None, typer.Option(help="Only items of this.")] = None,
 ) -> None:
     """Write the last plan, an item a row with its figures and its reason."""
-    from roadworthy_collector.books import planning
-    from roadworthy_collector.books.sheets import About, write_table
+    from roadworthy_collector.books import tables
 
-    with stored(config) as (_, engine), engine.connect() as connection:
-        summary, made_at = planning.require(connection)
-        rows = [_row(one) for one in planning.items(connection, summary, action)]
-    at = f"{datetime.fromtimestamp(made_at, UTC):%Y-%m-%d %H:%M} UTC"
-    left = sum(summary["left_out"].values())
-    coverage = f"{summary['items']:,} items in the plan, {left:,} of the register are not"
-    about = About("Replacement plan", at, action or "all actions", coverage)
-    count = write_table(file, list(rows[0]) if rows else ["tag"], rows, about)
+    with stored(config) as (settings, engine):
+        asked = tables.Asked("plan", {"action": action} if action else {}, time.time(), COMMAND_LINE)
+        count = tables.write_file(engine, settings, asked, file)
     typer.echo(f"{count:,} rows written to {file}")

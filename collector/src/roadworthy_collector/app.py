@@ -149,6 +149,14 @@ def _routes() -> APIRouter:
     return found
 
 
+@lru_cache(maxsize=1)
+def _described(title: str, version: str) -> dict[str, Any]:
+    """Return the document of all routes, which is the same for every application; nobody changes it."""
+    document = get_openapi(title=title, version=version, routes=_routes().routes)
+    document["paths"].update(openapi_paths())
+    return document
+
+
 def _beforehand(api: FastAPI) -> Iterator[object]:
     """Make what the first requests need, a piece a step; the front page's first."""
     environment = templates()
@@ -168,9 +176,7 @@ def _document(api: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         with making:  # who comes meanwhile waits for it: two at once would each take twice as long
             if api.openapi_schema is None:
-                document = get_openapi(title=api.title, version=api.version, routes=api.routes)
-                document["paths"].update(openapi_paths())
-                api.openapi_schema = document
+                api.openapi_schema = _described(api.title, api.version)
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign] # the documented way to extend it

@@ -108,8 +108,17 @@ def demo(
     *,
     devices: Annotated[int, typer.Option(min=1, max=20000, help="How many devices to simulate.")] = 1000,
     seed: Annotated[int, typer.Option(help="Another seed, another estate.")] = 2012,
+    files: Annotated[
+        Path | None,
+        typer.Option(help="Only write the files the simulated organisation would export to this folder."),
+    ] = None,
 ) -> None:
     """Run the collector with a simulated IT estate in a data folder of its own."""
+    if files is not None:
+        running.demo_files(
+            _settings(config, host=host, port=port, data=data), files, devices=devices, seed=seed
+        )
+        return
     running.demo(_settings(config, host=host, port=port, data=data), devices=devices, seed=seed)
 
 

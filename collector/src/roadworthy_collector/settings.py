@@ -6,21 +6,26 @@ import sys
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from roadworthy_collector.errors import SettingsError
-from roadworthy_collector.store.libpq import in_the_clear
+from roadworthy_collector.settings_checks import (
+    LOOPBACK,
+    checked_database,
+    checked_receiver,
+    checked_upstream,
+    one_line,
+)
 from roadworthy_inventory.calendar import local_day
+
+__all__ = ["LOOPBACK", "CollectionPolicy", "LogFormat", "LogLevel", "Settings", "load", "read_secret"]
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 CollectionPolicy = Literal["off", "daily", "half-hourly"]
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Settings(BaseSettings):
@@ -88,6 +93,11 @@ class Settings(BaseSettings):
     report_interval_seconds: int = Field(default=900, ge=60, le=86400, description="How often agents call.")
     reporting_timezone: str = Field(
         default="Europe/London", description="Zone of local days and financial years."
+    )
+    protective_marking: str = Field(
+        default="OFFICIAL",
+        max_length=64,
+        description="Protective marking written on every table that is exported; one line.",
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest report, compressed.")
     max_report_bytes: int = Field(default=8_388_608, ge=1024, description="Largest report, decompressed.")
@@ -253,61 +263,25 @@ class Settings(BaseSettings):
         local_day(date(2026, 1, 1), value)  # refuses a zone whose midnights no settlement period begins at
         return value
 
+    @field_validator("protective_marking")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return one_line(value)
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return None
-        try:
-            url = make_url(value)
-        except ArgumentError:
-            message = "this is no URL of a database; write postgresql://user@host/database"
-            raise ValueError(message) from None
-        if url.get_backend_name() != "postgresql" or not url.database:
-            message = "only postgresql://user@host/database is known; without this setting SQLite is used"
-            raise ValueError(message)
-        if url.password is not None:
-            message = "no password here, where settings are shown; put it into a file: database_password_file"
-            raise ValueError(message)
-        if not info.data.get("database_plain") and (exposed := in_the_clear(url, LOOPBACK)):
-            message = (
-                f"what is said to {exposed.text()} would cross the network unprotected; add ?sslmode=verify-full, and "
-                "&sslrootcert= with the PEM file of who signs its certificate, or set database_plain = true for a "
-                "private network"
-            )
-            raise ValueError(message)
-        return value
+        return checked_database(value, plain=bool(info.data.get("database_plain")))
 
     @field_validator("remote_write_url")
     @classmethod
     def _may_receive(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            message = "this is no address of a receiver; write https://host[:port]/api/v1/write"
-            raise ValueError(message)
-        if parts.username is not None or parts.password is not None:
-            message = "no credentials here, where settings are shown; use remote_write_username and remote_write_password_file"
-            raise ValueError(message)
-        return value
+        return checked_receiver(value)
 
     @field_validator("upstream_url")
     @classmethod
     def _may_be_upstream(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            message = "this is no address of a collector; write https://host or https://host:port"
-            raise ValueError(message)
-        if parts.username is not None:
-            message = "no user or password here; enrolment keys go into upstream_enrolment_key_file"
-            raise ValueError(message)
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-            message = "plain http goes only to this machine; use https"
-            raise ValueError(message)
-        return value.rstrip("/")
+        return checked_upstream(value)
 
     @field_validator("upstream_enrolment_key_file")
     @classmethod

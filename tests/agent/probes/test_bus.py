@@ -43,7 +43,7 @@ def refusing_bus(tmp_path: Path) -> Iterator[str]:
         thread = threading.Thread(target=refuse)
         thread.start()
         yield f"unix:path={path}"
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,17 @@ TAGS = [
     "people",
     "costs",
     "plan",
+    "staff-time",
+    "benefits",
+    "disposal",
+    "organisation",
+    "exports",
+    "carbon",
     "register",
     "reconciliation",
     "ratings",
+    "lifecycle",
+    "legacy",
 ]
 # What PostgreSQL takes less of than SQLite: no NUL, no half of a surrogate pair, no number past 64 bits.
 ODD = ("\0", "a\0b", "\ud800", "\U0001f600", "x" * 300, str(2**63), 2**63, 10**40, None, {})

@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
 from support.estates import NOW, Estate
 
-from roadworthy_collector.books.register_counts import MONTHS, coming_months, count_register
-from roadworthy_collector.jobs import books, fleet
+from roadworthy_collector.books.register_counts import count_register
+from roadworthy_collector.books.warranties import MONTHS, coming_months
+from roadworthy_collector.jobs import books, fleet, organisation
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import books as gauges
 from roadworthy_collector.metrics.books_catalogue import BOOKS
@@ -53,6 +54,7 @@ def test_every_gauge_of_the_books_is_exposed_and_sums_close(estate: Estate) -> N
     estate.device(serial="5CG1", asset_tag="FP1")
     estate.device(serial="STRAY1")
     books.compute(work_of(estate))
+    organisation.compute(work_of(estate))
     fleet.compute(work_of(estate))
     found = samples(rollups_of(estate.engine, None, now=NOW))
     assert {row.name for row in BOOKS} <= set(found)

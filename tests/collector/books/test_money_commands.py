@@ -65,7 +65,9 @@ def test_from_an_export_to_a_share(folder: Path) -> None:
     assert well("costs", "method", "save", "method.toml") == "saved\n"
     assert "accruals basis" in well("costs", "shares", "--by", "accounting_period")
     assert "rows written" in well("costs", "shares", "--by", "bridge", "--export", "bridge.csv")
-    assert (folder / "bridge.csv").read_text("utf-8-sig").startswith("year,measure,cost_centre")
+    above = (folder / "bridge.csv").read_text("utf-8-sig").splitlines()
+    assert above[:2] == ["Protective marking: OFFICIAL", "Cost of Roadworthy: by bridge"]
+    assert above[4].startswith("year,measure,cost_centre")
     assert "ledger.csv" in well("costs", "batches")
     assert "4 rows went" in well("costs", "undo", "1")
 

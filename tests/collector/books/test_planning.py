@@ -248,7 +248,7 @@ def test_the_example_is_a_plan() -> None:
     assert found.terms.capital_pence == (25_000_000, 25_000_000)
 
 
-ABOUT = About("Title", "now", "all", "3 of 3")
+ABOUT = About("Title", "now", "all", "3 of 3", "OFFICIAL")
 
 
 def test_nothing_in_a_sheet_runs(tmp_path: Path) -> None:
@@ -256,12 +256,12 @@ def test_nothing_in_a_sheet_runs(tmp_path: Path) -> None:
     columns = ("tag", "pounds", "none", "on")
     assert write_table(tmp_path / "t.csv", columns, told, ABOUT) == 1
     with (tmp_path / "t.csv").open(encoding="utf-8-sig", newline="") as stream:
-        assert list(csv.reader(stream))[1] == ["'=cmd()", "1.5", "", "2026-01-02"]
-    assert "Marking: OFFICIAL" in (tmp_path / "t.csv.about.txt").read_text()
+        assert list(csv.reader(stream))[5] == ["'=cmd()", "1.5", "", "2026-01-02"]
+    assert "Protective marking: OFFICIAL" in (tmp_path / "t.csv").read_text("utf-8-sig")
     write_table(tmp_path / "t.xlsx", columns, told, ABOUT)
     book = python_calamine.CalamineWorkbook.from_path(str(tmp_path / "t.xlsx"))
-    assert book.get_sheet_by_name("Rows").to_python()[1] == ["'=cmd()", 1.5, "", "2026-01-02"]
-    assert ["Title", "Title"] in book.get_sheet_by_name("About").to_python()
+    assert book.get_sheet_by_name("Rows").to_python()[5] == ["'=cmd()", 1.5, "", "2026-01-02"]
+    assert book.get_sheet_by_name("Rows").to_python()[1][0] == "Title: all"
     for path in (tmp_path / "t.pdf", tmp_path / "no folder" / "t.csv"):
         with pytest.raises(RoadworthyError):
             write_table(path, columns, told, ABOUT)

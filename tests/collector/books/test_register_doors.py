@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -211,7 +212,9 @@ def test_a_person_tries_a_file_and_applies_it(door: Door) -> None:
     done = door.post("/import/apply", data={"token": token[1]})
     assert "This is batch 1" in done.text
     assert door.items() == 2
-    assert list((door.estate.path.parent / uploads.FOLDER).iterdir()) == []
+    kept = (door.estate.path.parent / uploads.FOLDER).glob("*.json")
+    # The file itself is gone; what is left are its correction files, for an hour.
+    assert {json.loads(one.read_text())["format"] for one in kept} == {uploads.CORRECTIONS}
     assert "no longer kept" in door.post("/import/apply", data={"token": token[1]}).text
     assert "came in as batch 1" in door.post("/import", files=files).text
     listed = door.page("?state=deployed&search=fp")
@@ -253,6 +256,50 @@ def test_a_person_is_told_what_is_wrong(door: Door) -> None:
     ):
         assert door.page(path).status_code in {200, 404}
     assert (door.items(), door.batches()) == (0, 0)
+
+
+PLAIN = "Tag,S/N,Type,Status,Department,Purchased,Price,Assigned to\nFP1,5CG1,Laptop,In use,Ops,25/12/2023,900,Ann\n"
+
+
+@ONE_STORE
+def test_a_plain_spreadsheet_needs_no_mapping_at_any_door(door: Door, tmp_path: Path) -> None:
+    page = door.post("/import", files={"file": ("plain.csv", PLAIN)})
+    assert page.status_code == 200
+    assert "columns taken: Tag as asset tag; S/N as serial number" in page.text
+    assert "columns about people dropped unread: Assigned to" in page.text
+    assert door.api("POST", "/import?name=plain.csv", content=PLAIN).json()["format"] == "spreadsheet"
+    book = tmp_path / "plain.csv"
+    book.write_text(PLAIN)
+    printed = CliRunner().invoke(app, ["register", "mapping", str(book)]).stdout
+    assert '"Price" = "purchase_cost"' in printed
+    answer = door.api("POST", "/mapping?name=plain.csv", content=PLAIN)
+    assert (answer.status_code, answer.text) == (200, printed)
+    assert "Ann" not in printed
+    assert door.api("POST", "/mapping", content="").json()["error"]["message"].startswith("upload: is empty")
+
+
+@ONE_STORE
+def test_a_person_is_given_a_mapping_to_edit_where_two_columns_compete(door: Door) -> None:
+    odd = PLAIN.replace("Status", "Asset No", 1)
+    refused = door.post("/import", files={"file": ("odd.csv", odd)})
+    assert refused.status_code == 422
+    assert "could both be the asset tag" in html.unescape(refused.text)
+    (text,) = re.findall(r'name="mapping_text"[^>]*>(.*?)</textarea>', refused.text, re.DOTALL)
+    edited = html.unescape(text).replace('# "Tag" = "tag"', '"Tag" = "tag"')
+    tried = door.post("/import", files={"file": ("odd.csv", odd)}, data={"mapping_text": edited})
+    assert tried.status_code == 200, tried.text
+    assert "Apply: 1 change" in tried.text
+    wrong = door.post("/import", files={"file": ("odd.csv", odd)}, data={"mapping_text": edited + "x"})
+    assert (wrong.status_code, '"Tag" = "tag"' in html.unescape(wrong.text)) == (422, True)
+
+
+@ONE_STORE
+def test_a_collector_without_users_says_how_to_make_the_first(estate: Estate) -> None:
+    client = client_of(estate.engine, estate.path.parent, NOW)
+    answer = client.get("/register/import")
+    client.close()
+    assert answer.status_code == 403
+    assert "roadworthy user create NAME" in answer.text
 
 
 def _with(door: Door, content_type: str) -> dict[str, Any]:

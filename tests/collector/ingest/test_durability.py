@@ -63,7 +63,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         """Send; what was answered with 200 is acknowledged, whatever happens next."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         try:
             for n in range(1000):  # less than the half-hours that are kept
                 start = self._newest - n * 1800
@@ -136,6 +136,6 @@ def test_a_server_told_to_stop_answers_what_it_took(tmp_path: Path) -> None:
             client.start()
             wait_until(lambda: len(client.acknowledged) >= 10, what="acknowledged reports")
             process.terminate()
-            assert process.wait(20) in {0, -signal.SIGTERM}
+            assert process.wait(60) in {0, -signal.SIGTERM}
             client.join(30)
         assert set(client.acknowledged) == held(engine, device)

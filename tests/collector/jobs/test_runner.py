@@ -35,7 +35,7 @@ def running(
         yield stop
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -145,7 +145,7 @@ def test_stopping_does_not_wait_for_a_job_that_takes_long(estate: Estate) -> Non
         return 1
 
     with running(estate, Job("drawing", 3600.0, drawing)):
-        assert started.wait(10)
+        assert started.wait(60)
     assert not release.is_set()
     release.set()
     wait_until(lambda: not any(thread.name == "job drawing" for thread in threading.enumerate()))
@@ -164,7 +164,7 @@ def test_the_real_jobs_run_on_a_real_database(estate: Estate) -> None:
             assert row.last_error is None
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
     with estate.engine.connect() as connection:
         body = connection.scalar(

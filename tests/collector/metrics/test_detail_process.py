@@ -120,7 +120,7 @@ time.sleep(600)
         child = int(process.stdout.readline())
         assert alive(child)
         process.kill()
-        wait_until(lambda: not alive(child), timeout=10, what="the end of the process")
+        wait_until(lambda: not alive(child), what="the end of the process")
 
 
 def test_one_that_keeps_ending_is_said_once_and_left_alone_for_a_while(

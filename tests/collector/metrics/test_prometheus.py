@@ -40,7 +40,7 @@ class Prometheus:
             {name.replace("match", "match[]"): text for name, text in parameters.items()}
         )
         with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.port}/api/v1/{path}?{query}", timeout=10
+            f"http://127.0.0.1:{self.port}/api/v1/{path}?{query}", timeout=60
         ) as answer:
             return json.load(answer)["data"]
 
@@ -165,7 +165,7 @@ def test_prometheus_finds_scrapes_and_forgets_devices(tmp_path: Path) -> None:
             assert '19" \\ rack' in {series.get("model") for series in labels}
 
             collector.process.terminate()
-            collector.process.wait(10)
+            collector.process.wait(60)
             with running(
                 "up", folder=tmp_path, port=port, ROADWORTHY_DEVICE_DETAIL="true", ROADWORTHY_SHARDS="3"
             ) as again:

@@ -17,13 +17,13 @@ from support.web import client_of
 from roadworthy_collector.app import create_app
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.shares import METRICS
-from roadworthy_collector.jobs import books, fleet, rollup
+from roadworthy_collector.jobs import books, fleet, organisation, rollup
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.catalogue import CATALOGUE, Endpoint, metric
 from roadworthy_collector.metrics.routes import SNAPSHOT_SECONDS
 from roadworthy_collector.security import tokens
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.books_schema import register_items
+from roadworthy_collector.store.books_schema import benefits, register_items
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries.jobs import STATES, write_job
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
@@ -100,6 +100,16 @@ def everything(estate: Estate) -> None:
     estate.put(schema.dirty, device=device, day=86400)
     words = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
     estate.put(register_items, tag="FP1", **words)
+    estate.put(register_items, tag="GONE", **words | {"lifecycle_state": "disposed"})
+    year = {"financial_year": 2026, "saving_pence": 5, "double_running_pence": 0}
+    step = {"state": "identified", "person": "jo", "role": "service", "on": "2026-09-01"}
+    estate.put(
+        benefits, reference="B-1", claimant="jo", cashable=True, years=[year], steps=[step], made_at=int(NOW)
+    )
+    lost = {"lost_milliseconds": 1, "waits": 1, "slow_waits": 1}
+    with write_transaction(estate.engine) as connection:
+        month = {"month": "2026-09", "total": lost}
+        figures.write(connection, "staff_time.2026-09", month, now=int(NOW), seconds=0.1)
     share = {"low": 0.5, "value": 0.5, "high": 0.6, "numerator_pence": 5}
     share |= {"open_charges_pence": 1, "open_credits_pence": 0}
     with write_transaction(estate.engine) as connection:
@@ -107,6 +117,7 @@ def everything(estate: Estate) -> None:
             connection, METRICS, {"2025/26": dict.fromkeys("ABC", share)}, now=int(NOW), seconds=0.1
         )
     books.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
+    organisation.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     roll(estate)
     values = {"last_success_at": NOW, "last_duration_seconds": 0.5, "longest_transaction_seconds": 0.01}
     with write_transaction(estate.engine) as connection:

@@ -179,9 +179,9 @@ class Store:
 
     def ask(self, path: str, **parameters: str) -> Any:
         if self.flush is not None:
-            urllib.request.urlopen(self.address + self.flush, timeout=10).close()
+            urllib.request.urlopen(self.address + self.flush, timeout=60).close()
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"{self.address}/api/v1/{path}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.address}/api/v1/{path}?{query}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def value(self, query: str, at: float) -> float | None:
@@ -201,7 +201,7 @@ def _running(command: Sequence[str], store: Store, ready: str) -> Iterator[Store
         def answers() -> bool:
             assert process.poll() is None, store.log.read_text()[-2000:]
             try:
-                with urllib.request.urlopen(store.address + ready, timeout=5) as answer:
+                with urllib.request.urlopen(store.address + ready, timeout=10) as answer:
                     return bool(answer.status == 200)
             except (urllib.error.URLError, OSError, http.client.HTTPException):
                 return False

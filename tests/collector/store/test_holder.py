@@ -42,7 +42,7 @@ class Doer:
 
     def end(self) -> None:
         self.stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 
@@ -114,7 +114,7 @@ def test_a_holder_whose_connection_is_cut_lets_go_and_its_writes_are_refused(ser
             connection.execute(insert(schema.estate), row)
         # The lock's connections look alike: the others of them are idle in a pool that may be cut as well.
         assert cut(server.url, "jobs lock") >= 1
-        assert first.let_go.wait(10)
+        assert first.let_go.wait(60)
         wait_until(lambda: len(doer.held) > 1, what="holding again")
         assert doer.held[1].term == (first.term or 0) + 1
         with pytest.raises(NotHoldingError), write_transaction(bound) as connection:
@@ -136,7 +136,7 @@ def test_who_takes_over_waits_for_what_the_one_before_is_writing(server: Estate)
         with write_transaction(bound) as connection:
             connection.execute(insert(schema.estate), {"name": "in time", "value": ""})
             cut(server.url, "jobs lock")
-            assert first.let_go.wait(10)
+            assert first.let_go.wait(60)
             wait_until(lambda: waiting_for_a_lock(server.url), what="the next to wait")
             assert len(doer.held) == 1
         wait_until(lambda: len(doer.held) > 1, what="holding again")
@@ -182,7 +182,7 @@ def test_two_jobs_never_write_at_the_same_time(server: Estate) -> None:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
     runs = ledger(server)
     with write_transaction(server.engine) as connection:
         connection.exec_driver_sql("DROP TABLE ledger")

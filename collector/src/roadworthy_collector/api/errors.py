@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from roadworthy_collector.books.approving import ApprovalError
 from roadworthy_collector.books.batches import BatchRunningError
 from roadworthy_collector.errors import EnvelopeError, NotFoundError, RoadworthyError, StoreError
 from roadworthy_collector.relay.errors import RelayError
@@ -63,6 +64,7 @@ _REFUSALS: tuple[tuple[type[RoadworthyError], int, str], ...] = (
     (UnknownUnitError, 422, "unknown_unit"),
     (UserError, 409, "user_refused"),
     (HoldError, 409, "hold_refused"),
+    (ApprovalError, 409, "approval_refused"),
     (ErasureError, 409, "erasure_refused"),
     (RelayError, 422, "relay_refused"),
     (BackupRunningError, 409, "backup_running"),
@@ -77,7 +79,7 @@ _WORDS = {
     404: "not_found: there is none, or not within the caller's units.",
     408: "timeout: the body took too long.",
     409: "It cannot be done as things are; `code` says which rule holds it up.",
-    413: "too_large: the body has more than 65,536 bytes, or a file for the register more than 67,108,864.",
+    413: "too_large: the body has more than 65,536 bytes, or a file more than 67,108,864.",
     421: "unknown_host: the collector does not go by that name; see the setting allowed_hosts.",
     422: "schema, or a rule of the thing asked for; `field` names the part that is meant.",
     503: "busy or store: the database cannot be read or written just now; try again.",

@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.books import plan_lists, planning
+from roadworthy_collector.books import plan_lists, plan_queue, planning
 from roadworthy_collector.books.plan_example import EXAMPLE
 from roadworthy_collector.books.plan_text import Budget
+from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.access import AccessRefusedError
 from roadworthy_collector.security.roles import Right
+from roadworthy_collector.store.engine import write_transaction
 
 router = APIRouter(prefix=PREFIX, tags=["plan"])
 # A plan is made for one budget over the whole register: whose role holds for some units only has no part of it.
@@ -23,7 +25,7 @@ Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE, everywhere=True))]
 Planner = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER, everywhere=True))]
 Action = Literal["replace", "ssd", "ram", "battery", "keep", "fixed", "apart", "no_offer"]
 Pounds = Annotated[int, Field(ge=0, le=10**9)]
-MOST_ITEMS = 2_000
+MOST_ITEMS = plan_queue.MOST_AT_ONCE
 
 
 class PlanShown(BaseModel):
@@ -59,7 +61,7 @@ class TicketList(BaseModel):
 
 
 class PlanAsked(Sent):
-    """A plan's file and what goes before it. Of a large register use `roadworthy plan run`."""
+    """A plan's file and what goes before it. Of a large register have it made: POST /plan/queue."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=60_000, pattern=r"^[^\x00]*$")]
     capital_pounds: Pounds | None = None
@@ -67,6 +69,17 @@ class PlanAsked(Sent):
     horizon_years: Annotated[int, Field(ge=1, le=40)] | None = None
     installations_per_week: Annotated[int, Field(ge=0, le=10**6)] | None = None
     lots: bool | None = None
+
+
+class PlanQueued(BaseModel):
+    """A plan the jobs process makes; `what` was done last to `items`, `error` says why it failed."""
+
+    state: Literal["waiting", "running", "done", "failed"]
+    asked_by: str
+    asked_at: int
+    what: str
+    items: int
+    error: str | None
 
 
 class PlanExample(BaseModel):
@@ -93,6 +106,26 @@ def make_plan(call: Planner, sent: PlanAsked) -> PlanShown:
     on = datetime.fromtimestamp(call.now, ZoneInfo(call.settings.reporting_timezone)).date()
     planning.run(call.engine, asked, now=call.now, on=on, most_items=MOST_ITEMS)
     return show_plan(call)
+
+
+@router.get("/plan/queue", summary="How the plan asked for last goes", responses=documented(404))
+def show_queue(call: Looker) -> PlanQueued:
+    """State, what was done last to how many items, and what went wrong."""
+    with call.engine.connect() as connection:
+        found = plan_queue.read(connection)
+    if found is None:
+        raise NotFoundError("no plan was asked for yet")
+    return PlanQueued.model_validate(found._asdict())
+
+
+@router.post("/plan/queue", summary="Have a plan made", status_code=202, responses=documented(408, 413))
+def queue_plan(call: Planner, sent: PlanAsked) -> PlanQueued:
+    """Note a plan of any size for the jobs process; it takes the place of the last when it is made."""
+    values = sent.model_dump()
+    asked = planning.Asked(text=values.pop("text"), budget=Budget(**values), actor=call.actor)
+    with write_transaction(call.engine) as connection:
+        plan_queue.ask(connection, asked, now=call.now, zone=call.settings.reporting_timezone)
+    return show_queue(call)
 
 
 @router.get("/plan/example", summary="An annotated file of a plan", responses=documented())

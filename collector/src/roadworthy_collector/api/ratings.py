@@ -20,7 +20,7 @@ from roadworthy_collector.api.calls import (
     caller,
 )
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.books import excepting, figures, lists, rating, rules
+from roadworthy_collector.books import approving, excepting, figures, lists, rating, rules
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
@@ -29,6 +29,7 @@ from roadworthy_inventory.rating_measures import RATINGS
 router = APIRouter(prefix=PREFIX, tags=["ratings"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER))]
+Approver = Annotated[Call, Depends(caller(Right.APPROVE))]
 # One edition holds for everybody's devices.
 WholeKeeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER, everywhere=True))]
 Word = Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -131,7 +132,11 @@ class Tried(BaseModel):
 
 
 class ExceptionRow(BaseModel):
-    """An entry of the exceptions register; `rules` null for all."""
+    """An entry of the exceptions register; `rules` null for all, `approver` null while it waits.
+
+    `state`: waiting, in force, to come, expired, ended, refused, or lapsed: nobody approved it in its time. `on_paper`:
+    whoever is named as approver did not sign in to approve it.
+    """
 
     number: int
     what: str
@@ -140,20 +145,22 @@ class ExceptionRow(BaseModel):
     rules: list[str] | None
     reason: str
     owner: str
-    approver: str
+    approver: str | None
+    on_paper: bool
+    asked_by: str | None
     begins: str
     expires: str
     ended: str | None
 
 
 class ExceptionRows(BaseModel):
-    """All of them, those in force first."""
+    """All of them, those that wait first, then those in force."""
 
     rows: list[ExceptionRow]
 
 
 class ExceptionSent(Sent):
-    """An exception to put on the register; `approver` is somebody else than `owner`."""
+    """An exception to ask for; an approver who is neither whoever asks nor `owner` has to agree to it."""
 
     what: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         description="A device id, or a register item's tag."
@@ -163,7 +170,6 @@ class ExceptionSent(Sent):
     )
     reason: Reason
     owner: Person
-    approver: Person
     begins: dt.date | None = None
     expires: dt.date
 
@@ -294,12 +300,14 @@ def list_exceptions(call: Looker) -> ExceptionRows:
     return ExceptionRows.model_validate({"rows": rows})
 
 
-@router.post("/exceptions", summary="Add an exception", status_code=201, responses=documented(404, 408, 413))
+@router.post(
+    "/exceptions", summary="Ask for an exception", status_code=201, responses=documented(404, 408, 413)
+)
 def add_exception(call: Keeper, sent: ExceptionSent) -> Made:
-    """Take a device or item out of a rule until a day; the day after, the rule holds again."""
+    """Ask to take a device or item out of a rule until a day; it holds once an approver agreed to it."""
     today = local_day(call.now, call.settings.reporting_timezone)
     asked = excepting.Asked(
-        *(sent.what, sent.rules, sent.reason, sent.owner, sent.approver), sent.begins or today, sent.expires
+        *(sent.what, sent.rules, sent.reason, sent.owner, None), sent.begins or today, sent.expires
     )
     with write_transaction(call.engine) as connection:
         known = {one.rule_id for one in rules.current(connection)[0].rules}
@@ -307,6 +315,35 @@ def add_exception(call: Keeper, sent: ExceptionSent) -> Made:
             connection, asked, known_rules=known, now=call.at, actor=call.actor, scope=call.scope
         )
     return Made(number=number)
+
+
+@router.post(
+    "/exceptions/{number}/approve",
+    summary="Approve an exception",
+    status_code=204,
+    responses=documented(404, 408, 409),
+)
+def approve_exception(call: Approver, number: Number) -> Response:
+    """Let it hold until it expires; 409 for one's own."""
+    return _decide(call, number, approving.approve)
+
+
+@router.post(
+    "/exceptions/{number}/refuse",
+    summary="Refuse an exception",
+    status_code=204,
+    responses=documented(404, 408, 409),
+)
+def refuse_exception(call: Approver, number: Number) -> Response:
+    """Refuse one that waits; it stays on the register. 409 for one's own."""
+    return _decide(call, number, approving.refuse)
+
+
+def _decide(call: Call, number: int, decide: Any) -> Response:
+    today = local_day(call.now, call.settings.reporting_timezone)
+    with write_transaction(call.engine) as connection:
+        decide(connection, number, call.reader, today=today, now=call.at)
+    return Response(status_code=204)
 
 
 @router.post(

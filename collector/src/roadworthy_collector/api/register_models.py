@@ -190,11 +190,15 @@ class Change(Sent):
     profile: str | None = Field(None, max_length=32)
     kind: str | None = Field(None, max_length=32)
     enrol: bool = False
+    retire_devices: bool = False
     dry_run: bool = False
 
 
 class Changed(BaseModel):
-    """What a change did, or would do; `warnings` are [tag, why its new state is unusual]."""
+    """What a change did, or would do; `warnings` are [tag, why its new state is unusual].
+
+    `duplicates` stood in the list more than once, `retired` counts devices put out of service.
+    """
 
     dry_run: bool
     batch: int | None
@@ -205,3 +209,5 @@ class Changed(BaseModel):
     warning_count: int
     warnings: list[tuple[str, str]]
     changes: list[ItemChange]
+    duplicates: list[str]
+    retired: int

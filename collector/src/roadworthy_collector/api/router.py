@@ -6,17 +6,26 @@ from fastapi import APIRouter, Depends
 from fastapi.security import HTTPBearer
 
 from roadworthy_collector.api import (
+    benefits,
+    carbon,
     costs,
     devices,
+    disposal,
+    exports,
     holds,
     keys,
+    legacy,
+    lifecycle,
     operations,
+    organisation,
     plan,
     ratings,
     reconciliation,
     register,
     relay,
+    relay_files,
     sites,
+    staff_time,
     users,
 )
 
@@ -29,15 +38,24 @@ router = APIRouter(dependencies=[Depends(_BEARER)])
 for _part in (
     devices,
     sites,
+    organisation,
     keys,
     users,
     holds,
     relay,
+    relay_files,
     register,
     reconciliation,
     ratings,
+    lifecycle,
+    legacy,
     costs,
     plan,
+    staff_time,
+    benefits,
+    disposal,
+    carbon,
+    exports,
     operations,
 ):
     router.include_router(_part.router)

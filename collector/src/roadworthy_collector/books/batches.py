@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text, update
 
-from roadworthy_collector.books import items
+from roadworthy_collector.books import items, retiring
 from roadworthy_collector.books.items import Values
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.store.books_schema import (
@@ -31,7 +31,7 @@ from roadworthy_collector.store.books_schema import (
 from roadworthy_collector.store.books_schema import contracts as contracts_table
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.audit import record
-from roadworthy_collector.store.statements import BulkDelete, BulkUpsert, Lookup
+from roadworthy_collector.store.statements import BulkDelete, BulkInsert, BulkUpsert, Lookup
 
 PIECE_ROWS = 1000  # some 30 ms of the write lock
 # An unfinished batch older than this belongs to nobody: a million rows take less.
@@ -144,6 +144,8 @@ def writing(
 
 def reserve(connection: Connection, table: Table, count: int) -> list[int]:
     """Return `count` row ids of `table` nobody has or had, in a writing transaction."""
+    if not count:
+        return []
     if connection.dialect.name == "postgresql":
         query = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
         return [int(one) for one in connection.scalars(query, {"name": table.name, "count": count})]
@@ -161,7 +163,8 @@ class ItemWriter:
         self._batch = batch
         self._now = int(now)
         self._items = BulkUpsert(register_items)
-        self._changes = BulkUpsert(register_changes)
+        self._new_items = BulkInsert(register_items)
+        self._changes = BulkInsert(register_changes)
         self._held = Lookup(select(register_items.c.id, register_items.c.batch), register_items.c.id)
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -171,26 +174,30 @@ class ItemWriter:
         told: list[tuple[str | None, str]] = []
         for change in changes:
             if change.before is None:
-                told.append((None, encode(items.known(change.after)).decode()))
+                told.append((None, items.known_text(change.after)))
             else:
                 before, after = items.difference(change.before, change.after)
                 told.append((encode(before).decode(), encode(after).decode()))
-        new = sum(change.item is None for change in changes)
+        old = [change.item for change in changes if change.item is not None]
         with write_transaction(self._engine) as connection:
-            ids = iter(reserve(connection, register_items, new) if new else ())
-            old = [change.item for change in changes if change.item is not None]
+            ids = iter(reserve(connection, register_items, len(changes) - len(old)))
             came = {row[0]: row[1] for row in self._held.rows(connection, old)}
-            rows = []
+            kept, new, numbered = [], [], []
             for change in changes:
-                id_ = next(ids) if change.item is None else change.item
-                rows.append((id_, *change.after, came.get(id_, batch), now))
-            numbers = reserve(connection, register_changes, len(rows))
-            self._items.write(connection, rows)
+                if change.item is None:
+                    numbered.append(next(ids))
+                    new.append((numbered[-1], *change.after, batch, now))
+                else:
+                    numbered.append(change.item)
+                    kept.append((change.item, *change.after, came.get(change.item, batch), now))
+            numbers = reserve(connection, register_changes, len(changes))
+            self._items.write(connection, kept)
+            self._new_items.write(connection, new)
             self._changes.write(
                 connection,
                 [
-                    (number, batch, row[0], before, after)
-                    for number, row, (before, after) in zip(numbers, rows, told, strict=True)
+                    (number, batch, item, before, after)
+                    for number, item, (before, after) in zip(numbers, numbered, told, strict=True)
                 ],
             )
 
@@ -238,6 +245,7 @@ def undo(
     if row.unfinished and row.made_at > int(now) - RUNNING_SECONDS:
         raise BatchRunningError(f"batch {batch} is still being written; wait until it is done")
     found = _put_back(engine, batch, now, progress)
+    back = retiring.bring_back(engine, batch)
     with write_transaction(engine) as connection:
         connection.execute(
             update(batches)
@@ -249,13 +257,14 @@ def undo(
             "removed": found.removed,
             "rows": found.rows,
             "left": found.left_count,
-        }
+        } | ({"devices_back": back} if back else {})
         record(connection, int(now), actor, "register.undo", f"batch {batch}", detail)
     return found
 
 
 def _take_back(engine: Engine, batch: int, actor: str, now: float) -> None:
     _put_back(engine, batch, now, lambda _stage, _done, _total: None)
+    retiring.bring_back(engine, batch)
     with write_transaction(engine) as connection:
         values = {"undone_at": int(now), "undone_by": actor, "unfinished": False}
         connection.execute(update(batches).where(batches.c.id == batch).values(values))
@@ -282,7 +291,7 @@ def _put_back(
         undoing.piece(rows)
         after, done = rows[-1].id, done + len(rows)
         progress("undone", done, total)
-    for table in (mdm_devices, warranties, ledger_lines, contracts_table):
+    for table in (mdm_devices, warranties, ledger_lines, contracts_table, disposals):
         undoing.rows += _delete_rows(engine, table, batch)
     return Undone(batch, undoing.restored, undoing.removed, undoing.rows, undoing.left_count, undoing.left)
 
@@ -292,8 +301,9 @@ def _delete_rows(engine: Engine, table: Table, batch: int) -> int:
     total = 0
     while True:
         with write_transaction(engine) as connection:
-            some = select(table.c.id).where(table.c.batch == batch).limit(PIECE_ROWS)
-            gone = connection.execute(delete(table).where(table.c.id.in_(some))).rowcount
+            (key,) = table.primary_key.columns
+            some = select(key).where(table.c.batch == batch).limit(PIECE_ROWS)
+            gone = connection.execute(delete(table).where(key.in_(some))).rowcount
         total += gone
         if gone == 0:
             return total

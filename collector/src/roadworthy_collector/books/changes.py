@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from roadworthy_collector.books import batches, items
+from roadworthy_collector.books import batches, items, retiring
 from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Source
 from roadworthy_collector.books.importing import Progress, silent
 from roadworthy_collector.books.matching import Keys
@@ -30,6 +30,8 @@ from roadworthy_inventory.register import (
 )
 
 MOST_TAGS = 100_000
+# States in which a device is gone for good; in any other it may report again tomorrow.
+RETIRING = ("awaiting_disposal", "disposed", "lost_or_stolen")
 _TAG_LENGTH = 64
 _PLACE_LENGTH = 128
 _PARTED = re.compile(r"[\r\n\t,;]+")
@@ -44,6 +46,7 @@ class Asked:
     """What is to become of the items: None leaves a thing as it is.
 
     `unit` is a path, made if new, as a site is. `enrol` makes items of tags the register does not have, of `kind`.
+    `retire_devices`: the devices the items are go out of service with them, which takes a state of RETIRING.
     """
 
     unit: str | None = None
@@ -52,13 +55,14 @@ class Asked:
     profile: str | None = None
     kind: str | None = None
     enrol: bool = False
+    retire_devices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a change did, or would do: items `new`, `changed` and `unchanged`, and tags `not_found`.
+    """What a change did, or would do: items `new`, `changed` and `unchanged`, tags `not_found` and given again.
 
-    `warnings` are (tag, why its new state is unusual). `changes` and `warnings` hold the first SHOWN_CHANGES.
+    `retired`: devices put out of service. `warnings` are (tag, why its new state is unusual). `changes` and `warnings` hold the first SHOWN_CHANGES.
     """
 
     dry_run: bool
@@ -70,14 +74,29 @@ class Changed:
     warning_count: int
     warnings: list[tuple[str, str]] = field(default_factory=list)
     changes: list[ItemChange] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    retired: int = 0
+
+
+class Pasted(NamedTuple):
+    """The tags of a pasted text, each once, and those that stood in it more than once."""
+
+    tags: list[str]
+    duplicates: list[str]
 
 
 def parse_tags(text: str) -> list[str]:
-    """Return the tags of a pasted text, each once: parted by line ends, tabs, commas or semicolons.
+    """Return the tags of a pasted text, each once; see `parse_pasted`."""
+    return parse_pasted(text).tags
+
+
+def parse_pasted(text: str) -> Pasted:
+    """Return the tags of a pasted text: parted by line ends, tabs, commas or semicolons.
 
     ChangeRefusedError naming the line where one is no tag.
     """
     found: dict[str, str] = {}
+    again: dict[str, str] = {}
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         for part in _PARTED.split(line):
             tag = part.strip()
@@ -85,13 +104,13 @@ def parse_tags(text: str) -> list[str]:
                 raise ChangeRefusedError(
                     f"line {number}: a tag is at most {_TAG_LENGTH} printable characters; give one tag a line"
                 )
-            if tag:
-                found.setdefault(tag.casefold(), tag)
+            if tag and found.setdefault(tag.casefold(), tag) is not tag:
+                again[tag.casefold()] = tag
     if not found:
         raise ChangeRefusedError("there is no tag in what was given; give one tag a line")
     if len(found) > MOST_TAGS:
         raise ChangeRefusedError(f"{len(found)} tags are more than {MOST_TAGS}; give them in parts")
-    return list(found.values())
+    return Pasted(list(found.values()), list(again.values()))
 
 
 def checked(asked: Asked) -> Asked:
@@ -105,6 +124,8 @@ def checked(asked: Asked) -> Asked:
             raise ChangeRefusedError(f"{value!r} is no {name}; use one of {', '.join(allowed)}")
     unit = None if asked.unit is None else _place("unit", " / ".join(_parts(asked.unit)))
     site = None if asked.site is None else _place("site", " ".join(asked.site.split()))
+    if asked.retire_devices and asked.state not in RETIRING:
+        raise ChangeRefusedError(f"devices are retired with a state of {', '.join(RETIRING)}; name one")
     if not asked.enrol and (unit, site, asked.state, asked.profile, asked.kind) == (None,) * 5:
         raise ChangeRefusedError("say what is to change: unit, site, state, profile or kind, or enrol them")
     return replace(asked, unit=unit, site=site)
@@ -124,7 +145,7 @@ def _place(kind: str, name: str) -> str:
 
 def change_items(  # noqa: PLR0913 - all but four by name
     engine: Engine,
-    tags: list[str],
+    tags: list[str] | Pasted,
     asked: Asked,
     *,
     actor: str,
@@ -139,6 +160,7 @@ def change_items(  # noqa: PLR0913 - all but four by name
     Tags of others' items count as not found. Raises ChangeRefusedError, BatchRunningError.
     """
     asked = checked(asked)
+    pasted = tags if isinstance(tags, Pasted) else Pasted(tags, [])
     wanted = Wanted({asked.unit}, {asked.site})
     with engine.connect() as connection:
         keys = Keys(connection, scope=scope, restricted=restricted)
@@ -147,19 +169,20 @@ def change_items(  # noqa: PLR0913 - all but four by name
         raise ChangeRefusedError(
             f"unit {asked.unit or 'none'}: is no unit of yours; your role holds for some only"
         )
-    planned = _Plan(engine, keys, tags, asked)
+    planned = _Plan(engine, keys, pasted.tags, asked)
     if not dry_run and places.missing(wanted) and planned.touches:
         with write_transaction(engine) as connection:
             places.make(connection, wanted, now)
     planned.compare(places)
+    gone = planned.devices() if asked.retire_devices else []
     batch = None
-    if planned.changes and not dry_run:
-        batch = _write(engine, planned, asked, actor=actor, now=now, progress=progress)
+    if (planned.changes or gone) and not dry_run:
+        batch = _write(engine, planned, asked, gone, actor=actor, now=now, progress=progress)
     new = sum(change.before is None for change in planned.changes)
     return Changed(
         dry_run, batch, new, len(planned.changes) - new, planned.unchanged, planned.not_found,
         len(planned.warnings), planned.warnings[:SHOWN_CHANGES],
-        [item_change(change, places) for change in planned.changes[:SHOWN_CHANGES]],
+        [item_change(change, places) for change in planned.changes[:SHOWN_CHANGES]], pasted.duplicates, len(gone),
     )  # fmt: skip
 
 
@@ -188,6 +211,11 @@ class _Plan:
     def touches(self) -> int:
         """How many items are meant."""
         return len(self._targets) + len(self._new)
+
+    def devices(self) -> list[int]:
+        """Return the devices in service that are the items meant."""
+        with self._engine.connect() as connection:
+            return retiring.linked_devices(connection, self._targets)
 
     def compare(self, places: Places) -> None:
         """Work out the changes against what is held."""
@@ -227,7 +255,14 @@ class _Plan:
 
 
 def _write(
-    engine: Engine, planned: _Plan, asked: Asked, *, actor: str, now: float, progress: Progress
+    engine: Engine,
+    planned: _Plan,
+    asked: Asked,
+    gone: list[int],
+    *,
+    actor: str,
+    now: float,
+    progress: Progress,
 ) -> int:
     what = {
         "unit": asked.unit, "site": asked.site, "state": asked.state, "profile": asked.profile, "kind": asked.kind,
@@ -235,6 +270,8 @@ def _write(
     new = sum(change.before is None for change in planned.changes)
     detail = {name: value for name, value in what.items() if value is not None}
     detail_all: dict[str, Any] = {**detail, "new": new, "changed": len(planned.changes) - new}
+    if asked.retire_devices:
+        detail_all["devices_retired"] = len(gone)
     good = len(planned.changes) + planned.unchanged
     counts = Counts(good + len(planned.not_found), good, len(planned.not_found), {})
     source = Source("by_hand", "enrol" if asked.enrol else "change", actor)
@@ -245,4 +282,6 @@ def _write(
             writer.write(piece)
             done += len(piece)
             progress("written", done, len(planned.changes))
+        if gone:
+            retiring.retire(engine, batch, gone, int(now))
     return batch

@@ -21,6 +21,7 @@ from roadworthy_collector.books.imported import (
     date_of,
     support_fields,
 )
+from roadworthy_collector.books.warranties import Cover, later, latest
 from roadworthy_collector.store.books_schema import mdm_devices, reconciled, register_devices, register_items
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS
 from roadworthy_collector.store.schema import (
@@ -76,7 +77,7 @@ def system_of(told: Mapping[str, Any] | None, name: str | None, version: str | N
 def _device_query(after: int, limit: int) -> Select[Any]:
     columns = (
         *("id", "device_id", "enrolled_at", "last_report_at", "model", "device_class", "environment"),
-        *("system_medium", "usage_profile", "os_name", "os_version", "site", "unit"),
+        *("system_medium", "usage_profile", "os_name", "os_version", "site", "unit", "serial", "asset_tag"),
     )
     return (
         select(
@@ -103,6 +104,7 @@ class _Facts(NamedTuple):
     worn: Mapping[int, dict[str, Any]]
     items: Mapping[int, Any]
     imported: Mapping[int, dict[str, Any]]
+    covers: Mapping[str, Cover]
 
 
 def read(
@@ -127,13 +129,15 @@ def read(
         _worn(connection, first, last),
         _items(connection, first, last),
         _imported(connection, first, last, scores),
+        latest(connection, (row.serial for row in rows)),
     )
     return [_known(row, facts, supports, entries) for row in rows]
 
 
 def _known(row: Any, facts: _Facts, supports: Supports, entries: Entries) -> Known:
     item, startups_of = facts.items.get(row.id), facts.startups.get(row.id)
-    support = supports.of(system_of(row.os, row.os_name, row.os_version))
+    names = (row.device_id, row.serial, row.asset_tag, None if item is None else item.tag)
+    support = supports.of(system_of(row.os, row.os_name, row.os_version), names, row.unit)
     condition = DeviceCondition(
         device=row.device_id,
         usage_profile=_first_known(None if item is None else item.usage_profile, row.usage_profile),
@@ -143,7 +147,7 @@ def _known(row: Any, facts: _Facts, supports: Supports, entries: Entries) -> Kno
         **_figures("signin", facts.signins.get(row.id, _NO_LENGTHS)),
         unexpected_shutdowns_count=_unclean(startups_of, facts.probes.get(row.id) == "ok"),
         **support_fields(support),
-        warranty_end=date_of(None if item is None else item.warranty_end),
+        warranty_end=_warranty_end(row, item, facts.covers),
         **facts.worn.get(row.id, {}),
         system_medium=row.system_medium,
         first_report=_day(row.enrolled_at),
@@ -155,6 +159,12 @@ def _known(row: Any, facts: _Facts, supports: Supports, entries: Entries) -> Kno
         *(row.id, condition, row.site_name, row.site, row.unit_name, row.unit, row.model),
         *(bool(row.restricted), support.status),
     )
+
+
+def _warranty_end(row: Any, item: Any, covers: Mapping[str, Cover]) -> dt.date | None:
+    """Return the later of what the register and an imported list of warranties say."""
+    cover = later(date_of(None if item is None else item.warranty_end), row.serial, covers)
+    return None if cover is None else cover.ends
 
 
 class Lengths(NamedTuple):
@@ -270,6 +280,7 @@ def _items(connection: Connection, first: int, last: int) -> dict[int, Any]:
         select(
             register_devices.c.device,
             register_items.c.id,
+            register_items.c.tag,
             register_items.c.usage_profile,
             register_items.c.warranty_end,
         )

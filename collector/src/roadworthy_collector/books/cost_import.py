@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from roadworthy_collector.books import contract_places
 from roadworthy_collector.books.batches import Counts, Source, writing
 from roadworthy_collector.books.cost_lines import (
     CONTRACTS,
@@ -119,10 +120,11 @@ def import_file(
     now: int,
     on: date,
     progress: Callable[[str, int], None] = lambda _what, _lines: None,
+    name: str | None = None,
 ) -> Outcome:
     """Import `path`; the same file again, while its batch counts, changes nothing.
 
-    `on`: the day it is of. `progress` is told what is being done and how many lines are through. Raises CostsError
+    `on`: the day it is of. `name`: what the file was called where it came from. `progress` is told what is being done and how many lines are through. Raises CostsError
     for a file that cannot be taken, with line and column where one can be named.
     """
     digest = _digest(path)
@@ -130,12 +132,12 @@ def import_file(
         same = [one.id for one in in_force(connection, choices.kind) if one.file_sha256 == digest]
     if same:
         return Outcome(already=same[0])
-    values, outcome = _parse(path, choices, on, progress)
+    values, outcome = _parse(path, name or path.name, choices, on, progress)
     if choices.kind != CONTRACTS:
         _weigh(engine, values, choices, outcome)
     if choices.dry_run:
         return outcome
-    _write(engine, values, choices, outcome, _File(path.name, digest, actor, now), progress)
+    _write(engine, values, choices, outcome, _File(name or path.name, digest, actor, now), progress)
     return outcome
 
 
@@ -151,14 +153,14 @@ def _digest(path: Path) -> str:
 
 
 def _parse(
-    path: Path, choices: Choices, on: date, progress: Callable[[str, int], None]
+    path: Path, name: str, choices: Choices, on: date, progress: Callable[[str, int], None]
 ) -> tuple[list[Any], Outcome]:
     """Return the values of the file, and the outcome so far; bad rows go to the correction file."""
     bad: list[BadRow] = []
     outcome = Outcome()
     try:
         with path.open("rb") as stream:
-            under_way = _open(stream, path.name, choices, on, bad.append)
+            under_way = _open(stream, name, choices, on, bad.append)
             try:
                 values = _all(under_way, progress)
             except StrictRefusedError as error:
@@ -272,7 +274,7 @@ def _write(
             with write_transaction(engine) as connection:
                 piece = values[begin : begin + _PIECE]
                 if choices.kind == CONTRACTS:
-                    _write_contracts(connection, batch, piece)
+                    _write_contracts(connection, batch, piece, of.now)
                 else:
                     write(connection, batch, piece)
             progress("written", min(begin + _PIECE, len(values)))
@@ -287,9 +289,11 @@ def _write(
     outcome.batch = batch
 
 
-def _write_contracts(connection: Connection, batch: int, values: Sequence[Contract]) -> None:
+def _write_contracts(connection: Connection, batch: int, values: Sequence[Contract], now: float) -> None:
+    placed = contract_places.placed(connection, values, now)
     rows = [
         {
+            **where,
             "batch": batch,
             "reference": one.reference[:64],
             "name": (one.title or one.reference)[:128],
@@ -299,7 +303,7 @@ def _write_contracts(connection: Connection, batch: int, values: Sequence[Contra
             "notice": one.notice and one.notice.isoformat(),
             "value_pence_per_year": one.value_pence_per_year,
         }
-        for one in values
+        for one, where in zip(values, placed, strict=True)
     ]
     connection.execute(insert(contracts), rows)
 

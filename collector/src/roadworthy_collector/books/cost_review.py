@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.books import cost_texts
 from roadworthy_collector.books.cost_lines import (
@@ -18,6 +20,7 @@ from roadworthy_collector.books.cost_lines import (
     year_of,
 )
 from roadworthy_collector.books.shares import Inputs, book_of, read_inputs, said, year_name
+from roadworthy_collector.books.shares import key as key_of_all
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.cost_rules import (
@@ -33,6 +36,9 @@ from roadworthy_inventory.ledger import Measure
 
 Member = Literal["in", "out", "open"]
 MEMBERS: tuple[Member, ...] = ("in", "out", "open")
+READY_LINES = 200_000  # some 120 MB; of more none are kept
+_making = threading.Lock()
+_held: WeakKeyDictionary[Engine, tuple[tuple[str, str, str], list[Shown]]] = WeakKeyDictionary()
 MEMBER_WORDS = {"in": "counted in the share", "out": "not in the share", "open": "unclassified"}
 
 
@@ -48,6 +54,17 @@ class Wanted:
     centre: str | None = None
     pool: str | None = None
     text: str = ""
+    period: int | None = None
+
+    def in_words(self) -> str:
+        """Return the filter as people read it."""
+        found = [f"{self.kind}, {self.measure}, share {self.definition}"]
+        found += [] if self.year is None else [year_name(self.year)]
+        found += [MEMBER_WORDS[self.member]] if self.member else []
+        found += [] if self.centre is None else [f"cost centre {self.centre or 'not told'}"]
+        found += [] if self.period is None else [f"accounting period {self.period}"]
+        found += [one for one in (self.pool, self.text and f"with {self.text}") if one]
+        return ", ".join(found)
 
 
 class Shown(NamedTuple):
@@ -84,24 +101,42 @@ class Lines(NamedTuple):
 
 def read_lines(connection: Connection, wanted: Wanted, *, offset: int = 0, limit: int = 100) -> Lines:
     """Return the lines that match, from `offset` on."""
-    inputs = read_inputs(connection)
-    found = [one for one in _shown(inputs, wanted) if _matches(one, wanted)]
-    found.sort(key=lambda one: (-abs(one.pence), one.key, one.source_line, one.period or 0))
+    found = [one for one in _ready(connection, wanted.kind, wanted.measure) if _matches(one, wanted)]
     return Lines(found[offset : offset + limit], len(found), sum(one.pence for one in found))
 
 
-def _shown(inputs: Inputs, wanted: Wanted) -> Iterable[Shown]:
+def _ready(connection: Connection, kind: str, measure: Measure) -> list[Shown]:
+    """Return all lines of a kind and measure, the largest sums first, classified once for as long as nothing moved.
+
+    Fifty thousand take more than a second, and who looks at them looks at several pages. Those asked for last are
+    kept, up to READY_LINES of them, for each engine.
+    """
+    of = (key_of_all(connection), kind, measure)
+    with _making:  # who comes meanwhile waits for it: two at once would each take twice as long
+        held = _held.get(connection.engine)
+        if held is not None and held[0] == of:
+            return held[1]
+        found = sorted(
+            _shown(read_inputs(connection), kind, measure),
+            key=lambda one: (-abs(one.pence), one.key, one.source_line, one.period or 0),
+        )
+        _held.pop(connection.engine, None)
+        if len(found) <= READY_LINES:
+            _held[connection.engine] = of, found
+        return found
+
+
+def _shown(inputs: Inputs, kind: str, measure: Measure) -> Iterable[Shown]:
     least = inputs.counting.method.minimum_confidence
-    if wanted.kind == "ledger":
+    if kind == "ledger":
         for entry in book_of(inputs).lines:
             line = entry.line
-            if line.measure == wanted.measure and wanted.year in (None, line.financial_year):
+            if line.measure == measure:
                 yield _one(line, line.amount_pence, line.accounting_period, entry.result, least)
         return
     for payment in inputs.payments:
-        if inputs.rules.in_scope(payment.facts) and wanted.year in (None, year_of(payment)):
-            result = inputs.rules.classify(payment.facts)
-            yield _one(payment, payment.cost_pence, None, result, least)
+        if inputs.rules.in_scope(payment.facts):
+            yield _one(payment, payment.cost_pence, None, inputs.rules.classify(payment.facts), least)
 
 
 def _one(line: Any, pence: int, period: int | None, result: Classification, least: float) -> Shown:
@@ -130,9 +165,13 @@ def _one(line: Any, pence: int, period: int | None, result: Classification, leas
 
 
 def _matches(one: Shown, wanted: Wanted) -> bool:
+    if wanted.year not in (None, one.year):
+        return False
     if wanted.member is not None and one.members[wanted.definition] != wanted.member:
         return False
     if wanted.centre is not None and (one.cost_centre or "") != wanted.centre:
+        return False
+    if wanted.period is not None and one.period != wanted.period:
         return False
     if wanted.pool is not None and one.pool != wanted.pool:
         return False
@@ -216,9 +255,19 @@ class Trial(NamedTuple):
 
 def try_rules(connection: Connection, content: str, examples: int = 20) -> Trial:
     """Return what the rules in `content` would change, changing nothing; CostsError where they are wrong."""
-    rules = cost_texts.rules_of(content)
+    return try_text(connection, "cost_rules", content, examples)
+
+
+def try_text(connection: Connection, which: cost_texts.Which, content: str, examples: int = 20) -> Trial:
+    """Return what other rules, or another method, would change, changing nothing; CostsError where they are wrong."""
     inputs = read_inputs(connection)
-    now, then = book_of(inputs), book_of(inputs._replace(rules=rules))
+    if which == cost_texts.RULES:
+        rules = cost_texts.rules_of(content)
+        other, digest = inputs._replace(rules=rules), rules.digest
+    else:
+        other = inputs._replace(counting=cost_texts.counting_of(content))
+        digest = cost_texts.digest_of(which, content)
+    now, then = book_of(inputs), book_of(other)
     years: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {}
     for year in sorted({entry.line.financial_year for entry in (*now.lines, *then.lines)}):
         before, after = shares(now, now.select(year)), shares(then, then.select(year))
@@ -227,7 +276,7 @@ def try_rules(connection: Connection, content: str, examples: int = 20) -> Trial
         }
     found, size = _moved(now.lines, then.lines)
     listed = [_move(one, other) for one, other in found[:examples]]
-    return Trial(rules.digest, years, len(found), size, listed)
+    return Trial(digest, years, len(found), size, listed)
 
 
 def _moved(now: Sequence[Any], then: Sequence[Any]) -> tuple[list[tuple[Any, Any]], int]:

@@ -107,7 +107,7 @@ def current(connection: Connection, which: Which) -> Edition:
     ).one_or_none()
     if row is None:
         content = read_text("cost_rules.toml") if which == RULES else METHOD_EXAMPLE
-        return Edition(0, content, _digest(which, content), None, SHIPPED)
+        return Edition(0, content, digest_of(which, content), None, SHIPPED)
     return Edition(row.id, row.content, row.digest, row.made_at, row.made_by)
 
 
@@ -123,7 +123,7 @@ def save(connection: Connection, which: Which, content: str, *, actor: str, now:
 
     Raises CostsError naming what is wrong with it.
     """
-    digest = _digest(which, content)
+    digest = digest_of(which, content)
     held = current(connection, which)
     if digest == held.digest and held.id:
         return False
@@ -144,7 +144,8 @@ def rules_of(content: str) -> CostRules:
         raise CostsError(str(error)) from None
 
 
-def _digest(which: Which, content: str) -> str:
+def digest_of(which: Which, content: str) -> str:
+    """Return what names a text by what it says; CostsError where it is wrong."""
     if which == RULES:
         return rules_of(content).digest
     counting_of(content)

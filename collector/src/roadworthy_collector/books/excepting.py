@@ -1,4 +1,8 @@
-"""The exceptions register: what somebody agreed to leave as it is. Kept by device or register item; never hidden."""
+"""The exceptions register: what somebody agreed to leave as it is. Kept by device or register item; never hidden.
+
+An exception is asked for by one person and holds once a signed-in approver agreed to it, who never is the one who
+asked (`approving`). At the command line an approver may be named who agreed on paper; the register says so.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,37 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
+from roadworthy_collector.books import figures
 from roadworthy_collector.books.imported import Entries
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
-from roadworthy_collector.store.books_schema import exceptions, register_items
+from roadworthy_collector.store.books_schema import book_figures, exceptions, register_items
 from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, covers
 from roadworthy_collector.store.schema import devices, sites
 from roadworthy_inventory.exceptions import ExceptionEntry, ExceptionEntryError, check_entry
 
+# No approver yet: it waits, and takes nothing out of anything.
+WAITS = ""
+WAITING = exceptions.c.approver == WAITS
+EXPIRING_DAYS = 30
+_NOBODY_YET = "nobody yet"
+_ORDER = ("waiting", "in force", "to come", "expired", "ended", "refused", "lapsed")
+_ABOUT = "exception."  # who asked for one and how it was agreed to; the table has the name of who agreed
+
 
 class Asked(NamedTuple):
-    """An exception somebody asks for; `what` is a device id or a register item's tag, `rules` None for all."""
+    """An exception somebody asks for; `what` is a device id or a register item's tag, `rules` None for all.
+
+    `approver` None: it waits for somebody to approve it; else who agreed to it on paper.
+    """
 
     what: str
     rules: Sequence[str] | None
     reason: str
     owner: str
-    approver: str
+    approver: str | None
     begins: dt.date
     expires: dt.date
 
@@ -47,21 +63,18 @@ def add(
         rules=None if asked.rules is None else frozenset(asked.rules),
         reason=asked.reason,
         owner=asked.owner,
-        approver=asked.approver,
+        approver=_NOBODY_YET if asked.approver is None else asked.approver,
         starts=asked.begins,
         expires=asked.expires,
     )
-    try:
-        check_entry(entry, known_rules=known_rules)
-    except ExceptionEntryError as error:
-        raise RoadworthyError(f"exception of {asked.what}: {'; '.join(error.problems)}") from None
+    check(entry, asked.what, known_rules)
     values = {
         "item": item,
         "device": device,
         "rules": None if asked.rules is None else sorted(asked.rules),
         "reason": asked.reason.strip(),
         "owner": asked.owner.strip()[:128],
-        "approver": asked.approver.strip()[:128],
+        "approver": WAITS if asked.approver is None else asked.approver.strip()[:128],
         "begins": asked.begins.isoformat(),
         "expires": asked.expires.isoformat(),
         "made_at": now,
@@ -69,18 +82,53 @@ def add(
     number = int(
         connection.execute(insert(exceptions).values(**values).returning(exceptions.c.id)).scalar_one()
     )
+    write_about(connection, number, {"asked_by": actor, "paper": asked.approver is not None}, now)
     told = {name: values[name] for name in ("rules", "reason", "owner", "approver", "begins", "expires")}
-    audit.record(connection, now, actor, "exception.add", asked.what, {"number": number, **told})
+    action = "exception.ask" if asked.approver is None else "exception.add"
+    audit.record(connection, now, actor, action, asked.what, {"number": number, **told})
     return number
+
+
+def check(entry: ExceptionEntry, what: str, known_rules: Collection[str] | None = None) -> None:
+    """Raise RoadworthyError with all that is wrong with an entry."""
+    try:
+        check_entry(entry, known_rules=known_rules)
+    except ExceptionEntryError as error:
+        raise RoadworthyError(f"exception of {what}: {'; '.join(error.problems)}") from None
+
+
+def write_about(connection: Connection, number: int, told: dict[str, Any], now: float) -> None:
+    """Keep who asked for an exception, and what became of the asking."""
+    figures.write(connection, f"{_ABOUT}{number}", told, now, 0.0)
+
+
+def read_about(connection: Connection) -> dict[int, dict[str, Any]]:
+    """Return what is kept of each exception's asking, by number."""
+    query = select(book_figures.c.name, book_figures.c.content).where(
+        book_figures.c.name.startswith(_ABOUT, autoescape=True)
+    )
+    return {int(row.name.removeprefix(_ABOUT)): row.content for row in connection.execute(query)}
+
+
+def find_row(connection: Connection, number: int, scope: Scope = EVERYTHING) -> Row[Any] | None:
+    """Return the entry of a number with what it is of, None where there is none within `scope`."""
+    return next((one for one in _rows(connection, scope) if one.id == number), None)
+
+
+def in_force(on: dt.date) -> ColumnElement[bool]:
+    """Return the condition over `exceptions` that keeps those that hold on the day `on`."""
+    columns, day = exceptions.c, on.isoformat()
+    ended = or_(columns.withdrawn.is_(None), columns.withdrawn > day)
+    return and_(~WAITING, columns.begins <= day, columns.expires >= day, ended)
 
 
 def end(
     connection: Connection, number: int, *, today: dt.date, now: int, actor: str, scope: Scope = EVERYTHING
 ) -> None:
     """End an exception from `today` on; it stays on the register. NotFoundError where there is none to end."""
-    row = next((one for one in _rows(connection, scope) if one.id == number), None)
+    row = find_row(connection, number, scope)
     if row is None or row.withdrawn is not None or row.expires < today.isoformat():
-        raise NotFoundError(f"no exception {number} is in force; see `roadworthy exceptions list`")
+        raise NotFoundError(f"no exception {number} is in force or waits; see `roadworthy exceptions list`")
     ended = update(exceptions).where(exceptions.c.id == number).values(withdrawn=today.isoformat())
     connection.execute(ended)
     audit.record(connection, now, actor, "exception.end", row.tag or row.device_id, {"number": number})
@@ -92,34 +140,54 @@ def list_entries(connection: Connection, today: dt.date, scope: Scope = EVERYTHI
     Those of devices and items at restricted sites are left out.
     """
     found = []
+    about = read_about(connection)
     for row in _rows(connection, scope):
-        entry = _entry(row)
-        state = "in force" if entry.holds(today) else "to come" if entry.starts > today else "expired"
-        if entry.withdrawn is not None and entry.withdrawn <= today:
-            state = "ended"
+        told = about.get(row.id, {})
         found.append(
             {
                 "number": row.id,
                 "what": row.tag or row.device_id or f"item {row.item}",
                 "device_id": row.device_id,
-                "state": state,
+                "state": _state(_entry(row), told, today),
                 "rules": row.rules,
                 "reason": row.reason,
                 "owner": row.owner,
-                "approver": row.approver,
+                "approver": row.approver or None,
+                "on_paper": bool(row.approver) and bool(told.get("paper", True)),
+                "asked_by": told.get("asked_by"),
                 "begins": row.begins,
                 "expires": row.expires,
                 "ended": row.withdrawn,
             }
         )
-    return sorted(found, key=lambda one: (one["state"] != "in force", one["expires"], one["number"]))
+    return sorted(found, key=lambda one: (_ORDER.index(one["state"]), one["expires"], one["number"]))
+
+
+def _state(entry: ExceptionEntry, about: dict[str, Any], today: dt.date) -> str:
+    if about.get("refused_by"):
+        return "refused"
+    if entry.withdrawn is not None and entry.withdrawn <= today:
+        return "ended"
+    if entry.expires < today:
+        return "expired" if entry.approver else "lapsed"  # nobody approved it in its time
+    if not entry.approver:
+        return "waiting"
+    return "in force" if entry.holds(today) else "to come"
+
+
+def count(connection: Connection, today: dt.date, scope: Scope = EVERYTHING) -> dict[str, int]:
+    """Return how many entries stand how on `today`, those at restricted sites left out, and `expiring` of those in force."""
+    rows = list_entries(connection, today, scope)
+    soon = (today + dt.timedelta(days=EXPIRING_DAYS)).isoformat()
+    told = {state: sum(one["state"] == state for one in rows) for state in _ORDER}
+    return told | {"expiring": sum(one["state"] == "in force" and one["expires"] <= soon for one in rows)}
 
 
 def read_entries(connection: Connection) -> Entries:
-    """Return every entry, by what it is of."""
+    """Return every entry somebody approved, by what it is of."""
     items: defaultdict[int, list[ExceptionEntry]] = defaultdict(list)
     of_devices: defaultdict[int, list[ExceptionEntry]] = defaultdict(list)
-    for row in connection.execute(select(exceptions)):
+    for row in connection.execute(select(exceptions).where(~WAITING)):
         if row.item is not None:
             items[row.item].append(_entry(row))
         elif row.device is not None:

@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
-from roadworthy_collector.books.imported import latest
-from roadworthy_collector.store.books_schema import mdm_devices, register_items
+from roadworthy_collector.store.books_schema import batches, mdm_devices, register_items
 from roadworthy_collector.store.schema import devices
 from roadworthy_inventory.identity import normalise_serial, normalise_tag
 from roadworthy_inventory.reconcile import Identity, identity
@@ -70,6 +69,15 @@ class Sides(NamedTuple):
     devices: dict[str, Agent]
     formers: list[Former]
     left_out: int  # register items of kinds that never report, or disposed of
+
+
+def latest(connection: Connection, kind: str) -> int | None:
+    """Return the newest batch of a kind that is all in and was not undone, None where there is none."""
+    whole = (batches.c.undone_at.is_(None), batches.c.unfinished.is_(False))
+    found: int | None = connection.scalar(
+        select(func.max(batches.c.id)).where(batches.c.kind == kind, *whole)
+    )
+    return found
 
 
 def latest_mdm(connection: Connection) -> int | None:

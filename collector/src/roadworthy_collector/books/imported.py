@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Text, and_, cast, func, or_, select
+from sqlalchemy import Connection, Text, and_, cast, or_, select
 
+from roadworthy_collector.books.lifecycle_bought import Bought
+from roadworthy_collector.books.lifecycle_dates import in_force
+from roadworthy_collector.books.warranties import Cover, later
+from roadworthy_collector.books.warranties import latest as latest_covers
 from roadworthy_collector.store.books_schema import batches, mdm_devices, reconciled, register_items
 from roadworthy_inventory.exceptions import ExceptionEntry
 from roadworthy_inventory.identity import normalise_serial
 from roadworthy_inventory.lifecycle import SupportStatus, System, support_of
+from roadworthy_inventory.os_rows import SupportRow
 from roadworthy_inventory.rating import DeviceCondition
+from roadworthy_inventory.support_bought import NOT_TOLD, Told
 
 ENDPOINT_ANALYTICS = "Endpoint Analytics"
 _HEALTH = {"needs attention": "needs_attention", "meeting goals": "meeting_goals"}
@@ -35,21 +41,38 @@ class Entries(NamedTuple):
 
 
 class Supports:
-    """Answers of the dated rows, each asked once: an IT estate has few operating systems."""
+    """Answers of the dates in force, each asked once: an IT estate has few operating systems."""
 
-    def __init__(self, on: dt.date) -> None:
-        self._on = on
+    def __init__(
+        self, on: dt.date, rows: Sequence[SupportRow] | None = None, bought: Bought | None = None
+    ) -> None:
+        self._on, self._rows, self._bought = on, rows, bought or Bought()
         self._held: dict[tuple[Any, ...], SupportStatus] = {}
 
-    def of(self, system: System) -> SupportStatus:
-        """Return the support of `system`."""
+    @classmethod
+    def read(cls, connection: Connection, on: dt.date) -> Supports:
+        """Return the answers by the dates and by what was bought as in force now."""
+        return cls(on, in_force(connection).rows, Bought.read(connection))
+
+    def of(self, system: System, names: Iterable[str | None] = (), unit: int | None = None) -> SupportStatus:
+        """Return the support of `system` on a device known by `names`, of `unit` (row id)."""
         key = (
             *(system.os_id, system.name, system.version, system.build, system.edition),
             *(system.installation_type, system.long_term),
         )
-        if key not in self._held:
-            self._held[key] = support_of(system, self._on)
-        return self._held[key]
+        found = self._asked(key, system, NOT_TOLD)
+        if found.extension != "unknown":
+            return found
+        told = self._bought.of(found.product, found.version, names, unit)
+        return found if told.bought == "unknown" else self._asked(key, system, told)
+
+    def _asked(self, key: tuple[Any, ...], system: System, told: Told) -> SupportStatus:
+        whole = (key, told.bought, told.until)
+        if whole not in self._held:
+            self._held[whole] = support_of(
+                system, self._on, bought=told.bought, bought_until=told.until, rows=self._rows
+            )
+        return self._held[whole]
 
 
 def support_fields(found: SupportStatus) -> dict[str, Any]:
@@ -148,7 +171,17 @@ def read_alone(
     limit: int,
 ) -> tuple[int, list[Alone]]:
     """Return the row id to go on after, and what is known of the next records of a reconciliation without an agent."""
-    items = ("serial", "os_name", "os_version", "kind", "usage_profile", "warranty_end", "unit", "site")
+    items = (
+        "tag",
+        "serial",
+        "os_name",
+        "os_version",
+        "kind",
+        "usage_profile",
+        "warranty_end",
+        "unit",
+        "site",
+    )
     managed = ("mdm_id", "serial", "os_name", "os_version", "edition", "last_check_in")
     query = (
         select(
@@ -173,38 +206,34 @@ def read_alone(
         .limit(limit)
     )
     rows = connection.execute(query).all()
-    return (rows[-1].id if rows else 0), [_alone(row, supports, entries, scores) for row in rows]
+    covers = latest_covers(connection, (row.item_serial or row.mdm_serial for row in rows))
+    return (rows[-1].id if rows else 0), [_alone(row, supports, entries, scores, covers) for row in rows]
 
 
-def _alone(row: Any, supports: Supports, entries: Entries, scores: Scores) -> Alone:
+def _alone(
+    row: Any, supports: Supports, entries: Entries, scores: Scores, covers: Mapping[str, Cover]
+) -> Alone:
     managed = row.mdm_os_name is not None
     system = System(
         name=row.mdm_os_name if managed else row.item_os_name,
         version=row.mdm_os_version if managed else row.item_os_version,
         edition=row.mdm_edition,
     )
-    support = supports.of(system)
+    names = (row.item_tag, row.item_serial, row.mdm_serial)
+    support = supports.of(system, names, row.item_unit)
     told: dict[str, Any] = {
         "imported_from": "the register" if row.mdm is None else "an MDM export",
         "imported_on": date_of(row.mdm_last_check_in) or date_of(row.last_seen),
         **scores.of(row.mdm_mdm_id, row.mdm_serial, row.item_serial),
     }
+    cover = later(date_of(row.item_warranty_end), row.item_serial or row.mdm_serial, covers)
     condition = DeviceCondition(
         device=f"item {row.item}" if row.item is not None else f"MDM record {row.mdm}",
         usage_profile=row.item_usage_profile or "unknown",
         device_class=_CLASS_OF_KIND.get(row.item_kind, "unknown"),
-        warranty_end=date_of(row.item_warranty_end),
+        warranty_end=None if cover is None else cover.ends,
         exceptions=entries.items.get(row.item, ()),
         **support_fields(support),
         **told,
     )
     return Alone(row.item, row.mdm, row.item_unit, row.item_site, condition, support.status)
-
-
-def latest(connection: Connection, kind: str) -> int | None:
-    """Return the newest batch of a kind that is all in and was not undone, None where there is none."""
-    whole = (batches.c.undone_at.is_(None), batches.c.unfinished.is_(False))
-    found: int | None = connection.scalar(
-        select(func.max(batches.c.id)).where(batches.c.kind == kind, *whole)
-    )
-    return found

@@ -38,6 +38,9 @@ PLACES = frozenset({"unit", "cost_centre", "site", "system"})
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 _INDEXES = {name: index for index, name in enumerate(NAMES)}
 _MACS = _INDEXES["macs"]
+_DATE_INDEXES = tuple(_INDEXES[name] for name in NAMES if name in DATES)
+# One that leaves out what is None while it writes, which takes a third of the time a dict of the rest does.
+_Known = msgspec.defstruct("_Known", [(name, Any, None) for name in NAMES], omit_defaults=True)
 
 Values = list[Any]  # one per name of NAMES
 
@@ -118,14 +121,15 @@ def told(values: Values, names: Sequence[str] = NAMES) -> dict[str, Any]:
     return {name: _said(name, values[_INDEXES[name]]) for name in names}
 
 
-def known(values: Values) -> dict[str, Any]:
-    """Return what is known of an item, as JSON can say it."""
-    found = {name: value for name, value in zip(NAMES, values, strict=True) if value is not None}
-    for name in DATES & found.keys():
-        found[name] = _iso(found[name])
-    if "macs" in found:
-        found["macs"] = json.loads(found["macs"])
-    return found
+def known_text(values: Values) -> str:
+    """Return what is known of an item, as JSON text that says it as `told` does."""
+    said: list[Any] = list(values)
+    for index in _DATE_INDEXES:
+        if (number := said[index]) is not None:
+            said[index] = _iso(number)
+    if (macs := said[_MACS]) is not None:
+        said[_MACS] = msgspec.Raw(macs.encode())
+    return msgspec.json.encode(_Known(*said)).decode()
 
 
 @lru_cache(maxsize=65_536)

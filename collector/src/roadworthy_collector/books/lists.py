@@ -181,13 +181,14 @@ def _words(*parts: str | None) -> str:
 
 
 class Wanted(NamedTuple):
-    """Which ratings a list shows; empty text means any. `imported`: those from imports alone."""
+    """Which ratings a list shows; empty text means any. `imported`: those from imports alone, of whatever model."""
 
     verdict: str = ""
     site: str = ""
     unit: str = ""
     rule: str = ""
     imported: bool = False
+    model: str = ""
 
 
 def rating_counts(connection: Connection, wanted: Wanted, scope: Scope = EVERYTHING) -> dict[str, int]:
@@ -203,10 +204,24 @@ def rating_counts(connection: Connection, wanted: Wanted, scope: Scope = EVERYTH
     query = select(table.c.verdict, func.count()).group_by(table.c.verdict)
     if wanted.imported:
         query = query.where(*_imported_conditions(connection, wanted._replace(verdict=""), scope, hide=False))
-    elif scope is not None or wanted.site or wanted.unit or wanted.rule:  # else the index of verdicts says it
+    elif scope is not None or wanted._replace(verdict="") != Wanted():  # else the index of verdicts says it
         query = query.join(devices, devices.c.id == ratings.c.device)
         query = query.where(*_device_conditions(connection, wanted._replace(verdict=""), scope, hide=False))
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def count_excepted(connection: Connection, wanted: Wanted, scope: Scope = EVERYTHING) -> int:
+    """Return how many of the devices a list is of have a reason that an exception takes out; restricted sites count."""
+    table = import_ratings if wanted.imported else ratings
+    query = select(func.count()).select_from(table).where(table.c.excepted > 0)
+    if wanted.imported:
+        query = query.where(*_imported_conditions(connection, wanted, scope, hide=False))
+    elif scope is not None or wanted._replace(verdict="") != Wanted():
+        query = query.join(devices, devices.c.id == ratings.c.device)
+        query = query.where(*_device_conditions(connection, wanted, scope, hide=False))
+    elif wanted.verdict:
+        query = query.where(ratings.c.verdict == wanted.verdict)
+    return connection.scalar(query) or 0
 
 
 def list_ratings(
@@ -288,6 +303,8 @@ def _device_conditions(
         found.append(devices.c.site == _id_of(connection, sites, wanted.site))
     if wanted.unit:
         found.append(devices.c.unit == _id_of(connection, units, wanted.unit))
+    if wanted.model:
+        found.append(devices.c.model == wanted.model)
     if wanted.rule:
         found.append(_has_rule(ratings, wanted.rule))
     return found

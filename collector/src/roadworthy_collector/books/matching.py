@@ -30,6 +30,7 @@ ROOM = (
     ("notes", 10_000),
 )  # fmt: skip
 _TEXTS = attrgetter(*(name for name, _most in ROOM))
+_LEAST_ROOM = min(most for _name, most in ROOM)
 
 
 class Matched(NamedTuple):
@@ -90,10 +91,7 @@ class Matcher:
         plain, own = serial_key(item.serial), canonical_uuid(item.uuid)
         if item.tag is not None and (by_tag := keys.tags.get(item.tag.casefold())) is not None:
             return self._claim(by_tag, "tag", context, unique=True)
-        known = [("serial", plain, keys.serials), ("uuid", own, keys.uuids)]
-        if item.tag is None and plain is None and own is None and item.macs:
-            known.append(("macs", _macs_key(item.macs), keys.macs))
-        named = [(name, key, held) for name, key, held in known if key is not None]
+        named = self._named(item, plain, own)
         for name, key, held in named:
             found = held.get(key)
             line = self._new.get((name, key))
@@ -116,6 +114,19 @@ class Matcher:
         for name, key, _held in named:
             self._new.setdefault((name, key), context.line)
         return None
+
+    def _named(
+        self, item: RegisterItem, serial: str | None, uuid: str | None
+    ) -> list[tuple[str, str, dict[str, int]]]:
+        """Return (name, key, what is held of its kind) of what the item may be known by besides its tag."""
+        named = []
+        if serial is not None:
+            named.append(("serial", serial, self._keys.serials))
+        if uuid is not None:
+            named.append(("uuid", uuid, self._keys.uuids))
+        if item.tag is None and not named and item.macs:
+            named.append(("macs", _macs_key(item.macs), self._keys.macs))
+        return named
 
     def _claim(self, target: int, name: str, context: Context, *, unique: bool = False) -> int | None:
         """Return the item, once a file; a tag that comes twice is found by the importer itself."""
@@ -153,10 +164,10 @@ def matching(form: Format, matcher: Matcher, units_allowed: Callable[[str | None
         if not isinstance(item, RegisterItem):
             raise TypeError(f"{form.name} yields no register items")
         item = fitted(item, context)
-        if any(problem.quarantines for problem in context.problems):
+        if _refused(context):
             return Matched(item, None)
         target = matcher.target(item, context)
-        new = target is None and not any(problem.quarantines for problem in context.problems)
+        new = target is None and not _refused(context)
         if units_allowed is not None and (new or item.unit is not None) and not units_allowed(item.unit):
             context.refuse(
                 "unit",
@@ -169,11 +180,20 @@ def matching(form: Format, matcher: Matcher, units_allowed: Callable[[str | None
     return replace(form, make=matched, fixed={})
 
 
+def _refused(context: Context) -> bool:
+    return bool(context.problems) and any(problem.quarantines for problem in context.problems)
+
+
 def fitted(item: RegisterItem, context: Context) -> RegisterItem:
     """Return the item, having said in `context` what the tables have no room for or no database keeps."""
     if item.uuid is not None and len(item.uuid) > 36 and (plain := normalise_uuid(item.uuid)):
         item = replace(item, uuid=plain)
-    for (name, most), text in zip(ROOM, _TEXTS(item), strict=True):
+    texts = _TEXTS(item)
+    said = [text for text in texts if text is not None]
+    # Nearly every row ends here: the least room there is suffices, and all of it can be printed.
+    if not said or (len(max(said, key=len)) <= _LEAST_ROOM and "".join(said).isprintable()):
+        return item
+    for (name, most), text in zip(ROOM, texts, strict=True):
         if text is None:
             continue
         if len(text) > most:

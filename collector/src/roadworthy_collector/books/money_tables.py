@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from roadworthy_collector.books.cost_review import MEMBER_WORDS, Shown
 from roadworthy_collector.books.shares import year_name
-from roadworthy_collector.books.sheets import About, write_table
+from roadworthy_collector.books.sheets import About, as_at, write_table
 from roadworthy_inventory.money import pounds
 
 
@@ -130,10 +129,15 @@ def _target_notes(target: Mapping[str, Any]) -> list[str]:
 
 
 def export(
-    path: Path, rows: Sequence[Mapping[str, Any]], content: Mapping[str, Any], now: float, chosen: str
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    content: Mapping[str, Any],
+    now: float,
+    chosen: str,
+    marking: str,
 ) -> None:
     """Write rows with what they are; RoadworthyError where the file cannot be written."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     counted = f"{content.get('counted', 0):,} lines counted of {content.get('lines', 0):,} of the ledger"
-    at = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"
-    write_table(path, columns or ["nothing"], rows, About("Cost shares", at, chosen, counted))
+    about = About("Cost of Roadworthy", as_at(now), chosen, counted, marking)
+    write_table(path, columns or ["nothing"], rows, about)

@@ -1,7 +1,8 @@
 """Names become rows: units by their path, sites, cost centres and systems; made where they are missing, many at once.
 
 A unit's path is its name after those above it, `Operations / Custody`. Names of units are unique in the table, so a
-second `Custody` is kept under its whole path as its name; its path is the same either way.
+second `Custody` is kept under its whole path as its name; its path is the same either way. A unit that was closed has
+no path any more; the old path of one that was merged means the unit that answers for it.
 """
 
 from __future__ import annotations
@@ -47,14 +48,39 @@ class Places:
         self._by_path: dict[str, int] = {}
         self._by_name: dict[str, int] = {}
         self._asked: dict[str | None, int | None] = {None: None}
-        for row in connection.execute(select(units.c.id, units.c.name, units.c.parent).order_by(units.c.id)):
+        gone: set[int] = set()
+        columns = (units.c.id, units.c.name, units.c.parent, units.c.valid_to)
+        for row in connection.execute(select(*columns).order_by(units.c.id)):
             self._names[row.id], self._parents[row.id] = row.name, row.parent
+            if row.valid_to is not None:
+                gone.add(row.id)
+        self._taken = {path_key(name) for name in self._names.values()}
         for id_, name in self._names.items():
-            self._by_path.setdefault(path_key(self.unit_path(id_) or ""), id_)
-            self._by_name.setdefault(path_key(name), id_)
+            if id_ not in gone:
+                self._by_path.setdefault(path_key(self.unit_path(id_) or ""), id_)
+                self._by_name.setdefault(path_key(name), id_)
+        self._add_merged(connection, gone)
         self._sites = _Names(connection, sites, "name")
         self._cost_centres = _Names(connection, cost_centres, "code")
         self._systems = _Names(connection, systems, "name")
+
+    def _add_merged(self, connection: Connection, gone: set[int]) -> None:
+        """Let the last path of a unit that was merged mean the unit that answers for it, if no other has that path."""
+        merged = {
+            row.unit: row
+            for row in connection.execute(select(unit_places).where(unit_places.c.merged_into.is_not(None)))
+        }
+        for id_ in sorted(gone & set(merged)):
+            into: int | None = id_
+            for _ in merged:
+                if into in merged and into in gone:
+                    into = merged[into].merged_into
+            if into is None or into in gone:
+                continue
+            above = merged[id_].parent
+            path = SEPARATOR.join(filter(None, (self.unit_path(above), merged[id_].name or self._names[id_])))
+            self._by_path.setdefault(path_key(path), into)
+            self._by_name.setdefault(path_key(merged[id_].name or self._names[id_]), into)
 
     def unit(self, path: str | None) -> int | None:
         """Return the unit of this path; a single name is also a unit's own name, wherever that stands."""
@@ -92,11 +118,8 @@ class Places:
 
     def unit_path(self, unit: int | None) -> str | None:
         """Return the names from the root down; None for no unit."""
-        parts: list[str] = []
-        for one in self._line(unit):
-            parts.append(self._names[one])
-            if SEPARATOR in parts[-1]:  # kept under its whole path
-                break
+        # One that is kept under its whole path is called as that ends.
+        parts = [self._names[one].rpartition(SEPARATOR)[2] for one in self._line(unit)]
         return SEPARATOR.join(reversed(parts)) or None
 
     def site_name(self, site: int | None) -> str | None:
@@ -148,8 +171,8 @@ class Places:
     def _insert_unit(
         self, connection: Connection, path: str, name: str, parent: int | None, now: float
     ) -> int:
-        said = path if path_key(name) in self._by_name else name
-        if not name or len(said) > NAME_LENGTH or path_key(said) in self._by_name:
+        said = path if path_key(name) in self._taken else name
+        if not name or len(said) > NAME_LENGTH or path_key(said) in self._taken:
             raise PlaceError(
                 f"unit {path}: a unit of that name cannot be made; give it a name of its own of at most "
                 f"{NAME_LENGTH} characters"
@@ -160,6 +183,7 @@ class Places:
         connection.execute(insert(unit_places).values(unit=id_, valid_from=day, parent=parent))
         self._names[id_], self._parents[id_] = said, parent
         self._by_path[path_key(path)] = self._by_name[path_key(said)] = id_
+        self._taken.add(path_key(said))
         return id_
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
+from roadworthy_collector.books.excepting import in_force
 from roadworthy_collector.books.plan_text import Fits, PlanText
+from roadworthy_collector.books.warranties import Cover, later, latest
 from roadworthy_collector.store.books_schema import (
     batches,
     exceptions,
@@ -57,7 +59,9 @@ class Item:
     system_disk: str | None = None
     startup_seconds: float | None = None
     faults: tuple[str, ...] | None = None
+    excepted_faults: int = 0
     mdm_last_seen: date | None = None
+    cover: Cover | None = None
     holds: list[Hold] = field(default_factory=list)
 
     @property
@@ -108,6 +112,7 @@ def read_items(
     _ratings(connection, by_device)
     _mdm(connection, found)
     _holds(connection, found, by_device, on)
+    _covers(connection, found)
     progress("items with start-ups, disks, ratings and exceptions", len(found))
     return Read(sorted(found.values(), key=lambda item: item.tag), left_out, on)
 
@@ -251,12 +256,20 @@ def _ratings(connection: Connection, by_device: Mapping[int, Item]) -> None:
     for row in connection.execute(query.execution_options(yield_per=_READ)):
         item = by_device.get(row.device)
         if item is not None:
-            told = [
-                str(reason.get("sentence") or reason["rule"])
-                for reason in row.reasons or ()
-                if str(reason["rule"]).startswith(_FAULTS) and "exception" not in reason
-            ]
+            faults = [one for one in row.reasons or () if str(one["rule"]).startswith(_FAULTS)]
+            held = [one for one in faults if "exception" not in one]
+            told = [str(reason.get("sentence") or reason["rule"]) for reason in held]
             item.faults = (*(item.faults or ()), *told)
+            item.excepted_faults += len(faults) - len(held)
+
+
+def _covers(connection: Connection, items: Mapping[int, Item]) -> None:
+    """Give items the warranty that ends last, of what the register and imported lists say."""
+    imported = latest(connection, (item.row.serial for item in items.values()))
+    for item in items.values():
+        row = item.row
+        end = None if row.warranty_end is None else date.fromisoformat(row.warranty_end)
+        item.cover = later(end, row.serial, imported, row.warranty_level)
 
 
 def _mdm(connection: Connection, items: Mapping[int, Item]) -> None:
@@ -282,8 +295,7 @@ def _holds(
     for item in items.values():
         if item.row.lease_end is not None and item.row.lease_end >= on.isoformat():
             item.holds.append(Hold("lease", date.fromisoformat(item.row.lease_end)))
-    query = select(exceptions).where(exceptions.c.expires >= on.isoformat())
-    for row in connection.execute(query):
+    for row in connection.execute(select(exceptions).where(in_force(on))):
         held = items.get(row.item) if row.item is not None else by_device.get(row.device)
         if held is not None and row.rules is None:
             held.holds.append(Hold("exception", date.fromisoformat(row.expires)))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.books.plan_inputs import Item, Read, fits
-from roadworthy_collector.books.plan_text import PlanText
+from roadworthy_collector.books.plan_inputs import Item, Read, fits, read_items
+from roadworthy_collector.books.plan_text import Budget, PlanText, parse_plan
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.replacement_lists import (
@@ -28,17 +29,27 @@ TITLES = {
     "fit_an_ssd": "Fit an SSD",
     "collect_unused": "Collect the unused",
 }
+EXCEPTED = "an exception holds"  # the reason for which an item is on no list
 SHOWN = 500  # tickets kept for pages; an export has all
 
 
 def make(read: Read, text: PlanText | None, *, replaced: Collection[str] = ()) -> tuple[ReadyList, ...]:
     """Return the three lists on the day `read` is of; what a plan replaces is fitted with no SSD."""
-    listed = [_listed(item, text, read.on) for item in read.items]
+    held = {item.tag for item in read.items if any(hold.kind == "exception" for hold in item.holds)}
+    listed = [_listed(item, text, read.on) for item in read.items if item.tag not in held]
+    claims = claim_under_warranty(listed, read.on)
+    # Not on the list only because an exception took the faults out of the rating.
+    quiet = [item.tag for item in read.items if item.excepted_faults and not item.faults]
     return (
-        claim_under_warranty(listed, read.on),
-        fit_an_ssd(listed, read.on, replaced),
-        collect_unused(listed, read.on),
+        _with_excepted(claims, {*held, *quiet}),
+        _with_excepted(fit_an_ssd(listed, read.on, replaced), held),
+        _with_excepted(collect_unused(listed, read.on), held),
     )
+
+
+def _with_excepted(one: ReadyList, tags: Collection[str]) -> ReadyList:
+    """Return a list that counts what an exception keeps off it."""
+    return replace(one, unknown=one.unknown | dict.fromkeys(tags, EXCEPTED))
 
 
 def _listed(item: Item, text: PlanText | None, on: date) -> ListedDevice:
@@ -51,8 +62,8 @@ def _listed(item: Item, text: PlanText | None, on: date) -> ListedDevice:
         unit=row.unit,
         lifecycle_state=None if row.lifecycle_state == "unknown" else row.lifecycle_state,
         usage_profile=row.usage_profile,
-        warranty_end=None if row.warranty_end is None else date.fromisoformat(row.warranty_end),
-        warranty_level=row.warranty_level,
+        warranty_end=None if item.cover is None else item.cover.ends,
+        warranty_level=None if item.cover is None else item.cover.level,
         faults=item.faults,
         system_disk=item.system_disk,  # type: ignore[arg-type]  # hdd, ssd or None
         takes_ssd=_takes_ssd(item, text, on),
@@ -92,6 +103,43 @@ def rows(one: ReadyList) -> list[dict[str, Any]]:
         dict(zip(TICKET_COLUMNS, ticket, strict=True)) | {"due": ticket.due and ticket.due.isoformat()}
         for ticket in one.tickets
     ]
+
+
+# As ServiceNow and Jira take them; `correlation_id` is the same in every export, so that a ticket is made once.
+TICKET_FIELDS = (
+    "correlation_id", "summary", "description", "assignment_group", "configuration_item", "serial_number", "model",
+    "location", "unit", "due_date", "category", "basis",
+)  # fmt: skip
+
+
+def ticket_rows(one: ReadyList, assigned_to: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a list's tickets for a ticket system, each for the group `assigned_to` if one is named."""
+    for ticket in one.tickets:
+        yield {
+            "correlation_id": f"roadworthy:{ticket.list}:{ticket.tag}",
+            "summary": f"{ticket.summary}: {ticket.tag}",
+            "description": ticket.details,
+            "assignment_group": assigned_to,
+            "configuration_item": ticket.tag,
+            "serial_number": ticket.serial,
+            "model": ticket.model,
+            "location": ticket.site,
+            "unit": ticket.unit,
+            "due_date": ticket.due and ticket.due.isoformat(),
+            "category": TITLES[ticket.list],
+            "basis": ticket.basis,
+        }
+
+
+def anew(connection: Connection, now: float, on: date) -> tuple[Read, tuple[ReadyList, ...]]:
+    """Return what was looked at and the lists as of now, by the last plan's file where there is one."""
+    from roadworthy_collector.books import planning  # which keeps these lists and imports this module
+
+    held = planning.last(connection)
+    text = parse_plan(held[0]["text"], Budget(**held[0]["budget"])) if held else None
+    replaced = {one["tag"] for one in planning.items(connection, held[0], "replace")} if held else set()
+    read = read_items(connection, None, now, on)  # every item, whatever the plan's scope
+    return read, make(read, text, replaced=replaced)
 
 
 def kept(connection: Connection) -> list[dict[str, Any]]:

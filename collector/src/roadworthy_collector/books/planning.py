@@ -85,7 +85,7 @@ def run(
     if most_items is not None and len(read.items) > most_items:
         raise PlanError(
             f"{len(read.items):,} items are more than are planned while somebody waits ({most_items:,}); "
-            "use `roadworthy plan run`"
+            "have it made by the jobs process, or use `roadworthy plan run`"
         )
     inputs = plan_devices(read.items, text, on)
     try:

@@ -79,8 +79,9 @@ def rate_now(work: Work) -> dict[str, Any]:
     with work.engine.connect() as connection:
         edition, _, _ = rules.current(connection)
         entries, scores = excepting.read_entries(connection), Scores(connection)
-    on = local_day(now, work.settings.reporting_timezone)
-    run = _Run(work, Rater(edition, on), Supports(on), entries, scores, int(now))
+        on = local_day(now, work.settings.reporting_timezone)
+        supports = Supports.read(connection, on)
+    run = _Run(work, Rater(edition, on), supports, entries, scores, int(now))
     if not (run.devices() and run.imported()):
         return {}
     run.forget()
@@ -264,7 +265,7 @@ def _count_exceptions(entries: Entries, on: dt.date) -> dict[str, int]:
     in_force = [entry for entry in every if entry.holds(on)]
     return {
         "in_force": len(in_force),
-        "expiring": sum((entry.last_day - on).days <= conditions.SPAN_DAYS for entry in in_force),
+        "expiring": sum((entry.last_day - on).days <= excepting.EXPIRING_DAYS for entry in in_force),
         "expired": sum(entry.last_day < on for entry in every),
     }
 
@@ -274,8 +275,8 @@ def _count_exceptions(entries: Entries, on: dt.date) -> dict[str, int]:
 
 def known_conditions(engine: Engine, now: float, zone: str, *, every: int = 1) -> Iterator[DeviceCondition]:
     """Yield the conditions of the devices in service, every so-manyth by row id, read in pieces."""
-    supports = Supports(local_day(now, zone))
     with engine.connect() as connection:
+        supports = Supports.read(connection, local_day(now, zone))
         entries, scores = excepting.read_entries(connection), Scores(connection)
     after = 0
     while True:

@@ -9,16 +9,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from roadworthy_collector.books import figures
+from roadworthy_collector.books import figures, warranties
 from roadworthy_collector.books.identities import AT_ONCE, GONE_STATES
 from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.warranties import coming_months, month_of
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import register_items
 from roadworthy_inventory.planned_life import AGE_BANDS, age_band
 from roadworthy_inventory.register import LIFECYCLE_STATES
 
 FIGURE = "register"
-MONTHS = 24
 
 
 def count_register(work: Work) -> dict[str, Any]:
@@ -29,12 +29,13 @@ def count_register(work: Work) -> dict[str, Any]:
     states = Counter(dict.fromkeys((*LIFECYCLE_STATES, "unknown"), 0))
     ages = Counter(dict.fromkeys(AGE_BANDS, 0))
     ends = Counter(dict.fromkeys(("ended", *months, "later", "unknown"), 0))
-    columns = ("id", "lifecycle_state", "purchased", "warranty_start", "warranty_end")
+    columns = ("id", "serial", "lifecycle_state", "purchased", "warranty_start", "warranty_end")
     query = select(*(register_items.c[name] for name in columns)).order_by(register_items.c.id).limit(AT_ONCE)
     after = 0
     while not work.stop.is_set():
         with work.reading() as connection:
             rows = connection.execute(query.where(register_items.c.id > after)).all()
+            imported = warranties.latest(connection, (row.serial for row in rows))
         if not rows:
             break
         after = rows[-1].id
@@ -43,8 +44,9 @@ def count_register(work: Work) -> dict[str, Any]:
             if row.lifecycle_state in GONE_STATES:
                 continue
             since = row.purchased or row.warranty_start
-            ages[age_band(None if since is None else dt.date.fromisoformat(since), on)] += 1
-            ends[_month(row.warranty_end, months)] += 1
+            ages[age_band(_day(since), on)] += 1
+            cover = warranties.later(_day(row.warranty_end), row.serial, imported)
+            ends[month_of(None if cover is None else cover.ends.isoformat(), months)] += 1
     content = {"states": dict(states), "ages": dict(ages), "warranty_ends": dict(ends)}
     if not work.stop.is_set():
         with work.write() as connection:
@@ -52,14 +54,5 @@ def count_register(work: Work) -> dict[str, Any]:
     return content
 
 
-def coming_months(on: dt.date) -> list[str]:
-    """Return this month and those after it, MONTHS together, as 2026-10."""
-    first = on.year * 12 + on.month - 1
-    return [f"{month // 12}-{month % 12 + 1:02d}" for month in range(first, first + MONTHS)]
-
-
-def _month(end: str | None, months: list[str]) -> str:
-    if end is None:
-        return "unknown"
-    month = end[:7]
-    return "ended" if month < months[0] else "later" if month > months[-1] else month
+def _day(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)

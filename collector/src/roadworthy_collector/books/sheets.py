@@ -1,21 +1,32 @@
 """A table as CSV or XLSX for somebody's spreadsheet: nothing in it runs, and it says what it is and as at when.
 
-A cell that begins like a formula gets an apostrophe in CSV and is written as text in XLSX. What the file holds, as at
-when, with which filter and marking, stands beside the rows: in XLSX on a sheet of its own, of a CSV in a text file of its name, so that the CSV imports again.
+Every table leaves through here. Above its header stand the protective marking, what it is with its filter, the time it
+is as at, and its coverage. A cell that begins like a formula gets an apostrophe in CSV and is written as text in XLSX.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_inventory.importing.problems import neutralised
 
-_SHEET_ROWS = 1_048_575  # what a sheet of XLSX holds under its header
+FileKind = Literal["csv", "xlsx"]
+MEDIA_TYPES: dict[str, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+NO_MARKING = "none stated"
+MARKING_LENGTH = 100
+_PIECE_ROWS = 500
+_SHEET_ROWS = 1_048_576 - 10  # what a sheet of XLSX holds, less the lines above the header
+_LONGEST_CELL = 32_767  # characters in a cell of XLSX
+Cells = Sequence[Any]
 
 
 class About(NamedTuple):
@@ -25,75 +36,145 @@ class About(NamedTuple):
     as_at: str
     filter: str
     coverage: str
-    marking: str = "OFFICIAL"
+    marking: str
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Return (name, text) of each."""
-        return [(name.replace("_", " ").capitalize(), str(value)) for name, value in self._asdict().items()]
+    def lines(self) -> list[str]:
+        """Return what stands above the header, a line a cell."""
+        lines = (
+            f"Protective marking: {self.marking or NO_MARKING}",
+            f"{self.title}: {self.filter}",
+            f"As at: {self.as_at}",
+            f"Coverage: {self.coverage}",
+        )
+        return [neutralised(line) for line in lines]
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], about: About) -> int:
-    """Write `rows` to `path`, .csv or .xlsx by its name, and return how many; RoadworthyError where it cannot be."""
-    ending = path.suffix.lower()
-    if ending not in {".csv", ".xlsx"}:
-        raise RoadworthyError(f"{path}: give a file that ends with .csv or .xlsx")
-    try:
-        return _csv(path, columns, rows, about) if ending == ".csv" else _xlsx(path, columns, rows, about)
-    except OSError as error:
-        raise RoadworthyError(f"{path}: cannot be written ({error.strerror})") from None
+def as_at(now: float) -> str:
+    """Return a time (UTC epoch seconds) as files say it."""
+    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def checked_marking(text: str) -> str:
+    """Return a protective marking; RoadworthyError unless it is one short line."""
+    marking = " ".join(text.split())
+    if len(marking) > MARKING_LENGTH or not marking.isprintable():
+        raise RoadworthyError(f"a protective marking is one line of at most {MARKING_LENGTH} characters")
+    return marking
+
+
+def plain_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Any]]:
+    """Yield the cells of rows: numbers, and texts no spreadsheet runs; nothing where nothing is known."""
+    for row in rows:
+        yield [_plain(row.get(name)) for name in columns]
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell: a number, or a text no spreadsheet runs; nothing where nothing is known."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return value
+    if isinstance(value, (list, tuple)):
+        value = "; ".join(map(str, value))
     return value.isoformat() if isinstance(value, date) else neutralised(str(value))
 
 
-def _csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], about: About) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(columns)
-        for row in rows:
-            writer.writerow([_plain(row.get(name)) for name in columns])
-            count += 1
-    beside = path.with_name(path.name + ".about.txt")
-    beside.write_text("".join(f"{name}: {text}\n" for name, text in about.lines()), "utf-8")
-    return count
+def csv_pieces(header: Sequence[str], cells: Iterable[Cells], about: About | None) -> Iterator[bytes]:
+    """Yield the CSV file (UTF-8 with its mark, which spreadsheets need), a piece at a time.
+
+    Without `about` the header is the first line, for programs that import it.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerows([line] for line in (about.lines() if about is not None else ()))
+    writer.writerow([neutralised(one) for one in header])
+    yield b"\xef\xbb\xbf"
+    for number, row in enumerate(cells, 1):
+        writer.writerow(row)
+        if number % _PIECE_ROWS == 0:
+            yield _taken(text)
+    yield _taken(text)
 
 
-def _xlsx(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], about: About) -> int:
+def _taken(text: io.StringIO) -> bytes:
+    found = text.getvalue().encode()
+    text.seek(0)
+    text.truncate()
+    return found
+
+
+def write_xlsx(target: BinaryIO, header: Sequence[str], cells: Iterable[Cells], about: About | None) -> int:
+    """Write the XLSX file to `target` and return how many rows it has; RoadworthyError beyond what a sheet holds.
+
+    A text stays a text, so that no serial number is rounded and no formula runs.
+    """
     # Here, because it takes a command a tenth of a second it seldom needs.
     import xlsxwriter  # type: ignore[import-untyped]  # it has no types
 
-    # Nothing is taken for a formula, a link or a number: a cell is what it was.
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    book = xlsxwriter.Workbook(str(path), options)
+    book = xlsxwriter.Workbook(target, options)
     count = 0
     try:
         sheet = book.add_worksheet("Rows")
-        sheet.freeze_panes(1, 0)
-        sheet.write_row(0, 0, columns)
-        for row in rows:
+        above = about.lines() if about is not None else []
+        for number, line in enumerate(above):
+            sheet.write_string(number, 0, line[:_LONGEST_CELL])
+        bold = book.add_format({"bold": True})
+        for column, title in enumerate(header):
+            sheet.write_string(len(above), column, title, bold)
+        sheet.freeze_panes(len(above) + 1, 1)
+        for row in cells:
             if count >= _SHEET_ROWS:
-                raise RoadworthyError(f"{path}: a sheet holds {_SHEET_ROWS:,} rows; export as CSV")
+                raise RoadworthyError(
+                    f"a sheet holds {_SHEET_ROWS:,} rows; export as CSV, or narrow the filter"
+                )
             count += 1
-            for column, name in enumerate(columns):
-                value = row.get(name)
-                told = _plain(value)
-                if isinstance(told, str):
-                    sheet.write_string(count, column, told)
-                else:
-                    sheet.write_number(count, column, told)
-        notes = book.add_worksheet("About")
-        for line, (name, text) in enumerate(about.lines()):
-            notes.write_string(line, 0, name)
-            notes.write_string(line, 1, text)
+            _write_row(sheet, len(above) + count, row)
     finally:
         book.close()
     return count
+
+
+def _write_row(sheet: Any, number: int, row: Cells) -> None:
+    for column, cell in enumerate(row):
+        if isinstance(cell, str):
+            if cell:
+                sheet.write_string(number, column, cell[:_LONGEST_CELL])
+        else:
+            sheet.write_number(number, column, cell)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], about: About) -> int:
+    """Write `rows` to `path`, .csv or .xlsx by its name, and return how many; RoadworthyError where it cannot be."""
+    return write_cells(path, columns, plain_rows(columns, rows), about)
+
+
+def write_cells(path: Path, header: Sequence[str], cells: Iterable[Cells], about: About | None) -> int:
+    """As `write_table`, of cells that are plain already."""
+    ending = path.suffix.lower()
+    if ending not in {".csv", ".xlsx"}:
+        raise RoadworthyError(f"{path}: give a file that ends with .csv or .xlsx")
+    counted = _Counted(cells)
+    try:
+        with path.open("wb") as target:
+            if ending == ".csv":
+                target.writelines(csv_pieces(header, counted, about))
+            else:
+                write_xlsx(target, header, counted, about)
+    except OSError as error:
+        raise RoadworthyError(f"{path}: cannot be written ({error.strerror})") from None
+    return counted.count
+
+
+class _Counted:
+    """Rows that are counted while they go by."""
+
+    def __init__(self, cells: Iterable[Cells]) -> None:
+        self._cells = cells
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Cells]:
+        for row in self._cells:
+            self.count += 1
+            yield row

@@ -5,6 +5,7 @@ Kept files lie in the folder `imports` of the data folder (0700), for an hour, e
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ KEPT_SECONDS = 3600
 FOLDER = "imports"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _MOST_KEPT = 20
+CORRECTIONS = "corrections"  # the format of a kept correction file, which no file that is sent has
 
 
 class Kept(NamedTuple):
@@ -64,6 +66,19 @@ def keep(
     except OSError as error:
         raise StoreError(f"{folder}: cannot keep the file here: {error.strerror}") from None
     return Kept(token, path, name, format_, mapping, strict)
+
+
+def keep_text(settings: Settings, text: str, *, actor: str, now: float, name: str) -> Kept:
+    """Keep a correction file for whoever sent the file it is of; StoreError where it cannot be written."""
+    body = io.BytesIO(b"\xef\xbb\xbf" + text.encode())
+    return keep(
+        settings, body, actor=actor, now=now, name=name, format_=CORRECTIONS, mapping=None, strict=False
+    )
+
+
+def corrections_name(file: str) -> str:
+    """Return what the correction file of a file is called."""
+    return f"{file.rpartition('.')[0] or file}.corrections.csv"
 
 
 def find(settings: Settings, token: str, *, actor: str, now: float) -> Kept:

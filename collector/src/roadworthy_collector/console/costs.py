@@ -115,7 +115,7 @@ def _wanted(asked: Any) -> cost_review.Wanted:
     """Return what an address asks for; what is not a choice is not chosen."""
     year, share, member = asked.get("year", ""), asked.get("share", "B"), asked.get("member", "")
     measure = asked.get("measure", "outturn")
-    centre = asked.get("centre")
+    centre, period = asked.get("centre"), asked.get("period", "")
     return cost_review.Wanted(
         kind="payments" if asked.get("kind") == "payments" else "ledger",
         year=_number(year, 0) if year else None,
@@ -125,6 +125,7 @@ def _wanted(asked: Any) -> cost_review.Wanted:
         centre=None if centre in (None, "") and "none" not in asked else (centre or "")[:_LONGEST],
         pool=asked["pool"] if asked.get("pool") in POOLS else None,
         text=asked.get("text", "")[:_LONGEST],
+        period=_number(period, 0) if period else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The pages of ratings: counts, lists with reasons, the rules behind them, and the exceptions register."""
+"""The pages of ratings: counts, lists with reasons, and the rules behind them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.console import login
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.words import LOOKS
-from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
@@ -25,7 +25,6 @@ router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
 _LONGEST_NAME = 128
-_MOST_ID = 2**63 - 1
 _GROUPS_SHOWN = 50
 _CHANGES_SHOWN = 50
 # So many devices at most are tried while somebody waits; the command tries all.
@@ -48,6 +47,10 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
         held = figures.read(connection, rating.FIGURE)
         groups = {name: figures.read(connection, f"{rating.FIGURE}.{name}") for name in rating.GROUPS}
         counts = lists.rating_counts(connection, wanted, view.scope)
+        excepted = lists.count_excepted(connection, wanted, view.scope)
+        standing = excepting.count(
+            connection, local_day(view.now, view.settings.reporting_timezone), view.scope
+        )
         imported = lists.rating_counts(connection, Wanted(imported=True), view.scope)
         page = lists.list_ratings(
             connection, wanted, after=after, scope=view.scope, people=reader.sees_small_groups
@@ -61,6 +64,8 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
         "counts": {word: counts.get(word, 0) for word in RATINGS},
         "devices": devices,
         "rated": rated,
+        "excepted": excepted,
+        "standing": standing,
         "coverage": rated / devices if devices else None,
         "imported": sum(imported.values()),
         "groups": {
@@ -80,13 +85,13 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
 
 def _wanted(request: Request) -> tuple[Wanted, int]:
     query = request.query_params
-    site, unit, rule = (
-        query.get(name, "")[:_LONGEST_NAME].replace("\0", "") for name in ("site", "unit", "rule")
+    site, unit, rule, model = (
+        query.get(name, "")[:_LONGEST_NAME].replace("\0", "") for name in ("site", "unit", "rule", "model")
     )
     verdict, after = query.get("rating", ""), query.get("after", "")
     number = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
     imported = query.get("imported", "") == "yes"
-    return Wanted(verdict if verdict in RATINGS else "", site, unit, rule, imported), number
+    return Wanted(verdict if verdict in RATINGS else "", site, unit, rule, imported, model), number
 
 
 def _address(wanted: Wanted, **changed: str) -> str:
@@ -95,6 +100,7 @@ def _address(wanted: Wanted, **changed: str) -> str:
         "site": wanted.site,
         "unit": wanted.unit,
         "rule": wanted.rule,
+        "model": wanted.model,
         "imported": "yes" if wanted.imported else "",
     } | changed
     kept = {name: value for name, value in parts.items() if value}
@@ -163,39 +169,3 @@ def change_rules(
     except RoadworthyError as error:
         return _rules_page(view, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _rules_page(view, text, tried=tried)
-
-
-# --- the exceptions register --------------------------------------------------------------------------------
-
-
-@router.get("/ratings/exceptions")
-def show_exceptions(request: Request, reader: Who) -> HTMLResponse:
-    """Show what somebody agreed to leave as it is."""
-    view = View(request, reader)
-    with view.engine.connect() as connection:
-        today = local_day(view.now, view.settings.reporting_timezone)
-        rows = excepting.list_entries(connection, today, view.scope)
-    return view.html("exceptions.html", {"rows": rows})
-
-
-@router.post("/ratings/exceptions/{number}/end")
-def end_exception(
-    number: int, request: Request, reader: Keeper, csrf: Annotated[str, Form()] = ""
-) -> Response:
-    """End an exception from today on."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    view = View(request, reader)
-    today = local_day(view.now, view.settings.reporting_timezone)
-    try:
-        with write_transaction(view.engine) as connection:
-            excepting.end(
-                connection,
-                min(max(number, 0), _MOST_ID),
-                today=today,
-                now=int(view.now),
-                actor=reader.name,
-                scope=view.scope,
-            )
-    except NotFoundError:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "No exception of this number is in force.") from None
-    return RedirectResponse("/ratings/exceptions", HTTPStatus.SEE_OTHER)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from roadworthy_collector.books import plan_lists, planning
+from roadworthy_collector.books import plan_lists, plan_queue, planning
 from roadworthy_collector.console.costs import ensure_whole_estate, pounds
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError
@@ -50,10 +50,12 @@ def show_replacement(
                 rows, total = planning.page(connection, summary, action, (page - 1) * _PAGE, _PAGE)
                 context |= {"rows": rows, "total": total}
         lists = plan_lists.kept(connection)
+        queued = plan_queue.read(connection)
     return view.html(
         "replacement.html",
         context
         | {
+            "queued": queued,
             "lists": [_list(one, reader) for one in lists],
             "tickets_shown": _TICKETS,
             "models_shown": _MODELS,
@@ -77,4 +79,6 @@ def _range(found: list[float] | None) -> Range | None:
 def _list(one: dict[str, Any], reader: Reader) -> dict[str, Any]:
     """Return a list for a page; how little one device is used may be about one person, so not everybody sees whose."""
     hidden = one["name"] == "collect_unused" and not reader.sees_small_groups
-    return one | {"hidden": hidden, "tickets": [] if hidden else one["tickets"][:_TICKETS]}
+    unknown = {why: count for why, count in one["unknown"].items() if why != plan_lists.EXCEPTED}
+    told = {"hidden": hidden, "excepted": one["unknown"].get(plan_lists.EXCEPTED, 0), "unknown": unknown}
+    return one | told | {"tickets": [] if hidden else one["tickets"][:_TICKETS]}

@@ -23,17 +23,30 @@ from roadworthy_collector.api.errors import http_error, later, refusal
 from roadworthy_collector.console import (
     assets,
     audits,
+    benefits,
+    bulk,
     chart_style,
+    corrections,
+    cost_files,
+    cost_rules,
     costs,
     device,
     devices,
+    disposal,
+    exceptions,
+    exports,
     figures,
+    legacy,
+    lifecycle,
     login,
+    organisation,
     overview,
+    plans,
     ratings,
     reconciliation,
     register,
     replacement,
+    staff_time,
     startups,
 )
 from roadworthy_collector.console.view import View
@@ -50,10 +63,23 @@ router.include_router(assets.router)
 router.include_router(login.router)
 router.include_router(audits.router)
 router.include_router(costs.router)
+router.include_router(cost_files.router)
+router.include_router(cost_rules.router)
+router.include_router(corrections.router)
+router.include_router(staff_time.router)
+router.include_router(benefits.router)
+router.include_router(disposal.router)
 router.include_router(replacement.router)
+router.include_router(plans.router)
 router.include_router(reconciliation.router)
 router.include_router(register.router)
+router.include_router(organisation.router)
 router.include_router(ratings.router)
+router.include_router(lifecycle.router)
+router.include_router(legacy.router)
+router.include_router(exceptions.router)
+router.include_router(exports.router)
+router.include_router(bulk.router)
 
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Historian = Annotated[Reader, Depends(require_page(Right.READ_DEVICE_HISTORY))]

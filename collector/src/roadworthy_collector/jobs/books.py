@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, select
 
-from roadworthy_collector.books import figures, rating, reconciling
+from roadworthy_collector.books import contracts_figures, figures, lifecycle_run, rating, reconciling
+from roadworthy_collector.books.excepting import WAITS
 from roadworthy_collector.books.register_counts import count_register
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import batches, exceptions, match_decisions, rule_editions
@@ -25,7 +26,14 @@ def seen(connection: Connection) -> list[Any]:
         (batches, (func.count(case((batches.c.unfinished.is_(False), 1))), func.max(batches.c.undone_at))),
         (match_decisions, (func.count(), func.max(match_decisions.c.made_at))),
         (rule_editions, (func.max(rule_editions.c.id),)),
-        (exceptions, (func.max(exceptions.c.id), func.count(exceptions.c.withdrawn))),
+        (
+            exceptions,
+            (
+                func.max(exceptions.c.id),
+                func.count(exceptions.c.withdrawn),
+                func.count(func.nullif(exceptions.c.approver, WAITS)),
+            ),
+        ),
     )
     found: list[Any] = []
     for table, columns in asked:
@@ -44,6 +52,8 @@ def compute(work: Work) -> int:
     reconciling.reconcile_now(work)
     rating.rate_now(work)
     count_register(work)
+    contracts_figures.refresh(work)
+    lifecycle_run.work_out(work)
     if work.stop.is_set():
         return 0
     with work.write() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.metrics import books, costs, fleet
+from roadworthy_collector.metrics import books, costs, fleet, lifecycle, money
 from roadworthy_collector.store.columns import pack_text
 from roadworthy_collector.store.queries import jobs as queries
 from roadworthy_collector.store.queries.metrics import read_snapshot
@@ -17,9 +17,13 @@ def compute(work: Work) -> int:
         kept = read_snapshot(connection, fleet.MEMBERS_SNAPSHOT)
         of_books = books.read(connection)
         of_costs = costs.read(connection)
+        of_money = money.read(connection)
+        of_lifecycle = lifecycle.read(connection)
     before = fleet.parse_members(None if kept is None else kept.body)
     members = fleet.admitted(before, estate.histograms)
-    body = pack_text(fleet.render(estate, members) + books.render(of_books) + costs.render(of_costs))
+    told = books.render(of_books) + costs.render(of_costs) + money.render(of_money)
+    told += lifecycle.render(of_lifecycle)
+    body = pack_text(fleet.render(estate, members) + told)
     with work.write() as connection:
         queries.write_snapshot(connection, fleet.SNAPSHOT, now, body)
         if members != before:

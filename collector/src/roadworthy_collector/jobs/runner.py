@@ -23,6 +23,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from roadworthy_collector.books import plan_queue, staff_time
 from roadworthy_collector.jobs import (
     books,
     charts,
@@ -30,6 +31,7 @@ from roadworthy_collector.jobs import (
     console_startups,
     costs,
     fleet,
+    organisation,
     privacy,
     prune,
     rollup,
@@ -91,7 +93,10 @@ JOBS: tuple[Job, ...] = (
     Job("retention", 3600.0, prune.prune_history),
     Job("cleanup", 3600.0, prune.clean),
     Job("costs", costs.EVERY_SECONDS, costs.compute, share=0.1),
+    Job("plans", 5.0, plan_queue.make),
     Job("books", books.EVERY_SECONDS, books.compute, share=0.1),
+    Job("staff_time", staff_time.EVERY_SECONDS, staff_time.refresh, share=0.05),
+    Job("organisation", organisation.EVERY_SECONDS, organisation.compute, share=0.1),
     Job("relay", 5.0, _relay),
     Job("erasure", 5.0, privacy.erase_due),
     Job("audit_retention", 3600.0, privacy.prune_audit),

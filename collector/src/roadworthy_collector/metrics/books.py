@@ -11,7 +11,7 @@ from roadworthy_collector.books import figures
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
 
-_NAMES = ("reconciliation", "ratings", "register")
+_NAMES = ("reconciliation", "ratings", "register", "organisation", "lifecycle")
 _GHOSTS = ("agent", "mdm", "both")
 
 
@@ -35,6 +35,12 @@ def render(found: Mapping[str, tuple[Any, int]]) -> str:
         parts += _reconciliation(found["reconciliation"][0])
     if "ratings" in found:
         parts += _ratings(found["ratings"][0])
+    if "organisation" in found:
+        told = found["organisation"][0]
+        parts += [
+            _family("organisation_units", {None: told["units"]}),
+            _family("organisation_unassigned", told["unassigned"]),
+        ]
     parts.append(_family("books_timestamp_seconds", {name: one[1] for name, one in found.items()}))
     return "".join(parts)
 
@@ -61,6 +67,7 @@ def _ratings(told: Mapping[str, Any]) -> list[str]:
         _family("rated_devices", told["estate"]["counts"]),
         _family("import_rated_items", told["imported"]["counts"]),
         _family("support_devices", told["support"]),
+        _family("excepted_devices", {None: told["estate"]["excepted"]}),
         _family(
             "exceptions",
             {"in_force": lasting, "expiring": entries["expiring"], "expired": entries["expired"]},

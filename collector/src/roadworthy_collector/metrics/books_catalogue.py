@@ -92,16 +92,36 @@ BOOKS = (
     _row(
         "exceptions",
         "entries",
-        "Entries of the exceptions register. in_force: with more than 28 days left; expiring: in force with 28 or "
-        "fewer; expired: over, ended ones included.",
+        "Approved entries of the exceptions register. in_force: with more than 30 days left; expiring: in force with 30 "
+        "or fewer; expired: over, ended ones included.",
         "counted from the exceptions register",
         "state",
     ),
     _row(
+        "excepted_devices",
+        "devices",
+        "Devices in service with a reason an exception takes out of their rating; the day after it expires it counts.",
+        _RULES,
+    ),
+    _row(
+        "organisation_units",
+        "units",
+        "Units of the organisation there are today, at every level of its tree.",
+        "the dated tree of units",
+    ),
+    _row(
+        "organisation_unassigned",
+        "rows",
+        "What no unit answers for today. devices: in service; items: register items not disposed of; systems; "
+        "cost_centres; contracts: those that run.",
+        "counted by the collector every ten minutes",
+        "kind",
+    ),
+    _row(
         "books_timestamp_seconds",
         "seconds",
-        "When the figures of the books were worked out, in seconds since 1970: what is reconciliation, ratings or "
-        "register.",
+        "When the figures of the books were worked out, in seconds since 1970: what is reconciliation, ratings, "
+        "register, organisation or lifecycle.",
         "the collector's clock",
         "what",
     ),

@@ -157,10 +157,21 @@ def require_page(right: Right) -> Callable[[Request], Reader]:
     def reader_of_page(request: Request) -> Reader:
         reader = require_reader(request)
         if not reader.may(right):
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"Your role does not include this ({right}).")
+            raise HTTPException(HTTPStatus.FORBIDDEN, _why_not(reader, right))
         return reader
 
     return reader_of_page
+
+
+def _why_not(reader: Reader, right: Right) -> str:
+    """Return why a page is not shown, and what to do: in a new collector nobody can sign in yet."""
+    if reader.signed_in:
+        return f"Your role does not include this ({right})."
+    return (
+        "Nobody can sign in to this collector yet, and until then it is only read. Make the first user: on the "
+        "collector\u2019s machine run \u201croadworthy user create NAME\u201d, which asks for a password; then sign in and open "
+        "this page again."
+    )
 
 
 def api_reader(request: Request, right: Right) -> Reader:

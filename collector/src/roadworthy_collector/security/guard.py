@@ -43,7 +43,16 @@ _HSTS = "max-age=31536000"
 # Agents and load balancers reach these by any name; each needs a secret or tells nothing.
 _ENROL = "/api/v1/enrol"
 # Files are larger than forms: these routes find out who sends before they read, and bound it themselves.
-_OWN_BOUNDS = frozenset({_ENROL, "/api/v1/register/import", "/register/import", "/api/v1/costs/import"})
+_OWN_BOUNDS = frozenset(
+    {
+        _ENROL,
+        "/api/v1/register/import",
+        "/register/import",
+        "/register/change",
+        "/api/v1/costs/import",
+        "/costs/import",
+    }
+)
 _ANY_HOST = frozenset({_ENROL, "/healthz", "/readyz"})
 _REPORTS = "/api/v1/reports"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})

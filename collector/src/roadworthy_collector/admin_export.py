@@ -1,0 +1,47 @@
+"""The command that writes a table of the console to a file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roadworthy_collector.command_support import ConfigFile, stored
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.security.tokens import COMMAND_LINE
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this command on `app`."""
+    app.command(
+        "export", epilog="Example: roadworthy export ratings ratings.xlsx --filter 'rating=action required'"
+    )(export_table)
+
+
+def export_table(
+    table: Annotated[
+        str, typer.Argument(help="Which: devices, ratings, exceptions, audit; a wrong name lists them all.")
+    ],
+    file: Annotated[Path, typer.Argument(help="To write: .csv or .xlsx.")],
+    config: ConfigFile = None,
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", help="name=value, as its page narrows it; again for more.")
+    ] = None,
+) -> None:
+    """Write a table with its filter, as-at time, coverage and the protective marking of the settings."""
+    from roadworthy_collector.books import tables
+
+    allowed = tables.find(table).filters
+    told: dict[str, str] = {}
+    for one in filters or ():
+        name, equals, value = one.partition("=")
+        if not equals or name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise RoadworthyError(f"--filter {one}: write name=value; {table} is narrowed by: {known}")
+        told[name] = value.strip()
+    with stored(config) as (settings, engine):
+        asked = tables.Asked(table, tables.filters_of(table, told), time.time(), COMMAND_LINE)
+        count = tables.write_file(engine, settings, asked, file)
+    typer.echo(f"{count:,} rows written to {file}")

@@ -1,0 +1,117 @@
+"""Staff time, benefits, contracts, warranties and disposal as the rows of exported tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from roadworthy_collector.books import benefits, contracts, disposal, staff_time_show, warranties
+from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.table_rows import Made, Source
+from roadworthy_inventory.money import pounds
+
+_CONTRACT = (
+    "reference", "title", "supplier", "state", "starts", "ends", "notice", "days_to_notice", "notice_due",
+    "pounds_per_year", "system", "unit", "cost_centre", "replaced_by", "source",
+)  # fmt: skip
+_COVER = ("tag", "serial", "kind", "model", "unit", "site", "ends", "level", "source")
+_BENEFIT = (
+    "reference", "system", "cashable", "state", "financial_year", "saving", "double_running", "net", "cost_centre",
+    "decommissioned",
+)  # fmt: skip
+_DISPOSAL = (
+    "tag", "serial", "kind", "model", "lifecycle_state", "route", "left", "year", "weight_kg", "weee_category",
+    "stores_data", "certificate", "certificate_date", "proceeds", "cost", "contractor",
+)  # fmt: skip
+_GRAMS_PER_KG = 1000
+
+
+def _today(source: Source) -> dt.date:
+    return local_day(source.now, source.settings.reporting_timezone)
+
+
+def _pounds(pence: int | None) -> str | None:
+    return None if pence is None else pounds(pence)
+
+
+def staff_time(source: Source) -> Made:
+    """Return lost hours by month and financial year, or by group of the filters `period` and `by`."""
+    period, by = source.filters.get("period"), source.filters.get("by", "unit")
+    found = staff_time_show.overview(source.connection, source.scope)
+    if period:
+        rows = staff_time_show.flat(
+            staff_time_show.groups(source.connection, period, by, source.scope), "group"
+        )
+    else:
+        rows = staff_time_show.flat(found["periods"], "period")
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["period"]
+    told = f"attended waits as devices report; {staff_time_show.NON_CASHABLE}"
+    made = [one["made_at"] for one in found["periods"]]
+    return Made(columns, rows, told, max(made) if made else None)
+
+
+def contract_rows(source: Source) -> Made:
+    """Return the contracts that count, by end."""
+    found = contracts.overview(source.connection, _today(source))
+    rows = [row | {"pounds_per_year": _pounds(row["value_pence_per_year"])} for row in found["rows"]]
+    unknown = sum(row["ends"] is None for row in rows)
+    return Made(
+        _CONTRACT,
+        rows,
+        f"{len(rows)} contracts, {unknown} without an end, {found['running_unknown']} running ones without a value",
+    )
+
+
+def warranty_rows(source: Source) -> Made:
+    """Return the items whose warranty ends in the filter's `month`, in the coming 90 days without one."""
+    month = source.filters.get("month")
+    found = warranties.ends(source.connection, _today(source), month=month, scope=source.scope, limit=None)
+    total = sum(found.months.values())
+    return Made(_COVER, found.rows, f"{total} items, of {found.months['unknown']} no warranty is known")
+
+
+def benefit_rows(source: Source) -> Made:
+    """Return benefits a row a financial year; without the people of their steps."""
+    found = [row for _, one in benefits.read(source.connection) for row in _benefit(benefits.row_of(0, one))]
+    unknown = sum(row["net"] is None for row in found)
+    return Made(_BENEFIT, found, f"{len(found)} years of benefits, of {unknown} double running is not known")
+
+
+def _benefit(row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        row
+        | {
+            "financial_year": year["financial_year"],
+            "saving": _pounds(year["saving_pence"]),
+            "double_running": _pounds(year["double_running_pence"]),
+            "net": _pounds(year["net_pence"]),
+        }
+        for year in row["years"]
+    ]
+
+
+def disposal_rows(source: Source) -> Made:
+    """Return every item that is gone or on its way out."""
+    held = disposal.read(source.connection, source.scope)
+    untold = sum(not one.told for one in held)
+    coverage = f"{len(held)} items, of {untold} nothing but their state is recorded"
+    return Made(_DISPOSAL, [_disposal(disposal.row_of(one)) for one in held], coverage)
+
+
+def missing_rows(source: Source) -> Made:
+    """Return the items that left without a complete certificate."""
+    held = disposal.read(source.connection, source.scope)
+    rows = disposal.missing(held, _today(source))
+    columns = (*_DISPOSAL, "days_since_left", "why")
+    undated = sum(one.lifecycle_state == "disposed" and one.record.left is None for one in held)
+    coverage = f"{len(rows)} of {len(held)} items; of {undated} disposed ones the day they left is not known"
+    return Made(columns, [_disposal(row) for row in rows], coverage)
+
+
+def _disposal(row: dict[str, Any]) -> dict[str, Any]:
+    grams = row["weight_grams"]
+    return row | {
+        "weight_kg": None if grams is None else grams / _GRAMS_PER_KG,
+        "proceeds": _pounds(row["proceeds_pence"]),
+        "cost": _pounds(row["cost_pence"]),
+    }

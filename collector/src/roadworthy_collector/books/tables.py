@@ -1,0 +1,196 @@
+"""The tables of the console as files: which there are, who may have each, and one way out for all of them.
+
+A table is read with its page's own queries, in pieces, within the reader's units and without restricted sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from roadworthy_collector.books import book_tables, lifecycle_tables, sheets, table_rows, table_rows_money
+from roadworthy_collector.books.sheets import About, as_at
+from roadworthy_collector.books.table_rows import Made, Source
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.security.roles import Reader, Right
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.queries import audit
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+
+FILTER_LENGTH = 256
+
+
+class Table(NamedTuple):
+    """One table: what it is, the filters of its page, how it is read, and who may have it.
+
+    `whole`: it is about the whole IT estate, so nobody whose role holds for some units has it. `people`: it tells how
+    one device is used, which may be about one person.
+    """
+
+    title: str
+    filters: tuple[str, ...]
+    make: Callable[[Source], Made]
+    right: Right = Right.READ_ESTATE
+    whole: bool = False
+    people: bool = False
+    audited: bool = False
+    imported: bool = (
+        False  # by a ticket system: the header stands first, and what it is in columns of each row
+    )
+
+
+TABLES: dict[str, Table] = {
+    "devices": Table("Devices", ("q", "site", "state", "class", "model"), table_rows.devices),
+    "startups-models": Table("Start-ups by model", ("days", "kind"), table_rows.startups_by("models")),
+    "startups-sites": Table("Start-ups by site", ("days", "kind"), table_rows.startups_by("sites")),
+    "startups-slowest": Table("Slowest devices", ("days", "kind"), table_rows.slowest),
+    "reconciliation": Table("Reconciliation", ("place", "state"), table_rows.gaps),
+    "review": Table("Review queue of reconciliation", (), table_rows.review),
+    "ratings": Table("Ratings", ("rating", "site", "unit", "rule", "model", "imported"), table_rows.ratings),
+    "exceptions": Table("Exceptions register", (), table_rows.exceptions),
+    "cost-lines": Table(
+        "Cost lines",
+        ("kind", "year", "measure", "share", "member", "centre", "pool", "text", "period"),
+        table_rows_money.cost_lines,
+        whole=True,
+    ),
+    "cost-shares": Table("Cost shares", ("by", "year"), table_rows_money.cost_shares, whole=True),
+    "plan": Table("Replacement plan", ("action",), table_rows_money.plan, whole=True),
+    "claim_under_warranty": Table(
+        "Claim under warranty", ("assign",), table_rows_money.tickets, whole=True, imported=True
+    ),
+    "fit_an_ssd": Table("Fit an SSD", ("assign",), table_rows_money.tickets, whole=True, imported=True),
+    "collect_unused": Table(
+        "Collect the unused", ("assign",), table_rows_money.tickets, whole=True, people=True, imported=True
+    ),
+    "staff-time": Table("Staff time", ("period", "by"), book_tables.staff_time),
+    "benefits": Table("Benefits", (), book_tables.benefit_rows, whole=True),
+    "contracts": Table("Contracts", (), book_tables.contract_rows, whole=True),
+    "warranties": Table("Warranties", ("month",), book_tables.warranty_rows),
+    "disposal": Table("Disposal", (), book_tables.disposal_rows),
+    "missing-certificates": Table("Missing certificates", (), book_tables.missing_rows),
+    "lifecycle": Table("Support, Windows 11 and ageing", lifecycle_tables.FILTERS, lifecycle_tables.records),
+    "support-dates": Table("Support dates", ("product",), lifecycle_tables.dates),
+    "legacy-register": Table("Legacy IT Asset Register", (), lifecycle_tables.register),
+    "audit": Table("Audit", (), table_rows.audit_rows, right=Right.EXPORT_AUDIT, audited=True),
+}
+
+
+class Asked(NamedTuple):
+    """A table somebody asks for, with the filters of its page; `people`: figures of one device's sign-ins too."""
+
+    name: str
+    filters: Mapping[str, str]
+    now: float
+    actor: str
+    scope: Scope = EVERYTHING
+    people: bool = True
+
+
+class NotForYouError(RoadworthyError):
+    """A table the reader may not have."""
+
+
+def find(name: str) -> Table:
+    """Return a table by its name; NotFoundError where there is none."""
+    if name not in TABLES:
+        raise NotFoundError(f"{name}: there is no such table; there are {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def ensure_may(reader: Reader, name: str) -> None:
+    """Raise NotForYouError where `reader` may not have the table, NotFoundError where there is none."""
+    table = find(name)
+    if not reader.may(table.right):
+        raise NotForYouError(f"{table.title}: your role does not include this ({table.right})")
+    if table.whole and reader.scope is not None:
+        raise NotForYouError(f"{table.title}: is about the whole IT estate; your role holds for some units")
+    if table.people and not reader.sees_small_groups:
+        raise NotForYouError(
+            f"{table.title}: how little a device is used may be about one person; your role does not include it"
+        )
+
+
+def filters_of(name: str, query: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters of the table an address names, those that say something; others are not the table's."""
+    told = {one: query.get(one, "").replace("\0", "").strip()[:FILTER_LENGTH] for one in find(name).filters}
+    return {one: text for one, text in told.items() if text}
+
+
+class Opened(NamedTuple):
+    """A table being read."""
+
+    columns: Sequence[str]
+    cells: Iterator[list[Any]]
+    about: About | None
+
+
+def _open(connection: Connection, engine: Engine, settings: Settings, asked: Asked) -> Opened:
+    table = find(asked.name)
+    source = Source(
+        connection, engine, settings, asked.now, asked.scope, asked.people, asked.name, asked.filters
+    )
+    made = table.make(source)
+    said = [f"{name} {text}" for name, text in asked.filters.items()]
+    said += [] if asked.scope is None else ["units of the reader only"]
+    about = About(
+        f"{table.title} of Roadworthy",
+        as_at(asked.now if made.made_at is None else made.made_at),
+        ", ".join(said) or "all rows",
+        made.coverage,
+        settings.protective_marking,
+    )
+    if table.imported:
+        told = {"protective_marking": about.marking, "as_at": about.as_at, "coverage": about.coverage}
+        columns = (*made.columns, *told)
+        return Opened(columns, sheets.plain_rows(columns, (dict(row) | told for row in made.rows)), None)
+    return Opened(made.columns, sheets.plain_rows(made.columns, made.rows), about)
+
+
+def csv_pieces(engine: Engine, settings: Settings, asked: Asked) -> Iterator[bytes]:
+    """Return the CSV file, a piece at a time; what cannot be made is refused before the first."""
+    pieces = _pieces(engine, settings, asked)
+    first = next(pieces)
+
+    def rest() -> Iterator[bytes]:
+        with closing(pieces):
+            yield first
+            yield from pieces
+
+    return rest()
+
+
+def _pieces(engine: Engine, settings: Settings, asked: Asked) -> Generator[bytes, None, None]:
+    _note(engine, asked, "csv")
+    with engine.connect() as connection:
+        found = _open(connection, engine, settings, asked)
+        yield from sheets.csv_pieces(found.columns, found.cells, found.about)
+
+
+def write_xlsx(engine: Engine, settings: Settings, asked: Asked, target: BinaryIO) -> int:
+    """Write the XLSX file and return how many rows it has."""
+    _note(engine, asked, "xlsx")
+    with engine.connect() as connection:
+        found = _open(connection, engine, settings, asked)
+        return sheets.write_xlsx(target, found.columns, found.cells, found.about)
+
+
+def write_file(engine: Engine, settings: Settings, asked: Asked, path: Path) -> int:
+    """Write the table to .csv or .xlsx by its name and return how many rows; RoadworthyError where it cannot be."""
+    _note(engine, asked, path.suffix.removeprefix("."))
+    with engine.connect() as connection:
+        found = _open(connection, engine, settings, asked)
+        return sheets.write_cells(path, found.columns, found.cells, found.about)
+
+
+def _note(engine: Engine, asked: Asked, kind: str) -> None:
+    if find(asked.name).audited:
+        with write_transaction(engine) as connection:
+            audit.record(
+                connection, int(asked.now), asked.actor, f"{asked.name}.export", None, {"format": kind}
+            )

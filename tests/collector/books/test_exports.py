@@ -1,0 +1,223 @@
+"""Every table of the console as a file: what it is, what it holds, who may have it; nothing in it runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import python_calamine
+from sqlalchemy import insert, select
+from support.estates import NOW, Estate
+from support.people import Person
+from support.web import Client, client_of
+from typer.testing import CliRunner
+
+from roadworthy_collector.books import plan_lists, planning, rating, reconciling
+from roadworthy_collector.books.plan_example import EXAMPLE
+from roadworthy_collector.books.plan_text import Budget
+from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.tables import TABLES
+from roadworthy_collector.cli import app
+from roadworthy_collector.jobs import fleet
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.store import schema
+from roadworthy_collector.store.books_schema import exceptions, register_items
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.replacement_lists import ListedDevice, claim_under_warranty
+
+ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+FORMULA = "=cmd|' /C calc'!A0"
+DEVICE = {"device_class": "laptop", "environment": "physical", "system_medium": "hdd"}
+PLAN_ITEM = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
+
+
+@pytest.fixture
+def books(estate: Estate) -> Estate:
+    """Return an IT estate with something in each table, a formula as a name, and a hidden device."""
+    with write_transaction(estate.engine) as connection:
+        for number in range(1, 4):
+            values = PLAN_ITEM | {"tag": f"FP{number}", "serial": f"5CG000000{number}", "model": FORMULA}
+            connection.execute(insert(register_items).values(**values))
+    device = estate.device(
+        **DEVICE,
+        serial="5CG0000001",
+        asset_tag="FP1",
+        hostname=FORMULA,
+        model=FORMULA,
+        site="North",
+        unit="Ops",
+    )
+    estate.device(**DEVICE, serial="5CG0000002", hostname="other", site="South", unit="Else")
+    estate.device(**DEVICE, hostname="hidden-1", site="Annexe", restricted=True)
+    estate.startup(device, usable_seconds=20.0, phases=[{"name": "kernel", "seconds": 30.0}])
+    told = {"reason": FORMULA, "owner": "a", "approver": "b", "begins": "2026-01-01", "expires": "2030-01-01"}
+    estate.put(exceptions, device=device, rules=["hard-disk"], made_at=1, **told)
+    work = Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False)
+    reconciling.reconcile_now(work)
+    rating.rate_now(work)
+    fleet.compute(work)
+    on = local_day(NOW, "Europe/London")
+    planning.run(estate.engine, planning.Asked(text=EXAMPLE, budget=Budget(), runs=1), now=NOW, on=on)
+    return estate
+
+
+@pytest.fixture
+def client(books: Estate) -> Iterator[Client]:
+    client = client_of(books.engine, books.path.parent, NOW, protective_marking="OFFICIAL-SENSITIVE")
+    yield client
+    client.close()
+
+
+def read(body: bytes, kind: str) -> list[list[str]]:
+    if kind == "xlsx":
+        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(body))
+        return [[str(cell) for cell in row] for row in book.get_sheet_by_index(0).to_python()]
+    return list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("name", TABLES)
+@ONE_STORE
+def test_each_table_says_what_it_is(books: Estate, client: Client, name: str, kind: str) -> None:
+    who = Person(books.engine, "ada", "administrator")
+    answer = client.get(f"/export/{name}?as={kind}", **who.cookie)
+    assert answer.status_code == 200, answer.text
+    assert f'filename="{name}.{kind}"' in answer.headers["content-disposition"]
+    rows = read(answer.content, kind)
+    if TABLES[name].imported:  # by ticket systems, which want the header first
+        header, *body = rows
+        assert {
+            "summary",
+            "description",
+            "assignment_group",
+            "protective_marking",
+            "as_at",
+            "coverage",
+        } <= set(header)
+        assert all("OFFICIAL-SENSITIVE" in row for row in body)
+    else:
+        assert rows[0][0] == "Protective marking: OFFICIAL-SENSITIVE"
+        assert rows[1][0] == f"{TABLES[name].title} of Roadworthy: all rows"
+        assert re.fullmatch(r"As at: 20\d\d-\d\d-\d\d \d\d:\d\d UTC", rows[2][0])
+        assert rows[3][0].startswith("Coverage: ")
+        assert rows[4][0]
+        body = rows[5:]
+    cells = [cell for row in body for cell in row]
+    assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
+    assert not any("hidden-1" in cell for cell in cells)
+    if name in {
+        "devices",
+        "ratings",
+        "exceptions",
+        "startups-slowest",
+        "reconciliation",
+        "plan",
+        "startups-models",
+    }:
+        assert any(FORMULA in cell for cell in cells)
+    same = client.get(f"/api/v1/export/{name}?as={kind}", **who.bearer)
+    assert len(read(same.content, kind)) == len(rows) + (name == "audit")  # the first was audited
+
+
+@ONE_STORE
+def test_filters_are_those_of_the_page(books: Estate, client: Client) -> None:
+    def rows(path: str) -> list[list[str]]:
+        return read(client.get(path).content, "csv")
+
+    assert len(rows("/export/devices")) == 5 + 2
+    north = rows("/export/devices?site=North&nonsense=1")
+    assert north[1][0] == "Devices of Roadworthy: site North"
+    assert len(north) == 5 + 1
+    assert len(rows("/export/devices?q=other")) == 5 + 1
+    assert len(rows("/export/devices?model=%3Dcmd%7C%27+%2FC+calc%27%21A0")) == 5 + 1
+    assert len(rows("/export/ratings?rating=needs+attention")) == 5 + 1  # the other is under an exception
+    assert len(rows("/export/reconciliation?place=no_agent")) < len(rows("/export/reconciliation"))
+    assert len(rows("/export/ratings?rating=needs+attention&site=Nowhere")) == 5
+    for wrong in (
+        "ratings?rating=zoe", "startups-models?days=8", "reconciliation?place=zoe", "cost-lines?share=Z", "plan?action=z"
+    ):  # fmt: skip
+        assert client.get(f"/export/{wrong}").status_code == 422, wrong
+    assert client.get("/export/nonsense").status_code == 404
+
+
+@ONE_STORE
+def test_who_may_not_see_it_does_not_get_it(books: Estate, client: Client) -> None:
+    vera = Person(books.engine, "vera", "viewer")
+    ann = Person(books.engine, "ann", "register_manager", ["Ops"])
+    ada = Person(books.engine, "ada", "administrator")
+    assert client.get("/export/devices").status_code == 303  # to sign in
+    for who, name in ((vera, "audit"), (vera, "collect_unused"), (ann, "plan"), (ann, "cost-lines")):
+        assert client.get(f"/export/{name}", **who.cookie).status_code == 403, name
+        answer = client.get(f"/api/v1/export/{name}", **who.bearer)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not_allowed"), name
+    mine = read(client.get("/export/devices", **ann.cookie).content, "csv")
+    assert mine[1][0] == "Devices of Roadworthy: units of the reader only"
+    assert len(mine) == 5 + 1
+    assert client.get("/export/audit", **ada.cookie).status_code == 200
+    with books.engine.connect() as connection:
+        last = connection.execute(select(schema.audit).order_by(schema.audit.c.id.desc()).limit(1)).one()
+    assert (last.actor, last.action, last.detail) == ("ada", "audit.export", {"format": "csv"})
+
+
+@ONE_STORE
+def test_pages_link_to_their_tables(books: Estate, client: Client) -> None:
+    ada = Person(books.engine, "ada", "administrator")
+    found = set()
+    for path in (
+        "/devices", "/startups", "/reconciliation", "/reconciliation/no_agent", "/reconciliation/review", "/ratings",
+        "/ratings/exceptions", "/costs/lines", "/replacement", "/audit",
+    ):  # fmt: skip
+        page = client.get(path, **ada.cookie).text
+        links = re.findall(r'href="(/export/[^"]+)"', page)
+        assert links, path
+        for link in links:
+            assert client.get(link.replace("&amp;", "&"), **ada.cookie).status_code == 200, link
+        found |= {link.split("/")[2].split("?")[0] for link in links}
+    mine = set(TABLES) & {
+        "devices", "startups-models", "startups-sites", "startups-slowest", "reconciliation", "review", "ratings",
+        "exceptions", "cost-lines", "plan", "claim_under_warranty", "fit_an_ssd", "collect_unused", "audit",
+    }  # fmt: skip
+    assert mine <= found
+
+
+@ONE_STORE
+def test_tickets_can_be_told_apart_and_assigned(books: Estate, client: Client) -> None:
+    one = claim_under_warranty(
+        [ListedDevice(tag="FP9", faults=("disk worn",), warranty_end=local_day(NOW, "Europe/London"))],
+        local_day(NOW, "Europe/London"),
+    )
+    (ticket,) = plan_lists.ticket_rows(one, "Desktop support")
+    assert tuple(ticket) == plan_lists.TICKET_FIELDS
+    assert ticket["correlation_id"] == "roadworthy:claim_under_warranty:FP9"
+    assert ticket["assignment_group"] == "Desktop support"
+    assert "disk worn" in ticket["description"]
+
+
+@ONE_STORE
+def test_the_command(books: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROADWORTHY_DATA", str(books.settings().data))
+    monkeypatch.setenv("ROADWORTHY_PROTECTIVE_MARKING", "OFFICIAL-SENSITIVE")
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(app, ["export", *arguments])
+
+    file = tmp_path / "r.csv"
+    assert "1 rows written" in run("ratings", str(file), "--filter", "rating=needs attention").output
+    lines = file.read_text("utf-8-sig").splitlines()
+    assert lines[:2] == [
+        "Protective marking: OFFICIAL-SENSITIVE",
+        "Ratings of Roadworthy: rating needs attention",
+    ]
+    assert "is narrowed by: rating, site" in str(run("ratings", str(file), "--filter", "zoe=1").exception)
+    assert "there are devices" in str(run("nonsense", str(file)).exception)
+    assert "ends with .csv or .xlsx" in str(run("ratings", str(tmp_path / "r.pdf")).exception)
+    assert "written to" in run("audit", str(tmp_path / "a.xlsx")).output
+    with books.engine.connect() as connection:
+        rows = connection.execute(select(schema.audit.c.action, schema.audit.c.detail)).all()
+    assert ("audit.export", json.dumps({"format": "xlsx"})) in [(row[0], json.dumps(row[1])) for row in rows]
