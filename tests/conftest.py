@@ -32,6 +32,9 @@ _LONGEST = (
     "agent/test_bad_sources.py",
     "agent/recording/test_record.py",
     "agent/probes/test_systemd_boot.py",
+    "collector/api/test_any_request.py",
+    "collector/books/",
+    "collector/relay/",
     "collector/",
     "",
 )

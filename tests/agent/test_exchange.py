@@ -129,4 +129,4 @@ def test_a_header_of_blanks_costs_no_more_than_its_length() -> None:
     began = time.monotonic()
     answer = answered(HEAD + b"X-Wide: x" + b" " * 60_000 + b"y \t\r\nContent-Length: 0\r\n\r\n")
     assert answer.headers["x-wide"] == "x" + " " * 60_000 + "y"
-    assert time.monotonic() - began < 1.0  # as a pattern it took seven seconds
+    assert time.monotonic() - began < 5  # as a pattern it took seven seconds on a fast machine

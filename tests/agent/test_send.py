@@ -216,7 +216,7 @@ def test_an_answer_that_trickles_in_does_not_hold_the_agent() -> None:
         began = time.monotonic()
         with pytest.raises(TransportError, match="no answer in time"):
             line.report(TOKEN, BODY)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         ended.set()
         thread.join()
 

@@ -215,11 +215,13 @@ def test_a_proxy_whose_answer_trickles_in_does_not_hold_an_agent_that_speaks_tls
             proxy=f"http://127.0.0.1:{proxy.getsockname()[1]}",
             own_process=False,
         )
-        threading.Timer(3.0, ended.set).start()  # so that a failure ends too
+        rescue = threading.Timer(30.0, ended.set)  # so that a failure ends too
+        rescue.start()
         began = time.monotonic()
         with pytest.raises(TransportError, match="no answer in time"):
             line.report(TOKEN, BODY)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 10
+        rescue.cancel()
         ended.set()
         thread.join()
 

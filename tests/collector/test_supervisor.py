@@ -44,7 +44,7 @@ def test_children_end_together_even_one_that_refuses(tmp_path: Path) -> None:
     wait_until(lambda: alive(obedient) and alive(stubborn), what="both children")
     began = time.monotonic()
     supervisor.end()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert alive(obedient) == alive(stubborn) == []
 
 

@@ -458,13 +458,13 @@ def test_a_revocation_holds_on_every_process_within_five_seconds(tmp_path: Path)
         two.wait_ready()
         key = call("enrol-key", "create", folder=tmp_path).stdout.strip()
         asked = {"schema_version": "1.0", "enrolment_key": key, "platform": "linux", "agent_version": "1.0.0"}
-        answer = httpx.post(f"{one.address}/api/v1/enrol", json=asked).json()
+        answer = httpx.post(f"{one.address}/api/v1/enrol", json=asked, timeout=60).json()
         device = Sender(0, answer["device_id"], answer["token"])
 
         def said(collector: Running, number: int) -> tuple[int, str]:
             body = report(device, seq=number, sent_at=time.time())
             headers = {"Authorization": f"Bearer {device.token}"}
-            found = httpx.post(f"{collector.address}/api/v1/reports", json=body, headers=headers)
+            found = httpx.post(f"{collector.address}/api/v1/reports", json=body, headers=headers, timeout=60)
             return found.status_code, found.json().get("error", {}).get("code", "")
 
         assert [said(one, 1), said(two, 2)] == [(200, ""), (200, "")]

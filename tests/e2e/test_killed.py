@@ -39,7 +39,7 @@ def enrol(collector: Running) -> Device:
         "hostname": "desk-17",
         "fingerprint": {},
     }
-    answer = httpx.post(f"{collector.address}/api/v1/enrol", json=asked).json()
+    answer = httpx.post(f"{collector.address}/api/v1/enrol", json=asked, timeout=60).json()
     return Device(0, answer["device_id"], answer["token"])
 
 

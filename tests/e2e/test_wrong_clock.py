@@ -112,11 +112,15 @@ def connect(device: Device, collector: Running, again: Remembering | None = None
     device.delivery = Delivery(
         settings, device.state, Context(clock=device.clock), device.composer, lambda _settings: line
     )
-    catch_up(device)
-    if again is None:
-        key = call("enrol-key", "create", folder=collector.data.parent)
-        assert key.returncode == 0, key.stderr
-        device.delivery.enrol(key.stdout.strip())
+    if again is not None:
+        catch_up(device)
+        return line
+    key = call("enrol-key", "create", folder=collector.data.parent)
+    assert key.returncode == 0, key.stderr
+    catch_up(
+        device
+    )  # after the command: the device's clock stands still, and a few seconds are an error of it
+    device.delivery.enrol(key.stdout.strip())
     return line
 
 

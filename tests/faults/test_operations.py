@@ -30,13 +30,13 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 @pytest.mark.needs("postgresql")
 @pytest.mark.parametrize("path", ["/api/v1/enrol", "/api/v1/reports"])
 def test_nothing_a_device_can_send_is_a_server_error(collector: Collector, path: str) -> None:
-    operation = schemathesis.openapi.from_url(f"{collector.address}/openapi.json")[path]["POST"]
+    operation = schemathesis.openapi.from_url(f"{collector.address}/openapi.json", timeout=60)[path]["POST"]
     sent = {"Authorization": f"Bearer {collector.fleet[0].token}"} if path.endswith("reports") else {}
 
     @given(case=operation.as_strategy())
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def hold(case: schemathesis.Case) -> None:
-        case.validate_response(case.call(headers=sent), checks=SERVER_ERRORS)
+        case.validate_response(case.call(headers=sent, timeout=60), checks=SERVER_ERRORS)
 
     hold()
     assert collector.get("/readyz").status == 200

@@ -19,6 +19,7 @@ from roadworthy_inventory.cost_trends import (
     Target,
     YearShare,
     against_target,
+    periods_in_words,
     target_line,
     year_on_year,
 )
@@ -233,3 +234,24 @@ def test_budget_forecast_and_outturn_side_by_side() -> None:
     assert (first.budget_pence, first.forecast_pence, first.outturn_pence) == (100, None, 130)
     assert (first.against_budget_pence, first.against_forecast_pence) == (30, None)
     assert (last.accounting_period, last.against_budget_pence) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("periods", "words", "same"),
+    [
+        (range(1, 14), "periods 1-13", True),
+        ((1, 12), "periods 1, 12", True),
+        (range(1, 8), "periods 1-7", False),
+        ((7,), "period 7", False),
+        ((), "periods not told", False),
+    ],
+)
+def test_years_of_other_months_have_no_difference(periods: Any, words: str, *, same: bool) -> None:
+    base = YearShare(2025, made(80, 20), METHOD, frozenset(range(1, 13)))
+    other = YearShare(2026, made(60, 20), METHOD, frozenset(periods))
+    step = year_on_year([base, other])[1]
+    assert periods_in_words(periods) == words
+    assert (step.periods_differ, step.numerator_change_pence) == (not same, -20 if same else None)
+    target = Target(base=base.share, base_year=2025, target_year=2026, cut_ratio=Fraction(3, 10))
+    (gap,) = against_target(target, METHOD, [other])
+    assert (gap.ongoing_gap_pence, gap.reason is None) == (4 if same else None, same)

@@ -66,6 +66,52 @@ def test_a_bad_row_is_set_aside_with_line_column_and_reason(
     assert aside[0].problems == (problem,)
 
 
+def test_a_day_that_is_none_proves_no_order_and_takes_only_its_row() -> None:
+    found, report = read("A1,M,F,S1,25/12/2024,1,", "A2,M,F,S2,02/30/2024,1,", "A3,M,F,S3,03/04/2024,1,")
+    assert [item.purchased for item in found] == [dt.date(2024, 12, 25), dt.date(2024, 4, 3)]
+    assert [(one.line, one.code, one.value) for one in report.problems] == [(3, "not_a_date", "02/30/2024")]
+
+
+@pytest.mark.parametrize(("slips", "taken"), [(1, True), (2, False)])
+def test_a_few_dates_the_other_way_round_are_set_aside(*, slips: int, taken: bool) -> None:
+    rows = [f"A{at},M,F,S{at},{13 + at % 15}/{1 + at // 15:02}/2024,1," for at in range(30)]
+    rows += [f"B{at},M,F,T{at},11/{20 + at}/2023,1," for at in range(slips)]
+    if not taken:
+        with pytest.raises(DateOrderConflictError, match=r"line 2 .* line 32 "):
+            read(*rows)
+        return
+    found, report = read(*rows)
+    assert len(found) == 30
+    assert [(one.line, one.code) for one in report.problems] == [(32, "date_order")]
+
+
+def test_people_in_free_text_are_blanked_and_counted() -> None:
+    aside: list[BadRow] = []
+    found, report = read(
+        "A1,S1,ask Jane Doe jane.doe@x.gov.uk 07700900123,",
+        "A2,S2,PO 4500012345 of 01-02-2024 10:00,",
+        "A3,S3,ring (01632) 960 123 or +44 7700 900123,not a date",
+        header="Asset Tag,Serial,Notes,Purchase Date",
+        quarantine=aside.append,
+    )
+    assert [item.notes for item in found] == [
+        "ask Jane Doe [removed] [removed]",
+        "PO 4500012345 of 01-02-2024 10:00",
+    ]
+    assert report.warnings_by_code == {"contact_blanked": 2}
+    assert "[removed]" in aside[0].cells[2]
+    assert "7700" not in aside[0].cells[2]
+
+
+def test_letters_of_a_guessed_encoding_are_named_by_line_and_column() -> None:
+    rows = b"A1,M,F,S1,,\xa35.00,\nA2,M,F,S\xff\xfe4,,,\n"
+    table = open_table(io.BytesIO(HEADER.encode() + b"\n" + rows), "book.csv")
+    under_way = read_items(table, format_of(table), on=ON)
+    assert len(list(under_way)) == 2
+    (told,) = under_way.report().warnings
+    assert (told.line, told.column, told.code) == (3, "Serial", "guessed_encoding")
+
+
 def test_what_is_disposed_of_before_it_was_bought() -> None:
     header = "Serial number,Inventory number,Date of purchase,Decommission date,Start date of warranty,Warranty expiration date"
     _found, report = read("S1,T1,2024-05-01,2023-01-01,,", "S2,T2,,,2024-05-01,2023-05-01", header=header)

@@ -104,9 +104,11 @@ def test_what_is_not_known_is_evidence_of_nothing_and_still_there() -> None:
     concerns = {one.what: one.concern for one in everything}
     assert [what for what, concern in concerns.items() if not concern] == [
         "operating system goes out of support within 3 years",
+        "operating system gets no security updates",  # unknown: nobody told whether updates were bought
         "contract ended without replacement",
         "system disk under 64 GiB",
     ]
+    assert concerns["operating system gets no security updates"] is None
     (end,) = {one.value for one in everything if one.what == "operating system out of support"}
     assert end == date(2025, 10, 14)
     assert all(one.source and one.as_of == ON and one.unit for one in everything)

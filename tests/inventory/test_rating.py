@@ -143,6 +143,10 @@ def test_the_reason_has_the_figure_the_unit_and_the_band() -> None:
     assert reason.source == "ours"
     [ended] = rated(support_status="ended", support_end=date(2025, 10, 14)).reasons
     assert ended.sentence == "the operating system has had no updates since 2025-10-14"
+    [unsure] = rated(support_status="ended_unless_bought", support_end=date(2025, 10, 14)).reasons
+    assert (unsure.rule_id, unsure.rating) == ("support-ended-unless-bought", ATTENTION)
+    assert "no free updates since 2025-10-14" in unsure.sentence
+    assert "unknown whether extended updates were bought" in unsure.sentence
     [undated] = rated(support_status="ended", support_end=None).reasons
     assert undated.sentence.endswith("since an unknown day")
 
@@ -179,9 +183,10 @@ def test_what_is_no_number_is_not_known(value: float) -> None:
 def test_an_unknown_support_status_is_not_support(status: str | None) -> None:
     found = rated(support_status=status, support_end=None)
     assert {one.rule_id: one.why for one in found.not_judged} == {
-        "support-ended": "support_status is not known",
-        "support-paid": "support_status is not known",
-        "support-ends-within-a-year": "support_left_days is not known",
+        "support-ended": "not known: until when it gets updates",
+        "support-ended-unless-bought": "not known: until when it gets updates",
+        "support-paid": "not known: until when it gets updates",
+        "support-ends-within-a-year": "not known: until when it gets updates",
     }
 
 
@@ -190,7 +195,8 @@ def test_few_start_ups_judge_neither_way() -> None:
         found = rated(startup_p50_seconds=seconds, startup_p90_seconds=seconds, startup_count=4)
         assert found.rating == MEETS
         assert {one.rule_id: one.why for one in found.not_judged} == dict.fromkeys(
-            ("startup-slow", "startup-severe", "startup-grown"), "startup_count is 4, 5 are needed"
+            ("startup-slow", "startup-severe", "startup-grown"),
+            "start-ups the figures are from: 4, and 5 are needed",
         )
     assert rated(startup_p90_seconds=500.0, startup_count=None).rating == MEETS
     assert rated(startup_p90_seconds=500.0, startup_count=5).rating == ATTENTION
@@ -321,7 +327,8 @@ CONDITIONS = st.lists(
         startup_p90_seconds=st.none() | st.floats(0, 1000),
         startup_baseline_p50_seconds=st.none() | st.floats(),
         startup_count=st.none() | st.integers(0, 10),
-        support_status=st.none() | st.sampled_from(["supported", "ended", "paid", "unknown"]),
+        support_status=st.none()
+        | st.sampled_from(["supported", "ended", "ended_unless_bought", "paid", "unknown"]),
         support_end=st.none() | st.dates(),
         warranty_end=st.none() | st.dates(date(2026, 1, 1), date(2027, 12, 31)),
         disk_wear_ratio=st.none() | st.floats(0, 2.55),

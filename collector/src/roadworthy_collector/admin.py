@@ -12,16 +12,19 @@ from roadworthy_collector import (
     admin_database,
     admin_devices,
     admin_disposal,
+    admin_energy,
     admin_exceptions,
     admin_export,
     admin_identity,
     admin_keys,
     admin_legacy,
     admin_lifecycle,
+    admin_meters,
     admin_money,
     admin_organisation,
     admin_people,
     admin_register,
+    admin_report,
     admin_staff_time,
 )
 
@@ -46,3 +49,6 @@ def add_to(app: typer.Typer) -> None:
     admin_benefits.add_to(app)
     admin_disposal.add_to(app)
     admin_carbon.add_to(app)
+    admin_meters.add_to(app)
+    admin_report.add_to(app)
+    admin_energy.add_to(admin_carbon.carbon)

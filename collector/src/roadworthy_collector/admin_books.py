@@ -50,6 +50,12 @@ def _waterfall(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [step._asdict() for step in waterfall(told, with_mdm=found["mdm_batch"] is not None)]
 
 
+def _with_agent(found: dict[str, Any]) -> int:
+    from roadworthy_collector.books.waterfall import with_agent
+
+    return with_agent({(place, state): count for place, state, count in found["counts"]})
+
+
 @reconcile.command("run", epilog="Example: roadworthy reconcile run")
 def run_reconciliation(config: ConfigFile = None, output: Format = "table") -> None:
     """Bring register, newest MDM export and agents together now; the jobs process does it hourly."""
@@ -61,7 +67,13 @@ def run_reconciliation(config: ConfigFile = None, output: Format = "table") -> N
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
-    show(_waterfall(found), output)
+    steps = _waterfall(found)
+    if output == "table":
+        steps = [
+            step | {"share": None if step["share"] is None else f"{step['share']:.1%}"} for step in steps
+        ]
+    show(steps, output)
+    typer.echo(f"with an agent, in the MDM export or not: {_share([_with_agent(found), steps[0]['items']])}")
     typer.echo(f"register items matched: {_share(found['match_rate'])}")
     typer.echo(f"agents matched: {_share(found['device_rate'])}")
     typer.echo(
@@ -182,7 +194,9 @@ def list_ratings(
         typer.Option(help="Only those."),
     ] = None,
     site: Annotated[str | None, typer.Option(help="Only those of this site.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Only those of this unit.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Only those of this unit (a path or a name) and below it.")
+    ] = None,
     rule: Annotated[str | None, typer.Option(help="Only those that meet this rule.")] = None,
     limit: _Limit = 1000,
     output: Format = "table",
@@ -207,6 +221,7 @@ def list_ratings(
         {name: row[name] for name in names}
         | {
             "rating": row["verdict"],
+            "rules": ", ".join(one["rule"] for one in row["reasons"] if "exception" not in one),
             "reasons": "; ".join(one["sentence"] for one in row["reasons"] if "exception" not in one),
         }
         for row in page.rows
@@ -216,29 +231,30 @@ def list_ratings(
         typer.echo(f"the first {limit:,} only; ask for more with --limit", err=True)
 
 
-@ratings.command("why", epilog="Example: roadworthy ratings why rwd_...")
+@ratings.command("why", epilog="Example: roadworthy ratings why FP0123")
 def why_rating(
-    device_id: Annotated[str, typer.Argument(help="rwd_...")],
+    name: Annotated[str, typer.Argument(help="A device id (rwd_...), an asset tag or a serial number.")],
     config: ConfigFile = None,
     output: Format = "table",
 ) -> None:
-    """Say how a device is rated, by which rules, and what could not be judged."""
-    from roadworthy_collector.books import lists
+    """Say how a device, or what imports alone tell of, is rated, by which rules, and what could not be judged."""
+    from roadworthy_collector.books import standing
 
     with stored(config) as (_, engine), engine.connect() as connection:
-        row = lists.why(connection, device_id)
+        row = standing.why(connection, name)
     if output == "json":
         typer.echo(json.dumps(row, indent=2))
         return
-    typer.echo(f"{device_id}: {row['verdict']} (rules edition {row['rules'][:12]})")
+    known = "" if row["device_id"] else "import only, no agent; "
+    typer.echo(f"{name}: {row['verdict']} ({known}rules edition {row['rules'][:12]})")
     for one in row["reasons"]:
         covered = f" [exception {one['exception']}]" if "exception" in one else ""
         observed = " [observed still: demands nothing yet]" if one.get("demoted") else ""
         typer.echo(
             f"  {one['rating']}: {one['sentence']} ({one['rule']}; source: {one['source']}){covered}{observed}"
         )
-    for rule, said in sorted((row["not_judged"] or {}).items()):
-        typer.echo(f"  not judged: {rule}: {said}")
+    for said, names in standing.by_reason(row["not_judged"]).items():
+        typer.echo(f"  not judged: {said} ({', '.join(names)})")
 
 
 @rules.command("show", epilog="Example: roadworthy ratings rules show > rules.toml")

@@ -12,12 +12,14 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from roadworthy_collector import admin_carbon_data
 from roadworthy_collector.command_support import show
 from roadworthy_collector.errors import RoadworthyError
 
 carbon = typer.Typer(
     help="Carbon of so many kilowatt-hours: CRC, SECR, and the factors behind them.", no_args_is_help=True
 )
+factors = typer.Typer(invoke_without_command=True)
 Output = Annotated[Literal["text", "json"], typer.Option("--format", help="For people or for programs.")]
 Energy = str | None
 _ENERGY = "kWh, or with a unit: 1.2 MWh, 3 GWh."
@@ -26,6 +28,8 @@ _ZONE = "Europe/London"  # whose year the financial year is
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands on `app`."""
+    carbon.add_typer(factors, name="factors")
+    admin_carbon_data.add_to(carbon, factors)
     app.add_typer(carbon, name="carbon")
 
 
@@ -112,15 +116,22 @@ def work_out_secr(
     _print(answer, output, _secr_text)
 
 
-@carbon.command("factors", epilog="Example: roadworthy carbon factors --year 2024/25")
-def list_factors(
-    year: Annotated[
-        str | None,
-        typer.Option(help="A factor set's year (2024) or a financial year (2024/25); all if not said."),
-    ] = None,
-    output: Output = "text",
-) -> None:
-    """List the conversion factors and CRC rates held, each with its status and source; what is missing, too."""
+_FactorYear = Annotated[
+    str | None,
+    typer.Option(help="A factor set's year (2024) or a financial year (2024/25); all if not said."),
+]
+
+
+@factors.callback(epilog="Example: roadworthy carbon factors --year 2024/25")
+def list_factors_shortly(context: typer.Context, year: _FactorYear = None, output: Output = "text") -> None:
+    """List the conversion factors and CRC rates that ship; load, confirm and withdraw factor sets."""
+    if context.invoked_subcommand is None:
+        list_factors(year, output)
+
+
+@factors.command("list", epilog="Example: roadworthy carbon factors list --year 2024/25")
+def list_factors(year: _FactorYear = None, output: Output = "text") -> None:
+    """List the conversion factors and CRC rates that ship, each with its status and source; what is missing, too."""
     from roadworthy_inventory.carbon.answers import factors_answer
 
     with _refused():

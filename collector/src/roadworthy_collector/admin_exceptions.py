@@ -55,7 +55,7 @@ def add_exception(
         ),
     ] = None,
     rule: Annotated[
-        list[str] | None, typer.Option(help="A rule it is about; all where none is named.")
+        list[str] | None, typer.Option(help="A rule it is about; all where none is named, or `--rule all`.")
     ] = None,
     begins: Annotated[str | None, typer.Option(help="Its first day; today if not said.")] = None,
 ) -> None:

@@ -76,11 +76,13 @@ def show_system(name: _Name, config: ConfigFile = None, output: Format = "table"
 
 
 def _tell(found: dict[str, Any]) -> None:
+    from roadworthy_collector.books.legacy_told import in_words
+
     typer.echo(f"{found['name']}: {found['standing'].replace('_', ' ')} by evidence; {found['framework']}")
     show(
         [
             {
-                name: one[name]
+                name: in_words(one["value"], one["unit"]) if name == "value" else one[name]
                 for name in ("code", "what", "concerned", "known", "unknown", "value", "strength")
             }
             for one in found["evidence"]

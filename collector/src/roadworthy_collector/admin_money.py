@@ -88,7 +88,7 @@ def import_money(  # noqa: PLR0913 - one argument an option
         corrections_to=corrections,
     )
     now = int(time.time())
-    with stored(config) as (settings, engine):
+    with stored(config, makes=True) as (settings, engine):
         on = _today(settings.reporting_timezone, now)
         done = import_file(engine, file, choices, actor=_ACTOR, now=now, on=on, progress=_progress)
         if done.batch is not None:
@@ -206,10 +206,12 @@ def show_shares(
         money_tables.export(export, rows, content, now, chosen, settings.protective_marking)
         typer.echo(f"{len(rows):,} rows written to {export}")
         return
-    if output == "json":
-        typer.echo(json.dumps(content if by == "year" else rows, indent=2))
+    if output == "json" and by == "year":
+        typer.echo(json.dumps(content, indent=2))
         return
-    show(rows, output)
+    show(money_tables.worded(rows), output)
+    if output == "json":
+        return
     for line in money_tables.notes(content):
         typer.echo(line)
 
@@ -244,7 +246,7 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
         money_tables.export(export, rows, counted, now, wanted.in_words(), settings.protective_marking)
         typer.echo(f"{len(rows):,} rows written to {export}")
         return
-    show(rows, output)
+    show(money_tables.worded(rows), output)
     if output == "table":
         typer.echo(f"{len(rows):,} of {found.total:,} lines, {pounds(found.pence)} in all")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +17,10 @@ from roadworthy_collector.command_support import (
     stored,
 )
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.security.roles import Role
+from roadworthy_collector.security.roles import Reader, Role
+
+if TYPE_CHECKING:  # a command that needs no database is not to load what speaks to one
+    from sqlalchemy import Connection
 
 DAY_SECONDS = 86_400
 Name = Annotated[str, typer.Argument(help="Who.")]
@@ -187,8 +191,16 @@ def approve_hold(
     config: ConfigFile = None,
 ) -> None:
     """Let a hold last until it expires; by an approver who did not ask for it."""
-    from roadworthy_collector.security import access
     from roadworthy_collector.security import holds as rules
+
+    _as_approver(
+        name, config, lambda connection, reader, now: rules.approve(connection, hold, reader, now=now)
+    )
+
+
+def _as_approver(name: str, config: ConfigFile, approve: Callable[[Connection, Reader, int], None]) -> None:
+    """Run `approve` in a transaction, as the user of this name, whose password is asked for."""
+    from roadworthy_collector.security import access
     from roadworthy_collector.store.engine import write_transaction
 
     password = password_from_person(confirm=False)
@@ -196,18 +208,39 @@ def approve_hold(
         now = time.time()
         reader = access.reader_by_password(engine, name, password, now)
         with write_transaction(engine) as connection:
-            rules.approve(connection, hold, reader, now=int(now))
+            approve(connection, reader, int(now))
 
 
 @holds.command("lift", epilog="Example: roadworthy hold lift 3 --reason 'tribunal 2026/77 closed'")
 def lift_hold(
     hold: Annotated[int, typer.Argument(help="Its id.")], reason: Reason, config: ConfigFile = None
 ) -> None:
-    """End a hold before it expires."""
+    """End a hold that waits for approval; of an approved one ask for it, and an approver agrees by approve-lift."""
     from roadworthy_collector.security import holds as rules
 
     with connected(config) as connection:
-        rules.lift(connection, hold, reason=reason, now=int(time.time()))
+        state = rules.lift(connection, hold, reason=reason, now=int(time.time()))
+    if state == "lift_asked":
+        typer.echo(
+            f"hold {hold} stays in force until an approver agrees: roadworthy hold approve-lift {hold} --as NAME"
+        )
+
+
+@holds.command("approve-lift", epilog="Example: roadworthy hold approve-lift 3 --as grace < password-file")
+def approve_lift(
+    hold: Annotated[int, typer.Argument(help="Its id.")],
+    name: Annotated[
+        str,
+        typer.Option("--as", help="The approver; their password is asked for, or read from standard input."),
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """End an approved hold somebody asked to lift; by an approver who did not ask for it."""
+    from roadworthy_collector.security import holds as rules
+
+    _as_approver(
+        name, config, lambda connection, reader, now: rules.approve_lift(connection, hold, reader, now=now)
+    )
 
 
 @holds.command("list", epilog="Example: roadworthy hold list")

@@ -192,24 +192,26 @@ def export_register(  # noqa: PLR0913 - options of a command
     ] = False,
 ) -> None:
     """Write the register to a file, which imports again unchanged."""
-    from roadworthy_collector.books.exporting import checked_marking, csv_pieces, write_xlsx
+    from roadworthy_collector.books import export_notes
+    from roadworthy_collector.books.exporting import checked_marking, write
     from roadworthy_collector.books.register import Wanted
 
     said = checked_marking(marking)
-    if file.suffix.lower() not in (".csv", ".xlsx"):
+    kind = file.suffix.lower().removeprefix(".")
+    if kind != "csv" and kind != "xlsx":  # noqa: PLR1714 - so that the type is known
         raise RoadworthyError(f"{file}: end the name with .csv or .xlsx")
     wanted = Wanted(unit, site, state, kind, search, restricted=restricted)
     with stored(config) as (settings, engine), engine.connect() as connection:
-        said = said or settings.protective_marking
+        said, now = said or settings.protective_marking, time.time()
         try:
             with file.open("wb") as target:
-                if file.suffix.lower() == ".csv":
-                    for piece in csv_pieces(connection, wanted, now=time.time(), marking=said):
-                        target.write(piece)
-                else:
-                    write_xlsx(connection, target, wanted, now=time.time(), marking=said)
+                count = write(connection, target, wanted, kind, now=now, marking=said)
         except OSError as error:
             raise RoadworthyError(f"{file}: cannot be written: {error.strerror}") from None
+        connection.rollback()  # reading is over: the record is written by a transaction of its own
+        export_notes.note(
+            engine, now, COMMAND_LINE, "register", kind=kind, rows=count, told=wanted.in_words()
+        )
 
 
 @register.command(

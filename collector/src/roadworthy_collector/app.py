@@ -29,6 +29,8 @@ from roadworthy_collector.ingest.writer import Writer
 from roadworthy_collector.metrics import routes as metrics
 from roadworthy_collector.metrics.detail import DetailProcess
 from roadworthy_collector.security import routes as people
+from roadworthy_collector.security.access import is_known
+from roadworthy_collector.security.bounds import Bounds
 from roadworthy_collector.security.guard import Guard
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.warming import Warming
@@ -133,7 +135,8 @@ def create_app(
     api_errors.install(api)
     _document(api)
     warming = Warming(lambda: _beforehand(api))
-    return Collector(Guard(_Entrance(reports, api), settings, engine), reports, warming)
+    guard = Guard(_Entrance(reports, api), settings, engine, _bounds(), lambda scope: is_known(api, scope))
+    return Collector(guard, reports, warming)
 
 
 @lru_cache(maxsize=1)
@@ -147,6 +150,12 @@ def _routes() -> APIRouter:
     for part in (enrol.router, metrics.router, management, people.router, console.router):
         found.include_router(part)
     return found
+
+
+@lru_cache(maxsize=1)
+def _bounds() -> Bounds:
+    """Return what the routes say of their bodies."""
+    return Bounds(_routes().routes)
 
 
 @lru_cache(maxsize=1)

@@ -7,25 +7,61 @@ which the user gives with its source; none ships with the product, because its c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Literal
 
 from roadworthy_inventory.costs import CostError, Method, Share
+from roadworthy_inventory.ledger import YEAR_END_PERIOD
 from roadworthy_inventory.money import round_pence
 
 Terms = Literal["cash", "real"]
+_LAST_MONTH = YEAR_END_PERIOD - 1
+
+
+def span(periods: Collection[int]) -> tuple[int, int] | None:
+    """Return the first and last month booked, 1 to 12, None where none is told; year end's 13 belongs to March."""
+    months = [min(period, _LAST_MONTH) for period in periods]
+    return (min(months), max(months)) if months else None
+
+
+def periods_in_words(periods: Collection[int]) -> str:
+    """Return `periods 1-7, 9`, or that none is told."""
+    runs: list[list[int]] = []
+    for period in sorted(set(periods)):
+        if runs and period == runs[-1][-1] + 1:
+            runs[-1].append(period)
+        else:
+            runs.append([period])
+    if not runs:
+        return "periods not told"
+    told = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"period{'s' if len(runs) > 1 or len(runs[0]) > 1 else ''} {told}"
 
 
 @dataclass(frozen=True, slots=True)
 class YearShare:
-    """One year's share, by the method it was counted with."""
+    """One year's share, by the method it was counted with.
+
+    `periods`: the accounting periods booked; empty where the ledger tells none, None where the caller vouches that
+    the year is whole.
+    """
 
     financial_year: int
     share: Share
     method: Method
+    periods: frozenset[int] | None = None
+
+    def compares_with(self, other: YearShare) -> bool:
+        """Whether both are of the same months: seven periods beside twelve differ by five months, not by cost."""
+        if self.periods is None and other.periods is None:
+            return True
+        mine, theirs = (
+            (1, _LAST_MONTH) if one.periods is None else span(one.periods) for one in (self, other)
+        )
+        return mine is not None and mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +69,9 @@ class YearStep:
     """A year beside the one before it.
 
     `method_changed`: what differs from the year before (rules, basis, ...), for the mark on the page. The changes
-    (pence, and points as a fraction of 1) are None for the first year, where the method changed, and where a year
-    has no figure; `since` is the year compared with.
+    (pence, and points as a fraction of 1) are None for the first year, where the method changed, where the two are
+    not of the same accounting periods (`periods_differ`), and where a year has no figure; `since` is the year
+    compared with.
     """
 
     year: YearShare
@@ -42,6 +79,7 @@ class YearStep:
     method_changed: tuple[str, ...]
     numerator_change_pence: int | None
     value_change: float | None
+    periods_differ: bool = False
 
 
 def year_on_year(years: Iterable[YearShare]) -> tuple[YearStep, ...]:
@@ -55,13 +93,15 @@ def year_on_year(years: Iterable[YearShare]) -> tuple[YearStep, ...]:
     before: YearShare | None = None
     for entry in ordered:
         changed = () if before is None else entry.method.changes(before.method)
+        differ = before is not None and not entry.compares_with(before)
         pence = value = None
         # Two figures of two methods are two figures: their difference would be a change of method, not of cost.
-        if before is not None and not changed and None not in (entry.share.value, before.share.value):
+        figures = before is not None and None not in (entry.share.value, before.share.value)
+        if before is not None and figures and not changed and not differ:
             value = (entry.share.value or 0.0) - (before.share.value or 0.0)
             pence = entry.share.numerator_pence - before.share.numerator_pence
         steps.append(
-            YearStep(entry, None if before is None else before.financial_year, changed, pence, value)
+            YearStep(entry, None if before is None else before.financial_year, changed, pence, value, differ)
         )
         before = entry
     return tuple(steps)
@@ -166,19 +206,24 @@ def target_line(target: Target) -> tuple[TargetPoint, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TargetGap:
-    """How far a year is from its target: positive pence and points are above it. None where a figure is missing."""
+    """How far a year is from its target: positive pence and points are above it.
+
+    None where a figure is missing, where the method changed, and, with `reason`, where the year is not whole.
+    """
 
     point: TargetPoint
     ongoing_gap_pence: int | None
     share_gap: float | None
     method_changed: tuple[str, ...]
+    reason: str | None = None
 
 
 def against_target(target: Target, base_method: Method, years: Iterable[YearShare]) -> tuple[TargetGap, ...]:
     """Return each given year against the line; years off the line are left out.
 
     A year counted by another method than the base year carries the mark and no gap: the target does not apply to it
-    until the base is restated. Raises CostError for a share of another definition.
+    until the base is restated. A year whose last period is not booked yet has no gap either: seven months are
+    below a target of twelve whatever was spent. Raises CostError for a share of another definition.
     """
     points = {point.financial_year: point for point in target_line(target)}
     gaps = []
@@ -189,9 +234,20 @@ def against_target(target: Target, base_method: Method, years: Iterable[YearShar
         if entry.share.definition.letter != target.base.definition.letter:
             raise CostError("the target and the year are shares of different definitions")
         changed = entry.method.changes(base_method)
+        reason = unfinished(entry)
         pence = points_gap = None
-        if not changed and entry.share.value is not None:
+        if not changed and reason is None and entry.share.value is not None:
             pence = entry.share.numerator_pence - point.ongoing_pence
             points_gap = None if point.share is None else entry.share.value - point.share
-        gaps.append(TargetGap(point, pence, points_gap, changed))
+        gaps.append(TargetGap(point, pence, points_gap, changed, reason))
     return tuple(gaps)
+
+
+def unfinished(entry: YearShare) -> str | None:
+    """Return why the year is not known to be whole, None where it is."""
+    if entry.periods is None or (span(entry.periods) == (1, _LAST_MONTH)):
+        return None
+    said = periods_in_words(entry.periods)
+    if not entry.periods:
+        return f"{said}: whether the year is whole is not known"
+    return f"{said} of 12 booked"

@@ -167,6 +167,8 @@ def _support(facts: DeviceFacts, on: dt.date) -> Iterator[_Shown]:
     what = f"operating system goes out of support within {framework().horizon_years} years"
     yield "L1", what, end, "last day", "strong", soon, source
     unpatched = None if not support or not known else support.status == "ended"
+    if unpatched and support and support.extension == "unknown":  # bought or not: nobody told
+        unpatched = None
     yield "L6", "operating system gets no security updates", end, "last day", "partial", unpatched, source
 
 

@@ -34,7 +34,8 @@ class DeviceCondition:
 
     `startup_...` and `signin_...` are of the last 28 days, `..._baseline_p50_seconds` of the 28 days before them on
     the same device, `..._count` how many the figures are from. `support_end` is the last day with updates this
-    device is entitled to, `support_status` the word for it (`supported`, `ends_within`, `paid`, `ended`).
+    device is entitled to, `support_status` the word for it (`supported`, `ends_within`, `paid`, `ended`;
+    `ended_unless_bought`: free updates have ended, and nobody told whether the paid ones sold now were bought).
     `disk_wear_ratio` and `battery_health_ratio` are of the worst disk and battery, 1 is all of it.
     `power_against_family_ratio`: its power over the median of its model and use. `imported_...`: another tool's own
     judgement and the day of that export. `exceptions`: the entries of this device and its register item.
@@ -74,6 +75,15 @@ class DeviceCondition:
     def import_only(self) -> bool:
         """Whether all that is known was imported: no agent has ever reported."""
         return self.last_report is None and self.imported_from is not None
+
+    @property
+    def measured_elsewhere(self) -> bool:
+        """Whether another tool measured anything of it."""
+        told = (self.startup_p50_seconds, self.signin_p50_seconds)
+        return any(one is not None for one in (*told, self.imported_health, self.imported_startup_points))
+
+
+UNMEASURED = "no agent and no Endpoint Analytics export"
 
 
 def _ratio(value: float | None, baseline: float | None) -> float | None:
@@ -203,12 +213,13 @@ class Rater:
     def rate(self, condition: DeviceCondition) -> Rating:
         """Return the rating of one device."""
         current = self._current(condition)
+        unmeasured = UNMEASURED if condition.import_only and not condition.measured_elsewhere else current
         reasons: list[Reason] = []
         excepted: list[Excepted] = []
         not_judged: list[NotJudged] = []
         judged = 0
         for rule, unsure in self._rules_for(condition):
-            found = unsure or self._judge(rule, condition, current=current is None, why=current or "")
+            found = unsure or self._judge(rule, condition, current=unmeasured is None, why=unmeasured or "")
             if isinstance(found, str):
                 not_judged.append(NotJudged(rule.rule_id, found))
                 continue
@@ -281,7 +292,7 @@ class Rater:
                 lacks: str | None = why
             else:
                 value = value_of(condition, test.looks_at, self.on)
-                lacks = f"{measure.name} is not known" if value is None else None
+                lacks = f"not known: {measure.about}" if value is None else None
             if lacks is None and rule.evidence_count is not None:
                 lacks = self._too_little(measure, rule.evidence_count, condition)
             if lacks is None and value is not None and not test.holds(value):
@@ -294,10 +305,11 @@ class Rater:
         if measure.evidence is None:
             return None
         count = value_of(condition, measure.evidence, self.on)
+        about = MEASURES[measure.evidence].about
         if not isinstance(count, int | float):
             # Another tool's figures come without counts, and with its own floor under them.
-            return None if condition.import_only else f"{measure.evidence} is not known"
-        return f"{measure.evidence} is {count}, {needed} are needed" if count < needed else None
+            return None if condition.import_only else f"not known: {about}"
+        return f"{about}: {count}, and {needed} are needed" if count < needed else None
 
     def _reason(self, rule: Rule, test: Comparison, condition: DeviceCondition) -> Reason:
         measure = MEASURES[test.looks_at]

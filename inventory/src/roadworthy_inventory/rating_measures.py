@@ -32,7 +32,7 @@ class Measure:
     words: tuple[str, ...] = ()
 
 
-_SUPPORT_WORDS = ("supported", "ends_within", "paid", "ended")
+_SUPPORT_WORDS = ("supported", "ends_within", "paid", "ended_unless_bought", "ended")
 _MEDIA = ("hdd", "ssd", "nvme", "emmc", "sd", "virtual")
 _IMPORTED_WORDS = ("meeting_goals", "needs_attention")
 MEASURES: Mapping[str, Measure] = MappingProxyType({
@@ -40,27 +40,27 @@ MEASURES: Mapping[str, Measure] = MappingProxyType({
     for measure in (
         Measure("startup_p50_seconds", "seconds", "median start-up", evidence="startup_count"),
         Measure("startup_p90_seconds", "seconds", "nine of ten start-ups", evidence="startup_count"),
-        Measure("startup_growth_ratio", "ratio", "median against its own baseline", evidence="startup_count"),
-        Measure("startup_growth_seconds", "seconds", "median less its own baseline", evidence="startup_count"),
+        Measure("startup_growth_ratio", "ratio", "median start-up against its own baseline", evidence="startup_count"),
+        Measure("startup_growth_seconds", "seconds", "median start-up less its own baseline", evidence="startup_count"),
         Measure("signin_p50_seconds", "seconds", "median sign-in", evidence="signin_count"),
         Measure("signin_p90_seconds", "seconds", "nine of ten sign-ins", evidence="signin_count"),
-        Measure("signin_growth_ratio", "ratio", "median against its own baseline", evidence="signin_count"),
-        Measure("signin_growth_seconds", "seconds", "median less its own baseline", evidence="signin_count"),
+        Measure("signin_growth_ratio", "ratio", "median sign-in against its own baseline", evidence="signin_count"),
+        Measure("signin_growth_seconds", "seconds", "median sign-in less its own baseline", evidence="signin_count"),
         Measure("startup_count", "count", "start-ups the figures are from"),
         Measure("signin_count", "count", "sign-ins the figures are from"),
-        Measure("support_status", "word", "updates", measured=False, dated=True, words=_SUPPORT_WORDS),
-        Measure("support_left_days", "days", "days of updates left", measured=False, dated=True),
-        Measure("warranty_left_days", "days", "days of warranty left", measured=False, dated=True),
+        Measure("support_status", "word", "until when it gets updates", measured=False, dated=True, words=_SUPPORT_WORDS),
+        Measure("support_left_days", "days", "until when it gets updates", measured=False, dated=True),
+        Measure("warranty_left_days", "days", "when the warranty ends", measured=False, dated=True),
         Measure("disk_wear_ratio", "percent_ratio", "share of the rated life of a disk that is used"),
-        Measure("disk_failing", "flag", "the disk's own word"),
+        Measure("disk_failing", "flag", "whether a disk says that it is failing"),
         Measure("system_medium", "word", "what the system starts from", words=_MEDIA),
         Measure("battery_health_ratio", "percent_ratio", "full charge against the design"),
         Measure("battery_cycles", "count", "charge cycles"),
         Measure("unexpected_shutdowns_count", "count", "unexpected shutdowns in 28 days"),
         Measure("power_against_family_ratio", "ratio", "power against the median of its family"),
         Measure("silent_days", "days", "days since the last report", measured=False, dated=True),
-        Measure("imported_health", "word", "another tool's word", words=_IMPORTED_WORDS),
-        Measure("imported_startup_points", "points", "another tool's score, 0 to 100"),
+        Measure("imported_health", "word", "the word of another tool", words=_IMPORTED_WORDS),
+        Measure("imported_startup_points", "points", "the score of another tool, 0 to 100"),
     )
 })  # fmt: skip
 # How a value is written, and which TOML numbers it may be.

@@ -24,7 +24,7 @@ class ListedDevice:
 
     `faults`: what the rating holds against the device, in words, empty where nothing. `system_disk`: what it starts
     from, `takes_ssd`: whether one can be fitted. `observed_days` and `in_use_hours`: from the agent, over the last four
-    weeks. `mdm_last_seen`: its last check-in with mobile device management.
+    weeks; only days on which it could tell use from idling count. `mdm_last_seen`: its last check-in with mobile device management.
     """
 
     tag: str
@@ -156,10 +156,10 @@ def _use(device: ListedDevice, on: date, limits: ListThresholds) -> tuple[float 
         return weekly, f"In use {hours:,.1f} hours in {_days(days)} watched by the agent."
     seen = device.mdm_last_seen
     if seen is None or seen > on:
-        return None, "use: the agent has not watched long enough, and no MDM check-in is known"
+        return None, "use: not watched by an agent for long enough, and no MDM check-in is known"
     silent = (on - seen).days
     if silent < limits.mdm_silent_days:
-        return None, "use: the agent has not watched long enough; MDM has seen it, which is no proof of use"
+        return None, "use: not watched by an agent for long enough; MDM has seen it, which is no proof of use"
     return 0.0, f"Last seen by mobile device management on {seen}, {_days(silent)} ago."
 
 

@@ -15,12 +15,15 @@ from urllib.parse import quote
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 from schemathesis.specs.openapi import checks
 from support import postgres
+from support.operations import may_be_wrong
 from support.running import Running, call, running
+
+from roadworthy_collector.connections import HEAD_BYTES
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -48,6 +51,8 @@ TAGS = [
     "organisation",
     "exports",
     "carbon",
+    "carbon-reports",
+    "meters",
     "register",
     "reconciliation",
     "ratings",
@@ -88,7 +93,7 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
     token = call("user", "tokens", "create", "ada", folder=folder, **said).stdout.strip()
     with running("serve", folder=folder, **said) as server:
         server.wait_ready()
-        schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json")
+        schema = schemathesis.openapi.from_url(f"{server.address}/openapi.json", timeout=60)
         schema.config.generation.update(with_security_parameters=False)  # the token is ours
         yield Managed(server, schema, {"Authorization": f"Bearer {token}"})
     postgres.drop_database(url)
@@ -98,9 +103,9 @@ def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Managed]:
 @pytest.mark.parametrize("tag", TAGS)
 def test_every_answer_is_as_documented(managed: Managed, tag: str, mode: GenerationMode) -> None:
     for operation in managed.operations(tag):
-        plain = not operation.definition.raw.get("parameters") and operation.method == "get"
         if mode is GenerationMode.NEGATIVE and (
-            plain or operation.path.endswith(("/backups", "/holds", "/run"))
+            not may_be_wrong(operation.definition.raw)
+            or operation.path.endswith(("/backups", "/holds", "/run"))
         ):
             continue  # nothing could be sent wrongly, or to negate a list of a thousand ids takes half a minute
 
@@ -109,12 +114,19 @@ def test_every_answer_is_as_documented(managed: Managed, tag: str, mode: Generat
             max_examples=EXAMPLES[mode],
             deadline=None,
             derandomize=True,
+            phases=[Phase.generate],  # to make a failure smaller may take longer than everything else
             suppress_health_check=list(HealthCheck),
         )
         def hold(case: schemathesis.Case) -> None:
-            answer = case.call(headers=managed.headers)
+            try:
+                answer = case.call(headers=managed.headers, timeout=60)
+            except OSError as error:
+                # Its head is too long to be a request: closed while it was still being sent, so nobody was asked.
+                if len(getattr(getattr(error, "request", None), "url", None) or "") > HEAD_BYTES // 2:
+                    return
+                raise
             if answer.content == b"Invalid HTTP request received.":
-                return  # its head is too long to be a request, and nobody was asked
+                return  # the same, and the answer arrived before the end
             case.validate_response(answer, checks=HELD)
             assert answer.status_code != 401
 
@@ -125,7 +137,7 @@ def test_every_answer_is_as_documented(managed: Managed, tag: str, mode: Generat
 def test_no_odd_value_in_any_place_is_a_fault(managed: Managed) -> None:
     """What a generator seldom draws, in every parameter and every field of every body, one at a time."""
     asked = 0
-    with httpx.Client(base_url=managed.server.address, headers=managed.headers) as client:
+    with httpx.Client(base_url=managed.server.address, headers=managed.headers, timeout=60) as client:
         document = client.get("/openapi.json").json()
         for method, path, place, name in places(document):
             for odd in ODD:

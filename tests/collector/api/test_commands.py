@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from roadworthy_collector.cli import app
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import open_engine
 
+ROOT = Path(__file__).parents[3]
 OPERATIONS = {
     "check-config": "GET /api/v1/settings",
     "enrol-key create": "POST /api/v1/enrol-keys",
@@ -48,6 +50,7 @@ OPERATIONS = {
     "hold list": "GET /api/v1/holds",
     "hold approve": "POST /api/v1/holds/{hold}/approve",
     "hold lift": "POST /api/v1/holds/{hold}/lift",
+    "hold approve-lift": "POST /api/v1/holds/{hold}/lift/approve",
     "audit list": "GET /api/v1/audit",
     "audit export": "GET /api/v1/audit/export",
     "audit verify": "GET /api/v1/audit/verify",
@@ -136,6 +139,20 @@ OPERATIONS = {
     "staff-time assumptions show": "GET /api/v1/staff-time/assumptions",
     "staff-time assumptions try": "POST /api/v1/staff-time/assumptions/try",
     "staff-time assumptions save": "PUT /api/v1/staff-time/assumptions",
+    "report carbon": "GET /api/v1/carbon-reports/figures/{kind}",
+    "report crc": "GET /api/v1/carbon-reports/figures/{kind}",
+    "report secr": "GET /api/v1/carbon-reports/figures/{kind}",
+    "report prepare": "POST /api/v1/carbon-reports",
+    "report review": "POST /api/v1/carbon-reports/{number}/{step}",
+    "report close": "POST /api/v1/carbon-reports/{number}/{step}",
+    "report approve": "POST /api/v1/carbon-reports/{number}/{step}",
+    "report publish": "POST /api/v1/carbon-reports/{number}/{step}",
+    "report restate": "POST /api/v1/carbon-reports/{number}/restate",
+    "report journal": "POST /api/v1/carbon-reports/{number}/journals",
+    "report list": "GET /api/v1/carbon-reports",
+    "report show": "GET /api/v1/carbon-reports/{number}",
+    "report pack": "GET /api/v1/carbon-reports/{number}/pack",
+    "report verify": "POST /api/v1/carbon-reports/{number}/verify",
     "benefits add": "POST /api/v1/benefits",
     "benefits agree": "POST /api/v1/benefits/{number}/{step}",
     "benefits deliver": "POST /api/v1/benefits/{number}/{step}",
@@ -157,9 +174,41 @@ OPERATIONS = {
     "plan why": "GET /api/v1/plan/why",
     "plan lists": "GET /api/v1/plan/lists/{name}",
     "plan export": "GET /api/v1/plan/items",
+    "meters import": "POST /api/v1/meters/import",
+    "meters batches": "GET /api/v1/meters/batches",
+    "meters undo": "POST /api/v1/meters/batches/{batch}/undo",
+    "meters supplies": "GET /api/v1/meters/supplies",
+    "meters add": "PUT /api/v1/meters/supplies",
+    "meters sites": "GET /api/v1/meters/sites",
+    "meters place": "PUT /api/v1/meters/sites",
+    "meters unplace": "POST /api/v1/meters/sites/remove",
+    "meters tariffs": "GET /api/v1/meters/tariffs",
+    "meters load-tariffs": "POST /api/v1/meters/tariffs",
+    "meters drop-tariff": "DELETE /api/v1/meters/tariffs/{number}",
+    "meters gaps": "GET /api/v1/meters/gaps",
+    "meters share": "GET /api/v1/meters/share",
+    "meters bill": "GET /api/v1/meters/bill",
     "carbon crc": "GET /api/v1/carbon/crc",
     "carbon secr": "GET /api/v1/carbon/secr",
-    "carbon factors": "GET /api/v1/carbon/factors",
+    "carbon factors list": "GET /api/v1/carbon/factors",
+    "carbon factors load": "POST /api/v1/carbon/factor-sets",
+    "carbon factors sets": "GET /api/v1/carbon/factor-sets",
+    "carbon factors confirm": "POST /api/v1/carbon/factor-sets/{number}/confirm",
+    "carbon factors withdraw": "POST /api/v1/carbon/factor-sets/{number}/withdraw",
+    "carbon settings example": "GET /api/v1/carbon/settings/example",
+    "carbon settings show": "GET /api/v1/carbon/settings",
+    "carbon settings try": "POST /api/v1/carbon/settings/try",
+    "carbon settings save": "PUT /api/v1/carbon/settings",
+    "carbon embodied": "GET /api/v1/carbon/embodied",
+    "carbon keep-or-replace": "GET /api/v1/carbon/keep-or-replace",
+    "carbon returns": "GET /api/v1/carbon/returns/{name}",
+    "carbon intensity": "GET /api/v1/carbon/intensity",
+    "carbon energy": "GET /api/v1/carbon/energy",
+    "carbon rebuild": "POST /api/v1/carbon/energy/rebuild",
+    "carbon avoidable": "GET /api/v1/carbon/avoidable",
+    "carbon shifts show": "GET /api/v1/carbon/shifts",
+    "carbon shifts try": "POST /api/v1/carbon/shifts/try",
+    "carbon shifts save": "PUT /api/v1/carbon/shifts",
 }
 EXCEPTIONS = {
     "serve": "it is what answers the API",
@@ -198,6 +247,15 @@ def document(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         for path, methods in found["paths"].items()
         for method, operation in methods.items()
     }
+
+
+def test_the_list_in_the_docs_is_this_one() -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    table = text.split("## Commands and their operations")[1].split("\n## ")[0]
+    told = dict(re.findall(r"^\| `([^`]+)` \| `([A-Z]+ /[^`]+)`.* \|$", table, re.MULTILINE))
+    assert told == OPERATIONS
+    for words in EXCEPTIONS:
+        assert f"`{words}`" in table, words
 
 
 def test_every_command_is_an_operation_or_an_exception(document: dict[str, dict]) -> None:

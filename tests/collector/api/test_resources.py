@@ -86,7 +86,11 @@ def test_a_device_under_a_hold_is_not_erased(api: Any) -> None:
     assert api.get("/holds", "ann")["rows"][0]["state"] == "waiting"
     api.post(f"/holds/{hold}/approve", who="ann")
     assert api.error(409, "POST", f"/holds/{hold}/approve", who="ann") == "hold_refused"
-    api.post(f"/holds/{hold}/lift", {"reason": "the tribunal is over"})
+    lifting = {"reason": "the tribunal is over"}
+    assert api.post(f"/holds/{hold}/lift", lifting, status=200) == {"state": "lift_asked"}
+    assert api.error(409, "POST", f"/devices/{device}/erase", asked) == "erasure_refused"
+    assert api.error(403, "POST", f"/holds/{hold}/lift/approve") == "not_allowed"
+    api.post(f"/holds/{hold}/lift/approve", who="ann")
     assert api.error(404, "POST", f"/holds/{hold}/lift", {"reason": "again and again"}) == "not_found"
     (row,) = api.get("/holds")["rows"]
     assert (row["state"], row["asked_by"], row["approved_by"], row["lifted_by"]) == (

@@ -135,13 +135,31 @@ def test_ratings_show_classes_coverage_and_reasons(client: Client) -> None:
     assert "Needs attention 3" in said
     assert "3 of 3 devices" in said
     assert "the system starts from a hard disk" in said
-    assert "support_status is not known" in said
+    assert "not known: until when it gets updates" in said
     assert 'href="/devices/rwd_' in page
     assert "No rating matches" in text_of(client.get("/ratings?site=South").text)
     assert "nb<1>" in text_of(
         client.get("/ratings?site=North&unit=Ops&rule=hard-disk&rating=needs+attention").text
     )
     assert "FP3" in text_of(client.get("/ratings?imported=yes").text)
+
+
+def test_what_has_no_agent_opens_its_item_which_says_how_it_stands(books: Estate, client: Client) -> None:
+    page = client.get("/ratings?imported=yes").text
+    reads = text_of(page)
+    assert "nothing current is known, and nothing in the books is wrong: no agent and no Endpoint" in reads
+    assert reads.count("no agent and no Endpoint Analytics export (") == reads.count(" not judged ")
+    link = re.search(r'href="(/register/item/[0-9]+)"><bdi>FP3<', page)
+    assert link is not None
+    item = text_of(client.get(link[1]).text)
+    assert "no data import only, no agent" in item
+    assert "Updates of its operating system" in item
+    assert "In the last replacement plan not in a plan" in item
+    with books.engine.connect() as connection:
+        first = connection.scalar(select(register_items.c.id).where(register_items.c.tag == "FP1"))
+    item = text_of(client.get(f"/register/item/{first}").text)
+    assert "needs attention by its agent" in item
+    assert "the system starts from a hard disk" in item
 
 
 @ONE_STORE
@@ -274,7 +292,7 @@ def command(books: Estate, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @ONE_STORE
-def test_the_commands_do_it_all(command: Any, tmp_path: Path) -> None:
+def test_the_commands_do_it_all(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "register items matched: 1 of 3 (33.3%)" in command("reconcile", "run")
     assert "FP3" in command("reconcile", "gaps", "no_agent")
     (pair,) = json.loads(command("reconcile", "review", "--format", "json"))
@@ -282,10 +300,20 @@ def test_the_commands_do_it_all(command: Any, tmp_path: Path) -> None:
     assert "not the same" in command("reconcile", "decide", str(pair["id"]), "--different")
     (noted,) = json.loads(command("reconcile", "decisions", "--format", "json"))
     command("reconcile", "withdraw", noted["one"], noted["other"])
+    monkeypatch.setenv("COLUMNS", "300")
+    assert "│ hard-disk │ the system starts from a hard disk" in " ".join(command("ratings", "list").split())
+    assert "│ 33.3% │" in " ".join(command("reconcile", "run").split())
     assert "a hard disk" in command("ratings", "list", "--rule", "hard-disk")
     assert "rated: " in command("ratings", "run")  # by the real clock: all have been silent for long
     rows = json.loads(command("ratings", "list", "--format", "json"))
     assert "hard-disk" in command("ratings", "why", rows[0]["device_id"])
+    assert "hard-disk" in command("ratings", "why", "fp1")
+    assert "hard-disk" in command("ratings", "why", "5CG0000001")
+    alone = command("ratings", "why", "FP3")
+    assert "FP3: no data (import only, no agent; " in alone
+    assert "not judged: no agent and no Endpoint Analytics export (" in alone
+    assert "nothing with this id" in command("ratings", "why", "FP99", code=1)
+    assert "with an agent, in the MDM export or not: 1 of 3" in command("reconcile", "run")
     text = command("ratings", "rules", "show")
     file = tmp_path / "rules.toml"
     file.write_text(text[: text.rindex("Roadworthy's own bands: edition")].replace('"hdd"', '"ssd"'), "utf-8")
@@ -297,4 +325,7 @@ def test_the_commands_do_it_all(command: Any, tmp_path: Path) -> None:
     assert "holds until" in command(*wanted, "--approver", "b", *until)
     assert "same person" in command(*wanted, "--approver", "a", *until, code=1)
     assert "kept for parts" in command("exceptions", "list")
+    every = ("exceptions", "add", "FP1", "--rule", "all", "--reason", "kept for parts", "--owner", "a")
+    assert "waits for an approver" in command(*every, "--expires", "2027-01-01")
+    assert '"rules": null' in command("exceptions", "list", "--format", "json")
     assert "a day is written" in command(*wanted, "--approver", "b", "--expires", "tomorrow", code=1)

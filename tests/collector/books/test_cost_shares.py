@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from support.estates import NOW, Estate
 
 from roadworthy_collector.books import cost_lines, cost_texts, figures, shares
-from roadworthy_collector.books.cost_import import Choices, Outcome, import_file, undo
+from roadworthy_collector.books.cost_import import BadRowsError, Choices, Outcome, import_file, undo
 from roadworthy_collector.books.cost_lines import CostsError, as_content, ledger_line, payment_line
-from roadworthy_collector.books.cost_review import Said, Wanted, correct, read_lines, try_rules
+from roadworthy_collector.books.cost_review import Said, Wanted, correct, find_line, read_lines, try_rules
+from roadworthy_collector.books.money_tables import share_rows
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.ledger import LedgerLine
@@ -98,7 +100,9 @@ def test_shares_of_each_year(estate: Estate, tmp_path: Path) -> None:
     assert first["A"]["value"] == 0.5
     second = content["years"]["2025"]["measures"]["outturn"]["B"]
     assert (second["numerator_pence"], second["denominator_pence"]) == (2_900_000, 4_900_000)
-    assert content["trend"]["B"][1]["numerator_change_pence"] == -1_100_000
+    step = content["trend"]["B"][1]
+    assert (step["periods"], step["periods_differ"]) == ("periods 1, 5-6", True)  # beside periods 1-4
+    assert (step["numerator_change_pence"], step["value_change"]) == (None, None)
     for year in content["years"].values():
         for grouping in ("by_cost_centre", "by_accounting_period"):
             parts = [part["shares"]["B"] for part in year[grouping]]
@@ -158,6 +162,44 @@ def test_one_bad_row_refuses_a_ledger_and_names_its_place(estate: Estate, tmp_pa
     outcome = taken(estate, ledger(tmp_path, bad), strict=False)
     assert outcome.report is not None
     assert (outcome.lines, outcome.report.quarantined) == (7, 1)
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_every_bad_row_of_a_ledger_is_named_with_its_value_and_what_to_do(
+    estate: Estate, tmp_path: Path
+) -> None:
+    bad = [("2025/26", 7, "IT2", "4009", "Sundry", "Delta", f"a lot{at}", "invoice") for at in range(25)]
+    with pytest.raises(BadRowsError) as refused:
+        taken(estate, ledger(tmp_path, [*LEDGER, *bad]))
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "ledger.csv: 25 of 32 rows are bad, so nothing was kept:"
+    assert lines[1] == "  line 9: column Amount: is no sum of money; write it as 1234.56 (a lot0)"
+    assert lines[20].startswith("  line 28:")
+    assert lines[21] == "  and 5 more"
+    assert "--corrections FILE" in lines[22]
+    assert "--no-strict" in lines[22]
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_points_that_part_thousands_are_no_pounds_and_pence(estate: Estate, tmp_path: Path) -> None:
+    rows = [("2025/26", 7, "IT2", "4009", "Sundry", "Delta", "1.234", "invoice")]
+    with pytest.raises(BadRowsError, match=r"more than two decimals: is it 1,234 or 1\.23\?"):
+        taken(estate, ledger(tmp_path, rows))
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_a_line_says_which_rule_decided_and_replacement_beats_programme(
+    estate: Estate, tmp_path: Path
+) -> None:
+    rows = [
+        ("2025/26", 7, "IT2", "4009", "Refresh | Laptop replacement programme", "Delta", "5.00", "invoice")
+    ]
+    taken(estate, ledger(tmp_path, rows))
+    with estate.engine.connect() as connection:
+        (row,) = read_lines(connection, Wanted()).rows
+        line = find_line(connection, row.key)
+    assert (line["classed"]["rule"], line["classed"]["pool"]) == ("capital-refresh", "capital_refresh")
+    assert (line["classed"]["confidence"], line["members"]["B"]) == (0.7, "out")
 
 
 def test_an_import_is_undone(estate: Estate, tmp_path: Path) -> None:
@@ -248,6 +290,10 @@ def test_saving_the_same_rules_again_changes_nothing(estate: Estate) -> None:
         assert [one["made_by"] for one in cost_texts.editions(connection, "cost_rules")] == ["fin"]
 
 
+ENDS = [
+    ("2024/25", 12, "IT1", "4002", "Training course", "Beta", "0.00", "invoice"),
+    ("2025/26", 13, "IT1", "4002", "Training course", "Beta", "0.00", "invoice"),
+]
 METHOD = """
 basis = "cash"
 [target]
@@ -267,8 +313,9 @@ source = "outturn report"
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 def test_the_target_and_finances_own_totals_stand_beside_it(estate: Estate, tmp_path: Path) -> None:
     saved(estate, method=METHOD)
-    taken(estate, ledger(tmp_path))
+    taken(estate, ledger(tmp_path, [*LEDGER, *ENDS]))
     content = worked_out(estate)
+    assert content["trend"]["B"][1]["numerator_change_pence"] == -1_100_000
     points = content["target"]["points"]
     assert [point["ongoing_pence"] for point in points] == [4_000_000, 3_400_000, 2_800_000]
     # 30 % off ongoing cost with the rest held: 28 of 88, not 10 %.
@@ -278,6 +325,48 @@ def test_the_target_and_finances_own_totals_stand_beside_it(estate: Estate, tmp_
     assert (control["ledger_pence"], control["difference_pence"]) == (4_000_000, -100)
     for row in content["bridge"]:
         assert row["ledger_pence"] - row["left_out_pence"] + row["moved_pence"] == row["counted_pence"]
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_a_year_that_is_not_over_is_neither_below_its_target_nor_its_base(
+    estate: Estate, tmp_path: Path
+) -> None:
+    saved(estate, method=METHOD)
+    first = taken(estate, ledger(tmp_path, [*LEDGER, ENDS[0]]))
+    point = worked_out(estate)["target"]["points"][1]
+    assert (point["gap_pence"], point["no_gap"]) == (None, "periods 1, 5-6 of 12 booked")
+    assert first.batch is not None
+    undo(estate.engine, first.batch, actor="fin", now=int(NOW))
+    taken(estate, ledger(tmp_path))
+    target = worked_out(estate)["target"]
+    assert target["points"] == []
+    assert target["reason"].endswith("2024/25 has periods 1-4 of 12 booked")
+
+
+def test_prepaid_of_years_to_come_is_committed_and_no_outturn(estate: Estate, tmp_path: Path) -> None:
+    saved(estate)
+    path = ledger(tmp_path)
+    lines = [f"{line},," for line in path.read_text("utf-8").splitlines()]
+    lines[0] = lines[0].removesuffix(",,") + ",Spread from,Spread to"
+    paid = "2025/26,6,IT1,4001,Hardware maintenance three years,Alpha,36500.00,invoice,2025-10-01,2028-09-30"
+    path.write_text("\n".join([*lines, paid]) + "\n", "utf-8")
+    taken(estate, path)
+    content = worked_out(estate)
+    to_come = content["years"]["2027"]
+    assert (to_come["measures"], to_come["by_cost_centre"]) == ({}, [])
+    assert to_come["committed"] == {"outturn": 1_218_887}  # 366 of 1,096 days
+    assert [step["year"] for step in content["trend"]["B"]] == [2024, 2025]
+    assert {row["year"] for row in content["variances"]} == {2024, 2025}
+    with estate.engine.connect() as connection:
+        shown = figures.read(connection, shares.METRICS)
+    assert shown is not None
+    assert list(shown[0]) == ["2024/25", "2025/26"]
+    row = next(row for row in share_rows(content, "year", None) if row["year"] == "2027/28")
+    assert (row["value"], row["why no figure"], row["of"]) == (
+        None,
+        "committed, prepaid only",
+        Decimal("12188.87"),
+    )
 
 
 @pytest.mark.parametrize(

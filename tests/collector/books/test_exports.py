@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from roadworthy_collector.books import plan_lists, planning, rating, reconciling
 from roadworthy_collector.books.plan_example import EXAMPLE
 from roadworthy_collector.books.plan_text import Budget
 from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.sheets import About, pounds_of, ratio, write_table
 from roadworthy_collector.books.tables import TABLES
 from roadworthy_collector.cli import app
 from roadworthy_collector.jobs import fleet
@@ -162,7 +162,12 @@ def test_who_may_not_see_it_does_not_get_it(books: Estate, client: Client) -> No
     assert client.get("/export/audit", **ada.cookie).status_code == 200
     with books.engine.connect() as connection:
         last = connection.execute(select(schema.audit).order_by(schema.audit.c.id.desc()).limit(1)).one()
-    assert (last.actor, last.action, last.detail) == ("ada", "audit.export", {"format": "csv"})
+    detail = last.detail | {"rows": 0}
+    assert (last.actor, last.action, detail) == (
+        "ada",
+        "audit.export",
+        {"format": "csv", "rows": 0, "filter": {}},
+    )
 
 
 @ONE_STORE
@@ -220,4 +225,84 @@ def test_the_command(books: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "written to" in run("audit", str(tmp_path / "a.xlsx")).output
     with books.engine.connect() as connection:
         rows = connection.execute(select(schema.audit.c.action, schema.audit.c.detail)).all()
-    assert ("audit.export", json.dumps({"format": "xlsx"})) in [(row[0], json.dumps(row[1])) for row in rows]
+    assert ("table.export", {"format": "csv", "rows": 1, "filter": {"rating": "needs attention"}}) in [
+        (row[0], row[1]) for row in rows
+    ]
+    assert [(row[1]["format"], row[1]["filter"]) for row in rows if row[0] == "audit.export"] == [
+        ("xlsx", {})
+    ]
+
+
+def test_money_and_shares_are_numbers(tmp_path: Path) -> None:
+    rows = [{"pounds": pounds_of(-20_000), "share": ratio(0.5321), "text": "-200.00"}]
+    about = About("A table", "now", "all rows", "1 row", "")
+    for name in ("a.csv", "a.xlsx"):
+        write_table(tmp_path / name, ["pounds", "share", "text"], rows, about)
+    assert (tmp_path / "a.csv").read_text("utf-8-sig").splitlines()[-1] == "-200.00,0.5321,'-200.00"
+    book = python_calamine.CalamineWorkbook.from_path(tmp_path / "a.xlsx")
+    assert book.get_sheet_by_index(0).to_python()[-1] == [-200.0, 0.5321, "'-200.00"]
+    assert (pounds_of(None), ratio(None)) == (None, None)
+
+
+def noted(books: Estate) -> list[tuple[str, str, str, Any]]:
+    """Return (who, which table, what kind of file, narrowed how) of every export on the record."""
+    with books.engine.connect() as connection:
+        rows = connection.execute(select(schema.audit).where(schema.audit.c.action.like("%.export")))
+        return [
+            (row.actor, row.subject, row.detail["format"], row.detail["filter"])
+            for row in rows.all()
+            if isinstance(row.detail["rows"], int)
+        ]
+
+
+@ONE_STORE
+def test_every_export_is_on_the_record(books: Estate, client: Client) -> None:
+    ada, vera = Person(books.engine, "ada", "administrator"), Person(books.engine, "vera", "viewer")
+    asked: list[tuple[str, str, str, Any]] = []
+    for name, table in TABLES.items():
+        for kind in ("csv", "xlsx"):
+            assert client.get(f"/export/{name}?as={kind}", **ada.cookie).status_code == 200
+            asked.append(("ada", name, kind, {}))
+        assert table.title
+    for path, name, told in (
+        ("/api/v1/export/ratings?rating=needs+attention", "ratings", {"rating": "needs attention"}),
+        ("/api/v1/register/export?site=North", "register", "site North"),
+    ):
+        for kind in ("csv", "xlsx"):
+            assert client.get(f"{path}&as={kind}", **vera.bearer).status_code == 200
+            asked.append(("vera", name, kind, told))
+    for kind in ("csv", "xlsx"):
+        answer = client.get(f"/api/v1/organisation/export?what=sites&at=2026-11-01&as={kind}", **ada.bearer)
+        assert answer.status_code == 200
+        asked.append(("ada", "sites", kind, {"at": "2026-11-01"}))
+    assert (
+        client.get("/export/cost-lines", **Person(books.engine, "una", "viewer", ["Ops"]).cookie).status_code
+        == 403
+    )
+    assert noted(books) == asked
+
+
+@ONE_STORE
+def test_the_count_on_the_record_is_that_of_the_file(books: Estate, client: Client) -> None:
+    vera = Person(books.engine, "vera", "viewer")
+    for kind in ("csv", "xlsx"):
+        file = client.get(f"/api/v1/export/devices?as={kind}", **vera.bearer)
+        with books.engine.connect() as connection:
+            last = connection.execute(select(schema.audit).order_by(schema.audit.c.id.desc()).limit(1)).one()
+        assert last.detail["rows"] == len(read(file.content, kind)) - 5  # what stands above the rows
+
+
+@ONE_STORE
+def test_the_commands_put_their_exports_on_the_record(
+    books: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADWORTHY_DATA", str(books.path.parent))
+    wanted = []
+    for words, name in ((("register", "export"), "register"), (("organisation", "export"), "units")):
+        for kind in ("csv", "xlsx"):
+            done = CliRunner().invoke(app, [*words, str(tmp_path / f"{name}.{kind}")])
+            assert done.exit_code == 0, done.output
+            wanted.append((name, kind))
+    assert CliRunner().invoke(app, ["plan", "export", str(tmp_path / "p.csv")]).exit_code == 0
+    wanted.append(("plan", "csv"))
+    assert [one[1:3] for one in noted(books)] == wanted

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from roadworthy_collector.books import figures, legacy_systems, lifecycle_run, rating, tables
 from roadworthy_collector.books.legacy_systems import Said
-from roadworthy_collector.books.legacy_told import detail
+from roadworthy_collector.books.legacy_told import NO_SOURCE, detail, in_words
 from roadworthy_collector.cli import app
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs import books, fleet
@@ -39,6 +39,7 @@ from roadworthy_collector.store.books_schema import (
 )
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
+from roadworthy_inventory.legacy import DeviceFacts, device_evidence
 from roadworthy_inventory.legacy_scores import FIELDS, IMPACT, LIKELIHOOD
 
 ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -324,6 +325,7 @@ def test_a_register_manager_signs_and_says_what_was_bought(custody: Estate, clie
     assert client.post("/legacy/systems/999/score", data=form, **rita.cookie).status_code == 404
     assert client.post(address, data=form, **rita.cookie).status_code == 303
     said = text_of(client.get("/legacy/systems/1", **rita.cookie).text)
+    assert "no source exists yet" in said
     assert "4 by rita on" in said
     assert "two people know it" in said
     assert client.post(address, data=form | {"do": "withdraw"}, **rita.cookie).status_code == 303
@@ -430,3 +432,12 @@ def test_the_commands(custody: Estate, tmp_path: Path) -> None:
     run("legacy", "withdraw", "Mail", "--criterion", "L1", fails=True)
     run("legacy", "export", str(tmp_path / "r.xlsx"))
     assert (tmp_path / "r.xlsx").stat().st_size > 1000
+
+
+def test_values_of_evidence_are_written_for_people() -> None:
+    assert in_words(137_438_953_472, "bytes") == "128 GiB"
+    assert in_words(12.54, "years") == "12.5 (years)"
+    assert in_words("2025-10-14", "last day") == "2025-10-14 (last day)"
+    assert in_words(None, "bytes") is None
+    evidence = device_evidence(DeviceFacts(key="a", source="agent", as_of=TODAY), TODAY)
+    assert {one.what for one in evidence} >= set(NO_SOURCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import insert
 from typer.testing import CliRunner, Result
 
+from roadworthy_collector.books.tables import TABLES
 from roadworthy_collector.cli import app
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.store import books_schema as books
@@ -70,6 +72,18 @@ def test_from_an_export_to_a_share(folder: Path) -> None:
     assert above[4].startswith("year,measure,cost_centre")
     assert "ledger.csv" in well("costs", "batches")
     assert "4 rows went" in well("costs", "undo", "1")
+
+
+def test_a_first_import_makes_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ledger.csv").write_text(LEDGER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROADWORTHY_DATA", "data")
+    assert "in as batch 1" in well("costs", "import", "ledger.csv")
+
+
+def test_help_names_every_table_there_is(folder: Path) -> None:
+    said = " ".join(well("export", "--help").replace("\u2502", " ").split())
+    assert [name for name in TABLES if not re.search(rf"[ ,:]{name}[,.]", said)] == []
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,32 @@ def test_a_check_in_long_ago_is_unused(estate: Estate) -> None:
     assert "2026-01-01" in ticket.details
 
 
+def test_days_nobody_could_watch_are_no_days_of_no_use(estate: Estate) -> None:
+    for tag, unseen in (("UNSEEN", True), ("IDLE", False)):
+        device = estate.device(platform="windows")
+        put = {"valid_from": "2025-01-01", "matched_on": ["serial", "tag"]}
+        estate.put(books.register_devices, item=item(estate, tag), device=device, **put)
+        states = dict.fromkeys((f"{state}_seconds" for state in ("in_use", "locked", "asleep")), 0)
+        on = 9 * 3600
+        states |= {"unobserved_seconds": on if unseen else 0, "idle_seconds": 0 if unseen else on}
+        for number in range(1, 26):
+            estate.put(
+                schema.days, day=DAY - number * 86_400, device=device, site=1, unit=1, observed_seconds=on,
+                off_seconds=86_400 - on, **states, periods=48, startups=1, joules={},
+            )  # fmt: skip
+    batch = {"kind": "mdm", "format": "intune", "made_at": 1, "made_by": "x", "rows_read": 1, "rows_good": 1}
+    estate.put(books.batches, id=7, rows_bad=0, unfinished=False, **batch)
+    estate.put(books.mdm_devices, batch=7, serial="sunseen", last_check_in="2026-01-01")
+    with estate.engine.connect() as connection:
+        read = read_items(connection, None, NOW, ON)
+    known = {one.tag: (one.reported_days, one.watched_days, one.in_use_hours) for one in read.items}
+    assert known == {"UNSEEN": (25, None, None), "IDLE": (25, 25, 0.0)}
+    found = plan_lists.make(read, None)[2]
+    assert [ticket.tag for ticket in found.tickets] == ["IDLE"]
+    assert found.tickets[0].summary.count("IDLE") == 1
+    assert list(found.unknown) == ["UNSEEN"]
+
+
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 def test_without_items_or_with_too_many_it_says_so(estate: Estate) -> None:
     with pytest.raises(PlanError, match="no item in the plan's scope"):

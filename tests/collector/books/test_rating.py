@@ -217,6 +217,32 @@ def test_lists_are_narrowed_and_restricted_sites_count_alone(estate: Estate) -> 
             lists.why(connection, "rwd_" + "0" * 32)
 
 
+def test_a_unit_counts_with_everything_under_it_by_name_or_path(estate: Estate) -> None:
+    deep = estate.device(**DEVICE, unit="Cells")
+    wide = estate.device(**DEVICE, unit="Custody")
+    estate.device(**DEVICE, unit="Finance")
+    for name, above in (("Custody", "Operations"), ("Cells", "Custody")):
+        parent = estate.unit(above)
+        with write_transaction(estate.engine) as connection:
+            unit = schema.units.update().where(schema.units.c.name == name)
+            connection.execute(unit.values(parent=parent))
+    rating.rate_now(work_of(estate))
+    with estate.engine.connect() as connection:
+        held = figures.read(connection, "ratings.unit")
+        assert held is not None
+        assert {path: of["devices"] for path, of in held[0].items()} == {
+            "Operations": 2, "Operations / Custody": 2, "Operations / Custody / Cells": 1, "Finance": 1,
+        }  # fmt: skip
+        for said, devices in (
+            ("Operations", [deep, wide]), ("operations / custody / cells", [deep]), ("Cells", [deep]),
+            ("Cells / Custody", []),
+        ):  # fmt: skip
+            wanted = lists.Wanted(unit=said)
+            assert sorted(row["id"] for row in lists.list_ratings(connection, wanted).rows) == devices
+            assert sum(lists.rating_counts(connection, wanted).values()) == len(devices)
+            assert sum(lists.rating_counts(connection, wanted._replace(imported=True)).values()) == 0
+
+
 def other_rules(estate: Estate) -> str:
     with estate.engine.connect() as connection:
         _, text, about = rules.current(connection)
@@ -280,13 +306,16 @@ def add(estate: Estate, wanted: excepting.Asked) -> int:
 
 @pytest.mark.parametrize("by_item", [False, True])
 def test_an_exception_covers_a_rule_until_it_expires_and_is_counted(estate: Estate, *, by_item: bool) -> None:
-    device = estate.device(**DEVICE)
+    device = estate.device(**DEVICE, hostname="nb-7")
     estate.put(schema.disks, device=device, name="sda", medium="ssd", failing=True)
     linked_item(estate, device)
     number = add(estate, asked(f"FP{device}" if by_item else estate.device_id(device)))
     found = rating.rate_now(work_of(estate))
     assert held(estate, device).verdict != "action required"
     assert held(estate, device).excepted == 1
+    with estate.engine.connect() as connection:
+        (entry,) = excepting.list_entries(connection, TODAY)
+    assert entry["name"] == (f"FP{device}" if by_item else "nb-7")
     covered = next(one for one in held(estate, device).reasons if one["rule"] == "disk-failing")
     assert covered["exception"] == number
     assert found["exceptions"] == {"in_force": 1, "expiring": 1, "expired": 0}

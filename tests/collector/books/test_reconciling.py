@@ -11,6 +11,7 @@ from support.estates import NOW, Estate
 
 from roadworthy_collector.books import lists, reconciling, reviewing
 from roadworthy_collector.books.identities import hashed
+from roadworthy_collector.books.waterfall import waterfall, with_agent
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.jobs import books
 from roadworthy_collector.jobs.work import Work
@@ -125,6 +126,27 @@ def test_every_register_item_stands_in_one_place_and_each_gap_has_its_rows(estat
         ]
     begin = day(NOW - 90 * DAY)
     assert links(estate) == [(well, first, begin, None), (silent, late, begin, None)]
+
+
+def test_an_agent_no_mdm_knows_is_in_the_totals(estate: Estate) -> None:
+    for number, seen in ((1, 0), (2, 0), (3, 9 * DAY)):
+        item(estate, tag=f"FP{number}", serial=f"5CG000000{number}")
+        last = int(NOW) - seen
+        estate.device(serial=f"5CG000000{number}", asset_tag=f"FP{number}", last_report_at=last)
+    mdm(estate, {"mdm_id": "a", "serial": "5CG0000001", "tag": "FP1"})
+    reconciling.reconcile_now(work_of(estate))
+    counted = places(estate)
+    steps = waterfall(counted, with_mdm=True)
+    assert [(step.name, step.items) for step in steps[1:]] == [
+        ("in the MDM export", 1),
+        ("in the MDM export and with an agent", 1),
+        ("of those, reporting this week", 1),
+    ]
+    assert with_agent(counted) == 3
+    with estate.engine.connect() as connection:
+        assert reconciling.count_reporting(connection, counted, None) == 2
+        assert reconciling.count_reporting(connection, {}, frozenset({0})) == 0
+        assert len(lists.gap(connection, "not_in_mdm", state="matched").rows) == 2
 
 
 def test_without_an_mdm_export_no_item_is_missed_there(estate: Estate) -> None:

@@ -92,6 +92,19 @@ def test_a_rate_gives_a_range_and_a_factor_a_figure(estate: Estate) -> None:
     assert worth["full_time_equivalents"] == 0.01  # an hour of a hundred in this month
 
 
+def test_a_year_says_how_many_of_its_months_are_known(estate: Estate) -> None:
+    said(estate, FIXED)
+    for device in fleet_of(estate):
+        estate.startup(device, started_at=at(1), total_seconds=90.0, attended=True)
+    found = worked_out(estate)
+    year = next(one for one in found["periods"] if "/" in one["period"])
+    gone = (int(MONTH.name[5:]) - 4) % 12 + 1
+    assert (year["months"], year["of_months"]) == (1, gone)
+    assert [one["of_months"] for one in found["periods"] if "-" in one["period"]] == [1]
+    (row, _) = staff_time_show.flat(found["periods"], "period")
+    assert row["note"] == f"1 of {gone} months known; non-cashable"
+
+
 def test_few_devices_are_never_shown_and_fold_into_other(estate: Estate) -> None:
     said(estate, FIXED)
     for device in fleet_of(estate, 4, unit="Custody"):

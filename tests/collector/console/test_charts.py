@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
-from support.console_sample import HOSTILE
+from support.console_sample import HOSTILE, NOW, device_id
+from support.people import Person
 from support.web import Client
 
 from roadworthy_collector.console import chart_style, charts, drawing
@@ -236,3 +237,30 @@ def test_the_serving_process_never_loads_the_drawing_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_chart_of_one_devices_history_is_for_who_may_read_it(client: Client, engine: Engine) -> None:
+    """Whoever knows its address, from somebody else's page or the database, is told there is none."""
+    board = Board()
+    of_one = board.add("half_hours", DATA["half_hours"], device=device_id(0)).wide
+    of_all = board.add("bins", DATA["bins"]).wide
+    board.ask(engine, NOW)
+    with write_transaction(engine) as connection:
+        connection.execute(schema.charts.update().values(svg="<svg/>", drawn_at=int(NOW)))
+        place = select(schema.devices.c.unit).where(schema.devices.c.device_id == device_id(0))
+        unit = connection.scalar(
+            select(schema.units.c.name).where(schema.units.c.id == place.scalar_subquery())
+        )
+        connection.execute(schema.units.insert().values(name="Elsewhere", valid_from="2000-01-01"))
+    readers = {
+        name: Person(engine, name, role, units, NOW)
+        for name, role, units in (
+            ("viewer", "viewer", None),
+            ("desk", "service_desk", None),
+            ("desk-here", "service_desk", [unit]),
+            ("desk-elsewhere", "service_desk", ["Elsewhere"]),
+        )
+    }
+    told = {name: client.get(of_one, **one.cookie).status_code for name, one in readers.items()}
+    assert told == {"viewer": 404, "desk": 200, "desk-here": 200, "desk-elsewhere": 404}
+    assert {client.get(of_all, **one.cookie).status_code for one in readers.values()} == {200}

@@ -17,6 +17,7 @@ from support.web import client_of
 from roadworthy_collector.app import create_app
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.shares import METRICS
+from roadworthy_collector.carbon import intensity, settings_edition
 from roadworthy_collector.jobs import books, fleet, organisation, rollup
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.catalogue import CATALOGUE, Endpoint, metric
@@ -62,6 +63,41 @@ def families(text: str) -> dict[str, Any]:
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
+def grid_now(estate: Estate) -> None:
+    half_hour = int(NOW) // 1800 * 1800
+    grid = {"since": half_hour, "until": half_hour + 1800, "forecast": 266, "actual": None, "index": "low"}
+    with write_transaction(estate.engine) as connection:
+        settings_edition.save(connection, "[grid_intensity]\nfetch = true", actor="x", now=int(NOW))
+        content = {"region": None, "told": grid | {"place": "Great Britain"}}
+        figures.write(connection, intensity.FIGURE, content, now=int(NOW), seconds=0.1)
+
+
+def wear(estate: Estate, device: int) -> None:
+    estate.put(schema.batteries, device=device, name="BAT0", health_ratio=0.9, cycles=3)
+    estate.put(schema.disks, device=device, name="sda", medium="ssd", wear_ratio=0.1, failing=False)
+
+
+def carbon(estate: Estate, in_use: dict[str, int]) -> None:
+    """Give the metrics of energy and carbon something to say."""
+    told = [5, 5, 5, 5, 1, 0, 0, 1, 0.0, 0.0, {}]
+    sums = {"month": {"2025-08": told}, "place": {"force": told}}
+    closed = {"month": "2025-08", "closed": True, "digest": "x", "restricted": "[]", "sums": sums}
+    saved = {"groups": {"1.1": {"unused_on": [1, 60, 1, 2, 3]}}}
+    with write_transaction(estate.engine) as connection:
+        figures.write(connection, "energy.2025-08", closed, now=int(NOW), seconds=0.1)
+        figures.write(connection, "avoidable", saved, now=int(NOW), seconds=0.1)
+        of_site = {"site": "HQ", "metered_kwh": 2.0, "missing_half_hours": 1, "claimed_kwh": 1.0}
+        compared = {"compared_meter_kwh": 2.0, "above_half_hours": 0}
+        metered = {"month": "2026-08", "sites": [of_site | compared]}
+        figures.write(connection, "meters", metered, now=int(NOW), seconds=0.1)
+    seconds = in_use | {"in_use_seconds": 1800}
+    start = int(NOW) // 1800 * 1800 - 1800
+    estate.put(
+        schema.site_half_hours, start=start, site=estate.site("HQ"), devices=1, observed_seconds=1800,
+        joules={"cpu": {"sensor": 5}}, **seconds,
+    )  # fmt: skip
+
+
 def everything(estate: Estate) -> None:
     """Give every metric of the catalogue something to say."""
     energy = {"joules": 5, "counter_end_joules": 5, "quality": "sensor", "source": "rapl:package-0"}
@@ -75,8 +111,8 @@ def everything(estate: Estate) -> None:
         row = {"grouping": grouping, "member": "x", "bucket": float("inf"), "count": 1, "sum": 30.0}
         for name in ("startup_seconds", "signin_seconds"):
             estate.put(schema.histograms, metric=name, **row)
-    estate.put(schema.batteries, device=device, name="BAT0", health_ratio=0.9, cycles=3)
-    estate.put(schema.disks, device=device, name="sda", medium="ssd", wear_ratio=0.1, failing=False)
+    wear(estate, device)
+    grid_now(estate)
     in_use = {f"{state}_seconds": 0 for state in STATES} | {"in_use_seconds": 86400}
     for member in (device, *(estate.device() for _ in range(SMALLEST_GROUP - 1))):
         day = {"device": member, "day": int(NOW) // 86400 * 86400 - 86400, "site": estate.site("HQ")}
@@ -110,6 +146,7 @@ def everything(estate: Estate) -> None:
     with write_transaction(estate.engine) as connection:
         month = {"month": "2026-09", "total": lost}
         figures.write(connection, "staff_time.2026-09", month, now=int(NOW), seconds=0.1)
+    carbon(estate, in_use)
     share = {"low": 0.5, "value": 0.5, "high": 0.6, "numerator_pence": 5}
     share |= {"open_charges_pence": 1, "open_credits_pence": 0}
     with write_transaction(estate.engine) as connection:

@@ -175,7 +175,7 @@ def test_only_an_administrator_carries_files(main: Site, role: str) -> None:
     """A file tells of every device of the whole IT estate."""
     with main.serving():
         headers = Person(main.engine, "bob", role, now=time.time()).bearer["headers"]
-        with httpx.Client(base_url=f"{main.address}/api/v1/relay", headers=headers) as client:
+        with httpx.Client(base_url=f"{main.address}/api/v1/relay", headers=headers, timeout=60) as client:
             for method, path in (
                 ("GET", "/identity"),
                 ("POST", "/identity"),

@@ -92,6 +92,13 @@ def test_a_certificate_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> 
     with pytest.raises(SettingsError, match=r"tls_key: .*k\.pem is missing"):
         ensure_certificate(settings)
     key.write_text("no key")
+    key.chmod(0o644)
+    with pytest.raises(SettingsError, match=r"tls_key: .*k\.pem .*can be read by others; chmod 600 it"):
+        ensure_certificate(settings)
+    certificate.chmod(0o644)
+    with pytest.raises(SettingsError, match=r"tls_certificate: .*c\.pem holds the private key"):
+        ensure_certificate(Settings(data=tmp_path, tls_certificate=certificate))
+    key.chmod(0o600)
     with pytest.raises(SettingsError, match="no PEM chain and its key"):
         ensure_certificate(settings)
     with pytest.raises(SettingsError, match="no tls_certificate to go with it"):

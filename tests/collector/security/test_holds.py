@@ -101,8 +101,41 @@ def test_what_cannot_be_approved_or_lifted(estate: Estate) -> None:
         with pytest.raises(HoldError, match="this hold is approved"):
             holds.approve(connection, hold, approver("mary"), now=int(NOW))
         holds.lift(connection, hold, reason="settled out of court", now=int(NOW), actor="ada")
+        holds.approve_lift(connection, hold, approver(), now=int(NOW))
         with pytest.raises(HoldError, match="no hold of that id is in force"):
             holds.lift(connection, hold, reason="settled again", now=int(NOW))
+    assert (state(estate, NOW), frozen(estate, NOW)) == ("lifted", set())
+
+
+def test_nobody_alone_lifts_an_approved_hold(estate: Estate) -> None:
+    device = estate.device()
+    hold = place(estate, device)
+    with write_transaction(estate.engine) as connection:
+        holds.approve(connection, hold, approver(), now=int(NOW))
+        with pytest.raises(HoldError, match="nobody has asked to lift"):
+            holds.approve_lift(connection, hold, approver(), now=int(NOW))
+        asked = holds.lift(connection, hold, reason="settled out of court", now=int(NOW), actor="ada")
+    assert (asked, state(estate, NOW), frozen(estate, NOW)) == ("lift_asked", "lift_asked", {device})
+    for reader in (approver("Ada"), approver("grace", Role.ADMINISTRATOR), approver("grace", Role.AUDITOR)):
+        with (
+            pytest.raises(HoldError, match="an approver who did not ask for it; ada asked"),
+            write_transaction(estate.engine) as connection,
+        ):
+            holds.approve_lift(connection, hold, reader, now=int(NOW))
+    with (
+        pytest.raises(erasure.ErasureError, match="under a legal hold"),
+        write_transaction(estate.engine) as connection,
+    ):
+        erasure.begin(connection, estate.device_id(device), reason="request 114", now=int(NOW))
+    with write_transaction(estate.engine) as connection:
+        holds.approve_lift(connection, hold, approver("mary"), now=int(NOW))
+    assert (state(estate, NOW), frozen(estate, NOW)) == ("lifted", set())
+
+
+def test_a_hold_nobody_approved_is_lifted_by_one(estate: Estate) -> None:
+    hold = place(estate, estate.device())
+    with write_transaction(estate.engine) as connection:
+        assert holds.lift(connection, hold, reason="the wrong device", now=int(NOW), actor="ada") == "lifted"
     assert (state(estate, NOW), frozen(estate, NOW)) == ("lifted", set())
 
 
@@ -232,11 +265,13 @@ def test_all_of_it_is_on_the_record(estate: Estate) -> None:
     with write_transaction(estate.engine) as connection:
         holds.approve(connection, hold, approver(), now=int(NOW))
         holds.lift(connection, hold, reason="settled", now=int(NOW), actor="mary")
+        holds.approve_lift(connection, hold, approver(), now=int(NOW))
         rows = [(row["actor"], row["action"], row["subject"]) for row in audit.read(connection)]
     assert rows == [
         ("ada", "hold.place", str(hold)),
         ("grace", "hold.approve", str(hold)),
-        ("mary", "hold.lift", str(hold)),
+        ("mary", "hold.lift.ask", str(hold)),
+        ("grace", "hold.lift", str(hold)),
     ]
 
 
@@ -260,7 +295,8 @@ def test_the_commands(tmp_path: Path) -> None:
     ):
         done = call(*command, folder=tmp_path)
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    done = call("hold", "approve", "1", "--as", "ada", folder=tmp_path, stdin="wrong\n")
-    assert done.returncode == 2
-    assert "name or password is not right" in done.stderr
+    for command in ("approve", "approve-lift"):
+        done = call("hold", command, "1", "--as", "ada", folder=tmp_path, stdin="wrong\n")
+        assert done.returncode == 2
+        assert "name or password is not right" in done.stderr
     assert call_json("hold", "list", folder=tmp_path) == []

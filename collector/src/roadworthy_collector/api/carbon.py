@@ -1,4 +1,4 @@
-"""Carbon of so many kilowatt-hours: `roadworthy carbon`. Calculators: nothing is read from the database or kept."""
+"""Carbon of so many kilowatt-hours: `roadworthy carbon`. Calculators: nothing is kept, and only factor sets are read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 from roadworthy_collector.api.calls import PREFIX, Call, caller
 from roadworthy_collector.api.errors import documented
+from roadworthy_collector.carbon import factor_store
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer, factors_answer, secr_answer
+from roadworthy_inventory.carbon.factors import FactorBook
 from roadworthy_inventory.carbon.quantities import CarbonError
 
 router = APIRouter(prefix=PREFIX, tags=["carbon"])
@@ -105,6 +107,11 @@ def _today(call: Call) -> date:
     return datetime.fromtimestamp(call.now, ZoneInfo(call.settings.reporting_timezone)).date()
 
 
+def _book(call: Call) -> FactorBook:
+    with call.engine.connect() as connection:
+        return factor_store.book(connection)
+
+
 @router.get("/carbon/crc", summary="A CRC year's figures", responses=documented())
 def work_out_crc(
     _: Looker,
@@ -143,9 +150,8 @@ def work_out_secr(
 ) -> SecrFigures:
     """Work out scope 2 of purchased electricity, location-based, with losses and well-to-tank apart in scope 3."""
     with _refused():
-        return SecrFigures.model_validate(
-            secr_answer(year, rule, electricity_kwh, gas=gas_kwh, today=_today(call))
-        )
+        found = secr_answer(year, rule, electricity_kwh, gas=gas_kwh, today=_today(call), book=_book(call))
+        return SecrFigures.model_validate(found)
 
 
 @router.get("/carbon/factors", summary="Conversion factors and CRC rates", responses=documented())
@@ -155,4 +161,6 @@ def list_factors(
 ) -> CarbonFactors:
     """List every factor and price held, of one factor set or financial year or all, and what is missing."""
     with _refused():
-        return CarbonFactors.model_validate({"rows": factors_answer(year, today=_today(call))})
+        return CarbonFactors.model_validate(
+            {"rows": factors_answer(year, today=_today(call), book=_book(call))}
+        )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from typing import Annotated, Any, BinaryIO, Literal, cast
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -20,7 +18,6 @@ from roadworthy_collector.security.roles import Reader, Right
 router = APIRouter(prefix=PREFIX, tags=["exports"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 As = Literal["csv", "xlsx"]
-_PIECE = 64 * 1024
 
 
 @router.get(
@@ -68,20 +65,6 @@ def answer(call: Any, request: Request, name: str, as_: As) -> Response:
         people=reader.sees_small_groups,
     )
     headers = {"Content-Disposition": f'attachment; filename="{name}.{as_}"'}
-    if as_ == "csv":
-        pieces = tables.csv_pieces(call.engine, call.settings, asked)
-        return StreamingResponse(pieces, media_type=MEDIA_TYPES["csv"], headers=headers)
-    target = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed when it was sent
-    try:
-        tables.write_xlsx(call.engine, call.settings, asked, target)
-    except BaseException:
-        target.close()
-        raise
-    return StreamingResponse(_sent(target), media_type=MEDIA_TYPES["xlsx"], headers=headers)
-
-
-def _sent(target: BinaryIO) -> Iterator[bytes]:
-    with target:
-        target.seek(0)
-        while piece := target.read(_PIECE):
-            yield piece
+    make = tables.csv_pieces if as_ == "csv" else tables.xlsx_pieces
+    pieces = make(call.engine, call.settings, asked)
+    return StreamingResponse(pieces, media_type=MEDIA_TYPES[as_], headers=headers)

@@ -22,10 +22,13 @@ HoldId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
 class Hold(BaseModel):
-    """A hold; times in UTC epoch seconds. A waiting one is in force until `lapses_at`."""
+    """A hold; times in UTC epoch seconds. A waiting one is in force until `lapses_at`.
+
+    Of one whose lifting was asked for, `lifted_by` and `lifted_reason` say by whom and why; it is in force still.
+    """
 
     id: int
-    state: Literal["waiting", "approved", "lapsed", "expired", "lifted"]
+    state: Literal["waiting", "approved", "lift_asked", "lapsed", "expired", "lifted"]
     devices: list[str]
     reason: str
     asked_by: str
@@ -63,6 +66,12 @@ class Lift(Sent):
     """Why a hold ends before its time."""
 
     reason: Reason
+
+
+class LiftAnswer(BaseModel):
+    """Whether the hold is lifted, or waits for an approver to agree that it is."""
+
+    state: Literal["lifted", "lift_asked"]
 
 
 @router.get("/holds", summary="Legal holds", responses=documented())
@@ -106,13 +115,26 @@ def approve_hold(call: Approver, hold: HoldId) -> Response:
 
 @router.post(
     "/holds/{hold}/lift",
-    summary="Lift a legal hold",
+    summary="Lift a legal hold, or ask for it",
+    responses=documented(404, 408, 409, 413),
+)
+def lift_hold(call: Keeper, hold: HoldId, sent: Lift) -> LiftAnswer:
+    """End a hold that waits for approval; of an approved one ask for it, and somebody else approves that."""
+    with write_transaction(call.engine) as connection:
+        rules.ensure_within(connection, hold, call.scope)
+        state = rules.lift(connection, hold, reason=sent.reason, now=call.at, actor=call.actor)
+    return LiftAnswer(state=state)
+
+
+@router.post(
+    "/holds/{hold}/lift/approve",
+    summary="Approve the lifting of a legal hold",
     status_code=204,
     responses=documented(404, 408, 409, 413),
 )
-def lift_hold(call: Keeper, hold: HoldId, sent: Lift) -> Response:
-    """End a hold before it expires."""
+def approve_lift(call: Approver, hold: HoldId) -> Response:
+    """End an approved hold before it expires; 409 for who asked for it, and where nobody did."""
     with write_transaction(call.engine) as connection:
         rules.ensure_within(connection, hold, call.scope)
-        rules.lift(connection, hold, reason=sent.reason, now=call.at, actor=call.actor)
+        rules.approve_lift(connection, hold, call.reader, now=call.at)
     return Response(status_code=204)

@@ -23,6 +23,7 @@ from roadworthy_collector.books.lifecycle_dates import Moved
 from roadworthy_collector.books.lifecycle_read import Reader as Records
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.security.bounds import long_text
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
@@ -337,7 +338,12 @@ async def load_dates(
     return DatesMoved.model_validate((await anyio.to_thread.run_sync(run)).told())
 
 
-@router.post("/lifecycle/dates/override", summary="Override support dates", responses=documented(408, 413))
+@router.post(
+    "/lifecycle/dates/override",
+    summary="Override support dates",
+    responses=documented(408, 413),
+    openapi_extra=long_text(lifecycle_editions.LONGEST_CHARACTERS[_OVERRIDE]),
+)
 def override_dates(call: WholeKeeper, sent: TextSent) -> DatesMoved:
     """Put dates of your own before all others; with `dry_run` say what would change and save nothing."""
     if sent.dry_run:
@@ -362,7 +368,12 @@ def _shown(held: lifecycle_editions.Held) -> TextShown:
     return TextShown(text=held.content, digest=held.digest, made_at=held.made_at, made_by=held.made_by)
 
 
-@router.post("/lifecycle/bought/try", summary="Try what was bought", responses=documented(408, 413))
+@router.post(
+    "/lifecycle/bought/try",
+    summary="Try what was bought",
+    responses=documented(408, 413),
+    openapi_extra=long_text(lifecycle_editions.LONGEST_CHARACTERS[_BOUGHT]),
+)
 def try_bought(call: WholeKeeper, sent: BoughtSent) -> BoughtTried:
     """Say what the text would change on the devices; nothing is saved."""
     zone = call.settings.reporting_timezone
@@ -371,7 +382,11 @@ def try_bought(call: WholeKeeper, sent: BoughtSent) -> BoughtTried:
 
 
 @router.post(
-    "/lifecycle/bought", summary="Say what was bought", status_code=201, responses=documented(408, 413)
+    "/lifecycle/bought",
+    summary="Say what was bought",
+    status_code=201,
+    responses=documented(408, 413),
+    openapi_extra=long_text(lifecycle_editions.LONGEST_CHARACTERS[_BOUGHT]),
 )
 def save_bought(call: WholeKeeper, sent: BoughtSent) -> TextShown:
     """Save an edition; the one before is kept."""

@@ -16,7 +16,12 @@ from pydantic import BaseModel, StringConstraints
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.api.register import read_upload
-from roadworthy_collector.books import organisation_figures, organisation_places, organisation_rows
+from roadworthy_collector.books import (
+    export_notes,
+    organisation_figures,
+    organisation_places,
+    organisation_rows,
+)
 from roadworthy_collector.books.exporting import MEDIA_TYPES, checked_marking
 from roadworthy_collector.books.organisation import Asked, change, checked_day
 from roadworthy_collector.books.organisation_files import export_file, import_file
@@ -306,7 +311,9 @@ def export_organisation(
     with tempfile.TemporaryDirectory() as folder:
         target = FilePath(folder) / f"{what}.{as_}"
         with call.engine.connect() as connection:
-            export_file(connection, target, what, day=day, now=call.now, marking=said)
+            rows = export_file(connection, target, what, day=day, now=call.now, marking=said)
+        told = {"at": day.isoformat()}
+        export_notes.note(call.engine, call.now, call.actor, what, kind=as_, rows=rows, told=told)
         body = target.read_bytes()
     headers = {"Content-Disposition": f'attachment; filename="{what}.{as_}"'}
     return Response(body, media_type=MEDIA_TYPES[as_], headers=headers)

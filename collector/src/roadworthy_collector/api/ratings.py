@@ -33,6 +33,14 @@ Approver = Annotated[Call, Depends(caller(Right.APPROVE))]
 # One edition holds for everybody's devices.
 WholeKeeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER, everywhere=True))]
 Word = Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+UnitWord = Annotated[
+    str,
+    Query(
+        max_length=512,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="A path or a name, with everything under it.",
+    ),
+]
 Verdict = Literal["", "meets", "needs attention", "action required", "observing", "no data"]
 Text = Annotated[str, StringConstraints(max_length=rules.LONGEST_CHARACTERS)]
 Number = Annotated[int, Path(ge=1, le=MAX_ID)]
@@ -140,6 +148,7 @@ class ExceptionRow(BaseModel):
 
     number: int
     what: str
+    name: str | None = Field(description="The tag of the item; of a device its hostname and asset tag.")
     device_id: str | None
     state: str
     rules: list[str] | None
@@ -181,7 +190,7 @@ class Made(BaseModel):
 
 
 @router.get("/ratings/counts", summary="How many devices are rated what", responses=documented())
-def count_ratings(call: Looker, site: Word = "", unit: Word = "", imported: bool = False) -> Counts:  # noqa: FBT001, FBT002 - a parameter of the address
+def count_ratings(call: Looker, site: Word = "", unit: UnitWord = "", imported: bool = False) -> Counts:  # noqa: FBT001, FBT002 - a parameter of the address
     """Count within the caller's units; `imported` for those known from imports alone."""
     wanted = lists.Wanted(site=site, unit=unit, imported=imported)
     with call.engine.connect() as connection:
@@ -201,7 +210,7 @@ def list_ratings(
     call: Looker,
     rated: Annotated[Verdict, Query(description="Only those.")] = "",
     site: Word = "",
-    unit: Word = "",
+    unit: UnitWord = "",
     rule: Word = "",
     after: RowCursor = 0,
     limit: Limit = 100,
@@ -225,7 +234,7 @@ def list_imported(
     call: Looker,
     rated: Annotated[Verdict, Query(description="Only those.")] = "",
     site: Word = "",
-    unit: Word = "",
+    unit: UnitWord = "",
     rule: Word = "",
     after: RowCursor = 0,
     limit: Limit = 100,

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, RowCursor, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.books import figures, lists, reviewing
-from roadworthy_collector.books.reconciling import FIGURE
-from roadworthy_collector.books.waterfall import waterfall
+from roadworthy_collector.books.reconciling import FIGURE, count_reporting
+from roadworthy_collector.books.waterfall import waterfall, with_agent
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
@@ -41,6 +41,8 @@ class Reconciliation(BaseModel):
     made_at: int | None
     with_mdm: bool
     steps: list[Step]
+    with_agent: int = Field(description="Register items with an agent, in the MDM export or not.")
+    reporting: int = Field(description="Of those, that reported in the week before.")
     counts: list[tuple[str, str, int]] = Field(description="Place, state and records.")
     match_rate: tuple[int, int] | None
     device_rate: tuple[int, int] | None
@@ -149,6 +151,7 @@ def show_reconciliation(call: Looker) -> Reconciliation:
     with call.engine.connect() as connection:
         held = figures.read(connection, FIGURE)
         counts = lists.counts(connection, call.scope)
+        reporting = count_reporting(connection, counts, call.scope)
     found = {} if held is None else held[0]
     with_mdm = found.get("mdm_batch") is not None
     whole = call.scope is None
@@ -156,6 +159,8 @@ def show_reconciliation(call: Looker) -> Reconciliation:
         made_at=None if held is None else held[1],
         with_mdm=with_mdm,
         steps=[Step(**step._asdict()) for step in waterfall(counts, with_mdm=with_mdm)],
+        with_agent=with_agent(counts),
+        reporting=reporting,
         counts=[(place, state, count) for (place, state), count in sorted(counts.items())],
         match_rate=found.get("match_rate") if whole else None,
         device_rate=found.get("device_rate") if whole else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -27,7 +27,7 @@ from roadworthy_collector.api.register_models import (
     Problem,
     Undone,
 )
-from roadworthy_collector.books import batches, changes, exporting
+from roadworthy_collector.books import batches, changes, export_notes, exporting
 from roadworthy_collector.books import register as queries
 from roadworthy_collector.books.importing import Outcome, Wishes, import_file, starter_mapping
 from roadworthy_collector.books.uploads import UPLOAD_BYTES, UPLOAD_SECONDS
@@ -118,17 +118,17 @@ def export_items(
     said = exporting.checked_marking(marking) or call.settings.protective_marking
     listed = replace(wanted, restricted=False)  # what leaves as a file holds none of these, whoever asks
     headers = {"Content-Disposition": f'attachment; filename="register.{as_}"'}
-    if as_ == "csv":
 
-        def pieces() -> Any:
-            with call.engine.connect() as connection:
-                yield from exporting.csv_pieces(connection, listed, now=call.now, marking=said)
+    def make(target: BinaryIO) -> int:
+        with call.engine.connect() as connection:
+            return exporting.write(connection, target, listed, as_, now=call.now, marking=said)
 
-        return StreamingResponse(pieces(), media_type=exporting.MEDIA_TYPES["csv"], headers=headers)
-    target = io.BytesIO()
-    with call.engine.connect() as connection:
-        exporting.write_xlsx(connection, target, listed, now=call.now, marking=said)
-    return Response(target.getvalue(), media_type=exporting.MEDIA_TYPES["xlsx"], headers=headers)
+    def noted(rows: int) -> None:
+        told = listed.in_words()
+        export_notes.note(call.engine, call.now, call.actor, "register", kind=as_, rows=rows, told=told)
+
+    pieces = export_notes.noted_pieces(make, noted)
+    return StreamingResponse(pieces, media_type=exporting.MEDIA_TYPES[as_], headers=headers)
 
 
 @router.post(

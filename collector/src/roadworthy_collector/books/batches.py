@@ -242,6 +242,8 @@ def undo(
     """
     with engine.connect() as connection:
         row = require(connection, batch)
+    if row.kind == "meters":  # what its days were before is known there
+        raise BatchError(f"batch {batch} is of meters: take it back by `roadworthy meters undo {batch}`")
     if row.unfinished and row.made_at > int(now) - RUNNING_SECONDS:
         raise BatchRunningError(f"batch {batch} is still being written; wait until it is done")
     found = _put_back(engine, batch, now, progress)

@@ -7,8 +7,8 @@ from typing import Any
 
 from roadworthy_collector.books import benefits, contracts, disposal, staff_time_show, warranties
 from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.sheets import pounds_of
 from roadworthy_collector.books.table_rows import Made, Source
-from roadworthy_inventory.money import pounds
 
 _CONTRACT = (
     "reference", "title", "supplier", "state", "starts", "ends", "notice", "days_to_notice", "notice_due",
@@ -30,10 +30,6 @@ def _today(source: Source) -> dt.date:
     return local_day(source.now, source.settings.reporting_timezone)
 
 
-def _pounds(pence: int | None) -> str | None:
-    return None if pence is None else pounds(pence)
-
-
 def staff_time(source: Source) -> Made:
     """Return lost hours by month and financial year, or by group of the filters `period` and `by`."""
     period, by = source.filters.get("period"), source.filters.get("by", "unit")
@@ -53,7 +49,7 @@ def staff_time(source: Source) -> Made:
 def contract_rows(source: Source) -> Made:
     """Return the contracts that count, by end."""
     found = contracts.overview(source.connection, _today(source))
-    rows = [row | {"pounds_per_year": _pounds(row["value_pence_per_year"])} for row in found["rows"]]
+    rows = [row | {"pounds_per_year": pounds_of(row["value_pence_per_year"])} for row in found["rows"]]
     unknown = sum(row["ends"] is None for row in rows)
     return Made(
         _CONTRACT,
@@ -82,9 +78,9 @@ def _benefit(row: dict[str, Any]) -> list[dict[str, Any]]:
         row
         | {
             "financial_year": year["financial_year"],
-            "saving": _pounds(year["saving_pence"]),
-            "double_running": _pounds(year["double_running_pence"]),
-            "net": _pounds(year["net_pence"]),
+            "saving": pounds_of(year["saving_pence"]),
+            "double_running": pounds_of(year["double_running_pence"]),
+            "net": pounds_of(year["net_pence"]),
         }
         for year in row["years"]
     ]
@@ -112,6 +108,6 @@ def _disposal(row: dict[str, Any]) -> dict[str, Any]:
     grams = row["weight_grams"]
     return row | {
         "weight_kg": None if grams is None else grams / _GRAMS_PER_KG,
-        "proceeds": _pounds(row["proceeds_pence"]),
-        "cost": _pounds(row["cost_pence"]),
+        "proceeds": pounds_of(row["proceeds_pence"]),
+        "cost": pounds_of(row["cost_pence"]),
     }

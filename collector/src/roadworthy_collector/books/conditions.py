@@ -43,13 +43,6 @@ FEWEST = 5
 # Not waited for by anybody as a start-up is, or longer for a good reason.
 _NOT_COUNTED = ("resume", "first", "update", "container")
 _UNCLEAN = "dirty"
-# The rules' words; a release without a named last day is not called supported.
-_SUPPORT_WORDS = {
-    "supported": "supported",
-    "ends_within": "ends_within",
-    "extended": "paid",
-    "ended": "ended",
-}
 
 
 class Known(NamedTuple):
@@ -105,6 +98,7 @@ class _Facts(NamedTuple):
     items: Mapping[int, Any]
     imported: Mapping[int, dict[str, Any]]
     covers: Mapping[str, Cover]
+    family: Mapping[int, float]
 
 
 def read(
@@ -114,10 +108,14 @@ def read(
     entries: Entries,
     scores: Scores,
     *,
+    family: Mapping[int, float] | None = None,
     after: int = 0,
     limit: int = 500,
 ) -> list[Known]:
-    """Return what is known of the next `limit` devices in service after row id `after`."""
+    """Return what is known of the next `limit` devices in service after row id `after`.
+
+    `family`: {device: its power over the median of its model}, where that is known.
+    """
     rows = connection.execute(_device_query(after, limit)).all()
     if not rows:
         return []
@@ -130,6 +128,7 @@ def read(
         _items(connection, first, last),
         _imported(connection, first, last, scores),
         latest(connection, (row.serial for row in rows)),
+        family or {},
     )
     return [_known(row, facts, supports, entries) for row in rows]
 
@@ -150,6 +149,7 @@ def _known(row: Any, facts: _Facts, supports: Supports, entries: Entries) -> Kno
         warranty_end=_warranty_end(row, item, facts.covers),
         **facts.worn.get(row.id, {}),
         system_medium=row.system_medium,
+        power_against_family_ratio=facts.family.get(row.id),
         first_report=_day(row.enrolled_at),
         last_report=_day(row.last_report_at),
         **facts.imported.get(row.id, {}),

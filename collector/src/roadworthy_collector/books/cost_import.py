@@ -50,6 +50,29 @@ Kind = Literal["ledger", "payments", "contracts"]
 KINDS = (LEDGER, PAYMENTS, CONTRACTS)
 _PIECE = 400  # lines a transaction: some ten milliseconds
 _HASHED = 1024 * 1024
+SHOWN_ROWS = 20  # problems named in a message; the correction file has all
+
+
+class BadRowsError(CostsError):
+    """A file that is all or nothing has bad rows; `report` has them, `summary` counts them."""
+
+    def __init__(self, file: str, report: Report, *, corrections: bool) -> None:
+        self.report = report
+        self.summary = (
+            f"{file}: {report.quarantined:,} of {report.rows_read:,} rows are bad, so nothing was kept"
+        )
+        lines = [f"{self.summary}:"]
+        for one in report.problems[:SHOWN_ROWS]:
+            column, value = (
+                (f"column {one.column}: " if one.column else ""),
+                f" ({one.value})" if one.value else "",
+            )
+            lines.append(f"  line {one.line}: {column}{one.message}{value}")
+        if (more := sum(report.by_code.values()) - SHOWN_ROWS) > 0:
+            lines.append(f"  and {more:,} more")
+        told = "" if corrections else "--corrections FILE writes all of them to a CSV to put right; "
+        lines.append(f"Correct them; {told}--no-strict keeps the good rows without them")
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +188,9 @@ def _parse(
                 values = _all(under_way, progress)
             except StrictRefusedError as error:
                 _correct(under_way, bad, choices.corrections_to)
-                outcome.report = error.report
-                raise
+                raise BadRowsError(
+                    name, error.report, corrections=choices.corrections_to is not None
+                ) from None
             outcome.report = under_way.report()
             _correct(under_way, bad, choices.corrections_to)
     except ImportRefusedError as error:

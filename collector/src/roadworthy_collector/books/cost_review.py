@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.books import cost_texts
+from roadworthy_collector.books import cost_texts, share_rows
 from roadworthy_collector.books.cost_lines import (
     CostsError,
     key_of,
+    read_corrections,
     read_ledger,
     write_correction,
     year_of,
@@ -30,6 +31,8 @@ from roadworthy_inventory.cost_rules import (
     Classification,
     Correction,
     CostRuleError,
+    classify_lines,
+    with_kinds,
 )
 from roadworthy_inventory.costs import DEFINITIONS, Definition, membership, shares
 from roadworthy_inventory.ledger import Measure
@@ -37,6 +40,7 @@ from roadworthy_inventory.ledger import Measure
 Member = Literal["in", "out", "open"]
 MEMBERS: tuple[Member, ...] = ("in", "out", "open")
 READY_LINES = 200_000  # some 120 MB; of more none are kept
+_ANSWERS: dict[bool | None, Member] = {True: "in", False: "out", None: "open"}
 _making = threading.Lock()
 _held: WeakKeyDictionary[Engine, tuple[tuple[str, str, str], list[Shown]]] = WeakKeyDictionary()
 MEMBER_WORDS = {"in": "counted in the share", "out": "not in the share", "open": "unclassified"}
@@ -140,7 +144,6 @@ def _shown(inputs: Inputs, kind: str, measure: Measure) -> Iterable[Shown]:
 
 
 def _one(line: Any, pence: int, period: int | None, result: Classification, least: float) -> Shown:
-    answers: dict[bool | None, Member] = {True: "in", False: "out", None: "open"}
     return Shown(
         key=key_of(line),
         year=year_of(line),
@@ -160,7 +163,7 @@ def _one(line: Any, pence: int, period: int | None, result: Classification, leas
         rule=result.rule,
         conflicts=result.conflicts,
         corrected_by=result.corrected_by,
-        members={letter: answers[membership(letter, result, least)] for letter in DEFINITIONS},
+        members={letter: _ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS},
     )
 
 
@@ -186,7 +189,14 @@ def find_line(connection: Connection, key: str) -> dict[str, Any]:
     if not lines:
         raise NotFoundError(f"{key}: no line of the ledger that counts has this key")
     first = lines[0]
+    counting = cost_texts.counting_of(cost_texts.current(connection, "cost_method").content)
+    rules = cost_texts.rules_of(cost_texts.current(connection, "cost_rules").content)
+    (result,) = classify_lines(with_kinds([first], rules), rules, read_corrections(connection))
+    least = counting.method.minimum_confidence
     return {
+        "classed": asdict(result),
+        "members": {letter: _ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS},
+        "least_confidence": least,
         "key": key,
         "lines": len(lines),
         "pence": first.amount_pence,
@@ -269,7 +279,8 @@ def try_text(connection: Connection, which: cost_texts.Which, content: str, exam
         digest = cost_texts.digest_of(which, content)
     now, then = book_of(inputs), book_of(other)
     years: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {}
-    for year in sorted({entry.line.financial_year for entry in (*now.lines, *then.lines)}):
+    booked = {*share_rows.booked_periods(now), *share_rows.booked_periods(then)}
+    for year in sorted(year for year, measure in booked if measure == "outturn"):
         before, after = shares(now, now.select(year)), shares(then, then.select(year))
         years[year_name(year)] = {
             letter: (said(before[letter]), said(after[letter])) for letter in DEFINITIONS

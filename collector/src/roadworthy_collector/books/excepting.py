@@ -27,6 +27,7 @@ WAITS = ""
 WAITING = exceptions.c.approver == WAITS
 EXPIRING_DAYS = 30
 _NOBODY_YET = "nobody yet"
+_ALL = "all"  # what people say for every rule, as lists show it
 _ORDER = ("waiting", "in force", "to come", "expired", "ended", "refused", "lapsed")
 _ABOUT = "exception."  # who asked for one and how it was agreed to; the table has the name of who agreed
 
@@ -57,6 +58,8 @@ def add(
 ) -> int:
     """Put an exception on the register; return its number. Raises RoadworthyError with all that is wrong with it."""
     item, device = find(connection, asked.what, scope)
+    if asked.rules is not None and [one.strip().lower() for one in asked.rules] == [_ALL]:
+        asked = asked._replace(rules=None)
     entry = ExceptionEntry(
         entry_id="new",
         item=asked.what,
@@ -148,6 +151,7 @@ def list_entries(connection: Connection, today: dt.date, scope: Scope = EVERYTHI
                 "number": row.id,
                 "what": row.tag or row.device_id or f"item {row.item}",
                 "device_id": row.device_id,
+                "name": row.tag or " ".join(filter(None, (row.hostname, row.asset_tag))) or None,
                 "state": _state(_entry(row), told, today),
                 "rules": row.rules,
                 "reason": row.reason,
@@ -221,6 +225,8 @@ def _rows(connection: Connection, scope: Scope) -> list[Row[Any]]:
             register_items.c.unit.label("item_unit"),
             register_items.c.site.label("item_site"),
             devices.c.device_id,
+            devices.c.hostname,
+            devices.c.asset_tag,
             devices.c.unit.label("device_unit"),
             devices.c.site.label("device_site"),
         )

@@ -12,7 +12,7 @@ from roadworthy_collector.books.register import Summary, Wanted, read_all, summa
 from roadworthy_collector.books.sheets import MEDIA_TYPES, About, FileKind, as_at, checked_marking
 from roadworthy_inventory.importing.own import export_header, export_row
 
-__all__ = ["MEDIA_TYPES", "FileKind", "about", "checked_marking", "csv_pieces", "write_xlsx"]
+__all__ = ["MEDIA_TYPES", "FileKind", "about", "checked_marking", "csv_pieces", "write", "write_xlsx"]
 
 
 def about(summary: Summary, wanted: Wanted, *, now: float, marking: str) -> About:
@@ -31,8 +31,20 @@ def csv_pieces(connection: Connection, wanted: Wanted, *, now: float, marking: s
 
 def write_xlsx(
     connection: Connection, target: BinaryIO, wanted: Wanted, *, now: float, marking: str = ""
-) -> None:
-    """Write the XLSX file to `target`; every cell is text."""
+) -> int:
+    """Write the XLSX file to `target` and return how many items it has; every cell is text."""
     told = about(summarise(connection, wanted), wanted, now=now, marking=marking)
     cells = (export_row(row.item) for row in read_all(connection, wanted))
-    sheets.write_xlsx(target, export_header(), cells, told)
+    return sheets.write_xlsx(target, export_header(), cells, told)
+
+
+def write(
+    connection: Connection, target: BinaryIO, wanted: Wanted, kind: FileKind, *, now: float, marking: str
+) -> int:
+    """Write the file to `target` and return how many items it has."""
+    if kind == "xlsx":
+        return write_xlsx(connection, target, wanted, now=now, marking=marking)
+    told = about(summarise(connection, wanted), wanted, now=now, marking=marking)
+    cells = sheets.Counted(export_row(row.item) for row in read_all(connection, wanted))
+    target.writelines(sheets.csv_pieces(export_header(), cells, told))
+    return cells.count

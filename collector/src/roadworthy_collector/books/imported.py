@@ -80,6 +80,8 @@ def support_fields(found: SupportStatus) -> dict[str, Any]:
     word = _SUPPORT_WORDS.get(found.status)
     if word is None:
         return {}
+    if word == "ended" and found.extension == "unknown":
+        word = "ended_unless_bought"
     return {"support_status": word, "support_end": found.covered_until if word == "paid" else found.date}
 
 

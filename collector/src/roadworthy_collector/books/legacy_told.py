@@ -12,7 +12,20 @@ from roadworthy_collector.books.legacy_systems import System
 from roadworthy_inventory import legacy_scores
 from roadworthy_inventory.legacy_scores import framework
 
+_GIB = 1 << 30
+# Evidence nothing can feed yet, by its words; said on the page, for it will stay unknown of every device.
+NO_SOURCE = {"UPS battery past its life": "no source exists yet: neither the register nor an agent tells it"}
 _PAST = ("past", "long_past")
+
+
+def in_words(value: Any, unit: str) -> str | None:
+    """Return a value of evidence as people read it: `128 GiB`, `12.5 (years)`; None where there is none."""
+    if value is None:
+        return None
+    if unit == "bytes" and isinstance(value, int | float):
+        return f"{value / _GIB:,.1f}".removesuffix(".0") + " GiB"
+    told = f"{value:,.1f}".removesuffix(".0") if isinstance(value, int | float) else str(value)
+    return f"{told} ({unit})"
 
 
 def system_row(one: System) -> dict[str, Any]:

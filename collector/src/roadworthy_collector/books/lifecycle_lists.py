@@ -86,7 +86,8 @@ def counts(connection: Connection, scope: Scope = EVERYTHING) -> Counts:
         if row.unit in scope:
             tally.add(row)
     releases = [Release(*one) for one in held[0]["held_releases"]]
-    return Counts(tally.told(releases) | {"on": held[0]["on"]}, held[1])
+    # What is at restricted sites has no rows, and a count of it for one unit is nobody's to read.
+    return Counts(tally.told(releases) | {"on": held[0]["on"], "restricted": None, "texts": None}, held[1])
 
 
 def _rows(connection: Connection, content: dict[str, Any], after: int) -> Iterator[Codes]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, or_, select
 
 from roadworthy_collector.books import figures
+from roadworthy_collector.books.places import Places
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.books_schema import (
@@ -154,13 +155,15 @@ def _tell_sides(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 
 def _ends(
     end: Sequence[str | None], item_of: Mapping[int, Any], agent_of: Mapping[str, Any]
-) -> list[dict[str, str | None]]:
-    found: list[dict[str, str | None]] = []
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     register, mdm, agent = end
     if register is not None:
         item = item_of.get(int(register))
         said = "not shown" if item is None else _words(item.tag, item.serial, item.model)
-        found.append({"side": "register", "said": said, "device_id": None})
+        found.append(
+            {"side": "register", "said": said, "device_id": None, "item": None if item is None else item.id}
+        )
     if mdm is not None:
         found.append({"side": "mdm", "said": mdm, "device_id": None})
     if agent is not None:
@@ -181,7 +184,10 @@ def _words(*parts: str | None) -> str:
 
 
 class Wanted(NamedTuple):
-    """Which ratings a list shows; empty text means any. `imported`: those from imports alone, of whatever model."""
+    """Which ratings a list shows; empty text means any. `unit`: a path or a name, with everything under it.
+
+    `imported`: those from imports alone, of whatever model.
+    """
 
     verdict: str = ""
     site: str = ""
@@ -248,7 +254,8 @@ def without_people(row: dict[str, Any]) -> dict[str, Any]:
         for one in row["reasons"]
     ]
     left = {
-        rule: _SIGN_INS_LEFT if "signin_" in why else why for rule, why in (row["not_judged"] or {}).items()
+        rule: _SIGN_INS_LEFT if "sign-in" in why or "signin" in why else why
+        for rule, why in (row["not_judged"] or {}).items()
     }
     return row | {"reasons": kept, "not_judged": left}
 
@@ -302,7 +309,7 @@ def _device_conditions(
     if wanted.site:
         found.append(devices.c.site == _id_of(connection, sites, wanted.site))
     if wanted.unit:
-        found.append(devices.c.unit == _id_of(connection, units, wanted.unit))
+        found.append(devices.c.unit.in_(_units_below(connection, wanted.unit)))
     if wanted.model:
         found.append(devices.c.model == wanted.model)
     if wanted.rule:
@@ -325,7 +332,7 @@ def _imported_conditions(
     if wanted.site:
         found.append(table.c.site == _id_of(connection, sites, wanted.site))
     if wanted.unit:
-        found.append(table.c.unit == _id_of(connection, units, wanted.unit))
+        found.append(table.c.unit.in_(_units_below(connection, wanted.unit)))
     if wanted.rule:
         found.append(_has_rule(table, wanted.rule))
     return found
@@ -368,6 +375,12 @@ def _list_imported(connection: Connection, wanted: Wanted, *, after: int, limit:
     )
     found = [dict(row) for row in connection.execute(query).mappings()]
     return Page(found[:limit], found[limit - 1]["id"] if len(found) > limit else None)
+
+
+def _units_below(connection: Connection, unit: str) -> list[int]:
+    """Return the unit of a path or a name, and all below it; none where there is no such unit."""
+    places = Places(connection)
+    return places.units_below(places.unit(unit))
 
 
 def _id_of(connection: Connection, table: Any, name: str) -> int:

@@ -1,14 +1,15 @@
-"""The figures of money as rows for a terminal and for a spreadsheet."""
+"""The figures of money as rows for a spreadsheet, and the same in words for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from roadworthy_collector.books.cost_review import MEMBER_WORDS, Shown
 from roadworthy_collector.books.shares import year_name
-from roadworthy_collector.books.sheets import About, as_at, write_table
+from roadworthy_collector.books.sheets import About, Ratio, as_at, pounds_of, ratio, write_table
 from roadworthy_inventory.money import pounds
 
 
@@ -17,17 +18,41 @@ def _percent(ratio: float | None) -> str:
 
 
 def _share(letter: str, name: str, one: Mapping[str, Any]) -> dict[str, Any]:
-    total = one["denominator_pence"]
     return {
         "share": f"{letter} {name}",
-        "value": _percent(one["value"]),
-        "low": _percent(one["low"]),
-        "high": _percent(one["high"]),
-        "pounds": pounds(one["numerator_pence"]),
-        "of": "not known" if total is None else pounds(total),
-        "unclassified": pounds(one["unclassified_pence"]),
+        "value": ratio(one["value"]),
+        "low": ratio(one["low"]),
+        "high": ratio(one["high"]),
+        "pounds": pounds_of(one["numerator_pence"]),
+        "of": pounds_of(one["denominator_pence"]),
+        "unclassified": pounds_of(one["unclassified_pence"]),
         "lines": one["lines"],
         "why no figure": one["reason"] or "",
+    }
+
+
+def worded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows for people at a terminal: `£1,234.50` and `53.2 %` for the numbers a spreadsheet gets."""
+    return [{name: _worded(value) for name, value in row.items()} for row in rows]
+
+
+def _worded(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return pounds(int(value.scaleb(2)))
+    return f"{value * 100:.1f} %" if isinstance(value, Ratio) else value
+
+
+def _committed(year: str, measure: str, pence: int) -> dict[str, Any]:
+    """Return the row of a year of which nothing is booked: prepaid of other years reaches into it, and no share."""
+    return {
+        "year": year,
+        "measure": measure,
+        "booked": "nothing",
+        "share": "none",
+        **dict.fromkeys(("value", "low", "high", "pounds")),
+        "of": pounds_of(pence),
+        **dict.fromkeys(("unclassified", "lines")),
+        "why no figure": "committed, prepaid only",
     }
 
 
@@ -40,8 +65,10 @@ def share_rows(content: Mapping[str, Any], by: str, year: int | None) -> list[di
             continue
         if by == "year":
             for measure, letters in found["measures"].items():
-                head = {"year": found["name"], "measure": measure}
+                head = {"year": found["name"], "measure": measure, "booked": found["periods"][measure]}
                 rows += [head | _share(letter, names[letter], one) for letter, one in letters.items()]
+            for measure, pence in found["committed"].items():
+                rows.append(_committed(found["name"], measure, pence))
             continue
         for place in found[f"by_{by}"]:
             head = {"year": found["name"], by: "not told" if place["place"] is None else place["place"]}
@@ -49,7 +76,7 @@ def share_rows(content: Mapping[str, Any], by: str, year: int | None) -> list[di
     if by == "year":
         for key, found in (content["payments"] or {}).items():
             if year is None or key == str(year):
-                head = {"year": found["name"], "measure": found["title"]}
+                head = {"year": found["name"], "measure": found["title"], "booked": ""}
                 rows += [head | _share(letter, names[letter], one) for letter, one in found["shares"].items()]
     return rows
 
@@ -62,8 +89,7 @@ def bridge_rows(cells: Sequence[Mapping[str, Any]], year: int | None) -> list[di
             row = dict(cell)
             row["year"] = year_name(cell["year"])
             for name in [name for name in cell if name.endswith("_pence")]:
-                pence = row.pop(name)
-                row[name.removesuffix("_pence").replace("_", " ")] = None if pence is None else pounds(pence)
+                row[name.removesuffix("_pence").replace("_", " ")] = pounds_of(row.pop(name))
             rows.append(row)
     return rows
 
@@ -74,7 +100,7 @@ def line_row(one: Shown, letter: str) -> dict[str, Any]:
         "key": one.key,
         "year": year_name(one.year) if one.year else "no date",
         "period": one.period,
-        "pounds": pounds(one.pence),
+        "pounds": pounds_of(one.pence),
         "cost centre": one.cost_centre,
         "code": one.code,
         "description": one.description,
@@ -123,9 +149,15 @@ def _target_notes(target: Mapping[str, Any]) -> list[str]:
         return [f"{head}: none can be drawn: {target['reason']}"]
     return [head] + [
         f"  {year_name(point['year'])}: {pounds(point['ongoing_pence'])}, {_percent(point['share'])}"
-        + ("" if point["gap_pence"] is None else f"; the year is {pounds(point['gap_pence'])} above it")
+        + _gap_note(point)
         for point in target["points"]
     ]
+
+
+def _gap_note(point: Mapping[str, Any]) -> str:
+    if point["gap_pence"] is None:
+        return f"; no gap: {point['no_gap']}" if point["no_gap"] else ""
+    return f"; the year is {pounds(point['gap_pence'])} above it"
 
 
 def export(

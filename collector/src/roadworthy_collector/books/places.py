@@ -108,6 +108,10 @@ class Places:
         """Return the unit and all below it; none for MISSING and None."""
         return [one for one in self._names if unit in self._line(one)]
 
+    def units_above(self, unit: int | None) -> list[int]:
+        """Return the unit and those it is under, itself first."""
+        return self._line(unit)
+
     def _line(self, unit: int | None) -> list[int]:
         """Return the unit and those above it, itself first; a loop in the tree ends it."""
         found: list[int] = []

@@ -52,7 +52,8 @@ class Item:
     row: Any
     devices: list[int] = field(default_factory=list)
     platform: str | None = None
-    watched_days: int | None = None
+    reported_days: int | None = None
+    watched_days: int | None = None  # of those, with somebody's use, idling or a locked screen told
     in_use_hours: float | None = None
     kwh: float | None = None
     hours: Range | None = None
@@ -148,10 +149,25 @@ def _link(connection: Connection, items: Mapping[int, Item], on: date) -> None:
 
 
 def _days(connection: Connection, by_device: Mapping[int, Item], now: float) -> None:
-    """Add up the last four whole UTC days: how many were watched, hours in use, electricity at the wall."""
+    """Add up the last four weeks of whole UTC days: reported, watched, hours in use, electricity at the wall.
+
+    An agent that may not say whether somebody is there (off by policy, or not told by the system) reports days that
+    are unobserved: they are not days of no use.
+    """
     last = int(now) // _DAY_SECONDS * _DAY_SECONDS
-    columns = (days.c.day, days.c.device, days.c.observed_seconds, days.c.in_use_seconds, days.c.joules)
-    query = select(*columns).where(days.c.day >= last - WATCHED_DAYS * _DAY_SECONDS, days.c.day < last)
+    names = (
+        "day",
+        "device",
+        "observed_seconds",
+        "in_use_seconds",
+        "idle_seconds",
+        "locked_seconds",
+        "joules",
+    )
+    query = select(*(days.c[name] for name in names)).where(
+        days.c.day >= last - WATCHED_DAYS * _DAY_SECONDS, days.c.day < last
+    )
+    reported: defaultdict[int, set[int]] = defaultdict(set)
     watched: defaultdict[int, set[int]] = defaultdict(set)
     in_use: Counter[int] = Counter()
     joules: Counter[int] = Counter()
@@ -160,16 +176,19 @@ def _days(connection: Connection, by_device: Mapping[int, Item], now: float) -> 
         item = by_device.get(row.device)
         if item is None or not row.observed_seconds:
             continue
-        watched[item.id].add(row.day)
+        reported[item.id].add(row.day)
+        if row.in_use_seconds + row.idle_seconds + row.locked_seconds > 0:
+            watched[item.id].add(row.day)
         in_use[item.id] += row.in_use_seconds
         wall = (row.joules or {}).get("wall")
         if wall:
             metered[item.id].add(row.day)
             joules[item.id] += sum(wall.values())
     for item in by_device.values():
-        seen = watched.get(item.id)
-        if seen:
-            item.watched_days = len(seen)
+        if item.id in reported:
+            item.reported_days = len(reported[item.id])
+        if item.id in watched:
+            item.watched_days = len(watched[item.id])
             item.in_use_hours = in_use[item.id] / 3600
         told = len(metered[item.id]) if item.id in metered else 0
         if told >= LEAST_DAYS:
@@ -192,13 +211,13 @@ def _waits(connection: Connection, by_device: Mapping[int, Item], text: PlanText
     signed = list(_signins(connection, by_device, since))
     lost = hours_lost(sort_waits(started, signed), fixed_reference(text.startup_seconds, text.signin_seconds))
     for item in by_device.values():
-        if item.watched_days is None or item.watched_days < LEAST_DAYS:
+        if item.reported_days is None or item.reported_days < LEAST_DAYS:
             continue
         mine = [lost[str(device)] for device in item.devices if str(device) in lost]
         waits = sum(one.waits for one in mine)
-        if not waits:  # watched, and nobody's wait counted: whether none was lost is not known
+        if not waits:  # reported, and nobody's wait counted: whether none was lost is not known
             continue
-        yearly = sum(one.hours for one in mine) / item.watched_days * _DAYS_A_YEAR
+        yearly = sum(one.hours for one in mine) / item.reported_days * _DAYS_A_YEAR
         error = min(1.0, 1 / math.sqrt(waits))
         item.hours = Range(yearly * (1 - error), yearly, yearly * (1 + error))
 

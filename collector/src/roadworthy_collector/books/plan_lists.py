@@ -70,7 +70,8 @@ def _listed(item: Item, text: PlanText | None, on: date) -> ListedDevice:
         startup_p50_seconds=item.startup_seconds,
         observed_days=item.watched_days,
         in_use_hours=item.in_use_hours,
-        mdm_last_seen=item.mdm_last_seen,
+        # An agent that reports says more than a check-in long ago, even where it may not say who was there.
+        mdm_last_seen=None if item.reported_days else item.mdm_last_seen,
     )
 
 
@@ -117,7 +118,7 @@ def ticket_rows(one: ReadyList, assigned_to: str | None = None) -> Iterator[dict
     for ticket in one.tickets:
         yield {
             "correlation_id": f"roadworthy:{ticket.list}:{ticket.tag}",
-            "summary": f"{ticket.summary}: {ticket.tag}",
+            "summary": ticket.summary,  # it ends in the tag
             "description": ticket.details,
             "assignment_group": assigned_to,
             "configuration_item": ticket.tag,

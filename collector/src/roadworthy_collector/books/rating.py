@@ -1,7 +1,7 @@
 """Ratings of all devices in service, and of what is known from imports alone, by the rules in force.
 
 Read, rated and written in pieces; a rating that did not change is not written again, so `rated_at` says since when it
-reads so. Counts by site, unit and model are kept as figures; restricted sites count in totals alone.
+reads so. Counts by site, unit (with everything under it) and model are kept as figures; restricted sites count in totals alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, func, select
@@ -18,8 +18,10 @@ from roadworthy_collector.books import conditions, excepting, figures, rules
 from roadworthy_collector.books.conditions import Known
 from roadworthy_collector.books.identities import as_text
 from roadworthy_collector.books.imported import Alone, Entries, Scores, Supports, read_alone
+from roadworthy_collector.books.places import Places
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.carbon.avoidable import family_ratios
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import import_ratings, ratings
 from roadworthy_collector.store.schema import devices
@@ -79,9 +81,10 @@ def rate_now(work: Work) -> dict[str, Any]:
     with work.engine.connect() as connection:
         edition, _, _ = rules.current(connection)
         entries, scores = excepting.read_entries(connection), Scores(connection)
+        places, family = Places(connection), family_ratios(connection, now)
         on = local_day(now, work.settings.reporting_timezone)
         supports = Supports.read(connection, on)
-    run = _Run(work, Rater(edition, on), supports, entries, scores, int(now))
+    run = _Run(work, Rater(edition, on), supports, entries, scores, places, family, int(now))
     if not (run.devices() and run.imported()):
         return {}
     run.forget()
@@ -109,12 +112,22 @@ class _Run:
     """One rating of everything."""
 
     def __init__(
-        self, work: Work, rater: Rater, supports: Supports, entries: Entries, scores: Scores, now: int
+        self,
+        work: Work,
+        rater: Rater,
+        supports: Supports,
+        entries: Entries,
+        scores: Scores,
+        places: Places,
+        family: Mapping[int, float],
+        now: int,
     ) -> None:
+        self.places, self.family = places, family
         self.work, self.rater, self.now = work, rater, now
         self.supports, self.entries, self.scores = supports, entries, scores
         self.estate, self.alone = Tally(), Tally()
         self.support: Counter[str] = Counter()
+        self.paths: dict[int, tuple[str, ...]] = {}
         self.groups: dict[str, defaultdict[str, Tally]] = {name: defaultdict(Tally) for name in GROUPS}
         self.seen: set[tuple[str, int]] = set()
 
@@ -124,7 +137,14 @@ class _Run:
         while not self.work.stop.is_set():
             with self.work.reading() as connection:
                 known = conditions.read(
-                    connection, self.now, self.supports, self.entries, self.scores, after=after, limit=AT_ONCE
+                    connection,
+                    self.now,
+                    self.supports,
+                    self.entries,
+                    self.scores,
+                    family=self.family,
+                    after=after,
+                    limit=AT_ONCE,
                 )
                 if not known:
                     return True
@@ -145,8 +165,17 @@ class _Run:
         self.support[one.support] += 1
         if one.restricted:
             return
-        for name, member in (("site", one.site), ("unit", one.unit), ("model", one.model or "")):
-            self.groups[name][member].add(found)
+        self.groups["site"][one.site].add(found)
+        self.groups["model"][one.model or ""].add(found)
+        for path in self._paths(one.unit_id, one.unit):
+            self.groups["unit"][path].add(found)
+
+    def _paths(self, unit: int, name: str) -> tuple[str, ...]:
+        """Return the paths of a unit and of those it is under; its name where it is newer than this run."""
+        if unit not in self.paths:
+            told = (self.places.unit_path(one) for one in self.places.units_above(unit))
+            self.paths[unit] = tuple(path for path in told if path) or (name,)
+        return self.paths[unit]
 
     def imported(self) -> bool:
         """Rate what no agent reports for, by the newest reconciliation; return whether it came to the end."""
@@ -278,10 +307,13 @@ def known_conditions(engine: Engine, now: float, zone: str, *, every: int = 1) -
     with engine.connect() as connection:
         supports = Supports.read(connection, local_day(now, zone))
         entries, scores = excepting.read_entries(connection), Scores(connection)
+        family = family_ratios(connection, now)
     after = 0
     while True:
         with engine.connect() as connection:
-            known = conditions.read(connection, now, supports, entries, scores, after=after, limit=AT_ONCE)
+            known = conditions.read(
+                connection, now, supports, entries, scores, family=family, after=after, limit=AT_ONCE
+            )
         if not known:
             return
         after = known[-1].id

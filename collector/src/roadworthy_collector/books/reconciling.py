@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from roadworthy_collector.books.identities import Sides, as_text, latest_mdm, re
 from roadworthy_collector.books.reviewing import decisions
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import reconciled
+from roadworthy_collector.store.schema import devices
 from roadworthy_collector.store.statements import Bulk
 from roadworthy_inventory import reconcile as domain
 
@@ -192,3 +193,29 @@ def _figures(
         "shared": sum(not one.junk for one in found.shared),
         "stale_decisions": len(found.stale_decisions),
     }
+
+
+def count_reporting(
+    connection: Connection, counts: Mapping[tuple[str, str], int], scope: frozenset[int] | None
+) -> int:
+    """Return how many register items reported in the week before the newest run, whether an MDM knows them or not.
+
+    `counts`: rows by place and state, within `scope`.
+    """
+    held = figures.read(connection, FIGURE)
+    if held is None:
+        return 0
+    query = (
+        select(func.count())
+        .select_from(reconciled)
+        .join(devices, devices.c.id == reconciled.c.device)
+        .where(
+            reconciled.c.run == held[0]["run"],
+            reconciled.c.place == PLACES[0],
+            devices.c.last_report_at >= held[1] - WEEK_SECONDS,
+        )
+    )
+    if scope is not None:
+        query = query.where(reconciled.c.unit.in_(sorted(scope)))
+    there = sum(count for (place, _), count in counts.items() if place == PLACES[-1])
+    return there + (connection.scalar(query) or 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -29,9 +29,12 @@ from roadworthy_collector.books.cost_lines import (
 )
 from roadworthy_collector.books.cost_texts import Counting
 from roadworthy_collector.books.share_rows import (
+    Booked,
     benchmark_row,
+    booked_periods,
     bridge_row,
     bridges_by_year,
+    committed,
     variance_rows,
 )
 from roadworthy_collector.store.books_schema import ledger_corrections
@@ -39,7 +42,15 @@ from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.cost_benchmarks import benchmarks
 from roadworthy_inventory.cost_reconciliation import reconcile
 from roadworthy_inventory.cost_rules import Correction, CostRules
-from roadworthy_inventory.cost_trends import Target, YearShare, against_target, target_line, year_on_year
+from roadworthy_inventory.cost_trends import (
+    Target,
+    YearShare,
+    against_target,
+    periods_in_words,
+    target_line,
+    unfinished,
+    year_on_year,
+)
 from roadworthy_inventory.costs import (
     DEFINITIONS,
     CostBook,
@@ -56,7 +67,7 @@ from roadworthy_inventory.payments import PaymentLine, PaymentShare, payment_sha
 
 FIGURE, METRICS = "costs.shares", "costs.metrics"
 METRIC_YEARS = 6  # the last, so that series stay few
-_FORMAT = 1  # of the figure: another number and what is kept is made again
+_FORMAT = 2  # of the figure: another number and what is kept is made again
 _CONFLICTS = 50
 Content = dict[str, Any]
 
@@ -184,8 +195,9 @@ def _fields(method: Mapping[str, Any]) -> dict[str, Any]:
 def compute(inputs: Inputs) -> Content:
     """Return the figure without its key: plain values that JSON can say; years are texts, amounts pence."""
     book = book_of(inputs)
+    booked = booked_periods(book)
     years = sorted({entry.line.financial_year for entry in book.lines})
-    by_year = {str(year): _year(book, year) for year in years}
+    by_year = {str(year): _year(book, year, booked) for year in years}
     bridges = reconcile(book.on_basis, inputs.counting.controls)
     return {
         "format": _FORMAT,
@@ -203,11 +215,11 @@ def compute(inputs: Inputs) -> Content:
             for reason, (lines, pence) in left_out_by_reason(book.on_basis).items()
         },
         "years": by_year,
-        "trend": {letter: _trend(book, years, letter) for letter in DEFINITIONS},
-        "target": _target(inputs.counting, book, years),
+        "trend": {letter: _trend(book, booked, letter) for letter in DEFINITIONS},
+        "target": _target(inputs.counting, book, booked),
         "bridge": bridges_by_year(bridges),
         "controls": [bridge_row(one) for one in bridges if one.control_pence is not None],
-        "variances": variance_rows(book),
+        "variances": variance_rows(book, booked),
         "benchmarks": [benchmark_row(one) for one in benchmarks()],
         "payments": _payments(inputs) if inputs.payments else None,
     }
@@ -250,18 +262,24 @@ def _all(found: Mapping[Any, Share]) -> Content:
     return {letter: said(one) for letter, one in found.items()}
 
 
-def _year(book: CostBook, year: int) -> Content:
-    """Return one year: shares by measure, and of the outturn by cost centre and by accounting period."""
-    told = [measure for measure in MEASURES if book.select(year, measure)]  # type: ignore[arg-type]  # the measures
-    outturn = book.select(year)
+def _year(book: CostBook, year: int, booked: Booked) -> Content:
+    """Return one year: shares by measure, and of the outturn by cost centre and by accounting period.
+
+    A measure of which nothing is booked in the year has no share: what prepaid of other years spreads into it is
+    `committed` and no more, because whatever else the year will cost is not in yet.
+    """
+    told = [measure for measure in MEASURES if (year, measure) in booked]
+    outturn = book.select(year) if "outturn" in told else ()
     return {
         "name": year_name(year),
+        "periods": {measure: periods_in_words(booked[year, measure]) for measure in told},
+        "committed": committed(book, year, booked),
         "measures": {
             measure: _all(shares(book, book.select(year, measure)))  # type: ignore[arg-type]  # the measures
             for measure in told
         },
-        "by_cost_centre": _places(book, year, "cost_centre"),
-        "by_accounting_period": _places(book, year, "accounting_period"),
+        "by_cost_centre": _places(book, year, "cost_centre") if outturn else [],
+        "by_accounting_period": _places(book, year, "accounting_period") if outturn else [],
         "conflicts": [
             {"decided": one.decided, "against": list(one.against), "lines": one.lines, "pence": one.pence}
             for one in conflicts(outturn)[:_CONFLICTS]
@@ -273,13 +291,16 @@ def _places(book: CostBook, year: int, by: Any) -> list[Content]:
     return [{"place": place[0], "shares": _all(found)} for place, found in shares_by(book, year, by).items()]
 
 
-def _of_years(book: CostBook, years: Iterable[int], letter: Any) -> list[YearShare]:
-    """Return the share of each year with an outturn."""
-    found = ((year, book.select(year)) for year in years)
-    return [YearShare(year, shares(book, lines)[letter], book.method) for year, lines in found if lines]
+def _of_years(book: CostBook, booked: Booked, letter: Any) -> list[YearShare]:
+    """Return the share of each year with an outturn booked."""
+    return [
+        YearShare(year, shares(book, book.select(year))[letter], book.method, periods)
+        for (year, measure), periods in sorted(booked.items())
+        if measure == "outturn"
+    ]
 
 
-def _trend(book: CostBook, years: Sequence[int], letter: Any) -> list[Content]:
+def _trend(book: CostBook, booked: Booked, letter: Any) -> list[Content]:
     return [
         {
             "year": step.year.financial_year,
@@ -287,12 +308,14 @@ def _trend(book: CostBook, years: Sequence[int], letter: Any) -> list[Content]:
             "method_changed": list(step.method_changed),
             "numerator_change_pence": step.numerator_change_pence,
             "value_change": step.value_change,
+            "periods": periods_in_words(step.year.periods or ()),
+            "periods_differ": step.periods_differ,
         }
-        for step in year_on_year(_of_years(book, years, letter))
+        for step in year_on_year(_of_years(book, booked, letter))
     ]
 
 
-def _target(counting: Counting, book: CostBook, years: Sequence[int]) -> Content | None:
+def _target(counting: Counting, book: CostBook, booked: Booked) -> Content | None:
     """Return the target's line with each year against it; why there is none where it cannot be drawn."""
     aim = counting.target
     if aim is None:
@@ -305,9 +328,12 @@ def _target(counting: Counting, book: CostBook, years: Sequence[int]) -> Content
         "terms": aim.terms,
         "deflator": counting.deflator.source if counting.deflator and aim.terms == "real" else None,
     }
-    found = {one.financial_year: one for one in _of_years(book, years, aim.definition)}
+    found = {one.financial_year: one for one in _of_years(book, booked, aim.definition)}
     if aim.base_year not in found:
         return head | {"reason": f"the ledger has no outturn for {year_name(aim.base_year)}", "points": []}
+    if (partly := unfinished(found[aim.base_year])) is not None:
+        reason = f"no target without the whole of its base year: {year_name(aim.base_year)} has {partly}"
+        return head | {"reason": reason, "points": []}
     try:
         target = Target(
             base=found[aim.base_year].share,
@@ -331,6 +357,7 @@ def _target(counting: Counting, book: CostBook, years: Sequence[int]) -> Content
                 "share": point.share,
                 "gap_pence": gap.ongoing_gap_pence if gap else None,
                 "share_gap": gap.share_gap if gap else None,
+                "no_gap": gap.reason if gap else "nothing is booked yet",
             }
             for point in points
             for gap in (gaps.get(point.financial_year),)

@@ -1,7 +1,8 @@
 """A table as CSV or XLSX for somebody's spreadsheet: nothing in it runs, and it says what it is and as at when.
 
 Every table leaves through here. Above its header stand the protective marking, what it is with its filter, the time it
-is as at, and its coverage. A cell that begins like a formula gets an apostrophe in CSV and is written as text in XLSX.
+is as at, and its coverage. A text that begins like a formula gets an apostrophe in CSV and is written as text in XLSX.
+Money and shares are numbers, so that they can be added up: `-200.00` and `0.532`, which a workbook shows as 53.2 %.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -27,6 +29,20 @@ _PIECE_ROWS = 500
 _SHEET_ROWS = 1_048_576 - 10  # what a sheet of XLSX holds, less the lines above the header
 _LONGEST_CELL = 32_767  # characters in a cell of XLSX
 Cells = Sequence[Any]
+
+
+class Ratio(float):
+    """A share as a fraction of 1."""
+
+
+def ratio(value: float | None) -> Ratio | None:
+    """Return a share to a hundredth of a per cent, nothing where there is none."""
+    return None if value is None else Ratio(round(value, 4))
+
+
+def pounds_of(pence: int | None) -> Decimal | None:
+    """Return whole pence as pounds, nothing where nothing is known."""
+    return None if pence is None else Decimal(pence).scaleb(-2)
 
 
 class About(NamedTuple):
@@ -73,7 +89,7 @@ def _plain(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return value
     if isinstance(value, (list, tuple)):
         value = "; ".join(map(str, value))
@@ -124,25 +140,29 @@ def write_xlsx(target: BinaryIO, header: Sequence[str], cells: Iterable[Cells], 
         for column, title in enumerate(header):
             sheet.write_string(len(above), column, title, bold)
         sheet.freeze_panes(len(above) + 1, 1)
+        shown_as = {
+            Decimal: book.add_format({"num_format": "#,##0.00"}),
+            Ratio: book.add_format({"num_format": "0.0 %"}),
+        }
         for row in cells:
             if count >= _SHEET_ROWS:
                 raise RoadworthyError(
                     f"a sheet holds {_SHEET_ROWS:,} rows; export as CSV, or narrow the filter"
                 )
             count += 1
-            _write_row(sheet, len(above) + count, row)
+            _write_row(sheet, len(above) + count, row, shown_as)
     finally:
         book.close()
     return count
 
 
-def _write_row(sheet: Any, number: int, row: Cells) -> None:
+def _write_row(sheet: Any, number: int, row: Cells, shown_as: Mapping[type, Any]) -> None:
     for column, cell in enumerate(row):
         if isinstance(cell, str):
             if cell:
                 sheet.write_string(number, column, cell[:_LONGEST_CELL])
         else:
-            sheet.write_number(number, column, cell)
+            sheet.write_number(number, column, float(cell), shown_as.get(type(cell)))
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], about: About) -> int:
@@ -155,7 +175,7 @@ def write_cells(path: Path, header: Sequence[str], cells: Iterable[Cells], about
     ending = path.suffix.lower()
     if ending not in {".csv", ".xlsx"}:
         raise RoadworthyError(f"{path}: give a file that ends with .csv or .xlsx")
-    counted = _Counted(cells)
+    counted = Counted(cells)
     try:
         with path.open("wb") as target:
             if ending == ".csv":
@@ -167,7 +187,7 @@ def write_cells(path: Path, header: Sequence[str], cells: Iterable[Cells], about
     return counted.count
 
 
-class _Counted:
+class Counted:
     """Rows that are counted while they go by."""
 
     def __init__(self, cells: Iterable[Cells]) -> None:

@@ -33,7 +33,7 @@ from roadworthy_inventory.staff_value import (
 )
 
 NON_CASHABLE = "non-cashable: nobody's pay falls, and no budget can be cut by it"
-_MONTHS = 12
+_MONTHS, _FIRST_MONTH = 12, 4
 
 
 def year_of(month: str) -> str:
@@ -64,15 +64,22 @@ def _in(group: str, scope: Scope) -> bool:
 def overview(connection: Connection, scope: Scope = EVERYTHING) -> dict[str, Any]:
     """Return {assumptions, periods, dimensions}: what every month and financial year lost, the newest first.
 
-    Each period: {period, months, time, worth, references, made_at}; `time` None where it is too small to show.
+    Each period: {period, months, of_months, time, worth, references, made_at}; `time` None where it is too small to
+    show; a financial year has had `of_months` so far and `months` of them are known.
     """
     assumptions, edition = staff_time_text.current(connection)
     months = kept(connection)
     years: dict[str, list[dict[str, Any]]] = {}
     for month in months:
         years.setdefault(year_of(month["month"]), []).append(month)
-    periods = [_period(year, of, assumptions, scope) for year, of in reversed(years.items())]
-    periods += [_period(month["month"], [month], assumptions, scope) for month in reversed(months)]
+    newest = months[-1]["month"] if months else ""
+    periods = [
+        _period(year, of, assumptions, scope) | {"of_months": _months_gone(year, newest)}
+        for year, of in reversed(years.items())
+    ]
+    periods += [
+        _period(month["month"], [month], assumptions, scope) | {"of_months": 1} for month in reversed(months)
+    ]
     return {
         "assumptions": {
             "rate_pence_per_hour": assumptions.rate_pence_per_hour,
@@ -88,6 +95,13 @@ def overview(connection: Connection, scope: Scope = EVERYTHING) -> dict[str, Any
         "dimensions": list(DIMENSIONS) if scope is None else ["unit"],
         "periods": periods,
     }
+
+
+def _months_gone(year: str, newest: str) -> int:
+    """Return how many months a financial year has had by `newest`, the newest month there is anything of."""
+    if year != year_of(newest):
+        return _MONTHS
+    return (int(newest[5:]) - _FIRST_MONTH) % _MONTHS + 1
 
 
 def _period(
@@ -207,10 +221,16 @@ def flat(rows: Sequence[Mapping[str, Any]], first: str) -> list[dict[str, Any]]:
                 "to": _pounds(amount["high_pence"]),
                 "at your factor": _pounds(amount["chosen_pence"]),
                 "full-time equivalents": amount["full_time_equivalents"],
-                "note": "non-cashable",
+                "note": "; ".join(filter(None, (_part(row), "non-cashable"))),
             }
         )
     return found
+
+
+def _part(row: Mapping[str, Any]) -> str | None:
+    """Return how much of a financial year is known, where that is not all of it so far."""
+    known, gone = row.get("months", 1), row.get("of_months", 1)
+    return f"{known} of {gone} months known" if known < gone else None
 
 
 def _pounds(pence: int | None) -> str | None:

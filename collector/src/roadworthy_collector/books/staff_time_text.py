@@ -10,13 +10,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
+from roadworthy_collector.books import toml_editions
+from roadworthy_collector.books.toml_editions import Edition
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.store.books_schema import rule_editions
-from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.device_class import CLASSES
 from roadworthy_inventory.staff_time import Reference, fixed_reference
 from roadworthy_inventory.toml_lines import TomlLines
@@ -70,22 +70,10 @@ class Assumptions:
         return self.good.get(device_class) or self.good.get("")
 
 
-class Edition(NamedTuple):
-    """A text in force; `made_at` None for the one that ships, which says nothing."""
-
-    content: str
-    made_at: int | None
-    made_by: str
-
-
 def current(connection: Connection) -> tuple[Assumptions, Edition]:
     """Return the assumptions in force and their text."""
-    row = connection.execute(
-        select(rule_editions).where(rule_editions.c.name == NAME).order_by(rule_editions.c.id.desc()).limit(1)
-    ).one_or_none()
-    if row is None:
-        return parse(EXAMPLE), Edition(EXAMPLE, None, NOBODY)
-    return parse(row.content), Edition(row.content, row.made_at, row.made_by)
+    edition = toml_editions.newest(connection, NAME, Edition(EXAMPLE, None, NOBODY))
+    return parse(edition.content), edition
 
 
 def save(connection: Connection, text: str, *, now: int, actor: str) -> bool:
@@ -93,9 +81,8 @@ def save(connection: Connection, text: str, *, now: int, actor: str) -> bool:
     wanted, (before, edition) = parse(text), current(connection)
     if wanted.digest == before.digest and edition.made_at is not None:
         return False
-    values = {"name": NAME, "digest": wanted.digest, "content": text, "made_at": now, "made_by": actor[:128]}
-    connection.execute(insert(rule_editions).values(**values))
-    audit.record(connection, now, actor, "staff_time.assumptions", wanted.digest, {"before": before.digest})
+    digests = before.digest, wanted.digest
+    toml_editions.put(connection, NAME, text, digests, now=now, actor=actor, action="staff_time.assumptions")
     return True
 
 

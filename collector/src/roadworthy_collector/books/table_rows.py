@@ -320,7 +320,7 @@ def exceptions(of: Source) -> Made:
     today = local_day(of.now, of.settings.reporting_timezone)
     rows = excepting.list_entries(of.connection, today, of.scope)
     columns = (
-        "number", "what", "device_id", "state", "rules", "reason", "owner", "asked_by", "approver", "on_paper",
+        "number", "what", "name", "device_id", "state", "rules", "reason", "owner", "asked_by", "approver", "on_paper",
         "begins", "expires", "ended",
     )  # fmt: skip
     held = sum(row["state"] == "in force" for row in rows)

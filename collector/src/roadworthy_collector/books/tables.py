@@ -5,21 +5,27 @@ A table is read with its page's own queries, in pieces, within the reader's unit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.books import book_tables, lifecycle_tables, sheets, table_rows, table_rows_money
+from roadworthy_collector.books import (
+    book_tables,
+    export_notes,
+    lifecycle_tables,
+    sheets,
+    table_rows,
+    table_rows_money,
+)
 from roadworthy_collector.books.sheets import About, as_at
 from roadworthy_collector.books.table_rows import Made, Source
+from roadworthy_collector.carbon import avoidable_show
+from roadworthy_collector.carbon import show as carbon_show
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.settings import Settings
-from roadworthy_collector.store.engine import write_transaction
-from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 
 FILTER_LENGTH = 256
@@ -77,6 +83,12 @@ TABLES: dict[str, Table] = {
     "lifecycle": Table("Support, Windows 11 and ageing", lifecycle_tables.FILTERS, lifecycle_tables.records),
     "support-dates": Table("Support dates", ("product",), lifecycle_tables.dates),
     "legacy-register": Table("Legacy IT Asset Register", (), lifecycle_tables.register),
+    "energy": Table("Energy at the wall", ("year", "by", "unit"), carbon_show.energy_rows),
+    "energy-devices": Table("Energy by device", ("year", "by", "key"), carbon_show.device_rows),
+    "avoidable": Table("Avoidable electricity", (), avoidable_show.table),
+    "avoidable-devices": Table(
+        "Avoidable electricity by device", ("kind", "site"), avoidable_show.device_table, people=True
+    ),
     "audit": Table("Audit", (), table_rows.audit_rows, right=Right.EXPORT_AUDIT, audited=True),
 }
 
@@ -153,44 +165,40 @@ def _open(connection: Connection, engine: Engine, settings: Settings, asked: Ask
 
 
 def csv_pieces(engine: Engine, settings: Settings, asked: Asked) -> Iterator[bytes]:
-    """Return the CSV file, a piece at a time; what cannot be made is refused before the first."""
-    pieces = _pieces(engine, settings, asked)
-    first = next(pieces)
+    """Return the CSV file, a piece at a time; what cannot be made or put on the record is refused before the first."""
 
-    def rest() -> Iterator[bytes]:
-        with closing(pieces):
-            yield first
-            yield from pieces
+    def make(target: BinaryIO) -> int:
+        with engine.connect() as connection:
+            found = _open(connection, engine, settings, asked)
+            cells = sheets.Counted(found.cells)
+            target.writelines(sheets.csv_pieces(found.columns, cells, found.about))
+        return cells.count
 
-    return rest()
-
-
-def _pieces(engine: Engine, settings: Settings, asked: Asked) -> Generator[bytes, None, None]:
-    _note(engine, asked, "csv")
-    with engine.connect() as connection:
-        found = _open(connection, engine, settings, asked)
-        yield from sheets.csv_pieces(found.columns, found.cells, found.about)
+    return export_notes.noted_pieces(make, lambda rows: _note(engine, asked, "csv", rows))
 
 
-def write_xlsx(engine: Engine, settings: Settings, asked: Asked, target: BinaryIO) -> int:
-    """Write the XLSX file and return how many rows it has."""
-    _note(engine, asked, "xlsx")
-    with engine.connect() as connection:
-        found = _open(connection, engine, settings, asked)
-        return sheets.write_xlsx(target, found.columns, found.cells, found.about)
+def xlsx_pieces(engine: Engine, settings: Settings, asked: Asked) -> Iterator[bytes]:
+    """As `csv_pieces`, of the XLSX file."""
+
+    def make(target: BinaryIO) -> int:
+        with engine.connect() as connection:
+            found = _open(connection, engine, settings, asked)
+            return sheets.write_xlsx(target, found.columns, found.cells, found.about)
+
+    return export_notes.noted_pieces(make, lambda rows: _note(engine, asked, "xlsx", rows))
 
 
 def write_file(engine: Engine, settings: Settings, asked: Asked, path: Path) -> int:
     """Write the table to .csv or .xlsx by its name and return how many rows; RoadworthyError where it cannot be."""
-    _note(engine, asked, path.suffix.removeprefix("."))
     with engine.connect() as connection:
         found = _open(connection, engine, settings, asked)
-        return sheets.write_cells(path, found.columns, found.cells, found.about)
+        rows = sheets.write_cells(path, found.columns, found.cells, found.about)
+    _note(engine, asked, path.suffix.lower().removeprefix("."), rows)
+    return rows
 
 
-def _note(engine: Engine, asked: Asked, kind: str) -> None:
-    if find(asked.name).audited:
-        with write_transaction(engine) as connection:
-            audit.record(
-                connection, int(asked.now), asked.actor, f"{asked.name}.export", None, {"format": kind}
-            )
+def _note(engine: Engine, asked: Asked, kind: str, rows: int) -> None:
+    action = f"{asked.name}.export" if find(asked.name).audited else export_notes.EXPORT
+    export_notes.note(
+        engine, asked.now, asked.actor, asked.name, kind=kind, rows=rows, told=asked.filters, action=action
+    )

@@ -11,6 +11,8 @@ _STEPS = (
     ("with an agent", "no_agent"),
     ("reporting this week", "silent"),
 )
+# With an export each step is of those the one before left: an item with an agent that no MDM knows is in none of them.
+_BOTH = {"no_agent": "in the MDM export and with an agent", "silent": "of those, reporting this week"}
 
 
 class Step(NamedTuple):
@@ -38,5 +40,21 @@ def waterfall(counts: Mapping[tuple[str, str], int], *, with_mdm: bool) -> list[
     for name, place in _STEPS if with_mdm else _STEPS[1:]:
         gap = at(place)
         left -= gap
-        found.append(Step(name, left, left / total if total else None, gap, place))
+        found.append(
+            Step(
+                _BOTH.get(place, name) if with_mdm else name,
+                left,
+                left / total if total else None,
+                gap,
+                place,
+            )
+        )
     return found
+
+
+def with_agent(counts: Mapping[tuple[str, str], int]) -> int:
+    """Return how many items have an agent, whether an MDM knows them or not."""
+    beside = counts.get(("not_in_mdm", "matched"), 0)  # matched, and not by an MDM record: by an agent
+    return beside + sum(
+        counts.get((place, state), 0) for place in ("silent", "reporting") for state in STATES
+    )

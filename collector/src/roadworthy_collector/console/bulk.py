@@ -15,6 +15,7 @@ from roadworthy_collector.console.forms import FormRefusedError
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.security.bounds import FILE_FORM
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.register import ITEM_KINDS, LIFECYCLE_STATES, USAGE_PROFILES
 
@@ -52,7 +53,7 @@ def _page(
     return view.html("register_change.html", context, status)
 
 
-@router.post("/register/change")
+@router.post("/register/change", openapi_extra=FILE_FORM)
 async def change(request: Request, reader: Keeper) -> Response:
     """Say what would change, or change it. The body is read only now: its sender is known."""
     try:

@@ -43,12 +43,18 @@ class Board:
     def __init__(self) -> None:
         self._specs: dict[str, dict[str, Any]] = {}
 
-    def add(self, kind: str, data: Mapping[str, Any], *, width: int = FULL) -> Figure:
-        """Want a chart of `kind` (a key of `drawing.KINDS`) of `data`, `width` pixels wide; return where it will be."""
-        return Figure(self._want(kind, data, width), self._want(kind, data, NARROW))
+    def add(
+        self, kind: str, data: Mapping[str, Any], *, width: int = FULL, device: str | None = None
+    ) -> Figure:
+        """Want a chart of `kind` (a key of `drawing.KINDS`) of `data`, `width` pixels wide; return where it will be.
 
-    def _want(self, kind: str, data: Mapping[str, Any], width: int) -> str:
-        spec = {"drawing": DRAWING, "kind": kind, "width": width, "data": dict(data)}
+        With `device` (`rwd_...`) it is of that one's history, and served only to who may read that.
+        """
+        of = {} if device is None else {"device": device}
+        return Figure(self._want(kind, data, width, of), self._want(kind, data, NARROW, of))
+
+    def _want(self, kind: str, data: Mapping[str, Any], width: int, of: Mapping[str, str]) -> str:
+        spec = {"drawing": DRAWING, "kind": kind, "width": width, "data": dict(data), **of}
         digest = spec_hash(spec)
         self._specs[digest] = spec
         return f"/charts/{digest}.svg"

@@ -36,7 +36,7 @@ def keep(view: View, text: str | None, name: str, actor: str) -> str | None:
 def download(token: str, request: Request, reader: Annotated[Reader, Depends(require_reader)]) -> Response:
     """Send a correction file to whoever sent the file it is of, while they may still import."""
     view = View(request, reader)
-    if not (reader.may(Right.MANAGE_REGISTER) or reader.may(Right.PREPARE_FINANCE)):
+    if not any(map(reader.may, (Right.MANAGE_REGISTER, Right.PREPARE_FINANCE, Right.PREPARE_CARBON))):
         raise HTTPException(HTTPStatus.FORBIDDEN, "Your role does not include importing.")
     try:
         kept = uploads.find(view.settings, token, actor=reader.name, now=view.now)

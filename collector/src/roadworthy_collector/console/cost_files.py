@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 
 from roadworthy_collector.books import cost_import, shares, uploads
-from roadworthy_collector.books.cost_import import Choices, Outcome
+from roadworthy_collector.books.cost_import import BadRowsError, Choices, Outcome
 from roadworthy_collector.books.cost_lines import CostsError
 from roadworthy_collector.console import corrections, forms, login
 from roadworthy_collector.console.costs import MOST_LINES, ensure_whole_estate, pounds
@@ -23,6 +23,7 @@ from roadworthy_collector.console.forms import FormRefusedError
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.security.bounds import FILE_FORM
 from roadworthy_collector.security.roles import Right
 
 router = APIRouter(include_in_schema=False)
@@ -42,6 +43,7 @@ def show_form(request: Request, reader: Preparer) -> HTMLResponse:
 def _page(view: View, error: str | None = None, status: int = HTTPStatus.OK, **told: Any) -> HTMLResponse:
     context = {
         "error": error,
+        "bad": None,
         "kinds": _KINDS,
         "most": uploads.UPLOAD_BYTES // (1024 * 1024),
         "pounds": pounds,
@@ -54,7 +56,7 @@ def _page(view: View, error: str | None = None, status: int = HTTPStatus.OK, **t
     return view.html("costs_import.html", context | told, status)
 
 
-@router.post("/costs/import")
+@router.post("/costs/import", openapi_extra=FILE_FORM)
 async def try_file(request: Request, reader: Preparer) -> Response:
     """Take a file and say what it would do; nothing is written. The body is read only now: its sender is known."""
     ensure_whole_estate(reader)
@@ -91,19 +93,27 @@ def _tried(
         view.settings, file.file, actor=reader.name, now=view.now, name=name, format_=kind, mapping=mapping,
         strict=strict,
     )  # fmt: skip
-    found, at, error = _run(view, kept, reader, dry_run=True, overlap="refuse")
-    if error is not None or found is None or found.already is not None or not found.lines:
+    found, at, refused = _run(view, kept, reader, dry_run=True, overlap="refuse")
+    if refused is not None or found is None or found.already is not None or not found.lines:
         uploads.drop(kept)
-    if error is not None:
-        return _page(view, error, _BAD, corrections=at)
+    if refused is not None:
+        return _not_taken(view, refused, at)
     token = None if found is None or found.already is not None or not found.lines else kept.token
     return _page(view, found=found, token=token, corrections=at, dry_run=True, file=name)
 
 
+def _not_taken(view: View, refused: CostsError, corrections_at: str | None) -> HTMLResponse:
+    """Say why a file is not taken; where it is for its rows, with the first of them."""
+    if not isinstance(refused, BadRowsError):
+        return _page(view, str(refused), _BAD, corrections=corrections_at)
+    error = f"{refused.summary}. Correct them, or choose below to set bad rows aside and take the good ones."
+    return _page(view, error, _BAD, corrections=corrections_at, bad=refused.report)
+
+
 def _run(
     view: View, kept: uploads.Kept, reader: Reader, *, dry_run: bool, overlap: Any
-) -> tuple[Outcome | None, str | None, str | None]:
-    """Return how an import went, the address of its correction file, and what is wrong with the file as a whole."""
+) -> tuple[Outcome | None, str | None, CostsError | None]:
+    """Return how an import went, the address of its correction file, and why the file is not taken."""
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
         bad = Path(folder) / "corrections.csv"
         choices = Choices(
@@ -115,13 +125,14 @@ def _run(
             corrections_to=bad,
         )
         on = datetime.fromtimestamp(view.now, ZoneInfo(view.settings.reporting_timezone)).date()
-        found, wrong = None, None
+        found: Outcome | None = None
+        wrong: CostsError | None = None
         try:
             found = cost_import.import_file(
                 view.engine, kept.path, choices, actor=reader.name, now=int(view.now), on=on, name=kept.name
             )
         except CostsError as error:
-            wrong = str(error)
+            wrong = error
         text = bad.read_text("utf-8-sig") if bad.exists() else None
     return found, corrections.keep(view, text, kept.name, reader.name), wrong
 
@@ -150,7 +161,7 @@ def apply_file(
     except RoadworthyError as problem:  # another batch is being written: the file stays kept
         return _page(view, str(problem), HTTPStatus.CONFLICT)
     if wrong is not None:
-        return _page(view, wrong, _BAD, corrections=at)
+        return _not_taken(view, wrong, at)
     uploads.drop(kept)
     shares.refresh(view.engine, view.now, most_lines=MOST_LINES)
     return _page(view, found=found, corrections=at, file=kept.name)

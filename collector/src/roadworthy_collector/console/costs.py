@@ -18,6 +18,7 @@ from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.cost_rules import POOLS
+from roadworthy_inventory.costs import DEFINITIONS
 from roadworthy_inventory.money import pounds as written
 
 router = APIRouter(include_in_schema=False)
@@ -54,7 +55,9 @@ def show_costs(request: Request, reader: Who, year: str = "", measure: str = "ou
         editions = [cost_texts.current(connection, which) for which in ("cost_rules", "cost_method")]
     content: dict[str, Any] = found[0] if found else {}
     years = list(content.get("years", ()))
-    chosen = year if year in years else (years[-1] if years else None)
+    # A year to come, into which prepaid reaches, is not what somebody opens the page for.
+    booked = [one for one in years if content["years"][one]["measures"]] or years
+    chosen = year if year in years else (booked[-1] if booked else None)
     of = content["years"][chosen] if chosen else None
     return view.html(
         "costs.html",
@@ -68,7 +71,7 @@ def show_costs(request: Request, reader: Who, year: str = "", measure: str = "ou
             "years": years,
             "year": chosen,
             "of": of,
-            "measure": measure if of and measure in of["measures"] else "outturn",
+            "measure": measure if of and measure in {*of["measures"], *of["committed"]} else "outturn",
             "pounds": pounds,
             "year_name": lambda number: shares.year_name(int(number)),
             "lines_at": lines_at,
@@ -138,6 +141,8 @@ def _line_page(view: View, key: str, error: str | None = None, status: int = HTT
     context = {
         "line": line,
         "pools": POOLS,
+        "members": cost_review.MEMBER_WORDS,
+        "definitions": DEFINITIONS,
         "error": error,
         "pounds": pounds,
         "year_name": shares.year_name,

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from roadworthy_collector.books import lists
+from roadworthy_collector.books.standing import by_reason
 from roadworthy_collector.console import present, words
-from roadworthy_collector.console.charts import phases_data
+from roadworthy_collector.console.charts import Figure, phases_data
 from roadworthy_collector.console.facts import capacity, disk_health, facts_of
 from roadworthy_collector.console.figures import split_phases
 from roadworthy_collector.console.present import LocalTime
@@ -64,6 +65,7 @@ def context(
         },
         "batteries": facts.get("battery") or [],
         "rating": _rating(connection, view, device.device_id),
+        "by_reason": by_reason,
         "looks": LOOKS,
         "capacity": capacity,
         "disk_health": disk_health,
@@ -93,13 +95,17 @@ def _history(connection: Connection, view: View, device: Row[Any], hours: int) -
         "energy": used.energy_of(connection, device.id, states_since),
         "signins": _signins(connection, view, device.id),
         "gaps": queries.gaps_of(connection, device.id),
-        **_startups(connection, view, device.id),
+        **_startups(connection, view, device),
     }
 
 
-def _startups(connection: Connection, view: View, device: int) -> dict[str, Any]:
+def _figure(view: View, kind: str, data: dict[str, Any], device: Row[Any]) -> Figure:
+    return view.board.add(kind, data, device=str(device.device_id))
+
+
+def _startups(connection: Connection, view: View, device: Row[Any]) -> dict[str, Any]:
     """Return the latest start-ups, their chart, and the contributing factors of the latest."""
-    rows = startups.startups_of(connection, device, _STARTUPS)
+    rows = startups.startups_of(connection, device.id, _STARTUPS)
     listed = [
         {
             "at": row.started_at,
@@ -121,7 +127,7 @@ def _startups(connection: Connection, view: View, device: int) -> dict[str, Any]
     factors = sorted(latest.factors, key=_factor_seconds, reverse=True) if latest is not None else []
     return {
         "startups": listed,
-        "startups_figure": view.board.add("phases", phases_data(drawn)) if drawn else None,
+        "startups_figure": _figure(view, "phases", phases_data(drawn), device) if drawn else None,
         "latest": listed[0] if listed else None,
         "factors": factors,
     }
@@ -191,7 +197,7 @@ def _use(connection: Connection, view: View, device: Row[Any], hours: int) -> di
     }
     return {
         "rows": rows,
-        "figure": view.board.add("half_hours", data) if known else None,
+        "figure": _figure(view, "half_hours", data, device) if known else None,
         "sources": sorted({name for row in closed for name in (row.cpu_source, row.memory_source) if name}),
     }
 

@@ -309,10 +309,28 @@ def spread(data: Mapping[str, Any], width: int) -> Layered:
     return alt.layer(bars, *_row_labels(rows, width)).properties(width=width, height=_rows(len(rows)))
 
 
+def energy_months(data: Mapping[str, Any], width: int) -> Layered:
+    """Draw a column a month of kWh, stacked by how they are known, the best known at the bottom."""
+    names = ["Metered", "Sensor", "Modelled", "Assumed"]
+    values = [
+        {"month": row["label"], "quality": name, "order": place, "kwh": row["kwh"][place]}
+        for row in data["rows"]
+        for place, name in enumerate(names)
+    ]
+    columns = alt.Chart(_data(values)).mark_bar(stroke=CARD, strokeWidth=1).encode(
+        x=alt.X("month:N", sort=None, title=None, axis=alt.Axis(labelAngle=-45 if width < 500 else 0, ticks=False)),
+        y=alt.Y("kwh:Q", title="kWh", axis=alt.Axis(format=",.0f", tickCount=5, domain=False)),
+        color=_colour(names, (TEAL, BLUE, AMBER, _HATCH), "quality"),
+        order=alt.Order("order:Q"),
+    )  # fmt: skip
+    return alt.layer(columns).properties(width=width, height=220)
+
+
 KINDS: dict[str, Callable[[Mapping[str, Any], int], Layered]] = {
     "phases": phases,
     "bins": bins,
     "bands": bands,
     "half_hours": half_hours,
     "spread": spread,
+    "energy_months": energy_months,
 }

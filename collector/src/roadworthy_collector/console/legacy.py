@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from roadworthy_collector.books import legacy_systems
-from roadworthy_collector.books.legacy_told import detail, result_of, system_row
+from roadworthy_collector.books.legacy_told import NO_SOURCE, detail, in_words, result_of, system_row
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.console import login
 from roadworthy_collector.console.lifecycle import SAID as LIFECYCLE
@@ -105,6 +105,8 @@ def _page(view: View, system: int, error: str | None = None, status: int = HTTPS
     context = {
         "found": found,
         "evidence": by_code,
+        "in_words": in_words,
+        "no_source": NO_SOURCE,
         "advised": {row["criterion"]: row for row in found["suggestions"]},
         "signed": {row["criterion"]: row for row in found["scores"]},
         "likelihood": LIKELIHOOD,

@@ -24,6 +24,7 @@ from roadworthy_collector.console import login
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.security.bounds import long_text
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.os_rows import products
@@ -233,7 +234,10 @@ def _bought_page(
     return view.html("lifecycle_bought.html", context, status)
 
 
-@router.post("/lifecycle/bought")
+@router.post(
+    "/lifecycle/bought",
+    openapi_extra=long_text(lifecycle_editions.LONGEST_CHARACTERS[lifecycle_editions.BOUGHT]),
+)
 def change_bought(
     request: Request,
     reader: Keeper,

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from roadworthy_collector.books import excepting, figures, lists, rating, rules
 from roadworthy_collector.books.lists import Wanted
 from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.standing import by_reason
 from roadworthy_collector.console import login
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.words import LOOKS
@@ -19,12 +20,13 @@ from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.rating import UNMEASURED
 from roadworthy_inventory.rating_measures import RATINGS
 
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
-_LONGEST_NAME = 128
+_LONGEST_NAME = 512  # a unit's path is several names
 _GROUPS_SHOWN = 50
 _CHANGES_SHOWN = 50
 # So many devices at most are tried while somebody waits; the command tries all.
@@ -79,6 +81,8 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
         "address": lambda **changed: _address(wanted, **changed),
         "looks": LOOKS,
         "about": ABOUT,
+        "by_reason": by_reason,
+        "unmeasured": UNMEASURED,
     }
     return view.html("ratings.html", context)
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from roadworthy_collector.books import figures, lists, reviewing
-from roadworthy_collector.books.reconciling import FIGURE
-from roadworthy_collector.books.waterfall import STATES, waterfall
+from roadworthy_collector.books.reconciling import FIGURE, count_reporting
+from roadworthy_collector.books.waterfall import STATES, waterfall, with_agent
 from roadworthy_collector.console import login
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError
@@ -55,12 +55,16 @@ def show_reconciliation(request: Request, reader: Who) -> HTMLResponse:
     with view.engine.connect() as connection:
         held = figures.read(connection, FIGURE)
         counts = lists.counts(connection, view.scope)
+        reporting = count_reporting(connection, counts, view.scope)
     found: dict[str, Any] = {} if held is None else held[0]
     context = {
         "at": None if held is None else held[1],
         "found": found,
         "with_mdm": found.get("mdm_batch") is not None,
         "steps": waterfall(counts, with_mdm=found.get("mdm_batch") is not None),
+        "with_agent": with_agent(counts),
+        "beside": counts.get(("not_in_mdm", "matched"), 0),
+        "reporting": reporting,
         "states": {state: _sum(counts, PLACES, state) for state in STATES},
         "ghosts": {state: counts.get(("ghost", state), 0) for state in GHOST_STATES},
         "waiting": sum(count for (place, _), count in counts.items() if place == "review"),

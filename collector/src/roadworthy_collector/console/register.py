@@ -25,11 +25,12 @@ from roadworthy_collector.books.importing import (
     starter_mapping,
 )
 from roadworthy_collector.console import corrections as kept_corrections
-from roadworthy_collector.console import forms, login
+from roadworthy_collector.console import forms, login, register_standing
 from roadworthy_collector.console.forms import FormRefusedError
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.security.bounds import FILE_FORM
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.importing.formats import FORMATS
 from roadworthy_inventory.importing.plain import PLAIN
@@ -114,6 +115,7 @@ def show_item(item: str, request: Request, reader: Who) -> HTMLResponse:
                 "row": row,
                 "events": queries.history(connection, id_),
                 "devices": queries.linked_devices(connection, id_, scope=reader.scope, restricted=restricted),
+                **register_standing.of_item(connection, view, id_, row.item.tag),
             }
     except NotFoundError:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no item of that number here.") from None
@@ -146,7 +148,7 @@ def _form(
     return View(request, reader).html("register_import.html", context, status)
 
 
-@router.post("/register/import")
+@router.post("/register/import", openapi_extra=FILE_FORM)
 async def try_file(request: Request, reader: Keeper) -> Response:
     """Take a file and show what it would change; nothing is written. The body is read only now: its sender is known."""
     try:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from roadworthy_collector.books import plan_lists, plan_queue, planning
+from roadworthy_collector.books import plan_lists, plan_queue, planning, standing
 from roadworthy_collector.console.costs import ensure_whole_estate, pounds
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError
@@ -51,12 +51,16 @@ def show_replacement(
                 context |= {"rows": rows, "total": total}
         lists = plan_lists.kept(connection)
         queued = plan_queue.read(connection)
+        shown = [_list(one, reader) for one in lists]
+        tags = [one["tag"] for of in (context["rows"], *(one["tickets"] for one in shown)) for one in of]
+        items = standing.items_of_tags(connection, tags)
     return view.html(
         "replacement.html",
         context
         | {
             "queued": queued,
-            "lists": [_list(one, reader) for one in lists],
+            "lists": shown,
+            "items": items,
             "tickets_shown": _TICKETS,
             "models_shown": _MODELS,
             "action": action,

@@ -14,17 +14,20 @@ from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, R
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from roadworthy_collector.api.errors import http_error, later, refusal
+from roadworthy_collector.carbon import intensity
 from roadworthy_collector.console import (
     assets,
     audits,
     benefits,
     bulk,
+    carbon_data,
+    carbon_factors,
     chart_style,
     corrections,
     cost_files,
@@ -33,12 +36,14 @@ from roadworthy_collector.console import (
     device,
     devices,
     disposal,
+    energy,
     exceptions,
     exports,
     figures,
     legacy,
     lifecycle,
     login,
+    meters,
     organisation,
     overview,
     plans,
@@ -46,6 +51,7 @@ from roadworthy_collector.console import (
     reconciliation,
     register,
     replacement,
+    reports,
     staff_time,
     startups,
 )
@@ -70,6 +76,7 @@ router.include_router(staff_time.router)
 router.include_router(benefits.router)
 router.include_router(disposal.router)
 router.include_router(replacement.router)
+router.include_router(reports.router)
 router.include_router(plans.router)
 router.include_router(reconciliation.router)
 router.include_router(register.router)
@@ -78,8 +85,12 @@ router.include_router(ratings.router)
 router.include_router(lifecycle.router)
 router.include_router(legacy.router)
 router.include_router(exceptions.router)
+router.include_router(energy.router)
+router.include_router(meters.router)
 router.include_router(exports.router)
 router.include_router(bulk.router)
+router.include_router(carbon_factors.router)
+router.include_router(carbon_data.router)
 
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Historian = Annotated[Reader, Depends(require_page(Right.READ_DEVICE_HISTORY))]
@@ -190,7 +201,9 @@ def show_startups(request: Request, reader: Who, days: str = "30", kind: str = "
 def show_about(request: Request, reader: Who) -> HTMLResponse:
     """Say what this is, which version, and what devices send."""
     view = View(request, reader)
-    return view.html("about.html", {"settings": view.settings})
+    with view.engine.connect() as connection:
+        grid = intensity.told(connection, view.now)
+    return view.html("about.html", {"settings": view.settings, "grid": grid})
 
 
 @router.get("/docs")
@@ -207,14 +220,17 @@ def show_docs(request: Request, reader: Who) -> HTMLResponse:
 
 
 @router.get("/charts/{name}")
-async def show_chart(name: str, request: Request, _: Who) -> Response:
-    """Serve a chart, waiting a little for it to be drawn; 503 if it is not, and the page has the table."""
+async def show_chart(name: str, request: Request, reader: Who) -> Response:
+    """Serve a chart, waiting a little for it to be drawn; 503 if it is not, and the page has the table.
+
+    One of a device's history is there only for who may read that, whoever knows its address.
+    """
     found = re.fullmatch(r"([0-9a-f]{64})\.svg", name)
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such chart")
-    engine, waited = request.app.state.engine, 0.0
+    waited = 0.0
     while True:
-        row = await anyio.to_thread.run_sync(_chart, engine, found[1])
+        row = await anyio.to_thread.run_sync(_chart, request, reader, found[1])
         if row is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "no page has asked for this chart lately")
         svg, error = row
@@ -232,12 +248,26 @@ async def show_chart(name: str, request: Request, _: Who) -> Response:
         waited += CHART_LOOK_SECONDS
 
 
-def _chart(engine: Engine, digest: str) -> tuple[str | None, str | None] | None:
-    with engine.connect() as connection:
+def _chart(request: Request, reader: Reader, digest: str) -> tuple[str | None, str | None] | None:
+    """Return a chart's picture and what went wrong drawing it; None where the reader has no such chart."""
+    view = View(request, reader)
+    with view.engine.connect() as connection:
         row = connection.execute(
-            select(charts.c.svg, charts.c.error).where(charts.c.hash == digest)
+            select(charts.c.spec, charts.c.svg, charts.c.error).where(charts.c.hash == digest)
         ).one_or_none()
-    return None if row is None else (row[0], row[1])
+        if row is None or not _may_see(connection, view, reader, row.spec.get("device")):
+            return None
+    return row.svg, row.error
+
+
+def _may_see(connection: Connection, view: View, reader: Reader, device_id: str | None) -> bool:
+    if device_id is None:
+        return True
+    interval = view.settings.report_interval_seconds
+    return (
+        reader.may(Right.READ_DEVICE_HISTORY)
+        and queries.find_device(connection, device_id, view.now, interval, view.scope) is not None
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:

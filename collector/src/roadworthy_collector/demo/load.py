@@ -18,27 +18,18 @@ from roadworthy_collector.errors import StoreError
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.columns import pack_joules, pack_midnight, pack_ratio
 from roadworthy_collector.store.statements import Bulk
+from roadworthy_inventory.calendar import Span, local_day, utc_date
 
 PERIODS_PER_DAY = 48
 PERIOD_SECONDS = 1800
 _STATES = ("in_use", "idle", "locked", "asleep", "off", "unobserved")
-_DAYS = Bulk(
-    schema.days,
-    (
-        *(
-            "device",
-            "day",
-            "site",
-            "unit",
-            "periods",
-            "observed_seconds",
-            "cpu_mean_ratio",
-            "memory_mean_ratio",
-        ),
-        *(f"{state}_seconds" for state in _STATES),
-        *("startups", "startup_seconds_sum", "startup_seconds_max", "joules"),
-    ),
+_TOTALS = (
+    *("site", "unit", "periods", "observed_seconds", "cpu_mean_ratio", "memory_mean_ratio"),
+    *(f"{state}_seconds" for state in _STATES),
+    *("startups", "startup_seconds_sum", "startup_seconds_max", "joules"),
 )
+_DAYS = Bulk(schema.days, ("device", "day", *_TOTALS))
+_LOCAL_DAYS = Bulk(schema.local_days, ("device", "date", "start", "half_hours", *_TOTALS))
 
 
 class DayError(ValueError):
@@ -165,7 +156,17 @@ def day_row(device: int, site: int, unit: int, facts: DayFacts) -> tuple[Any, ..
     )
 
 
-def insert_days(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows of `days` (from `day_row`); StoreError where one is there already."""
+def insert_days(connection: Connection, rows: Sequence[tuple[Any, ...]], zone: str = "Europe/London") -> None:
+    """Insert rows of `days` (from `day_row`); StoreError where one is there already.
+
+    Where the local day of a date is not its UTC day it has a row of its own (`queries.local_totals`), with the same.
+    """
     if _DAYS.insert(connection, rows) < len(rows):
         raise StoreError("daily facts are imported once; some of these days are there already")
+    spans = {row[1]: local_day(utc_date(row[1] * DAY), zone) for row in rows}
+    own = [
+        (row[0], row[1], spans[row[1]].start // PERIOD_SECONDS, spans[row[1]].periods, *row[2:])
+        for row in rows
+        if spans[row[1]] != Span(row[1] * DAY, row[1] * DAY + DAY)
+    ]
+    _LOCAL_DAYS.insert(connection, own)

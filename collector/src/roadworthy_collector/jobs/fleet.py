@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.metrics import books, costs, fleet, lifecycle, money
+from roadworthy_collector.metrics import books, carbon, costs, fleet, intensity, lifecycle, meters, money
 from roadworthy_collector.store.columns import pack_text
 from roadworthy_collector.store.queries import jobs as queries
 from roadworthy_collector.store.queries.metrics import read_snapshot
@@ -19,10 +19,18 @@ def compute(work: Work) -> int:
         of_costs = costs.read(connection)
         of_money = money.read(connection)
         of_lifecycle = lifecycle.read(connection)
+        of_grid = intensity.read(connection, now)
+        of_meters = meters.read(connection)
+        of_carbon = carbon.read(connection)
     before = fleet.parse_members(None if kept is None else kept.body)
     members = fleet.admitted(before, estate.histograms)
     told = books.render(of_books) + costs.render(of_costs) + money.render(of_money)
-    told += lifecycle.render(of_lifecycle)
+    told += (
+        lifecycle.render(of_lifecycle)
+        + intensity.render(of_grid)
+        + meters.render(of_meters)
+        + carbon.render(of_carbon)
+    )
     body = pack_text(fleet.render(estate, members) + told)
     with work.write() as connection:
         queries.write_snapshot(connection, fleet.SNAPSHOT, now, body)

@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from roadworthy_collector.books import plan_queue, staff_time
+from roadworthy_collector.carbon import avoidable, energy, intensity, meter_figures
 from roadworthy_collector.jobs import (
     books,
     charts,
@@ -97,6 +98,10 @@ JOBS: tuple[Job, ...] = (
     Job("books", books.EVERY_SECONDS, books.compute, share=0.1),
     Job("staff_time", staff_time.EVERY_SECONDS, staff_time.refresh, share=0.05),
     Job("organisation", organisation.EVERY_SECONDS, organisation.compute, share=0.1),
+    Job("grid_intensity", intensity.EVERY_SECONDS, intensity.refresh),
+    Job("energy", energy.EVERY_SECONDS, energy.refresh, share=0.1),
+    Job("meters", meter_figures.EVERY_SECONDS, meter_figures.refresh, share=0.05),
+    Job("avoidable", avoidable.EVERY_SECONDS, avoidable.refresh, share=0.05),
     Job("relay", 5.0, _relay),
     Job("erasure", 5.0, privacy.erase_due),
     Job("audit_retention", 3600.0, privacy.prune_audit),

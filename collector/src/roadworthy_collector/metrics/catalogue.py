@@ -13,9 +13,12 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from roadworthy_collector.metrics.books_catalogue import BOOKS
+from roadworthy_collector.metrics.carbon_catalogue import CARBON
 from roadworthy_collector.metrics.costs_catalogue import COSTS
 from roadworthy_collector.metrics.family import Endpoint, Kind, Metric
+from roadworthy_collector.metrics.intensity_catalogue import INTENSITY
 from roadworthy_collector.metrics.lifecycle_catalogue import LIFECYCLE
+from roadworthy_collector.metrics.meters_catalogue import METERS
 from roadworthy_collector.metrics.money_catalogue import MONEY
 
 __all__ = ["CATALOGUE", "MAX_MEMBERS", "OTHER", "UNKNOWN", "Endpoint", "Kind", "Metric", "metric"]
@@ -649,7 +652,19 @@ _HEALTH = (
     ),
 )
 
-CATALOGUE: tuple[Metric, ...] = (*_ROLLUPS, *BOOKS, *COSTS, *MONEY, *LIFECYCLE, *_DEVICES, *_SENT, *_HEALTH)
+CATALOGUE: tuple[Metric, ...] = (
+    *_ROLLUPS,
+    *BOOKS,
+    *COSTS,
+    *MONEY,
+    *LIFECYCLE,
+    *CARBON,
+    *INTENSITY,
+    *METERS,
+    *_DEVICES,
+    *_SENT,
+    *_HEALTH,
+)
 _BY_NAME = MappingProxyType({row.name: row for row in CATALOGUE})
 
 

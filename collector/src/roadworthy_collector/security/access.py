@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
 from sqlalchemy import Engine
 
 from roadworthy_collector.errors import AddressError
@@ -41,6 +41,7 @@ __all__ = [
     "current_reader",
     "ensure_certificate",
     "ensure_may_bind",
+    "is_known",
     "is_open",
     "is_own_origin",
     "parts_of",
@@ -127,6 +128,15 @@ def current_reader(request: Request) -> Reader | None:
     if is_open(state.settings, state.engine):
         return Reader(LOCAL, Role.VIEWER, "", signed_in=False, rights=OPEN_RIGHTS)
     return None
+
+
+def is_known(app: FastAPI, scope: MutableMapping[str, Any]) -> bool:
+    """Return whether a request comes from somebody who may read; for what stands before the routes."""
+    try:
+        reader = current_reader(Request({**scope, "app": app}))
+    except AccessRefusedError:
+        return False
+    return reader is not None and reader.signed_in
 
 
 def reader_by_password(engine: Engine, name: str, password: str, now: float) -> Reader:

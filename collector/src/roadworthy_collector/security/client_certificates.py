@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from pathlib import Path
 
 from roadworthy_collector.errors import SettingsError
@@ -63,6 +64,8 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
     for name, path in (("tls_certificate", certificate), ("tls_key", key)):
         if path is not None:
             _readable(name, path)
+    # Without a tls_key the key stands in the chain's own file, which is then as secret.
+    _ensure_private("tls_certificate" if key is None else "tls_key", key or certificate)
     try:
         # Without a passphrase to give, OpenSSL would ask for one at a terminal nobody watches.
         context.load_cert_chain(certificate, key, password=lambda: "")
@@ -76,3 +79,9 @@ def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
 def _readable(name: str, path: Path) -> None:
     if not os.access(path, os.R_OK):
         raise SettingsError(f"{name}: {path} is missing or may not be read")
+
+
+def _ensure_private(name: str, path: Path) -> None:
+    """Raise SettingsError where anybody but its owner can read a private key, as for files with passwords."""
+    if sys.platform != "win32" and path.stat().st_mode & 0o077:
+        raise SettingsError(f"{name}: {path} holds the private key and can be read by others; chmod 600 it")

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from roadworthy_collector.errors import EnvelopeError
 from roadworthy_collector.ingest.http import ClientGoneError, Headers, error_headers, read_body
 from roadworthy_collector.security.access import is_open
+from roadworthy_collector.security.bounds import Bounds
 from roadworthy_collector.settings import LOOPBACK, Settings
 
 Scope = MutableMapping[str, Any]
@@ -42,23 +43,13 @@ _HEADERS = {
 _HSTS = "max-age=31536000"
 # Agents and load balancers reach these by any name; each needs a secret or tells nothing.
 _ENROL = "/api/v1/enrol"
-# Files are larger than forms: these routes find out who sends before they read, and bound it themselves.
-_OWN_BOUNDS = frozenset(
-    {
-        _ENROL,
-        "/api/v1/register/import",
-        "/register/import",
-        "/register/change",
-        "/api/v1/costs/import",
-        "/costs/import",
-    }
-)
 _ANY_HOST = frozenset({_ENROL, "/healthz", "/readyz"})
 _REPORTS = "/api/v1/reports"
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Forms are a password or a reason long. A form library keeps parts of any size, in memory or on the disk, before
 # the route it belongs to has asked who sends it.
 FORM_BYTES, FORM_SECONDS = 65_536, 20.0
+LONG_TEXT_SECONDS = 60.0
 _UNKNOWN_HOST = "this collector does not go by that name; add it to the setting allowed_hosts if it should"
 _FORWARDED = "this collector is open to everybody on its own machine and takes nothing from a proxy; create a user first"
 
@@ -68,13 +59,23 @@ class Guard:
 
     Answers 421 for a host name this collector does not go by, 400 for a missing one, and 400 for X-Forwarded-*
     while it is open to everybody on this machine: a proxy would then open it to everybody else. A form larger
-    than FORM_BYTES is 413, one slower than FORM_SECONDS 408; reports, enrolments and files for the register have bounds of their own.
+    than FORM_BYTES is 413, one slower than FORM_SECONDS 408; reports and enrolments have bounds of their own, and so
+    has what `bounds` says: files are bounded by their routes, long texts are read if `is_known` knows who sends them.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, engine: Engine) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        engine: Engine,
+        bounds: Bounds | None = None,
+        is_known: Callable[[Scope], bool] = lambda _: False,
+    ) -> None:
         self._app = app
         self._settings = settings
         self._engine = engine
+        self._bounds = bounds or Bounds()
+        self._is_known = is_known
         self._hosts = _own_names(settings)
         headers = dict(_HEADERS)
         if settings.tls_certificate is not None or settings.behind_tls_proxy:
@@ -95,11 +96,15 @@ class Guard:
         if refusal := await self._refusal(scope):
             await _answer(send_guarded, *refusal)
             return
-        if scope["method"] in _BODILESS or scope["path"] in _OWN_BOUNDS:
+        method, path = scope["method"], scope["path"]
+        if method in _BODILESS or path == _ENROL or self._bounds.reads_itself(method, path):
             await self._app(scope, receive, send_guarded)
             return
+        most, seconds = self._bounds.most_bytes(method, path, FORM_BYTES), LONG_TEXT_SECONDS
+        if most == FORM_BYTES or not await anyio.to_thread.run_sync(self._is_known, scope):
+            most, seconds = FORM_BYTES, FORM_SECONDS
         try:
-            body = await read_body(scope, receive, FORM_BYTES, timeout_seconds=FORM_SECONDS)
+            body = await read_body(scope, receive, most, timeout_seconds=seconds)
         except EnvelopeError as error:
             await _answer(send_guarded, error.status, error.code, str(error), "body", error_headers(error))
         except ClientGoneError:

@@ -2,13 +2,14 @@
 
 A hold is in force from the moment it is asked for, because what is pruned meanwhile cannot be brought back. It lapses
 after APPROVE_WITHIN_SECONDS unless somebody else with the right to approve has approved it, and in any case it ends at
-its own expiry. Functions take a connection inside a write transaction of the caller's and never commit.
+its own expiry. Lifting an approved one before that takes two people as well: somebody asks, and an approver other than
+them agrees; until then it stays in force. Functions take a connection inside a write transaction of the caller's and never commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
@@ -91,14 +92,41 @@ def approve(connection: Connection, hold: int, reader: Reader, *, now: int) -> N
     record(connection, now, reader.name, "hold.approve", str(hold), {"asked_by": row.asked_by})
 
 
-def lift(connection: Connection, hold: int, *, reason: str, now: int, actor: str = COMMAND_LINE) -> None:
-    """End a hold before its time; raises HoldError if there is none in force of that id."""
+def lift(
+    connection: Connection, hold: int, *, reason: str, now: int, actor: str = COMMAND_LINE
+) -> Literal["lifted", "lift_asked"]:
+    """End a hold nobody has approved; of an approved one ask that it ends, which `approve_lift` then does.
+
+    Who asks anew takes the place of who asked before. Raises HoldError if there is none in force of that id.
+    """
     given = _reason(reason)
-    lifted = {"lifted_by": actor, "lifted_at": now, "lifted_reason": given}
-    query = update(holds).where(holds.c.id == hold, in_force(now))
-    if connection.execute(query.values(lifted)).rowcount == 0:
+    query = select(holds.c.approved_at).where(holds.c.id == hold, in_force(now)).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
         raise NoSuchHoldError(f"{hold}: no hold of that id is in force")
-    record(connection, now, actor, "hold.lift", str(hold), {"reason": given})
+    alone = row.approved_at is None
+    # Who asks and why stand in the row at once; it is lifted by the time at which it was.
+    asked = {"lifted_by": actor, "lifted_reason": given, "lifted_at": now if alone else None}
+    connection.execute(update(holds).where(holds.c.id == hold).values(asked))
+    record(connection, now, actor, "hold.lift" if alone else "hold.lift.ask", str(hold), {"reason": given})
+    return "lifted" if alone else "lift_asked"
+
+
+def approve_lift(connection: Connection, hold: int, reader: Reader, *, now: int) -> None:
+    """End an approved hold somebody asked to lift; HoldError where `reader` may not, or nobody asked."""
+    query = select(holds).where(holds.c.id == hold, in_force(now)).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NoSuchHoldError(f"{hold}: no hold of that id is in force")
+    if row.lifted_by is None:
+        raise HoldError(f"{hold}: nobody has asked to lift this hold")
+    if not may_approve(reader, row.lifted_by):
+        raise HoldError(
+            f"{hold}: lifting is approved by an approver who did not ask for it; {row.lifted_by} asked for this"
+        )
+    connection.execute(update(holds).where(holds.c.id == hold).values(lifted_at=now))
+    detail = {"asked_by": row.lifted_by, "reason": row.lifted_reason}
+    record(connection, now, reader.name, "hold.lift", str(hold), detail)
 
 
 def ensure_within(connection: Connection, hold: int, scope: Scope) -> None:
@@ -113,7 +141,8 @@ def ensure_within(connection: Connection, hold: int, scope: Scope) -> None:
 def list_holds(connection: Connection, now: float, scope: Scope = EVERYTHING) -> list[dict[str, Any]]:
     """Return all holds with a device within `scope`, newest first, each with its state and those device ids.
 
-    State is waiting (for approval, and in force), approved, lapsed, expired or lifted.
+    State is waiting (for approval, and in force), approved, lift_asked (approved, and in force until an approver
+    agrees), lapsed, expired or lifted.
     """
     named: dict[int, list[str]] = {}
     query = (
@@ -157,7 +186,7 @@ def _state(row: Any, now: float) -> str:
     if row.expires_at <= now:
         return "expired"
     if row.approved_at is not None:
-        return "approved"
+        return "approved" if row.lifted_by is None else "lift_asked"
     return "waiting" if row.lapses_at > now else "lapsed"
 
 

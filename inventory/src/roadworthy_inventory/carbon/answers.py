@@ -16,7 +16,7 @@ from roadworthy_inventory.calendar import CRC_FIRST_YEAR, CRC_LAST_YEAR, financi
 from roadworthy_inventory.carbon import crc_rates
 from roadworthy_inventory.carbon.crc import CrcReport, Row, Supply, report
 from roadworthy_inventory.carbon.factor_rules import Resolved, Rule
-from roadworthy_inventory.carbon.factors import ITEM_WORDS, Factor, factor_book
+from roadworthy_inventory.carbon.factors import ITEM_WORDS, Factor, FactorBook, factor_book
 from roadworthy_inventory.carbon.quantities import YearError, parse_kwh
 from roadworthy_inventory.carbon.secr import SecrInputs, SecrTable, scope3_of_electricity, table
 from roadworthy_inventory.carbon.years import parse_year, require_begun, require_crc_year
@@ -176,7 +176,13 @@ def _parts(found: Resolved) -> list[dict[str, Any]]:
 
 
 def secr_answer(
-    year: str, rule: Rule, electricity: str, *, gas: str | None = None, today: date
+    year: str,
+    rule: Rule,
+    electricity: str,
+    *,
+    gas: str | None = None,
+    today: date,
+    book: FactorBook | None = None,
 ) -> dict[str, Any]:
     """Return a financial year's SECR figures for so much electricity (and gas); raises CarbonError.
 
@@ -187,7 +193,7 @@ def secr_answer(
         electricity_kwh=parse_kwh(electricity, "electricity-kwh"),
         gas_kwh=None if gas is None else parse_kwh(gas, "gas-kwh"),
     )
-    found = table(factor_book(), parse_year(year), rule, inputs, today=today)
+    found = table(book or factor_book(), parse_year(year), rule, inputs, today=today)
     wtt, wtt_reason = scope3_of_electricity(found, ("scope3_wtt_generation", "scope3_wtt_td"))
     kilograms = {
         "scope1_gas_kgco2e": _of(found, "scope1_gas"),
@@ -217,12 +223,14 @@ def _of(found: SecrTable, name: str) -> tuple[float | None, str | None]:
     return _kilograms(row.value), row.reason
 
 
-def factors_answer(year: str | None = None, *, today: date) -> list[dict[str, Any]]:
+def factors_answer(
+    year: str | None = None, *, today: date, book: FactorBook | None = None
+) -> list[dict[str, Any]]:
     """Return every factor and price held, with its source; those of one set (`2024`) or financial year (`2024/25`).
 
     Of a financial year: the sets of both calendar years and, where CRC ran, its rates. Raises YearError.
     """
-    book = factor_book()
+    book = book or factor_book()
     crc = crc_rates.rates()
     if year is None:
         return [_factor(one) for one in book.rows] + [_rate(one) for one in crc]

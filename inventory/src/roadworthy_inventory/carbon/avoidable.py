@@ -139,6 +139,15 @@ def out_of_family(watts: Mapping[str, float]) -> dict[str, OutOfFamily]:
     return {name: OutOfFamily(one, median, len(watts)) for name, one in watts.items() if one > limit}
 
 
+def against_family(watts: Mapping[str, float]) -> dict[str, float]:
+    """Return {device: its mean watts over the median of its model}, given as for `out_of_family`.
+
+    Of nobody where the model has fewer than five devices that tell.
+    """
+    median = statistics.median(watts.values()) if len(watts) >= FAMILY_SIZE else 0.0
+    return {name: one / median for name, one in watts.items()} if median > 0 else {}
+
+
 def idle_server(daily_cpu_ratios: Iterable[float | None]) -> bool | None:
     """Whether a server hardly worked: below 2 % on each of the last 28 days; None where fewer days are told."""
     told = [ratio for ratio in daily_cpu_ratios if ratio is not None]

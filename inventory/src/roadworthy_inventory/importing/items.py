@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -27,12 +26,11 @@ from roadworthy_inventory.importing.problems import (
     shortened,
 )
 from roadworthy_inventory.importing.reading import Table
-from roadworthy_inventory.importing.values import Cell, DateOrder, as_text
+from roadworthy_inventory.importing.values import Cell, DateOrder, as_text, without_contacts
 from roadworthy_inventory.importing.words import FALLBACK
 
 MOST_ROWS = 1_000_000
 _HELD_ROWS = 20_000  # looked at for the order of dates before the first is read
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+\.[^@\s]+")
 _LOOKED_AT = 200  # rows by which a column full of e-mail addresses is known
 
 
@@ -75,6 +73,8 @@ class Import:
             form, binding, self._orders, typed=table.typed, safe_cells=self._safe
         )
         self._plan = tuple((step.index, step.name, step.values, step) for step in self._steps)
+        self._free_texts = tuple(step.name for step in self._steps if step.kind == "notes")
+        self._slips: dict[int, set[Cell]] = {}
         self._fixed = dict(form.fixed)
         self._personal = frozenset(binding.personal)
         titles = {step.name: step.title for step in self._steps}
@@ -156,8 +156,13 @@ class Import:
                 continue
             if value is not None:
                 found[name] = value
+        for name in self._free_texts:
+            if name in found:
+                self._blank_contacts(name, found)
         if self.table.may_be_broken:
             self._find_broken(cells)
+        elif self.table.is_guessed:
+            self._find_guessed(cells)
         return cells, found
 
     def _end_at(self, line: int) -> None:
@@ -178,19 +183,34 @@ class Import:
             return False
         self._tally.quarantined += 1
         if self._quarantine is not None:
-            texts = ("" if index in self._personal else as_text(cell) for index, cell in enumerate(cells))
+            texts = ["" if index in self._personal else as_text(cell) for index, cell in enumerate(cells)]
+            for step in self._steps:
+                if step.kind == "notes":
+                    texts[step.index], _ = without_contacts(texts[step.index])
             self._quarantine(BadRow(line, tuple(texts), problems))
         return True
 
     def _cell_failed(self, error: CellError, step: Step, cell: Cell, found: dict[str, Any]) -> None:
         if error.code == "date_order" and not self._told:
             order, proof = self._orders.by_index[step.index]
-            raise conflict(self.table.file, step.title, proof, self._context.line, order)
+            slips = self._slips.setdefault(step.index, set())
+            slips.add(cell)
+            if len(slips) > self._orders.slips.get(step.index, 0):
+                raise conflict(self.table.file, step.title, proof, self._context.line, order)
         if isinstance(error, UnknownWordError):
             found[step.name] = FALLBACK[step.name]
             self._context.warn(step.name, error.code, error.message, cell)
             return
-        self._context.refuse(step.name, error.code, error.message, cell)
+        value = without_contacts(cell)[0] if step.kind == "notes" and isinstance(cell, str) else cell
+        self._context.refuse(step.name, error.code, error.message, value)
+
+    def _blank_contacts(self, name: str, found: dict[str, Any]) -> None:
+        """Blank what reaches a person in a free text: a register knows things, not people."""
+        found[name], count = without_contacts(found[name])
+        if count:
+            self._context.warn(
+                name, "contact_blanked", f"held {count} e-mail addresses or telephone numbers, blanked"
+            )
 
     def _fitted(self, cells: Sequence[Cell], width: int) -> Sequence[Cell]:
         """Return the row as wide as the header, after saying what is wrong with it.
@@ -225,6 +245,21 @@ class Import:
             cell = cells[step.index]
             if isinstance(cell, str) and (BROKEN in cell or "\0" in cell):
                 self._context.refuse(step.name, "broken_bytes", "holds bytes that are no text", cell)
+
+    def _find_guessed(self, cells: Sequence[Cell]) -> None:
+        for step in self._steps:
+            cell = cells[step.index]
+            if (
+                isinstance(cell, str)
+                and not cell.isascii()
+                and not cell.replace("\N{POUND SIGN}", "").isascii()
+            ):
+                self._context.warn(
+                    step.name,
+                    "guessed_encoding",
+                    "holds letters read as Windows-1252, for the file is no UTF-8: look whether they are right",
+                    cell,
+                )
 
     def _check_unique(self, found: Mapping[str, Any], line: int) -> None:
         unique = self.format.unique

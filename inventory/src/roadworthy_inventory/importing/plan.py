@@ -7,8 +7,9 @@ read as is remembered per column; that is where the speed of an import comes fro
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from roadworthy_inventory.importing import values
@@ -18,6 +19,7 @@ from roadworthy_inventory.importing.values import Cell, DateOrder
 from roadworthy_inventory.importing.words import ALLOWED, FALLBACK, WORDS, word_key
 
 _REMEMBERED = 20_000
+_SET_ASIDE_ONE_IN = 20  # dates against the order of their column are slips while they are this few
 _NEVER_TWICE = frozenset({"key", "notes", "macs"})  # remembering these costs more than it gives
 _SIMPLE: Mapping[str, Callable[[Any], Any]] = {
     "text": values.text,
@@ -79,10 +81,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The order of each date column, and the line that proved it (None: nothing did)."""
+    """The order of each date column, and the line that proved it (None: nothing did).
+
+    `slips`: {column: how many different dates may stand against its order}, each set aside with its row.
+    """
 
     by_index: Mapping[int, tuple[DateOrder, int | None]]
     notes: tuple[str, ...]
+    slips: Mapping[int, int] = field(default_factory=dict)
 
 
 def date_orders(
@@ -91,7 +97,8 @@ def date_orders(
     """Return how the dates of each column are to be read, from `head`, the first rows.
 
     A column that proves an order is read in it. Columns that prove nothing follow those that do, if these agree;
-    else they are day first. DateOrderConflictError where one column proves both, naming both lines.
+    else they are day first. DateOrderConflictError where one column proves both, naming both lines, unless those
+    against it are one different date in twenty or fewer: these are slips of somebody's hand.
     """
     columns = [one for one in binding.bound if one.column.kind in {"date", "date_or_months"}]
     if told is not None:
@@ -99,10 +106,12 @@ def date_orders(
             {one.index: (told, None) for one in columns}, (f"dates {told}, as told",) if columns else ()
         )
     proved: dict[int, tuple[DateOrder, int]] = {}
+    slips: dict[int, int] = {}
     for one in columns:
         order = _proved(file, one.index, one.title, head)
         if order is not None:
-            proved[one.index] = order
+            proved[one.index] = order[:2]
+            slips[one.index] = order[2] // _SET_ASIDE_ONE_IN
     agreed = {order for order, _line in proved.values()}
     usual: DateOrder = next(iter(agreed)) if len(agreed) == 1 else "day first"
     by_index = {one.index: proved.get(one.index, (usual, None)) for one in columns}
@@ -110,7 +119,7 @@ def date_orders(
         f"dates in {one.title!r} are {by_index[one.index][0]}{_because(proved.get(one.index))}"
         for one in columns
     ]
-    return Orders(by_index, tuple(notes))
+    return Orders(by_index, tuple(notes), slips)
 
 
 def _because(proof: tuple[DateOrder, int] | None) -> str:
@@ -119,8 +128,10 @@ def _because(proof: tuple[DateOrder, int] | None) -> str:
 
 def _proved(
     file: str, index: int, title: str, head: Sequence[tuple[int, Sequence[Cell]]]
-) -> tuple[DateOrder, int] | None:
-    first: tuple[DateOrder, int] | None = None
+) -> tuple[DateOrder, int, int] | None:
+    """Return the order, the first line that proves it and how many different dates do; None where none does."""
+    lines: dict[DateOrder, int] = {}
+    counts: Counter[DateOrder] = Counter()
     seen: set[Cell] = set()
     for line, cells in head:
         cell = cells[index] if index < len(cells) else ""
@@ -128,12 +139,16 @@ def _proved(
             continue
         seen.add(cell)
         order = values.proves(cell)
-        if order is None or (first is not None and order == first[0]):
-            continue
-        if first is not None:
-            raise conflict(file, title, first[1], line, first[0])
-        first = (order, line)
-    return first
+        if order is not None:
+            lines.setdefault(order, line)
+            counts[order] += 1
+    if not counts:
+        return None
+    usual, count = counts.most_common(1)[0]
+    if counts.total() - count > count // _SET_ASIDE_ONE_IN:
+        (first, before), (_other, line) = lines.items()
+        raise conflict(file, title, before, line, first)
+    return usual, lines[usual], count
 
 
 def conflict(

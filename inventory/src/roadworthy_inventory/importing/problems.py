@@ -66,10 +66,11 @@ class StrictRefusedError(ImportRefusedError):
     def __init__(self, file: str, report: Report) -> None:
         self.report = report
         first = report.problems[0]
+        value = f" ({first.value})" if first.value else ""
         super().__init__(
             file,
-            f"{report.quarantined} of {report.rows_read} rows are bad, the first one: {first.message}",
-            "nothing was kept; correct them, or import without strict to keep the good rows",
+            f"{report.quarantined} of {report.rows_read} rows are bad, the first one: {first.message}{value}",
+            "nothing was kept; correct them, or have bad rows set aside and the good ones kept",
             line=first.line,
             column=first.column or None,
         )

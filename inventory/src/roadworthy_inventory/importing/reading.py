@@ -75,6 +75,11 @@ class Table:
         """Whether any bytes so far were no text of the encoding; cells then hold U+FFFD or NUL where they were."""
         return self._decoder is not None and self._decoder.broken
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether letters beyond ASCII are read as Windows-1252 for want of anything better: any bytes are text in it."""
+        return self._decoder is not None and self._decoder.encoding == "Windows-1252"
+
     @classmethod
     def of_text(
         cls, decoder: Decoder, header: Sequence[Cell], header_line: int, rows: Iterator[Row], notes: list[str]

@@ -9,16 +9,20 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Literal
 
 from roadworthy_inventory.importing.problems import CellError
+from roadworthy_inventory.importing.sums import NOTHING, Cell, pence, pounds
 
-Cell = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
+__all__ = [
+    "DATE_ORDERS", "LIFELONG", "NOTES_LENGTH", "Cell", "DateOrder", "add_months", "as_text", "bios_date", "date",
+    "iso_date", "key", "macs", "measure", "months", "notes", "pence", "pounds", "proves", "text", "whole", "without_contacts",
+    "yes_or_no",
+]  # fmt: skip
 DateOrder = Literal["day first", "month first"]
 DATE_ORDERS: tuple[DateOrder, ...] = ("day first", "month first")
 LIFELONG = -1  # months of a warranty without end, as GLPI counts them
-_NOTHING = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "not set", "unknown", "tbc", "#n/a"})
 
 _TEXT_LENGTH = 255
 NOTES_LENGTH = 10_000
@@ -56,6 +60,24 @@ def notes(cell: Cell) -> str | None:
             "too_long", f"is {len(found)} characters long; at most {NOTES_LENGTH} are kept, shorten it"
         )
     return found or None
+
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+\.[^@\s]+")
+_TELEPHONE = re.compile(
+    r"(?<![\w.+-])(?!\d\d-\d\d-\d\d)"  # not in the middle of a reference, and no date
+    r"(?:\+\d{1,3}[ -]?(?:\(0\)[ -]?)?|00\d\d[ -]?|\(?0)\d(?:[ ()-]{0,2}\d){8,9}(?![\w:-])"
+)
+_REMOVED = "[removed]"
+
+
+def without_contacts(said: str) -> tuple[str, int]:
+    """Return a free text with e-mail addresses and telephone numbers blanked, and how many there were.
+
+    A number is taken for a telephone's by its shape: 10 or 11 digits from nought, or an international prefix.
+    """
+    said, addresses = _ADDRESS.subn(_REMOVED, said) if "@" in said else (said, 0)
+    said, numbers = _TELEPHONE.subn(_REMOVED, said)
+    return said, addresses + numbers
 
 
 def key(cell: Cell) -> str | None:
@@ -104,10 +126,19 @@ def proves(cell: Cell) -> DateOrder | None:
     found = _NUMERIC.fullmatch(cell.strip()) if isinstance(cell, str) else None
     if found is None:
         return None
-    first, second = int(found[1]), int(found[3])
-    if 12 < first <= 31 and 1 <= second <= 12:
-        return "day first"
-    return "month first" if 12 < second <= 31 and 1 <= first <= 12 else None
+    first, second, year = int(found[1]), int(found[3]), _year(found[4])
+    if first > 12:
+        return "day first" if _is_day(year, second, first) else None
+    return "month first" if second > 12 and _is_day(year, first, second) else None
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    """Whether the calendar has the day: 02/30/2024 is none in either order, so it proves nothing."""
+    try:
+        dt.date(year, month, day)
+    except ValueError:
+        return False
+    return True
 
 
 def date(cell: Cell, order: DateOrder = "day first") -> dt.date | None:
@@ -120,7 +151,7 @@ def date(cell: Cell, order: DateOrder = "day first") -> dt.date | None:
     if isinstance(cell, dt.date):
         return _day(cell.year, cell.month, cell.day)
     said = as_text(cell)
-    if said.casefold() in _NOTHING or said == "0":
+    if said.casefold() in NOTHING or said == "0":
         return None
     if found := _ISO.fullmatch(said):
         return _day(int(found[1]), int(found[3]), int(found[4]))
@@ -169,7 +200,7 @@ def bios_date(cell: Cell) -> dt.date | None:
 def _numeric(found: re.Match[str], order: DateOrder) -> dt.date | None:
     first, second, year = int(found[1]), int(found[3]), _year(found[4])
     day, month = (first, second) if order == "day first" else (second, first)
-    if month > 12 and day <= 12:
+    if month > 12 and _is_day(year, day, month):
         other = "month first" if order == "day first" else "day first"
         raise CellError("date_order", f"is a date only when read {other}, and the column is read {order}")
     return _day(year, month, day)
@@ -202,98 +233,6 @@ def _day(year: int, month: int, day: int) -> dt.date | None:
     return found
 
 
-# --- money ---
-
-_POUND = re.compile(r"\N{POUND SIGN}|GBP|UKP|\bSTG\b", re.IGNORECASE)
-# How nine of ten sums are written: a shorter way to the same pence.
-_USUAL = re.compile(r"(-)?\N{POUND SIGN}?([0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.([0-9]{2}))?")
-_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
-_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
-_SPACED = re.compile(r"[0-9]{1,3}(?:[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}'][0-9]{3})+(?:\.[0-9]*)?")
-_DECIMAL_COMMA = re.compile(r"[0-9. ]*[0-9],[0-9]{1,2}")
-_CURRENCY_SIGNS = {
-    "$": "dollars",
-    "\N{EURO SIGN}": "euros",
-    "\N{YEN SIGN}": "yen",
-    "\N{INDIAN RUPEE SIGN}": "rupees",
-}
-_CURRENCY_CODE = re.compile(
-    r"(?<![A-Z])(USD|EUR|JPY|CHF|AUD|CAD|NZD|CNY|INR|SEK|NOK|DKK|PLN|HKD|SGD|ZAR)(?![A-Z])"
-)
-_CREDIT = re.compile(r"\s*(CR|DR)\.?$|^(CR|DR)\.?\s*", re.IGNORECASE)
-_MOST_PENCE = 10**15
-
-
-def pence(cell: Cell) -> int | None:
-    """Return the sum of money in whole pence; half a penny is rounded away from zero.
-
-    Brackets, a minus before or behind and CR make it negative. CellError for other currencies (named), for decimal
-    commas, and for what is no sum at all.
-    """
-    if isinstance(cell, bool | dt.date | dt.time | dt.timedelta):
-        raise CellError("not_money", "is no sum of money; write it as 1234.56")
-    if isinstance(cell, int | float):
-        return _in_pence(Decimal(str(cell)) if math.isfinite(cell) else Decimal("NaN"))
-    if found := _USUAL.fullmatch(cell):
-        amount = int(found[2].replace(",", "")) * 100 + int(found[3] or 0)
-        return -amount if found[1] else amount
-    said = cell.strip().replace("\N{MINUS SIGN}", "-")
-    if said.casefold() in _NOTHING:
-        return None
-    _refuse_other_currency(said)
-    said = _POUND.sub("", said).strip()
-    signs = 0
-    if found := _CREDIT.search(said):
-        signs += (found[1] or found[2]).upper() == "CR"
-        said = _CREDIT.sub("", said, count=1).strip()
-    if said.startswith("(") and said.endswith(")"):
-        signs += 1
-        said = said[1:-1].strip()
-    for taken in (said.removeprefix("-"), said.removesuffix("-"), said.removeprefix("+")):
-        if taken != said:
-            signs += not said.startswith("+")
-            said = taken.strip()
-            break
-    if signs > 1:
-        raise CellError("not_money", "has two signs of being negative; write it as -1234.56")
-    sum_ = _digits(said)
-    return _in_pence(-sum_ if signs else sum_)
-
-
-def _refuse_other_currency(said: str) -> None:
-    for sign, name in _CURRENCY_SIGNS.items():
-        if sign in said:
-            raise CellError(
-                "other_currency", f"is in {name} ({sign}); only pounds are read, convert it first"
-            )
-    if found := _CURRENCY_CODE.search(said.upper()):
-        raise CellError("other_currency", f"is in {found[1]}; only pounds (GBP) are read, convert it first")
-
-
-def _digits(said: str) -> Decimal:
-    if _PLAIN.fullmatch(said):
-        return Decimal(said)
-    if _GROUPED.fullmatch(said):
-        return Decimal(said.replace(",", ""))
-    if _SPACED.fullmatch(said):
-        return Decimal(re.sub(r"[^0-9.]", "", said))
-    if _DECIMAL_COMMA.fullmatch(said):
-        raise CellError("not_money", "has a decimal comma; write it with a point, as 1234.56")
-    raise CellError("not_money", "is no sum of money; write it as 1234.56")
-
-
-def _in_pence(amount: Decimal) -> int:
-    if not amount.is_finite() or abs(amount) * 100 > _MOST_PENCE:
-        raise CellError("not_money", "is no sum of money an IT estate can cost")
-    return int((amount * 100).quantize(Decimal(1), ROUND_HALF_UP))
-
-
-def pounds(pence_: int) -> str:
-    """Return whole pence as `1234.56`, which `pence` reads as the same."""
-    sign = "-" if pence_ < 0 else ""
-    return f"{sign}{abs(pence_) // 100}.{abs(pence_) % 100:02}"
-
-
 # --- numbers, lengths of time, yes and no ---
 
 _WHOLE = re.compile(r"[+-]?(?:[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4})(?:\.0*)?")
@@ -308,7 +247,7 @@ _NO = frozenset({"no", "n", "false", "f", "0", "off", "disabled"})
 def whole(cell: Cell) -> int | None:
     """Return the whole number; `1,234` and `12.0` are whole."""
     said = as_text(cell)
-    if said.casefold() in _NOTHING:
+    if said.casefold() in NOTHING:
         return None
     if not _WHOLE.fullmatch(said):
         raise CellError("not_a_number", "is no whole number")
@@ -323,7 +262,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,3})?", re.I
 def measure(cell: Cell) -> float | None:
     """Return a number that cannot be negative, in the source's unit; None for -1, -2 and 2147483647."""
     said = as_text(cell)
-    if said.casefold() in _NOTHING:
+    if said.casefold() in NOTHING:
         return None
     if not _NUMBER.fullmatch(said.replace(",", "")):
         raise CellError("not_a_number", "is no number")
@@ -338,7 +277,7 @@ def measure(cell: Cell) -> float | None:
 def months(cell: Cell, unit: Literal["months", "years"] = "months") -> int | None:
     """Return a length of time in months: `3 years` is 36, `36` is 36 `unit`s, `Lifelong` is LIFELONG (-1)."""
     said = as_text(cell).casefold()
-    if said in _NOTHING:
+    if said in NOTHING:
         return None
     if said in {"lifelong", "lifetime", "-1"}:
         return LIFELONG
@@ -371,7 +310,7 @@ def yes_or_no(cell: Cell) -> bool | None:
     if isinstance(cell, bool):
         return cell
     said = as_text(cell).casefold()
-    if said in _NOTHING:
+    if said in NOTHING:
         return None
     if said in _YES or said in _NO:
         return said in _YES
@@ -388,7 +327,7 @@ _NO_MACS = frozenset({"000000000000", "ffffffffffff"})
 def macs(cell: Cell) -> tuple[str, ...]:
     """Return the addresses as `aa:bb:cc:dd:ee:ff`, each once, in their order; all zeros and all ones are none."""
     said = as_text(cell).casefold()
-    if said in _NOTHING:
+    if said in NOTHING:
         return ()
     found: dict[str, None] = {}
     bare = re.sub(r"[\s:.-]", "", said)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, Table, select
 
 from roadworthy_collector.store.schema import days, local_days
 from roadworthy_collector.store.slots import DAY_SECONDS, PERIOD_SECONDS
@@ -40,11 +40,12 @@ def read(
     last: date,
     zone: str,
     columns: Sequence[str],
-    device: int | None = None,
+    device: int | tuple[int, int] | None = None,
 ) -> Iterator[LocalTotal]:
     """Yield the totals of each device, or of `device` alone, of the local days from `first` to `last`, both included.
 
-    `columns` are names both tables have. Days come some at a time, in no order among them.
+    `device` may be a first and a last row id: of the devices between, both included. `columns` are names both tables
+    have. Days come some at a time, in no order among them.
     """
     for some in _pieces(first, last):
         utc = [utc_day(day).start for day in some if is_utc_day(day, zone)]
@@ -52,16 +53,21 @@ def read(
         if utc:
             query = select(days.c.day, days.c.device, *(days.c[name] for name in columns))
             query = query.where(days.c.day.in_(utc))
-            for row in connection.execute(query if device is None else query.where(days.c.device == device)):
+            for row in connection.execute(_of(query, days, device)):
                 yield LocalTotal(utc_date(row.day), row.device, Span(row.day, row.day + DAY_SECONDS), row)
         if own:
             key = (local_days.c.date, local_days.c.device, local_days.c.start, local_days.c.half_hours)
             query = select(*key, *(local_days.c[name] for name in columns)).where(local_days.c.date.in_(own))
-            if device is not None:
-                query = query.where(local_days.c.device == device)
-            for row in connection.execute(query):
+            for row in connection.execute(_of(query, local_days, device)):
                 span = Span(row.start, row.start + row.half_hours * PERIOD_SECONDS)
                 yield LocalTotal(date.fromisoformat(row.date), row.device, span, row)
+
+
+def _of(query: Select[Any], table: Table, device: int | tuple[int, int] | None) -> Select[Any]:
+    if device is None:
+        return query
+    mine = table.c.device == device if isinstance(device, int) else table.c.device.between(*device)
+    return query.where(mine)
 
 
 def _pieces(first: date, last: date) -> Iterator[list[date]]:

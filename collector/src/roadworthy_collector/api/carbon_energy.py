@@ -1,0 +1,109 @@
+"""Energy and carbon of the IT estate: `roadworthy carbon energy` and `roadworthy carbon rebuild`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from roadworthy_collector.api.calls import PREFIX, Call, Limit, Sent, caller
+from roadworthy_collector.api.errors import documented
+from roadworthy_collector.carbon import energy
+from roadworthy_collector.carbon.behind import LIMIT, devices_behind
+from roadworthy_collector.carbon.show import Asked, chosen_period, shown
+from roadworthy_collector.errors import NotFoundError
+from roadworthy_collector.security.roles import Right
+from roadworthy_collector.store.engine import write_transaction
+
+router = APIRouter(prefix=PREFIX, tags=["carbon"])
+Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
+Preparer = Annotated[Call, Depends(caller(Right.PREPARE_CARBON, everywhere=True))]
+Year = Annotated[str, Query(max_length=12, description="2025/26 or 2025-09; the newest year if not said.")]
+By = Literal["month", "quality", "place", "unit", "site", "class", "model"]
+Key = Annotated[str, Query(max_length=256, pattern=r"^[^\x00]*$", description="`key` of a row.")]
+UnitName = Annotated[
+    str, Query(max_length=128, pattern=r"^[^\x00]*$", description="This unit and those below it.")
+]
+
+
+class EnergyFigures(BaseModel):
+    """Energy at the wall in kWh with its 90 % interval, by how it is known, and what it emits.
+
+    `unknown_hours` are of devices that should have told something, and are in no sum. `basis` says what the figure is.
+    """
+
+    period: str
+    complete: bool
+    basis: str
+    months_missing: list[str]
+    months_open: list[str]
+    made_at: int | None
+    kwh: float
+    low_kwh: float
+    high_kwh: float
+    by_quality: dict[str, dict[str, float | None]]
+    devices: int
+    device_days: int
+    unknown_hours: float
+    coverage_ratio: float | None
+    emissions: dict[str, Any]
+    by: str | None
+    rows: list[dict[str, Any]]
+
+
+class EnergyDevices(BaseModel):
+    """The devices behind a figure, the most kWh first; restricted sites are left out."""
+
+    period: str
+    devices: int
+    kwh: float
+    rows: list[dict[str, Any]]
+
+
+class Rebuild(Sent):
+    """A month, or null for all."""
+
+    month: str | None = Field(default=None, pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")
+
+
+class Rebuilt(BaseModel):
+    """The months that will be made anew."""
+
+    months: list[str]
+
+
+@router.get("/carbon/energy", summary="Energy and carbon of the IT estate", responses=documented(404))
+def show_energy(
+    call: Looker,
+    year: Year | None = None,
+    by: By = "month",
+    unit: UnitName | None = None,
+    rule: Literal["majority", "blended"] | None = None,
+) -> EnergyFigures:
+    """Show the energy of a financial year or month, by one dimension; of some units where the role holds for some."""
+    asked = Asked(year, unit, rule, call.scope)
+    with call.engine.connect() as connection:
+        found = shown(connection, asked, now=call.now, zone=call.settings.reporting_timezone)
+    return EnergyFigures.model_validate(found.told(by))
+
+
+@router.get("/carbon/energy/devices", summary="The devices behind a figure", responses=documented())
+def show_devices(
+    call: Looker, year: Year | None = None, by: By | None = None, key: Key = "", limit: Limit = LIMIT
+) -> EnergyDevices:
+    """Show the devices of a row of `/carbon/energy`, or of all without `by`, with their kWh of the period."""
+    with call.engine.connect() as connection:
+        period = chosen_period(connection, year, now=call.now, zone=call.settings.reporting_timezone)
+        found = devices_behind(connection, period, by, key, scope=call.scope, limit=limit)
+    return EnergyDevices(period=period.label, devices=found.devices, kwh=found.kwh, rows=list(found.rows))
+
+
+@router.post("/carbon/energy/rebuild", summary="Have months made anew", responses=documented(404, 408, 413))
+def rebuild(call: Preparer, sent: Rebuild) -> Rebuilt:
+    """Have the ledger's months made anew from the daily totals, on the record; the jobs process does it."""
+    with write_transaction(call.engine) as connection:
+        wanted = energy.ask(connection, sent.month, now=call.at, actor=call.actor)
+    if sent.month and not wanted:
+        raise NotFoundError(f"the ledger has no month {sent.month}")
+    return Rebuilt(months=wanted)

@@ -1,0 +1,1 @@
+"""Carbon in the collector: the energy ledger, supplies and meters, factor sets, reports."""

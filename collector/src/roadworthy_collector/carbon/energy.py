@@ -1,0 +1,435 @@
+"""The energy ledger, a month at a time: made out of daily totals by the jobs process, and made anew where these changed.
+
+The running month is made anew some times a day, a closed one where days of it were rolled up since, where the models
+are others or somebody asks. What comes out follows from the facts alone, in whatever order months are made, with one
+exception: what erased devices drew is in the sums of their site and unit and stays there, as class `erased`.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, case, delete, func, select
+
+from roadworthy_collector.books import figures
+from roadworthy_collector.carbon import energy_facts, power
+from roadworthy_collector.carbon.energy_facts import Key
+from roadworthy_collector.carbon.estate import (
+    DIMENSIONS,
+    ERASED,
+    FIGURE,
+    NOTHING_TOLD,
+    SUMS_FIGURE,
+    UNIT_FIGURE,
+    keys_of,
+    sum_of,
+)
+from roadworthy_collector.carbon.power import Machine, Told
+from roadworthy_collector.carbon.sums import Month, Sum, of_told, together
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.store.books_schema import book_figures
+from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
+from roadworthy_collector.store.columns import pack_date
+from roadworthy_collector.store.queries import audit
+from roadworthy_collector.store.schema import site_dirty, sites
+from roadworthy_collector.store.statements import BulkDelete, BulkInsert, BulkUpsert, json_text
+from roadworthy_inventory.calendar import local_date, local_day, months, utc_day
+from roadworthy_inventory.carbon.calibration import RestOfMachine
+from roadworthy_inventory.carbon.ledger import QUALITIES
+
+EVERY_SECONDS = 60.0
+AGAIN_SECONDS = 6 * 3600
+MAKING = "energy_making"  # + .2026-04: what was in the sums beside its devices, until the month is made
+ASKED = "energy_asked"
+_DEVICES = BulkInsert(energy_devices)
+_GROUPS = BulkUpsert(energy_groups)
+_GONE = BulkDelete(energy_groups, *(column.name for column in energy_groups.primary_key.columns))
+Group = tuple[int, int, str, str]  # site, unit, class, model
+
+
+class Calendar(NamedTuple):
+    """A month in the reporting time zone: its days so far, and those that are over."""
+
+    first: dt.date
+    last: dt.date
+    today: dt.date
+    zone: str
+
+    @property
+    def name(self) -> str:
+        """The month as `2026-04`."""
+        return f"{self.first:%Y-%m}"
+
+    @property
+    def closed(self) -> bool:
+        """Whether its last day is over."""
+        return self.today > self.last
+
+    def seconds(self) -> dict[dt.date, int]:
+        """Return {day: its seconds} of the days that are over."""
+        until = min(self.last, self.today - dt.timedelta(days=1))
+        some = (self.first + dt.timedelta(days=n) for n in range((until - self.first).days + 1))
+        return {day: local_day(day, self.zone).seconds for day in some}
+
+
+def month_of(day: dt.date, today: dt.date, zone: str) -> Calendar:
+    """Return the month of a day as it stands `today`."""
+    last = day.replace(day=calendar.monthrange(day.year, day.month)[1])
+    return Calendar(day.replace(day=1), last, today, zone)
+
+
+def refresh(work: Work) -> int:
+    """Make the newest month that needs it; return how many were."""
+    with work.engine.connect() as connection:
+        month = due(connection, work)
+    return 0 if month is None else int(make(work, month))
+
+
+def due(connection: Connection, work: Work) -> Calendar | None:
+    """Return the newest month that has to be made, None where all are as they should be."""
+    zone, now = work.settings.reporting_timezone, work.clock()
+    today, first = local_date(now, zone), energy_facts.first_fact(connection)
+    if first is None:
+        return None
+    kept_from = today - dt.timedelta(days=work.settings.daily_retention_days)
+    asked = figures.read(connection, ASKED)
+    asked_at = {} if asked is None else asked[0]
+    restricted = _restricted(connection)
+    held = _held(connection)
+    for year, number in reversed(list(months(first, today))):
+        month = month_of(dt.date(year, number, 1), today, zone)
+        one = held.get(month.name)
+        if one is None:
+            return month
+        # A month part of whose daily totals was pruned stays as it was made when it was whole.
+        if month.first < kept_from:
+            continue
+        other = one.digest != power.digest() or one.restricted != json_text(restricted)
+        if other or one.made_at < asked_at.get(month.name, 0) or _is_late(connection, month, one, now):
+            return month
+    return None
+
+
+def ask(connection: Connection, month: str | None, *, now: int, actor: str) -> list[str]:
+    """Have a month, or all, made anew, on the record; return which."""
+    wanted = [name for name in _held(connection) if month in {None, name}]
+    held = figures.read(connection, ASKED)
+    content = ({} if held is None else held[0]) | dict.fromkeys(wanted, now + 1)
+    figures.write(connection, ASKED, content, now, 0.0)
+    audit.record(connection, now, actor, "carbon.rebuild", month or "all", {"months": len(wanted)})
+    return sorted(wanted)
+
+
+def make(work: Work, month: Calendar) -> bool:
+    """Make a month; False where the collector stops meanwhile, and nothing but its devices' rows is new then."""
+    began, now = work.monotonic(), work.clock()
+    kept = _begin(work, month)
+    evidence = energy_facts.read_evidence(work, min(month.last, month.today))
+    maker = _Maker(month, power.rests(evidence), kept)
+    last = 0
+    for after, machines in energy_facts.pieces(work, month.zone):
+        last = machines[-1].id
+        until = min(month.last, month.today)
+        with work.reading() as connection:
+            told, dates = energy_facts.read_told(
+                connection, month.first, until, month.zone, (after + 1, last)
+            )
+        rows = [
+            row for one in machines for row in maker.rows(one, told.get(one.id, {}), dates.get(one.id, set()))
+        ]
+        with work.write() as connection:
+            _replace(connection, month, after, last, rows)
+    if work.stop.is_set():
+        return False
+    with work.write() as connection:
+        _replace(connection, month, last, None, [])
+    _write_groups(work, month, maker.groups)
+    if work.stop.is_set():
+        return False
+    with work.engine.connect() as connection:
+        restricted = _restricted(connection)
+        held = {row.id: row for row in connection.execute(select(sites))}
+    _write_units(work, month, _of_units(maker.groups), held, now)
+    if work.stop.is_set():
+        return False
+    sums = _by_dimension(held, month, maker.groups)
+    content = {
+        "month": month.name,
+        "closed": month.closed,
+        "digest": power.digest(),
+        "restricted": json_text(restricted),
+        "models_fitted": sorted(maker.rests),
+        "sums": {name: sums[name] for name in ("month", "place")},
+    }
+    with work.write() as connection:
+        figures.write(
+            connection, f"{SUMS_FIGURE}.{month.name}", {"month": month.name, "sums": sums}, now, 0.0
+        )
+    with work.write() as connection:
+        figures.write(connection, f"{FIGURE}.{month.name}", content, now, work.monotonic() - began)
+        connection.execute(delete(book_figures).where(book_figures.c.name == f"{MAKING}.{month.name}"))
+    return True
+
+
+class _Maker:
+    """Turns what devices told into rows of devices, and adds these up by group on the way."""
+
+    def __init__(
+        self, month: Calendar, rests: Mapping[str, RestOfMachine], kept: Iterable[tuple[Group, Sum]]
+    ) -> None:
+        self.month, self.rests = month, rests
+        self.groups: dict[Group, Sum] = dict(kept)
+        self._seconds = month.seconds()
+
+    def rows(
+        self, machine: Machine, told: Mapping[Key, Told], dates: Collection[dt.date]
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of one device, one for each place it stood at, the silent days at the one it stood longest."""
+        places: dict[tuple[int, int], list[Told]] = {}
+        for (site, unit, _), one in told.items():
+            places.setdefault((site, unit), []).append(one)
+        silent = self._silent_seconds(machine, dates)
+        if not places:
+            if not silent:
+                return []
+            places[machine.site, machine.unit] = []
+        home = max(sorted(places), key=lambda place: sum(one.days for one in places[place]))
+        return [
+            self._row(machine, place, some, silent if place == home else 0) for place, some in places.items()
+        ]
+
+    def _row(
+        self, machine: Machine, place: tuple[int, int], some: Sequence[Told], silent: int
+    ) -> tuple[Any, ...]:
+        found = Sum(silent_seconds=silent)
+        down = up = 0.0
+        for one in some:
+            entry = power.entry(machine, one, self.rests.get(machine.model))
+            for at, quality in enumerate(QUALITIES):
+                found.joules[at] += entry.joules.get(quality, 0)
+            found.add_shared(entry.shared)
+            found.days += one.days
+            found.unknown_seconds += math.ceil(entry.unknown_seconds)
+            # The same device's own errors, whatever measured it: in a straight line.
+            down, up = down + entry.own.down, up + entry.own.up
+        if found.days:
+            found.months[self.month.name] = Month(1, down * down, up * up)
+        self._add(place, machine, found)
+        known = sum(one.seconds[name] for one in some for name in power.STATES)
+        unused = int(sum(one.seconds["idle"] + one.seconds["locked"] for one in some))
+        energy = found.energy()
+        return (
+            pack_date(self.month.first.isoformat()),
+            machine.id,
+            *place,
+            found.days,
+            *found.joules,
+            float(energy.low_joules),
+            float(energy.high_joules),
+            found.unknown_seconds + silent,
+            unused if known else None,
+        )
+
+    def _add(self, place: tuple[int, int], machine: Machine, found: Sum) -> None:
+        silent, found.silent_seconds = found.silent_seconds, 0
+        if found.days:
+            self.groups.setdefault((*place, machine.item_class, machine.model), Sum()).add(found)
+        if silent:
+            key = (*place, machine.item_class, NOTHING_TOLD)
+            self.groups.setdefault(key, Sum()).silent_seconds += silent
+
+    def _silent_seconds(self, machine: Machine, dates: Collection[dt.date]) -> int:
+        """Return the seconds of days that are over, from enrolment or the first fact until it was retired, untold."""
+        first = min([machine.enrolled, *dates])
+        return sum(
+            seconds
+            for day, seconds in self._seconds.items()
+            if day >= first and (machine.retired is None or day < machine.retired) and day not in dates
+        )
+
+
+def _replace(
+    connection: Connection, month: Calendar, after: int, last: int | None, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Replace the month's rows of the devices after a row id, up to `last`; what is none's any more goes with them."""
+    mine = (energy_devices.c.month == month.first.isoformat(), energy_devices.c.device > after)
+    gone = delete(energy_devices).where(*mine)
+    connection.execute(gone if last is None else gone.where(energy_devices.c.device <= last))
+    _DEVICES.write(connection, rows)
+
+
+def _write_groups(work: Work, month: Calendar, groups: Mapping[Group, Sum]) -> None:
+    """Put the month's groups in place of those held, in short transactions."""
+    number = pack_date(month.first.isoformat())
+    rows = [
+        (
+            number,
+            *key,
+            own.devices,
+            one.days,
+            *one.joules,
+            own.down_squared,
+            own.up_squared,
+            json_text(one.shared),
+            one.unknown_seconds + one.silent_seconds,
+        )
+        for key, one in sorted(groups.items())
+        for own in (one.months.get(month.name, Month()),)
+    ]
+    key_columns = [energy_groups.c[name] for name in ("site", "unit", "item_class", "model")]
+    with work.engine.connect() as connection:
+        query = select(*key_columns).where(energy_groups.c.month == month.first.isoformat())
+        gone = [(number, *key) for key in connection.execute(query) if tuple(key) not in groups]
+    work.for_each(rows, _GROUPS.write)
+    work.for_each(gone, _GONE.write)
+
+
+def _of_units(groups: Mapping[Group, Sum]) -> dict[int, dict[Group, Sum]]:
+    found: dict[int, dict[Group, Sum]] = {}
+    for key, one in groups.items():
+        found.setdefault(key[1], {})[key] = one
+    return found
+
+
+def _write_units(
+    work: Work,
+    month: Calendar,
+    of_units: Mapping[int, Mapping[Group, Sum]],
+    held: Mapping[int, Any],
+    now: float,
+) -> None:
+    """Keep the month's sums of each unit ready, for readers of a part of the organisation."""
+    prefix = f"{UNIT_FIGURE}.{month.name}."
+    for unit, groups in sorted(of_units.items()):
+        if work.stop.is_set():
+            return
+        content = {"month": month.name, "sums": _by_dimension(held, month, groups)}
+        with work.write() as connection:
+            figures.write(connection, f"{prefix}{unit}", content, now, 0.0)
+    with work.write() as connection:
+        mine = book_figures.c.name.startswith(prefix, autoescape=True)
+        wanted = [f"{prefix}{unit}" for unit in of_units]
+        connection.execute(delete(book_figures).where(mine, book_figures.c.name.not_in(wanted)))
+
+
+def _by_dimension(
+    held: Mapping[int, Any], month: Calendar, groups: Mapping[Group, Sum]
+) -> dict[str, dict[str, list[Any]]]:
+    """Return {dimension: {key: sum as JSON holds it}} of groups of the month, by `held` {row id: site}."""
+    found: dict[str, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
+    for key, one in groups.items():
+        for name, value in keys_of(_Named(*key), month.name, held.get(key[0])).items():
+            found[name].setdefault(value, Sum()).add(one)
+    return {
+        name: {value: one.told(month.name) for value, one in some.items()} for name, some in found.items()
+    }
+
+
+class _Named(NamedTuple):
+    site: int
+    unit: int
+    item_class: str
+    model: str
+
+
+# --- which months, and what stays in them ---------------------------------------------------------------------
+
+
+class _HeldMonth(NamedTuple):
+    made_at: int
+    closed: bool
+    digest: str
+    restricted: str
+
+
+def _held(connection: Connection) -> dict[str, _HeldMonth]:
+    content = book_figures.c.content
+    query = select(
+        book_figures.c.name,
+        book_figures.c.made_at,
+        content["closed"].as_boolean().label("closed"),
+        content["digest"].as_string().label("digest"),
+        content["restricted"].as_string().label("restricted"),
+    ).where(book_figures.c.name.startswith(f"{FIGURE}.", autoescape=True))
+    return {
+        row.name.removeprefix(f"{FIGURE}."): _HeldMonth(
+            row.made_at, bool(row.closed), row.digest, row.restricted
+        )
+        for row in connection.execute(query)
+    }
+
+
+def _is_late(connection: Connection, month: Calendar, held: _HeldMonth, now: float) -> bool:
+    """Return whether the month went on since it was made, or days of it were rolled up since."""
+    if month.closed and not held.closed:
+        return True
+    if now - held.made_at < AGAIN_SECONDS:
+        return False
+    if not month.closed:
+        return True
+    table = site_dirty.c
+    rolled = (table.marks > 0) | (table.rolled_at >= held.made_at)
+    first, last = utc_day(month.first).start - 86_400, utc_day(month.last).end + 86_400
+    query = select(func.count()).select_from(site_dirty).where(table.day >= first, table.day < last, rolled)
+    return bool(connection.scalar(query))
+
+
+def _restricted(connection: Connection) -> list[int]:
+    return sorted(connection.scalars(select(sites.c.id).where(sites.c.restricted.is_(True))))
+
+
+def _begin(work: Work, month: Calendar) -> list[tuple[Group, Sum]]:
+    """Return what is in the month's sums beside its devices, as class `erased`; noted until the month is made."""
+    name = f"{MAKING}.{month.name}"
+    with work.engine.connect() as connection:
+        noted = figures.read(connection, name)
+        kept = noted[0] if noted else _beside_devices(connection, month)
+    if noted is None:
+        with work.write() as connection:
+            figures.write(connection, name, kept, work.clock(), 0.0)
+    return [((site, unit, ERASED, ""), of_told(told, month.name)) for site, unit, told in kept]
+
+
+def _beside_devices(connection: Connection, month: Calendar) -> list[Any]:
+    """Return [site, unit, sum] of what the groups of a place hold more than its devices: of devices erased since."""
+    of_groups, of_devices = (
+        _at_places(connection, table, month) for table in (energy_groups, energy_devices)
+    )
+    kept = []
+    for (site, unit), whole in of_groups.items():
+        nothing = (0,) * len(whole)
+        rest = [max(a - b, 0) for a, b in zip(whole, of_devices.get((site, unit), nothing), strict=True)]
+        if not any(rest[: len(QUALITIES) + 1]):
+            continue
+        *joules, days, devices = rest
+        sums = (sum_of(row) for row in _groups_at(connection, month, site, unit))
+        energy = together(sums).energy()
+        share = sum(joules) / energy.whole_joules if energy.whole_joules else 0.0
+        off = [
+            (energy.whole_joules - energy.low_joules) * share,
+            (energy.high_joules - energy.whole_joules) * share,
+        ]
+        told = Sum(joules, days, 0, 0, {month.name: Month(devices)}, {ERASED: off})
+        kept.append([site, unit, told.told(month.name)])
+    return kept
+
+
+def _at_places(connection: Connection, table: Any, month: Calendar) -> dict[tuple[int, int], tuple[int, ...]]:
+    counted = table.c.devices if "devices" in table.c else case((table.c.days > 0, 1), else_=0)
+    sums = [func.sum(table.c[f"{name}_joules"]) for name in QUALITIES]
+    query = select(table.c.site, table.c.unit, *sums, func.sum(table.c.days), func.sum(counted))
+    query = query.where(table.c.month == month.first.isoformat()).group_by(table.c.site, table.c.unit)
+    return {(row[0], row[1]): tuple(int(value) for value in row[2:]) for row in connection.execute(query)}
+
+
+def _groups_at(connection: Connection, month: Calendar, site: int, unit: int) -> Sequence[Any]:
+    mine = (
+        energy_groups.c.month == month.first.isoformat(),
+        energy_groups.c.site == site,
+        energy_groups.c.unit == unit,
+    )
+    return connection.execute(select(energy_groups).where(*mine)).all()

@@ -1,0 +1,291 @@
+"""Energy of the IT estate over any months, read from the ledger's months: kWh first, then what it emits.
+
+Read from sums of `energy_groups` that the ledger keeps ready for each month and unit (`book_figures`). Restricted sites count in totals and are in one row of their own, without a name.
+Agents' kWh is an allocation inside the billed total and never instead of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+from sqlalchemy import Connection, select
+
+from roadworthy_collector.carbon.sums import Energy, Sum, of_told
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.store.books_schema import book_figures
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_collector.store.schema import sites, units
+from roadworthy_inventory.calendar import financial_year_label, months
+from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_inventory.carbon.quantities import CarbonError
+from roadworthy_inventory.carbon.years import parse_year, year_days
+
+FIGURE = "energy"  # + .2026-04: what a month was made of, its total and places
+SUMS_FIGURE = "energy_sums"  # + .2026-04: its sums by every dimension
+UNIT_FIGURE = "energy_unit"  # + .2026-04.17: the same of one unit
+ALLOCATION = "an allocation inside the billed total: agents tell what devices drew, bills what was paid for"
+Dimension = Literal["month", "quality", "place", "unit", "site", "class", "model"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+NOTHING_TOLD = "(nothing told)"  # the model under which days without any fact are kept
+ERASED = "erased"  # the class of what devices drew that are erased by now
+RESTRICTED = "restricted"
+_RESTRICTED_TITLE = "restricted sites, together"
+_NOT_TOLD = "not told"
+_NAMES_AT_ONCE = 500
+PLACE_TITLES: Mapping[str, str] = {
+    "force": "the organisation's own sites",
+    "data_centre": "data centres",
+    "home": "at home",
+    "vehicle": "vehicles",
+    "partner": "landlords' and partners' sites",
+    "unknown": "place not stated",
+}
+
+
+class Period(NamedTuple):
+    """Whole calendar months in the reporting time zone, by their first days, both included."""
+
+    first: dt.date
+    last: dt.date
+    label: str
+
+    @property
+    def months(self) -> tuple[str, ...]:
+        """Every month as `2026-04`."""
+        return tuple(f"{year}-{number:02}" for year, number in months(self.first, self.last))
+
+    @property
+    def days(self) -> tuple[dt.date, dt.date]:
+        """Its first and its last day."""
+        following = dt.date(self.last.year + self.last.month // 12, self.last.month % 12 + 1, 1)
+        return self.first, following - dt.timedelta(days=1)
+
+
+def financial_year(began: int) -> Period:
+    """Return the financial year that begins on 1 April `began`."""
+    first, last = year_days(began)
+    return Period(first, last.replace(day=1), financial_year_label(began))
+
+
+def parse_period(said: str) -> Period:
+    """Return a financial year (`2025/26`) or a month (`2025-09`); RoadworthyError for anything else."""
+    if len(said) == len("2025-09") and said[4] == "-":
+        try:
+            month = dt.date.fromisoformat(f"{said}-01")
+        except ValueError:
+            month = None
+        # 2025-26 is a financial year to some people.
+        if month is not None:
+            return Period(month, month, said)
+    try:
+        return financial_year(parse_year(said))
+    except CarbonError as error:
+        raise RoadworthyError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group of a dimension; `key` is what names it in links and filters."""
+
+    key: str
+    title: str
+    energy: Energy
+
+
+@dataclass(frozen=True, slots=True)
+class MadeMonth:
+    """How a month stands: `made_at` None where the ledger has none; `closed`: made after its last day was over."""
+
+    month: str
+    made_at: int | None
+    closed: bool
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """The energy of a period: read once, asked for in many ways. Rows of a dimension sum to `total`."""
+
+    period: Period
+    total: Energy
+    months: tuple[MadeMonth, ...]
+    sums: Mapping[Dimension, Mapping[str, Sum]]
+    titles: Mapping[Dimension, Mapping[str, str]]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every month is there and closed."""
+        return all(one.closed for one in self.months)
+
+    def rows(self, by: Dimension) -> list[Row]:
+        """Return the groups of a dimension: months in their order, qualities in theirs, others by most energy."""
+        if by == "quality":
+            return _by_quality(self.total)
+        found = [
+            Row(key, self.titles.get(by, {}).get(key) or key or _NOT_TOLD, one.energy())
+            for key, one in self.sums[by].items()
+        ]
+        if by == "month":
+            return sorted(found, key=lambda row: row.key)
+        return sorted(found, key=lambda row: (-row.energy.whole_joules, row.title))
+
+    def energy_at(self, place: str) -> Energy:
+        """Return the energy used at a kind of place (`PLACE_TITLES`)."""
+        return self.sums["place"].get(place, Sum()).energy()
+
+    def told(self) -> dict[str, Any]:
+        """Return the totals as JSON says them."""
+        return {
+            "period": self.period.label,
+            "complete": self.complete,
+            "basis": ALLOCATION,
+            "months_missing": [one.month for one in self.months if one.made_at is None],
+            "months_open": [one.month for one in self.months if one.made_at and not one.closed],
+            "made_at": max((one.made_at for one in self.months if one.made_at), default=None),
+            **self.total.told(),
+        }
+
+
+def read(
+    connection: Connection, period: Period, *, scope: Scope = EVERYTHING, unit: str | None = None
+) -> Estate:
+    """Return the energy of `period`, of the units in `scope`, or of those of `unit` (a name) and below it.
+
+    NotFoundError for a unit that is not there or not in scope.
+    """
+    held = made_months(connection, period)
+    some = scope if unit is None else _subtree(connection, unit, scope)
+    titles = _titles(connection)
+    sums: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
+    _read_ready(connection, period, some, sums)
+    total = Sum()
+    for one in sums["month"].values():
+        total.add(one)
+    return Estate(period, total.energy(), held, sums, titles)
+
+
+def periods(connection: Connection) -> list[str]:
+    """Return the financial years with a month in the ledger, the newest first."""
+    names = connection.scalars(
+        select(book_figures.c.name).where(book_figures.c.name.startswith(f"{FIGURE}.", autoescape=True))
+    )
+    years = {_financial_year(name.removeprefix(f"{FIGURE}.")) for name in names}
+    return [financial_year_label(began) for began in sorted(years, reverse=True)]
+
+
+def made_months(connection: Connection, period: Period) -> tuple[MadeMonth, ...]:
+    """Return how each month of `period` stands."""
+    names = {f"{FIGURE}.{month}": month for month in period.months}
+    content = book_figures.c.content
+    query = select(
+        book_figures.c.name,
+        book_figures.c.made_at,
+        content["closed"].as_boolean().label("closed"),
+        content["digest"].as_string().label("digest"),
+    ).where(book_figures.c.name.in_(names))
+    held = {names[row.name]: row for row in connection.execute(query)}
+    return tuple(
+        MadeMonth(month, held[month].made_at, bool(held[month].closed), held[month].digest)
+        if month in held
+        else MadeMonth(month, None, closed=False, digest=None)
+        for month in period.months
+    )
+
+
+def _read_ready(
+    connection: Connection,
+    period: Period,
+    some: Collection[int] | None,
+    sums: dict[Dimension, dict[str, Sum]],
+) -> None:
+    names = [f"{SUMS_FIGURE}.{month}" for month in period.months]
+    if some is not None:
+        names = [f"{UNIT_FIGURE}.{month}.{unit}" for month in period.months for unit in sorted(some)]
+    for begin in range(0, len(names), _NAMES_AT_ONCE):
+        mine = book_figures.c.name.in_(names[begin : begin + _NAMES_AT_ONCE])
+        for content in connection.scalars(select(book_figures.c.content).where(mine)):
+            month = content["month"]
+            for name, held in sums.items():
+                for key, told in content["sums"][name].items():
+                    held.setdefault(key, Sum()).add(of_told(told, month))
+
+
+def sum_of(row: Any) -> Sum:
+    """Return what a row of `energy_groups` says."""
+    silent = row.model == NOTHING_TOLD
+    joules = [getattr(row, f"{name}_joules") for name in QUALITIES]
+    unknown = (0, row.unknown_seconds) if silent else (row.unknown_seconds, 0)
+    return of_told(
+        [*joules, row.days, *unknown, row.devices, row.own_down_squared, row.own_up_squared, row.shared],
+        row.month[:7],
+    )
+
+
+def keys_of(group: Any, month: str, site: Any) -> dict[Dimension, str]:
+    """Return the key of each dimension of a group (with site, unit, item_class, model) at `site`, a row of `sites`."""
+    hidden = site is not None and site.restricted
+    return {
+        "month": month,
+        "place": "unknown" if site is None else site.kind,
+        "class": group.item_class,
+        "unit": RESTRICTED if hidden else str(group.unit),
+        "site": RESTRICTED if hidden else str(group.site),
+        "model": RESTRICTED if hidden else group.model,
+    }
+
+
+def _by_quality(total: Energy) -> list[Row]:
+    """Return the total's parts; their intervals are the total's and not kept for each."""
+    found = []
+    for place, quality in enumerate(QUALITIES):
+        joules = tuple(one if at == place else 0 for at, one in enumerate(total.joules))
+        alone = Energy(joules, joules[place], joules[place], total.devices, 0, 0, 0)
+        found.append(Row(quality, quality, alone))
+    return found
+
+
+def _titles(connection: Connection) -> dict[Dimension, dict[str, str]]:
+    found: dict[Dimension, dict[str, str]] = {
+        "place": dict(PLACE_TITLES),
+        "class": {ERASED: "devices erased since"},
+    }
+    for name, table in (("unit", units), ("site", sites)):
+        rows = connection.execute(select(table.c.id, table.c.name))
+        titles = {str(row.id): row.name for row in rows}
+        found["unit" if name == "unit" else "site"] = titles | {RESTRICTED: _RESTRICTED_TITLE}
+    found["model"] = {RESTRICTED: _RESTRICTED_TITLE, NOTHING_TOLD: "days nothing was told on"}
+    return found
+
+
+def _subtree(connection: Connection, unit: str, scope: Scope) -> frozenset[int]:
+    """Return the unit of that name, or row id, and every unit below it as the tree stands today."""
+    below: dict[int | None, list[int]] = {}
+    top = None
+    for row in connection.execute(select(units.c.id, units.c.parent, units.c.name)):
+        below.setdefault(row.parent, []).append(row.id)
+        if row.name == unit:
+            top = row.id
+    found: set[int] = set()
+    waiting = [] if top is None else [top]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting.extend(below.get(one, ()))
+    seen = frozenset(found) if scope is None else frozenset(found) & scope
+    if not seen:
+        raise NotFoundError(f"there is no unit {unit!r}; `roadworthy organisation show` lists them")
+    return seen
+
+
+def _financial_year(month: str) -> int:
+    year, number = int(month[:4]), int(month[5:])
+    return year if number >= 4 else year - 1
+
+
+def shown_row(row: Row) -> dict[str, Any]:
+    """Return a row as JSON says it."""
+    return {"key": row.key, "title": row.title, **row.energy.told()}

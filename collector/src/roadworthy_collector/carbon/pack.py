@@ -1,0 +1,376 @@
+"""Makes evidence packs: rows collected when a report is closed, sealed with its content and sign-off when it is issued.
+
+Collected rows wait in the folder `reports` of the data folder. Restricted sites are in totals only: their devices have
+no daily rows here, and their months are one row for each place and class.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from roadworthy_collector.carbon import energy_facts, estate, power
+from roadworthy_collector.carbon import pack_files as files
+from roadworthy_collector.carbon.pack_recompute import Day, Rests, machine_cells, recompute, rests_json
+from roadworthy_collector.carbon.power import Machine
+from roadworthy_collector.carbon.sums import Month, Sum
+from roadworthy_collector.errors import RoadworthyError, StoreError
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
+from roadworthy_collector.store.queries import local_totals
+from roadworthy_collector.store.schema import devices, sites, units
+from roadworthy_inventory.carbon.ledger import QUALITIES
+
+FOLDER = "reports"
+VERSION = 1
+_COLUMNS = (
+    "site", "unit", "in_use_seconds", "idle_seconds", "locked_seconds", "asleep_seconds", "off_seconds",
+    "unobserved_seconds", "observed_seconds", "cpu_mean_ratio", "joules",
+)  # fmt: skip
+_RESTRICTED = "restricted sites, together"
+_PERIODS_AT_ONCE = 10_000
+
+
+class Places:
+    """Names of sites and units, the kind of each site, and which are restricted."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.sites = {row.id: row for row in connection.execute(select(sites))}
+        self.units = {row.id: row.name for row in connection.execute(select(units.c.id, units.c.name))}
+
+    def restricted(self, site: int) -> bool:
+        """Return whether a site is in totals only."""
+        return site in self.sites and bool(self.sites[site].restricted)
+
+    def kind(self, site: int) -> str:
+        """Return the place of consumption."""
+        return str(self.sites[site].kind) if site in self.sites else "unknown"
+
+    def cells(self, site: int, unit: int) -> tuple[str, str]:
+        """Return the names of site and unit, folded where the site is restricted."""
+        if self.restricted(site):
+            return _RESTRICTED, _RESTRICTED
+        name = self.sites[site].name if site in self.sites else str(site)
+        return str(name), str(self.units.get(unit, unit))
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of packs, made where it is not there; StoreError where it cannot be."""
+    folder = settings.data / FOLDER
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot keep evidence packs here: {error.strerror}") from None
+    return folder
+
+
+def collected_folder(settings: Settings, number: int) -> Path:
+    """Return where the rows of a closed report wait."""
+    return folder_of(settings) / f"report-{number}-rows"
+
+
+def collect(engine: Engine, settings: Settings, period: estate.Period) -> tuple[Path, dict[str, int]]:
+    """Write the rows behind a year to a new folder; return it and the joules by place in them.
+
+    Streams: a piece of devices at a time is in memory. Raises StoreError where nothing can be written.
+    """
+    target = folder_of(settings) / f"collecting-{secrets.token_hex(6)}"
+    try:
+        target.mkdir(mode=0o700)
+        by_place = _collect(engine, settings, period, target)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise StoreError(f"{target}: the evidence cannot be written: {error.strerror}") from None
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return target, by_place
+
+
+def _collect(engine: Engine, settings: Settings, period: estate.Period, target: Path) -> dict[str, int]:
+    work = Work(engine, settings, stop=threading.Event(), rests=False)
+    with engine.connect() as connection:
+        places = Places(connection)
+    rests = _rests(work, period)
+    with files.gzipped(target / files.MACHINES) as machines, files.gzipped(target / files.DAYS) as daily:
+        days = _Days(work, period, places, machines, daily)
+        found = recompute(days, days.machine, rests)
+    with engine.connect() as connection:
+        with files.gzipped(target / files.DEVICES) as writer:
+            writer.writerows(_device_rows(connection, period, places))
+        by_place: dict[str, int] = {}
+        with files.gzipped(target / files.GROUPS) as writer:
+            for row in _group_rows(connection, period, places):
+                by_place[row[1]] = by_place.get(row[1], 0) + sum(row[8:12])
+                writer.writerow(row)
+    told = {
+        "models": power.digest(),
+        "rests": rests_json(rests),
+        "recomputed": found.as_json(),
+        **days.counts,
+    }
+    path = target / files.RESTS
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(told, file, sort_keys=True, indent=1)
+    return by_place
+
+
+def _rests(work: Work, period: estate.Period) -> Rests:
+    found = {}
+    for month in period.months:
+        first = dt.date.fromisoformat(f"{month}-01")
+        last = estate.Period(first, first, month).days[1]
+        some = power.rests(energy_facts.read_evidence(work, last))
+        if some:
+            found[month] = some
+    return found
+
+
+class _Days:
+    """The year's days in order of device, written to the pack on their way to the models."""
+
+    def __init__(self, work: Work, period: estate.Period, places: Places, machines: Any, daily: Any) -> None:
+        self._work, self._period, self._places = work, period, places
+        self._machines, self._daily = machines, daily
+        self._piece: dict[int, Machine] = {}
+        self.counts = {"restricted_days": 0}
+
+    def machine(self, device: int) -> Machine | None:
+        """Return a device of the piece whose days come now."""
+        return self._piece.get(device)
+
+    def __iter__(self) -> Iterator[Day]:
+        zone = self._work.settings.reporting_timezone
+        for after, machines in energy_facts.pieces(self._work, zone):
+            between = after + 1, machines[-1].id
+            with self._work.engine.connect() as connection:
+                ids = {
+                    row.id: row.device_id
+                    for row in connection.execute(
+                        select(devices.c.id, devices.c.device_id).where(devices.c.id.between(*between))
+                    )
+                }
+                first, last = self._period.days
+                rows = [
+                    one
+                    for total in local_totals.read(connection, first, last, zone, _COLUMNS, between)
+                    if (one := self._day(total)) is not None and one.device in ids
+                ]
+            told = {row.device for row in rows}
+            self._piece = {machine.id: machine for machine in machines if machine.id in told}
+            for machine in self._piece.values():
+                self._machines.writerow(machine_cells(machine, ids[machine.id]))
+            for row in sorted(rows, key=lambda day: (day.device, day.date)):
+                self._daily.writerow(row.cells())
+                yield row
+
+    def _day(self, total: local_totals.LocalTotal) -> Day | None:
+        row = total.values
+        if self._places.restricted(row.site):
+            self.counts["restricted_days"] += 1
+            return None
+        seconds = {name: getattr(row, name) for name in _COLUMNS[2:9]}
+        place = f"{row.site}.{row.unit}"
+        return Day(
+            total.device,
+            total.date.isoformat(),
+            place,
+            **seconds,
+            cpu_mean_ratio=row.cpu_mean_ratio,
+            joules=row.joules,
+        )
+
+
+def _firsts(period: estate.Period) -> list[str]:
+    return [f"{month}-01" for month in period.months]
+
+
+def _device_rows(connection: Connection, period: estate.Period, places: Places) -> Iterator[Sequence[Any]]:
+    """Yield the ledger's device-months, those of restricted sites folded by place and class."""
+    folded: dict[tuple[str, str], list[float]] = {}
+    classes = {
+        row.id: row
+        for row in connection.execute(select(devices.c.id, devices.c.device_class, devices.c.model))
+    }
+    names = [f"{quality}_joules" for quality in QUALITIES]
+    query = select(energy_devices).where(energy_devices.c.month.in_(_firsts(period)))
+    query = query.order_by(energy_devices.c.month, energy_devices.c.device)
+    for row in connection.execute(query.execution_options(yield_per=_PERIODS_AT_ONCE)):
+        machine = classes.get(row.device)
+        kind = machine.device_class if machine is not None else estate.ERASED
+        numbers = [row.days, *(getattr(row, name) for name in names)]
+        ends = [row.low_joules, row.high_joules, row.unknown_seconds]
+        if places.restricted(row.site):
+            held = folded.setdefault((row.month[:7], kind), [0] * 8)
+            for at, number in enumerate((*numbers, *ends)):
+                held[at] += number
+            continue
+        model = "" if machine is None else machine.model or ""
+        yield (row.month[:7], row.device, *places.cells(row.site, row.unit), kind, model, *numbers, *ends)
+    for (month, kind), held in sorted(folded.items()):
+        yield (month, "", _RESTRICTED, _RESTRICTED, kind, _RESTRICTED, *held)
+
+
+def _group_rows(connection: Connection, period: estate.Period, places: Places) -> Iterator[Sequence[Any]]:
+    """Yield the ledger's groups, those of restricted sites folded; in order, so that the file is always the same."""
+    held: dict[tuple[str, ...], Sum] = {}
+    query = select(energy_groups).where(energy_groups.c.month.in_(_firsts(period)))
+    for row in connection.execute(query.execution_options(yield_per=_PERIODS_AT_ONCE)):
+        site, unit = places.cells(row.site, row.unit)
+        model = _RESTRICTED if places.restricted(row.site) else row.model
+        key = (row.month[:7], places.kind(row.site), site, unit, row.item_class, model)
+        held.setdefault(key, Sum()).add(estate.sum_of(row))
+    for group, one in sorted(held.items()):
+        own = one.months.get(group[0], Month())
+        shared = json.dumps(
+            {name: list(off) for name, off in sorted(one.shared.items())}, separators=(",", ":")
+        )
+        yield (
+            *group,
+            own.devices,
+            one.days,
+            *one.joules,
+            repr(own.down_squared),
+            repr(own.up_squared),
+            shared,
+            one.unknown_seconds + one.silent_seconds,
+        )
+
+
+def seal(
+    settings: Settings,
+    number: int,
+    content: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    marking: str,
+    pdf: bytes,
+    now: int,
+    replace: Callable[[Path, Path], object] = os.replace,
+) -> tuple[str, str]:
+    """Put a closed report's pack together; return its name and SHA-256. RoadworthyError where its rows are gone."""
+    rows = collected_folder(settings, number)
+    missing = [name for name in files.ROWS if not (rows / name).is_file()]
+    if missing:
+        raise RoadworthyError(
+            f"report {number}: {missing[0]}, which was written when it was closed, is not in {rows}; prepare it again"
+        )
+    name = f"roadworthy-{content['kind']}-{content['began']}-{number}.zip"
+    made: list[tuple[str, bytes]] = [
+        (files.README, _readme(content, number, name, marking).encode()),
+        (files.REPORT, _json(content)),
+        (files.SIGNOFF, _json({"report": number, "marking": marking, "steps": list(steps)})),
+        (files.FACTORS, files.csv_bytes(files.FACTORS, _factor_rows(content))),
+        (files.LINES, files.csv_bytes(files.LINES, _line_rows(content))),
+        (files.PDF, pdf),
+    ]
+    manifest = _json(_manifest(content, number, made, rows, now))
+    made.append((files.MANIFEST, manifest))
+    path = folder_of(settings) / f"{name}.part"
+    try:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+            hashed = files.Hashed(target)
+            files.write_zip(hashed, _in_order(made, rows, manifest))
+            target.flush()
+            os.fsync(target.fileno())
+        replace(path, folder_of(settings) / name)
+    except OSError as error:
+        raise StoreError(f"{path}: the evidence pack cannot be written: {error.strerror}") from None
+    return name, hashed.digest
+
+
+def _in_order(
+    made: Sequence[tuple[str, bytes]], rows: Path, manifest: bytes
+) -> Iterator[tuple[str, Iterable[bytes]]]:
+    held = dict(made)
+    held[files.SEAL] = f"{hashlib.sha256(manifest).hexdigest()}  {files.MANIFEST}\n".encode()
+    for name in files.NAMES:
+        yield name, ((held[name],) if name in held else files.pieces_of(rows / name))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+
+def _manifest(
+    content: Mapping[str, Any], number: int, made: Sequence[tuple[str, bytes]], rows: Path, now: int
+) -> dict[str, Any]:
+    told = {name: {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()} for name, body in made}
+    told |= {
+        name: {"bytes": (rows / name).stat().st_size, "sha256": files.file_digest(rows / name)}
+        for name in files.ROWS
+    }
+    return {
+        "version": VERSION,
+        "report": number,
+        "kind": content["kind"],
+        "year": content["year"],
+        "code_version": content["code_version"],
+        "models": power.digest(),
+        "rules": content["rules"],
+        "sealed_at": now,
+        "exclusions": content["exclusions"],
+        "sums": [
+            {name: one[name] for name in ("name", "tonnes", "unit", "places")} for one in content["sums"]
+        ],
+        "files": told,
+    }
+
+
+def _factor_rows(content: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    for one in content["factors"]:
+        for part in one["parts"]:
+            told = (part[name] for name in ("set_name", "days", "value", "status", "note", "source", "as_of"))
+            yield (one["key"], one["title"], one["unit"], *told)
+
+
+def _line_rows(content: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    for one in content["lines"]:
+        yield (
+            one["name"],
+            one["title"],
+            one["source"],
+            " ".join(one["ledger"]),
+            one["kwh"],
+            one["journals_kwh"],
+        )
+
+
+def _readme(content: Mapping[str, Any], number: int, name: str, marking: str) -> str:
+    return f"""\
+Protective marking: {marking or "none stated"}
+{content["title"]}, {content["year"]}: evidence pack of report {number}
+
+Recompute its totals from this file alone, offline, without a database:
+
+    roadworthy report verify {name}
+
+It says ok, or what differs. It was made by Roadworthy {content["code_version"]}; the models' data are named in
+manifest.json ("models"), and a program with other models says so.
+
+report.json     everything the report says, with exact amounts as fractions
+report.pdf      the same as it was issued
+signoff.json    who prepared, reviewed, closed, approved and published it, and when
+factors.csv     every factor row used, with its set, days, status and source
+lines.csv       the energy the sums are made of, and adjustments by journal
+groups.csv.gz   the energy ledger by month, place, site, unit, class and model, with its errors
+devices.csv.gz  the same by device and month
+days.csv.gz     what each device told by day: seconds by state, joules as measured
+machines.csv.gz what the power models are asked with; device_id is a random number and names nobody
+rests.json      offsets fitted from sibling devices, by month, and what the daily rows come to
+manifest.json   the SHA-256 of every file; manifest.sha256 is that of the manifest
+
+tonnes = kWh of the lines x factor x uplift / 1000, added exactly, rounded half up once.
+"""

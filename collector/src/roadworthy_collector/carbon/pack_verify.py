@@ -1,0 +1,280 @@
+"""Recomputes an evidence pack from itself alone: no database, no network. Says what differs, and in which file.
+
+Hashes first; then daily rows to joules by the models, device-months to groups, groups to lines, lines and factors to
+tonnes, tonnes to the totals the report prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from roadworthy_collector.carbon import pack_files as files
+from roadworthy_collector.carbon import power
+from roadworthy_collector.carbon.pack_files import PackError, Unzipped
+from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
+from roadworthy_collector.carbon.sums import Month, Sum
+from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
+from roadworthy_inventory.carbon.quantities import half_up
+
+_UNFIT = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found: `differences` is empty where all fits. `totals`: {sum: recomputed tonnes as printed}."""
+
+    report: int | None = None
+    kind: str = ""
+    year: str = ""
+    sha256: str = ""
+    totals: dict[str, float] = field(default_factory=dict)
+    kwh: float | None = None
+    days: int = 0
+    differences: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything fits."""
+        return not self.differences
+
+
+def verify(path: Path, *, known_sha256: str | None = None) -> Verified:
+    """Return what a pack's figures come to; PackError where it is no pack that can be read.
+
+    `known_sha256`: of the whole file, noted elsewhere; without it somebody who forged everything goes unnoticed.
+    """
+    if not path.is_file():
+        raise PackError(f"{path}: there is no such file")
+    found = Verified(sha256=files.file_digest(path))
+    if known_sha256 is not None and found.sha256 != known_sha256.strip().lower():
+        found.differences.append(f"the file's SHA-256 is {found.sha256} and not the one that is known")
+    with Unzipped(path) as pack:
+        if not _hashes(pack, found):
+            return found
+        if files.written_again(pack) != found.sha256:
+            found.differences.append(
+                "the ZIP's own records (names, times, headers, or something beside its files) were changed"
+            )
+            return found
+        try:
+            _figures(pack, found)
+        except _UNFIT as error:
+            found.differences.append(f"a file does not hold what it should ({type(error).__name__}: {error})")
+    return found
+
+
+def _hashes(pack: Unzipped, found: Verified) -> bool:
+    """Compare every file with the manifest, and the manifest with its seal; return whether all are as they were."""
+    sealed = pack.read(files.SEAL).decode("ascii", "replace")
+    if sealed != f"{pack.sha256(files.MANIFEST)}  {files.MANIFEST}\n":
+        found.differences.append(f"{files.MANIFEST} or {files.SEAL} was changed: its hash does not fit")
+        return False
+    try:
+        manifest = json.loads(pack.read(files.MANIFEST))
+        told: Mapping[str, Any] = {name: str(one["sha256"]) for name, one in manifest["files"].items()}
+    except _UNFIT as error:
+        raise PackError(f"{files.MANIFEST}: is no manifest ({error})") from None
+    found.report, found.kind, found.year = (
+        manifest.get("report"),
+        manifest.get("kind", ""),
+        manifest.get("year", ""),
+    )
+    before = len(found.differences)
+    there = {name for name in pack.names if name not in {files.MANIFEST, files.SEAL}}
+    for name in sorted(there | set(told)):
+        if name not in there:
+            found.differences.append(f"{name} is missing")
+        elif name not in told:
+            found.differences.append(f"{name} is not in the manifest")
+        elif pack.sha256(name) != told[name]:
+            found.differences.append(f"{name} was changed: its SHA-256 is not the manifest's")
+    return len(found.differences) == before
+
+
+def _figures(pack: Unzipped, found: Verified) -> None:
+    content = json.loads(pack.read(files.REPORT))
+    rows = _groups(pack)
+    _devices(pack, rows, found)
+    _daily(pack, found)
+    lines = _lines(pack, content, rows, found)
+    factors = _factors(pack, content, found)
+    for one in content["sums"]:
+        _sum(one, lines, factors, content, found)
+    total = Sum()
+    for held in rows.values():
+        total.add(held)
+    energy = total.energy()
+    found.kwh = float(half_up(energy.kwh, 3))
+    if content["kind"] == "carbon":
+        _printed_energy(content, energy.low_joules, energy.high_joules, found)
+
+
+def _groups(pack: Unzipped) -> dict[tuple[str, str, str], Sum]:
+    """Return the ledger by month, place and class."""
+    found: dict[tuple[str, str, str], Sum] = {}
+    for row in pack.rows(files.GROUPS):
+        shared = {name: [float(down), float(up)] for name, (down, up) in json.loads(row["shared"]).items()}
+        own = Month(int(row["devices"]), float(row["own_down_squared"]), float(row["own_up_squared"]))
+        one = Sum(joules=_joules(row), days=int(row["days"]), months={row["month"]: own}, shared=shared)
+        found.setdefault((row["month"], row["place"], row["class"]), Sum()).add(one)
+    return found
+
+
+def _joules(row: Mapping[str, str]) -> list[int]:
+    return [int(row[f"{quality}_joules"]) for quality in QUALITIES]
+
+
+def _devices(pack: Unzipped, rows: Mapping[tuple[str, str, str], Sum], found: Verified) -> None:
+    """Compare device-months with groups by month; what erased devices drew is in groups alone."""
+    by_month: dict[str, list[int]] = {}
+    for row in pack.rows(files.DEVICES):
+        held = by_month.setdefault(row["month"], [0] * len(QUALITIES))
+        for at, joules in enumerate(_joules(row)):
+            held[at] += joules
+    wanted: dict[str, list[int]] = {}
+    erased = 0
+    for (month, _, kind), one in rows.items():
+        if kind == "erased":
+            erased += sum(one.joules)
+            continue
+        held = wanted.setdefault(month, [0] * len(QUALITIES))
+        for at, joules in enumerate(one.joules):
+            held[at] += joules
+    for month in sorted({*by_month, *wanted}):
+        mine, theirs = by_month.get(month, []), wanted.get(month, [])
+        if sum(mine) != sum(theirs) or (mine and theirs and mine != theirs):
+            found.differences.append(
+                f"{files.DEVICES}: {month} sums to {sum(mine):,} J and {files.GROUPS} to {sum(theirs):,} J"
+            )
+    if erased:
+        found.remarks.append(
+            f"{erased / JOULES_PER_KWH:,.3f} kWh are of devices erased since: in the sums, not by device"
+        )
+
+
+def _daily(pack: Unzipped, found: Verified) -> None:
+    """Work the daily rows out anew and compare with what they came to when the report was closed."""
+    told = json.loads(pack.read(files.RESTS))
+    if told["models"] != power.digest():
+        found.differences.append(
+            "this program's power models are not those the pack was made with: install the version in its manifest, "
+            "then daily rows can be recomputed too"
+        )
+        return
+
+    def days() -> Iterator[Any]:
+        return (day_of(row) for row in pack.rows(files.DAYS))
+
+    machines = (machine_of(row) for row in pack.rows(files.MACHINES))
+    again = recompute(days(), in_order(machines), rests_of(told["rests"]))
+    found.days = again.days
+    if again.as_json() != told["recomputed"]:
+        found.differences.append(
+            f"{files.DAYS}: {again.days:,} daily rows come to {sum(again.joules):,} J, and to "
+            f"{sum(told['recomputed']['joules'].values()):,} J when the report was closed"
+        )
+    ledger = 0
+    for row in pack.rows(files.DEVICES):
+        ledger += sum(_joules(row)) if row["device"] else 0
+    apart = sum(again.joules) - ledger
+    found.remarks.append(
+        f"{again.days:,} daily rows, worked out anew by the models, come to {sum(again.joules) / JOULES_PER_KWH:,.3f} kWh; "
+        f"the ledger's device-months to {ledger / JOULES_PER_KWH:,.3f} kWh, {apart / JOULES_PER_KWH:+,.3f} kWh apart"
+    )
+    if told.get("restricted_days"):
+        found.remarks.append(
+            f"{told['restricted_days']:,} days of restricted sites are in totals only and have no daily rows here"
+        )
+
+
+def _lines(
+    pack: Unzipped, content: Mapping[str, Any], rows: Mapping[tuple[str, str, str], Sum], found: Verified
+) -> dict[str, Fraction]:
+    """Return kWh by line: of the ledger worked out from the groups, of other sources as they were told."""
+    by_place: dict[str, int] = {}
+    for (_, place, _), one in rows.items():
+        by_place[place] = by_place.get(place, 0) + sum(one.joules)
+    lines = {}
+    for row, one in zip(pack.rows(files.LINES), content["lines"], strict=True):
+        told = Fraction(row["kwh"])
+        if (row["line"], told) != (one["name"], Fraction(one["kwh"])):
+            found.differences.append(f"{files.LINES}: {row['line']} is not what {files.REPORT} says")
+        places = row["places"].split()
+        used = Fraction(sum(by_place.get(place, 0) for place in places), JOULES_PER_KWH) if places else told
+        if used != told:
+            found.differences.append(
+                f"{row['line']}: {files.GROUPS} sums to {float(used):,.3f} kWh and {files.LINES} says {float(told):,.3f}"
+            )
+        lines[row["line"]] = used + Fraction(row["journals_kwh"])
+    return lines
+
+
+def _factors(pack: Unzipped, content: Mapping[str, Any], found: Verified) -> dict[str, Fraction]:
+    """Return each factor as the mean of its rows by days; factors with a row that is missing are left out."""
+    text = pack.read(files.FACTORS).decode()
+    parts: dict[str, list[tuple[Fraction, int]]] = {}
+    missing = set()
+    for row in csv.DictReader(io.StringIO(text)):
+        if row["value"] in {"", "None"}:
+            missing.add(row["key"])
+            continue
+        parts.setdefault(row["key"], []).append((Fraction(row["value"]), int(row["days"])))
+    factors = {}
+    for key, some in parts.items():
+        if key not in missing:
+            days = sum(one for _, one in some)
+            factors[key] = sum((value * one for value, one in some), Fraction(0)) / days
+    for one in content["factors"]:
+        if one["value"] is not None and factors.get(one["key"]) != Fraction(one["value"]):
+            found.differences.append(
+                f"{files.FACTORS}: {one['title']} does not come to what {files.REPORT} says"
+            )
+    return factors
+
+
+def _sum(
+    one: Mapping[str, Any],
+    lines: Mapping[str, Fraction],
+    factors: Mapping[str, Fraction],
+    content: Mapping[str, Any],
+    found: Verified,
+) -> None:
+    tonnes = sum(
+        (
+            lines[term["line"]] * factors[term["factor"]] * Fraction(term["uplift"]) / 1000
+            for term in one["terms"]
+        ),
+        Fraction(one["given"]),
+    )
+    found.totals[one["name"]] = float(half_up(tonnes, one["places"]))
+    if tonnes != Fraction(one["tonnes"]):
+        found.differences.append(
+            f"{one['title']}: comes to {float(tonnes):,.6f} {one['unit']} and the report says "
+            f"{float(Fraction(one['tonnes'])):,.6f}"
+        )
+    printed = next((row for row in content["figures"] if row["name"] == one["name"]), None)
+    if printed is not None and printed["value"] != float(half_up(tonnes, printed["places"])):
+        found.differences.append(
+            f"{printed['title']}: the first page prints {printed['value']}, which is not its sum"
+        )
+
+
+def _printed_energy(content: Mapping[str, Any], low: int, high: int, found: Verified) -> None:
+    """Compare the interval the first page prints with the groups' errors."""
+    journals = sum((Fraction(one["journals_kwh"]) for one in content["lines"]), Fraction(0))
+    printed = next(row for row in content["figures"] if row["name"] == "kwh")
+    for name, joules in (("low", low), ("high", high)):
+        wanted = float(half_up(max(Fraction(0), Fraction(joules, JOULES_PER_KWH) + journals), 3))
+        # Square roots of floats: the last watt-hour may round the other way.
+        if abs(printed[name] - wanted) > 0.002:
+            found.differences.append(
+                f"{printed['title']}: its {name} end comes to {wanted:,.3f} kWh, not {printed[name]:,.3f}"
+            )

@@ -1,0 +1,258 @@
+"""The report of the IT estate's energy and carbon: kWh at the wall first, then tonnes, and why they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from roadworthy_collector.carbon.emitted import ELECTRICITY, SCOPES
+from roadworthy_collector.carbon.estate import ALLOCATION, Estate
+from roadworthy_collector.carbon.report_carbon_tables import charts_of, exclusions, tables_of
+from roadworthy_collector.carbon.report_inputs import Inputs
+from roadworthy_collector.carbon.report_model import (
+    Content,
+    FactorUsed,
+    Figure,
+    Line,
+    Sum,
+    Term,
+    number,
+    sum_of,
+    used,
+)
+from roadworthy_collector.carbon.sums import Energy
+from roadworthy_inventory.calendar import financial_year_label
+from roadworthy_inventory.carbon.change import Change, YearOfEnergy, explain
+from roadworthy_inventory.carbon.factor_rules import resolve, set_name
+from roadworthy_inventory.carbon.factors import ITEM_WORDS, SET_NOTES, Item
+from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
+from roadworthy_inventory.carbon.years import year_days
+
+PLACE_WORDS: Mapping[str, str] = {
+    "force": "own sites",
+    "data_centre": "data centres",
+    "unknown": "place not stated, counted as own sites",
+    "home": "at home",
+    "partner": "landlords' and partners' sites",
+    "vehicle": "vehicles, whose fuel is in scope 1",
+}
+METHOD = (
+    (
+        "Energy is at the wall, per device and day, from what agents report: metered where a meter is at the wall, else "
+        "read from sensors, else modelled from the time in each state and the power of the class and generation, else "
+        "assumed for the class. The four are kept apart through every sum."
+    ),
+    (
+        "Intervals are 90 %. Errors of a model that devices share add in a straight line, devices' own errors in "
+        "quadrature, and so do errors of different models. The interval is of the energy; the factor's own error is not "
+        "published and is not in it."
+    ),
+    (
+        "Tonnes are kWh x factor / 1000, worked out exactly and rounded half up once. Scope 2 is location-based: own "
+        "sites and data centres at the factor of generation; their losses of transmission and distribution are scope 3. "
+        "At home and at partners' sites is scope 3, losses included. Well-to-tank is scope 3 and shown apart."
+    ),
+    (
+        "A device that is off or asleep is counted by the time it was so. Time nobody knows anything of is counted as "
+        "unknown and has no energy here: the figures are what is known, and the coverage says how much that is."
+    ),
+    "Restricted sites are in totals only. Energy is not about persons, so small groups are not suppressed.",
+)
+
+
+def factors_of(inputs: Inputs, began: int, items: Sequence[Item] = ELECTRICITY) -> dict[str, FactorUsed]:
+    """Return the factors of a financial year by the rule that was chosen; a missing one says why."""
+    first, last = year_days(began)
+    return {
+        item: used(item, ITEM_WORDS[item], resolve(inputs.book, item, first, last, inputs.rule))
+        for item in items
+    }
+
+
+def provisional_of(inputs: Inputs, began: int, items: Sequence[Item]) -> list[str]:
+    """Return the factor sets among those used that were only seen second hand."""
+    first, last = year_days(began)
+    found = (resolve(inputs.book, item, first, last, inputs.rule) for item in items)
+    return sorted({set_name(one) for one in found if one.provisional and one.value is not None})
+
+
+def ledger_lines(estate: Estate, journals: Mapping[str, Fraction]) -> dict[str, Line]:
+    """Return a line for each place of consumption that has energy or a journal."""
+    found = {}
+    for place, words in PLACE_WORDS.items():
+        energy, journal = estate.energy_at(place), journals.get(place, Fraction(0))
+        if energy.whole_joules or journal:
+            found[place] = Line(place, words, energy.kwh, "energy ledger of the agents", (place,), journal)
+    return found
+
+
+def kwh_figure(energy: Energy, journals: Fraction) -> Figure:
+    """Return energy with its interval; journals move all three alike."""
+    ends = (Fraction(one, JOULES_PER_KWH) + journals for one in (energy.low_joules, energy.high_joules))
+    low, high = (number(max(Fraction(0), one)) for one in ends)
+    value = number(max(Fraction(0), energy.kwh + journals))
+    return Figure("kwh", "Electricity at the wall", value, "kWh", 0, low, high, ALLOCATION)
+
+
+def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content:
+    """Return the report's content of the year that begins in `began`, beside the year before.
+
+    Raises MissingFactorError where the year has no factor of generation.
+    """
+    factors = factors_of(inputs, began)
+    generation = (
+        Fraction(str(factors["generation"].value)) if factors["generation"].value is not None else None
+    )
+    if generation is None:
+        first, last = year_days(began)
+        resolve(inputs.book, "generation", first, last, inputs.rule).require()
+    lines = ledger_lines(estate, inputs.journals)
+    sums = _sums(lines, factors)
+    change = _change(inputs, began, estate, before, lines)
+    tables = tables_of(inputs, estate, sums, generation or Fraction(0), change)
+    return Content(
+        kind="carbon",
+        began=began,
+        year=financial_year_label(began),
+        title="Energy and carbon of the IT estate",
+        made_at=inputs.now,
+        code_version=inputs.code_version,
+        simulated=inputs.simulated,
+        figures=_figures(inputs, estate, lines, sums, factors),
+        sentences=_sentences(estate, change, inputs),
+        tables=tables,
+        charts=charts_of(change, tables),
+        factors=list(factors.values()),
+        lines=list(lines.values()),
+        sums=sums,
+        method=METHOD,
+        exclusions=exclusions(estate),
+        rules={"factor rule": inputs.rule, **inputs.rules},
+        provisional=provisional_of(inputs, began, ELECTRICITY),
+    )
+
+
+def _sums(lines: Mapping[str, Line], factors: Mapping[str, FactorUsed]) -> list[Sum]:
+    """Return the total and the tonnes by scope; a sum whose factor is missing is left out, the table says why."""
+    emitting = [name for name in lines if SCOPES[name] != 1]
+    own = [name for name in emitting if SCOPES[name] == 2]
+    generation, losses = ELECTRICITY[:1], ELECTRICITY[1:2]
+    wanted = (
+        ("total", "All electricity at the factor of generation", emitting, generation),
+        ("scope2_location", "Scope 2: own sites and data centres, location-based", own, generation),
+        ("scope3_td", "Scope 3: losses of transmission and distribution of scope 2", own, losses),
+        ("scope3_home", "Scope 3: at home, generation and losses", ["home"], generation + losses),
+        (
+            "scope3_partner",
+            "Scope 3: at partners' sites, generation and losses",
+            ["partner"],
+            generation + losses,
+        ),
+        ("scope3_wtt", "Scope 3: well-to-tank of generation and losses", emitting, ELECTRICITY[2:]),
+    )
+    return [
+        sum_of(
+            name,
+            title,
+            "tCO2e",
+            3,
+            [Term(line, key) for line in of if line in lines for key in keys],
+            lines,
+            factors,
+        )
+        for name, title, of, keys in wanted
+        if all(factors[key].value is not None for key in keys)
+    ]
+
+
+def _figures(
+    inputs: Inputs,
+    estate: Estate,
+    lines: Mapping[str, Line],
+    sums: Sequence[Sum],
+    factors: Mapping[str, FactorUsed],
+) -> list[Figure]:
+    kwh = kwh_figure(estate.total, sum((one.journals_kwh for one in lines.values()), Fraction(0)))
+    total = next(one for one in sums if one.name == "total")
+    factor = factors["generation"].value or Fraction(0)
+    # The interval is that of the energy that emits, at the one factor.
+    off = [
+        Fraction(end - estate.total.whole_joules, JOULES_PER_KWH) * factor / 1000
+        for end in (estate.total.low_joules, estate.total.high_joules)
+    ]
+    ends = [number(max(Fraction(0), total.tonnes + one), 1) for one in off]
+    first = f"factor set {inputs.set_of(factors['generation'])}, {inputs.rule} rule"
+    coverage = estate.total.coverage_ratio
+    return [
+        kwh,
+        Figure(
+            "total", "Emissions, location-based", number(total.tonnes, 1), "tCO2e", 1, ends[0], ends[1], first
+        ),
+        Figure("devices", "Devices in the busiest month", float(estate.total.devices), "devices"),
+        Figure(
+            "coverage",
+            "Time something is known of",
+            None if coverage is None else round(coverage * 100, 1),
+            "%",
+            1,
+            note=f"{estate.total.unknown_seconds / 3600:,.0f} device-hours are unknown and have no energy here",
+        ),
+    ]
+
+
+def _year_of(inputs: Inputs, began: int, estate: Estate, kwh: Fraction) -> YearOfEnergy | None:
+    """Return a year for the comparison, None where it has no energy or no factor.
+
+    Devices are device-years: device-days with any fact by the days of the year, at least one.
+    """
+    first, last = year_days(began)
+    found = resolve(inputs.book, "generation", first, last, inputs.rule)
+    if not kwh or found.value is None:
+        return None
+    devices = max(1, round(estate.total.days / ((last - first).days + 1)))
+    return YearOfEnergy(financial_year_label(began), devices, kwh, found.value, set_name(found))
+
+
+def emitting_kwh(lines: Mapping[str, Line]) -> Fraction:
+    """Return the kWh that emit: all places but vehicles."""
+    return sum((one.kwh + one.journals_kwh for one in lines.values() if SCOPES[one.name] != 1), Fraction(0))
+
+
+def _change(
+    inputs: Inputs, began: int, estate: Estate, before: Estate, lines: Mapping[str, Line]
+) -> Change | None:
+    old = _year_of(inputs, began - 1, before, emitting_kwh(ledger_lines(before, inputs.journals_before)))
+    new = _year_of(inputs, began, estate, emitting_kwh(lines))
+    if old is None or new is None:
+        return None
+    sets = {row for row in (new.factor_set[:4],) if row.isdigit()}
+    note = " ".join(
+        SET_NOTES[int(one)] for one in sets if int(one) in SET_NOTES and old.factor_set != new.factor_set
+    )
+    return explain(old, new, note=note)
+
+
+def _sentences(estate: Estate, change: Change | None, inputs: Inputs) -> list[str]:
+    found = []
+    if change is not None:
+        found.append(change.sentence)
+        found.append(
+            "Devices are compared as device-years: days with any fact by the days of the year. What joined or left "
+            "and what is newly seen is part of the number of devices."
+        )
+    else:
+        found.append("The year before has no energy or no factor here, so there is nothing to compare with.")
+    shares = estate.total
+    if shares.whole_joules:
+        told = ", ".join(f"{(shares.share(name) or 0) * 100:.0f} % {name}" for name in QUALITIES)
+        found.append(f"Of the energy {told}.")
+    if not estate.complete:
+        missing = [one.month for one in estate.months if not one.closed]
+        found.append(
+            f"The year is not complete: {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} not closed."
+        )
+    if inputs.simulated:
+        found.append(
+            "This IT estate is simulated: every figure is made up, and this report cannot be issued."
+        )
+    return found

@@ -1,0 +1,202 @@
+"""The tables and charts of the carbon report: how the energy is known, by site, unit, class, model, place and month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from roadworthy_collector.carbon.estate import Dimension, Estate, Row
+from roadworthy_collector.carbon.report_inputs import Inputs
+from roadworthy_collector.carbon.report_model import Chart, Column, Sum, Table, number
+from roadworthy_inventory.carbon.change import PART_WORDS, PARTS, Change
+from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
+
+QUALITY_WORDS: Mapping[str, str] = {
+    "metered": "metered: a meter at the wall",
+    "sensor": "sensor: a sensor in the device",
+    "modelled": "modelled: a model of its power and its time in each state",
+    "assumed": "assumed: nothing is known but its class",
+}
+_TOP = 40  # models and units by name; what is beyond is summed as "others"
+
+_ENERGY_COLUMNS = (
+    Column("kwh", "kWh"),
+    Column("low", "low, kWh"),
+    Column("high", "high, kWh"),
+    Column("measured", "metered or sensor, %", places=1),
+    Column("tco2e", "tCO2e", places=3),
+)
+
+
+def _row(row: Row, factor: Fraction) -> dict[str, Any]:
+    one = row.energy
+    known = sum(one.share(name) or 0.0 for name in ("metered", "sensor"))
+    return {
+        "title": row.title,
+        "kwh": number(one.kwh),
+        "low": number(Fraction(one.low_joules, JOULES_PER_KWH)),
+        "high": number(Fraction(one.high_joules, JOULES_PER_KWH)),
+        "measured": round(known * 100, 1) if one.whole_joules else None,
+        "tco2e": number(one.kwh * factor / 1000),
+    }
+
+
+def _by(estate: Estate, by: Dimension, title: str, head: str, factor: Fraction) -> Table:
+    """Return a table of a dimension; beyond _TOP rows the rest is one row, without an interval of its own."""
+    rows = estate.rows(by)
+    shown = [_row(row, factor) for row in rows[: len(rows) if by == "month" else _TOP]]
+    rest = rows[len(shown) :]
+    if rest:
+        kwh = sum((one.energy.kwh for one in rest), Fraction(0))
+        shown.append(
+            {"title": f"{len(rest)} others", "kwh": number(kwh), "tco2e": number(kwh * factor / 1000)}
+        )
+    total = _row(Row("", "All", estate.total), factor)
+    return Table(
+        f"by_{by}",
+        title,
+        (Column("title", head, "text"), *_ENERGY_COLUMNS),
+        shown,
+        total=total,
+        tonnes_of=("tco2e", "kwh", "generation"),
+        note="Every row at the factor of generation. Parts may differ from the sum by rounding.",
+    )
+
+
+def tables_of(
+    inputs: Inputs, estate: Estate, sums: Sequence[Sum], factor: Fraction, change: Change | None
+) -> list[Table]:
+    """Return the tables behind the first page, in their order."""
+    qualities = [
+        {
+            "title": QUALITY_WORDS[name],
+            "kwh": number(estate.total.kwh_of(name)),
+            "share": None if (share := estate.total.share(name)) is None else round(share * 100, 1),
+        }
+        for name in QUALITIES
+    ]
+    found = [
+        Table(
+            "quality",
+            "How the energy is known",
+            (Column("title", "Quality", "text"), Column("kwh", "kWh"), Column("share", "share, %", places=1)),
+            qualities,
+            total={
+                "title": "All",
+                "kwh": number(estate.total.kwh),
+                "share": 100.0 if estate.total.whole_joules else None,
+            },
+        )
+    ]
+    if change is not None:
+        found.append(_change_table(change))
+    found.append(
+        Table(
+            "scopes",
+            "Emissions by scope",
+            (Column("title", "", "text"), Column("tonnes", "tCO2e", places=3)),
+            [{"title": one.title, "tonnes": number(one.tonnes)} for one in sums],
+            note="The first row is what the first page and the comparison of years show; the others split and add to it.",
+        )
+    )
+    found += [
+        _by(estate, "place", "By place of consumption", "Place", factor),
+        _by(estate, "site", "By site", "Site", factor),
+        _by(estate, "unit", "By unit", "Unit", factor),
+        _by(estate, "class", "By class of device", "Class", factor),
+        _by(estate, "model", "By model", "Model", factor),
+        _by(estate, "month", "By month", "Month", factor),
+    ]
+    if inputs.journal_rows:
+        found.append(journal_table(inputs))
+    return found
+
+
+def journal_table(inputs: Inputs) -> Table:
+    """Return the adjustments with who made them and why; they are in the totals and in no row of the ledger."""
+    columns = (
+        Column("line", "Line", "text"),
+        Column("kwh", "kWh", places=3),
+        Column("reason", "Reason", "text"),
+        Column("made_by", "By", "text"),
+    )
+    note = "Journals are in the total and in the sums by scope, and in no row by site, unit, class or model."
+    return Table("journals", "Adjustments", columns, inputs.journal_rows, note)
+
+
+def _change_table(change: Change) -> Table:
+    rows = [{"title": PART_WORDS[name].capitalize(), "tonnes": number(change.parts[name])} for name in PARTS]
+    before, after = change.before, change.after
+    return Table(
+        "change",
+        f"Why emissions changed from {before.label} to {after.label}",
+        (Column("title", "Part", "text"), Column("tonnes", "tCO2e", places=3)),
+        rows,
+        total={"title": "Change", "tonnes": number(change.tonnes)},
+        note=f"{before.label}: {float(before.kwh):,.0f} kWh, {number(before.tonnes, 1):,} tCO2e, {before.devices:,} "
+        f"device-years. {after.label}: {float(after.kwh):,.0f} kWh, {number(after.tonnes, 1):,} tCO2e, "
+        f"{after.devices:,} device-years. The parts add up exactly.",
+    )
+
+
+def charts_of(change: Change | None, tables: Sequence[Table]) -> list[Chart]:
+    """Return the charts, each of a table's rows."""
+    named = {one.name: one for one in tables}
+    shares = "; ".join(
+        f"{row['title'].split(':')[0]} {row['share'] or 0:.1f} %" for row in named["quality"].rows
+    )
+    found = [
+        Chart("quality", "Energy by how it is known", f"Bars: {shares}.", "quality", "title", ("kwh",), "kWh")
+    ]
+    if change is not None:
+        told = "; ".join(f"{row['title'].lower()} {row['tonnes']:+.1f} t" for row in named["change"].rows)
+        found.append(
+            Chart(
+                "change",
+                "What changed the emissions",
+                f"Bars: {told}.",
+                "change",
+                "title",
+                ("tonnes",),
+                "tCO2e",
+            )
+        )
+    months = named["by_month"].rows
+    if months:
+        most, least = (pick(months, key=lambda row: row["kwh"]) for pick in (max, min))
+        alt = f"A bar a month: most in {most['title']} with {most['kwh']:,.0f} kWh, least in {least['title']} with {least['kwh']:,.0f} kWh."
+        found.append(Chart("months", "Energy by month", alt, "by_month", "title", ("kwh",), "kWh"))
+    return found
+
+
+def exclusions(estate: Estate) -> list[dict[str, Any]]:
+    """Return what is not in the figures and how much of it there is."""
+    months = [one.month for one in estate.months if one.made_at is None]
+    vehicles = estate.energy_at("vehicle")
+    return [
+        {
+            "what": "Time nobody knows anything of",
+            "why": "unknown is not nought: it is counted and has no energy",
+            "count": round(estate.total.unknown_seconds / 3600),
+            "unit": "device-hours",
+        },
+        {
+            "what": "Months without a ledger",
+            "why": "nothing was rolled up for them" if months else "none is missing",
+            "count": len(months),
+            "unit": "months",
+        },
+        {
+            "what": "Devices without an agent",
+            "why": "nothing tells their energy; they are in no figure",
+            "count": None,
+            "unit": "not counted",
+        },
+        {
+            "what": "Energy in vehicles",
+            "why": "their fuel is in scope 1 already, so it has kWh and no tonnes",
+            "count": number(vehicles.kwh, 0),
+            "unit": "kWh",
+        },
+    ]

@@ -1,0 +1,54 @@
+"""What a restated report changed: two contents compared line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return [{what, before, after}] of every line, sum, factor and row that differs; None where one has none of it.
+
+    Numbers are as printed. A table's row is known by its first column.
+    """
+    old, new = dict(_said(before)), dict(_said(after))
+    return [
+        {"what": what, "before": old.get(what), "after": new.get(what)}
+        for what in dict.fromkeys((*old, *new))
+        if old.get(what) != new.get(what)
+    ]
+
+
+def _said(content: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]]:
+    for one in content["figures"]:
+        yield f"{one['title']}, {one['unit']}", one["value"]
+    for one in content["lines"]:
+        yield f"Line {one['title']}, kWh", _number(one["kwh"])
+        yield f"Line {one['title']}, adjustments, kWh", _number(one["journals_kwh"])
+    for one in content["sums"]:
+        yield f"{one['title']}, {one['unit']}", _number(one["tonnes"])
+    for one in content["factors"]:
+        yield (
+            f"Factor {one['title']}, {one['unit']}",
+            None if one["value"] is None else _number(one["value"], 6),
+        )
+    for name, value in content["rules"].items():
+        yield f"Rule {name}", str(value)
+    for table in content["tables"]:
+        yield from _of_table(table)
+
+
+def _of_table(table: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]]:
+    columns = table["columns"]
+    seen: dict[str, int] = {}
+    for row in table["rows"]:
+        label = str(row.get(columns[0]["name"], ""))
+        seen[label] = seen.get(label, 0) + 1
+        again = f" ({seen[label]})" if seen[label] > 1 else ""
+        for column in columns[1:]:
+            yield f"{table['title']}: {label}{again}, {column['title']}", row.get(column["name"])
+
+
+def _number(text: str, places: int = 3) -> float:
+    return round(float(Fraction(text)), places)

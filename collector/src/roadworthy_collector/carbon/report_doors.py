@@ -1,0 +1,154 @@
+"""What commands, the API and pages all ask of reports: who may, which one is meant, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import Connection, Engine
+
+from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.carbon import lifecycle, pack, report_make, report_reading, report_render
+from roadworthy_collector.carbon.lifecycle import ReportError
+from roadworthy_collector.carbon.report_compare import changes
+from roadworthy_collector.carbon.report_model import Kind
+from roadworthy_collector.carbon.report_shown import Frame
+from roadworthy_collector.errors import NotFoundError
+from roadworthy_collector.security.roles import Reader, Right
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.queries import audit
+
+PACK_RIGHTS = (Right.PREPARE_CARBON, Right.APPROVE, Right.READ_AUDIT)
+
+
+class Door(NamedTuple):
+    """Who comes in, and what they work with; `now` in UTC epoch seconds."""
+
+    engine: Engine
+    settings: Settings
+    reader: Reader
+    now: float
+
+
+def newest(
+    connection: Connection, settings: Settings, kind: Kind, year: str, *, now: float, live: bool = False
+) -> tuple[Mapping[str, Any], Frame]:
+    """Return the content of a year's newest report and what stands around it; live figures where there is none."""
+    began = report_make.began_of(year)
+    row = None if live else report_reading.newest(connection, kind, began)
+    if row is None:
+        made = report_make.content(connection, kind, began, zone=settings.reporting_timezone, now=now)
+        return made.as_json(), Frame(settings.protective_marking)
+    return one(connection, settings, row, now=now)
+
+
+def one(
+    connection: Connection, settings: Settings, row: Any, *, now: float
+) -> tuple[Mapping[str, Any], Frame]:
+    """Return a report's content and what stands around it."""
+    content = report_reading.content_of(connection, row, zone=settings.reporting_timezone, now=now)
+    return content, report_reading.frame(connection, row, settings.protective_marking, content)
+
+
+def told(connection: Connection, settings: Settings, number: int, *, now: float) -> dict[str, Any]:
+    """Return what is to be known of a report: figures, steps, journals, late data, changes against the restated one."""
+    row = report_reading.find(connection, number)
+    content, _ = one(connection, settings, row, now=now)
+    changed: list[dict[str, Any]] = []
+    if row.restates is not None:
+        old = report_reading.find(connection, row.restates)
+        changed = changes(old.content, content) if old.content else []
+    return report_reading.row_of(row) | {
+        "figures": content["figures"],
+        "sentences": content["sentences"],
+        "provisional": content["provisional"],
+        "journals": [
+            {**entry, "kwh": entry["kwh_thousandths"] / 1000}
+            for entry in report_reading.journals(connection, number)
+        ],
+        "late": report_reading.late(connection, row, settings.reporting_timezone),
+        "changes": changed,
+        "frozen": bool(row.content),
+    }
+
+
+def _ensure(door: Door, right: Right) -> None:
+    if not door.reader.may(right) or door.reader.scope is not None:
+        raise ReportError(f"this is for whoever may {right.replace('_', ' ')} for the whole IT estate")
+
+
+def prepare(door: Door, kind: str, year: str) -> int:
+    """Begin a report and return its number; ReportError where it cannot be."""
+    _ensure(door, Right.PREPARE_CARBON)
+    began = report_make.began_of(year)
+    today = local_day(door.now, door.settings.reporting_timezone)
+    with write_transaction(door.engine) as connection:
+        return lifecycle.prepare(
+            connection, cast("Kind", kind), began, actor=door.reader.name, now=int(door.now), today=today
+        )
+
+
+def restate(door: Door, number: int, reason: str) -> int:
+    """Begin a report in the place of another and return its number."""
+    _ensure(door, Right.PREPARE_CARBON)
+    with write_transaction(door.engine) as connection:
+        return lifecycle.restate(connection, number, reason, actor=door.reader.name, now=int(door.now))
+
+
+def journal(door: Door, number: int, line: str, kwh: str, reason: str) -> None:
+    """Enter an adjustment, `kwh` as people write it."""
+    _ensure(door, Right.PREPARE_CARBON)
+    amount = lifecycle.parse_kwh(kwh)
+    with write_transaction(door.engine) as connection:
+        lifecycle.journal(connection, number, line, amount, reason, actor=door.reader.name, now=int(door.now))
+
+
+def take(door: Door, number: int, step: str, *, remark: str = "", online: bool = True) -> str:
+    """Take a step of report_reading.STEPS and return the state it led to."""
+    engine, settings, reader, now = door
+    if step == "close":
+        lifecycle.close(engine, settings, number, reader, now=now, online=online, remark=remark)
+    elif step == "publish":
+        draw = report_render.pdf_by_child
+        lifecycle.publish(engine, settings, number, reader, now=now, pdf=draw, remark=remark)
+    else:
+        act = lifecycle.review if step == "review" else lifecycle.approve
+        with write_transaction(engine) as connection:
+            act(connection, number, reader, now=int(now), remark=remark)
+    return report_reading.STEPS[step][1]
+
+
+def pack_path(connection: Connection, settings: Settings, number: int) -> Path:
+    """Return the file of an issued report's pack; NotFoundError where there is none."""
+    row = report_reading.find(connection, number)
+    if row.pack_name is None:
+        raise NotFoundError(f"report {number} is {row.state} and has no evidence pack; publishing seals one")
+    path = pack.folder_of(settings) / Path(row.pack_name).name
+    if not path.is_file():
+        raise NotFoundError(
+            f"{path}: the evidence pack of report {number} is not there; fetch it from a backup"
+        )
+    return path
+
+
+def taken_pack(door: Door, number: int) -> Path:
+    """Return the file of a pack for somebody who takes it away, on the record."""
+    with door.engine.connect() as connection:
+        path = pack_path(connection, door.settings, number)
+    with write_transaction(door.engine) as connection:
+        audit.record(
+            connection,
+            int(door.now),
+            door.reader.name,
+            "report.pack",
+            f"report {number}",
+            {"pack": path.name},
+        )
+    return path
+
+
+def may_take_pack(reader: Reader) -> bool:
+    """Return whether a reader may have packs: they hold daily rows of devices."""
+    return reader.scope is None and reader.signed_in and any(reader.may(right) for right in PACK_RIGHTS)

@@ -1,0 +1,145 @@
+"""The energy and carbon of a period as commands, the API, exports and the console show them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from roadworthy_collector.books.table_rows import Made, Source
+from roadworthy_collector.carbon import factor_store, settings_edition
+from roadworthy_collector.carbon.behind import devices_behind
+from roadworthy_collector.carbon.emitted import DEFAULT_RULE, Emissions, emissions
+from roadworthy_collector.carbon.estate import (
+    DIMENSIONS,
+    Dimension,
+    Estate,
+    Period,
+    financial_year,
+    parse_period,
+    periods,
+    read,
+    shown_row,
+)
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_inventory.calendar import financial_year_of, local_date
+from roadworthy_inventory.carbon.factor_rules import Rule
+from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_inventory.carbon.quantities import YearError
+from roadworthy_inventory.carbon.years import require_begun
+
+_TONNE_KG = 1000
+_EVERY = 10**6
+
+
+class Asked(NamedTuple):
+    """A period as text (None: the newest financial year there is), of some units; a rule other than the settings'."""
+
+    period: str | None = None
+    unit: str | None = None
+    rule: Rule | None = None
+    scope: Scope = EVERYTHING
+
+
+class Shown(NamedTuple):
+    """Energy and what it emits; `rule_stated`: the rule is the settings' or the asker's, and not ours."""
+
+    estate: Estate
+    emissions: Emissions
+    rule_stated: bool
+
+    def told(self, by: Dimension | None = None) -> dict[str, Any]:
+        """Return it as JSON says it, with the rows of a dimension."""
+        rows = [] if by is None else [shown_row(row) for row in self.estate.rows(by)]
+        said = self.emissions.told() | {"rule_stated": self.rule_stated}
+        return {**self.estate.told(), "emissions": said, "by": by, "rows": rows}
+
+
+def chosen_period(connection: Connection, said: str | None, *, now: float, zone: str) -> Period:
+    """Return the period somebody asks for; RoadworthyError for one that is none or has not begun."""
+    today = local_date(now, zone)
+    if said is None:
+        held = periods(connection)
+        return parse_period(held[0]) if held else financial_year(financial_year_of(today))
+    period = parse_period(said)
+    try:
+        require_begun(financial_year_of(period.first), today)
+    except YearError as error:
+        raise RoadworthyError(str(error)) from None
+    return period
+
+
+def shown(connection: Connection, asked: Asked, *, now: float, zone: str) -> Shown:
+    """Return the energy and emissions somebody asks for."""
+    period = chosen_period(connection, asked.period, now=now, zone=zone)
+    said = asked.rule or settings_edition.settings(connection).rule
+    found = read(connection, period, scope=asked.scope, unit=asked.unit)
+    factors = factor_store.book(connection)
+    return Shown(found, emissions(found, rule=said or DEFAULT_RULE, book=factors), said is not None)
+
+
+def checked_dimension(said: str) -> Dimension:
+    """Return a dimension; RoadworthyError for none."""
+    for one in DIMENSIONS:
+        if one == said:
+            return one
+    raise RoadworthyError(f"{said!r}: energy is shown by one of {', '.join(DIMENSIONS)}")
+
+
+def flat_row(told: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a dimension as a line of a table."""
+    return {
+        "key": told["key"],
+        "group": told["title"],
+        "kwh": told["kwh"],
+        "low_kwh": told["low_kwh"],
+        "high_kwh": told["high_kwh"],
+        **{f"{name}_kwh": told["by_quality"][name]["kwh"] for name in QUALITIES},
+        "devices": told["devices"],
+        "device_days": told["device_days"],
+        "unknown_hours": told["unknown_hours"],
+        "coverage_ratio": told["coverage_ratio"],
+    }
+
+
+def coverage(one: Shown) -> str:
+    """Return in a sentence what is in the figures and what is not."""
+    told = one.estate.told()
+    ratio = told["coverage_ratio"]
+    known = "nothing is known yet" if ratio is None else f"{ratio:.1%} of the devices' time is known"
+    missing = (
+        f"; months without figures: {', '.join(told['months_missing'])}" if told["months_missing"] else ""
+    )
+    still = f"; still open: {', '.join(told['months_open'])}" if told["months_open"] else ""
+    return f"{known}, {told['unknown_hours']:,.0f} hours unknown{missing}{still}; {told['basis']}"
+
+
+def energy_rows(of: Source) -> Made:
+    """Return the rows of a dimension for a file."""
+    asked = Asked(of.filters.get("year"), of.filters.get("unit"), scope=of.scope)
+    found = shown(of.connection, asked, now=of.now, zone=of.settings.reporting_timezone)
+    by = checked_dimension(of.filters.get("by", "month"))
+    rows = [flat_row(shown_row(row)) for row in found.estate.rows(by)]
+    columns = list(rows[0]) if rows else ["key", "group", "kwh"]
+    return Made(columns, rows, coverage(found), found.estate.told()["made_at"])
+
+
+def device_rows(of: Source) -> Made:
+    """Return the devices behind a figure for a file."""
+    zone = of.settings.reporting_timezone
+    period = chosen_period(of.connection, of.filters.get("year"), now=of.now, zone=zone)
+    by = checked_dimension(of.filters["by"]) if of.filters.get("by") else None
+    found = devices_behind(of.connection, period, by, of.filters.get("key", ""), scope=of.scope, limit=_EVERY)
+    rows = [
+        {name: value for name, value in row.items() if name != "by_quality"}
+        | {f"{name}_kwh": row["by_quality"][name] for name in QUALITIES}
+        for row in found.rows
+    ]
+    columns = list(rows[0]) if rows else ["device_id", "kwh"]
+    return Made(columns, rows, f"{found.devices:,} devices, {found.kwh:,.0f} kWh; restricted sites left out")
+
+
+def tonnes(kilograms: float | None) -> str:
+    """Return kilograms as tonnes for people, or that they are not known."""
+    return "not known" if kilograms is None else f"{kilograms / _TONNE_KG:,.2f}"
