@@ -68,8 +68,8 @@ bench-scrape: dev ## All shards of the device detail at 100,000 devices, beside 
 
 bench-bounded: dev ## Small forms of both, as CI runs them: wrong results fail, slowness does not
 	@tools/test-parts.sh
-	@timeout 180 $(VENV)/python bench/scrape.py --devices 2000 & scrape=$$!; \
-	timeout 180 $(VENV)/python bench/ingest.py --bounded; ingest=$$?; wait $$scrape && exit $$ingest
+	@timeout 120 $(VENV)/python bench/scrape.py --devices 2000 & scrape=$$!; \
+	timeout 120 $(VENV)/python bench/ingest.py --bounded; ingest=$$?; wait $$scrape && exit $$ingest
 
 bench-agent: dev ## What the agent costs a device in a day, beside node_exporter and collectd
 	@$(VENV)/python bench/agent.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from support.serving import serving
 
 from roadworthy_collector import connections
 from roadworthy_collector.connections import HEAD_BYTES, BoundedHead
+from roadworthy_collector.logs import _NoHttp
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -132,3 +134,24 @@ def test_a_service_that_may_have_more_files_takes_them() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert int(said.stdout) == 4096
+
+
+def test_a_request_for_another_protocol_is_answered_and_nothing_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Uvicorn says two lines for each, and advises to install something."""
+    port, quiet, said = free_port(), _NoHttp(), logging.getLogger("uvicorn.error")
+    said.addFilter(quiet)
+    config = uvicorn.Config(
+        _app, port=port, http=BoundedHead, lifespan="off", log_config=None, log_level="warning"
+    )
+    try:
+        with serving(config), _connect(port) as connection:
+            connection.sendall(
+                b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            assert _answered(connection)
+    finally:
+        said.removeFilter(quiet)
+    assert [record.getMessage() for record in caplog.records] == []

@@ -66,6 +66,27 @@ def test_a_child_that_dies_is_started_again_and_said(tmp_path: Path) -> None:
         supervisor.end()
 
 
+class StoppedAfter(threading.Event):
+    """Is set by the time it is waited for the second time, as by a signal that reached the children first."""
+
+    waited = 0
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - as the class has it
+        self.waited += 1
+        return self.waited > 1
+
+
+def test_children_a_signal_reached_first_are_not_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(say=said.append)
+    supervisor.start(program(tmp_path / "pids", "raise SystemExit(0)"))
+    wait_until(lambda: supervisor.failed_early() is not None, what="its end")
+    assert supervisor.watch(StoppedAfter()) is True
+    supervisor.end()
+    assert said == []
+    assert len((tmp_path / "pids").read_text().split()) == 1
+
+
 def test_a_child_that_keeps_dying_ends_the_watch(tmp_path: Path) -> None:
     said: list[str] = []
     supervisor = Supervisor(say=said.append)

@@ -91,7 +91,9 @@ def test_one_that_draws_far_more_than_its_model_is_found() -> None:
     assert found["odd"].siblings == 13
     assert out_of_family({"a": 10.0, "b": 10.0, "c": 10.0, "odd": 90.0}) == {}
     assert against_family({"a": 10.0, "b": 10.0, "c": 10.0, "odd": 90.0}) == {}
-    assert against_family({**dict.fromkeys("abcd", 10.0), "odd": 90.0}) == dict.fromkeys("abcd", 1.0) | {"odd": 9.0}
+    assert against_family({**dict.fromkeys("abcd", 10.0), "odd": 90.0}) == dict.fromkeys("abcd", 1.0) | {
+        "odd": 9.0
+    }
     assert against_family(dict.fromkeys("abcde", 0.0)) == {}
 
 

@@ -21,7 +21,7 @@ class _Listing(TyperCommand):
         """Return the parameters, the first with the tables there are."""
         from roadworthy_collector.books.tables import TABLES
 
-        found = list(super().get_params(ctx))
+        found: list[Any] = list(super().get_params(ctx))
         for one in found:
             if one.name == "table":
                 one.help = f"Which: {', '.join(sorted(TABLES))}."

@@ -245,18 +245,12 @@ def export_organisation(
     marking: Annotated[str, typer.Option(help="Protective marking of the file.")] = "OFFICIAL",
 ) -> None:
     """Write units, cost centres, systems or sites to a file, which imports again unchanged."""
-    from roadworthy_collector.books import export_notes
-    from roadworthy_collector.books.organisation_files import export_file
-    from roadworthy_collector.security.tokens import COMMAND_LINE
+    from roadworthy_collector.books.organisation_files import noted_export
     from roadworthy_inventory.calendar import local_date
 
-    with stored(config) as (settings, engine), engine.connect() as connection:
-        now = time.time()
-        day = _day(at) or local_date(now, settings.reporting_timezone)
-        count = export_file(connection, file, what, day=day, now=now, marking=marking)
-        kind, told = file.suffix.lower().removeprefix("."), {"at": day.isoformat()}
-        connection.rollback()  # reading is over: the record is written by a transaction of its own
-        export_notes.note(engine, now, COMMAND_LINE, what, kind=kind, rows=count, told=told)
+    with stored(config) as (settings, engine):
+        day, now = _day(at) or local_date(time.time(), settings.reporting_timezone), time.time()
+        count = noted_export(engine, file, what, day=day, now=now, marking=marking, actor=COMMAND_LINE)
     typer.echo(f"{count} rows written to {file}")
 
 

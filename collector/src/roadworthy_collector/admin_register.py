@@ -197,20 +197,20 @@ def export_register(  # noqa: PLR0913 - options of a command
     from roadworthy_collector.books.register import Wanted
 
     said = checked_marking(marking)
-    kind = file.suffix.lower().removeprefix(".")
-    if kind != "csv" and kind != "xlsx":  # noqa: PLR1714 - so that the type is known
+    ending: Literal["csv", "xlsx"] = "csv" if file.suffix.lower() == ".csv" else "xlsx"
+    if file.suffix.lower() != f".{ending}":
         raise RoadworthyError(f"{file}: end the name with .csv or .xlsx")
     wanted = Wanted(unit, site, state, kind, search, restricted=restricted)
     with stored(config) as (settings, engine), engine.connect() as connection:
         said, now = said or settings.protective_marking, time.time()
         try:
             with file.open("wb") as target:
-                count = write(connection, target, wanted, kind, now=now, marking=said)
+                count = write(connection, target, wanted, ending, now=now, marking=said)
         except OSError as error:
             raise RoadworthyError(f"{file}: cannot be written: {error.strerror}") from None
         connection.rollback()  # reading is over: the record is written by a transaction of its own
         export_notes.note(
-            engine, now, COMMAND_LINE, "register", kind=kind, rows=count, told=wanted.in_words()
+            engine, now, COMMAND_LINE, "register", kind=ending, rows=count, told=wanted.in_words()
         )
 
 

@@ -140,8 +140,16 @@ class Seldom:
         self._unsaid = 0
 
 
+# As uvicorn says it.
+_OTHER_PROTOCOLS = ("Unsupported upgrade request.", "No supported WebSocket library detected.")
+
+
 class _NoHttp(logging.Filter):
-    """Lets through one line in AGAIN_SECONDS about connections that speak no HTTP: any stranger can open as many."""
+    """Lets through one line in AGAIN_SECONDS about connections that speak no HTTP: any stranger can open as many.
+
+    Nothing is said of a request to speak another protocol, such as WebSocket's: it is answered as if it had not asked,
+    and uvicorn's advice to install something for it would mislead.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -150,6 +158,8 @@ class _NoHttp(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is logged."""
+        if str(record.msg).startswith(_OTHER_PROTOCOLS):
+            return False
         if record.msg != "Invalid HTTP request received.":  # as uvicorn says it
             return True
         now = self._monotonic()

@@ -20,6 +20,9 @@ from types import FrameType
 
 # Everything is gone within 2 s: children get this long to leave by themselves.
 GRACE_SECONDS = 1.0
+# How often children are looked after. One found dead is left so for as long again: a signal to the whole group reaches
+# children first at times, and to start them anew would only be to end them.
+_LOOK_SECONDS = 0.25
 # A child that dies this soon after its start, this often in a row, will not heal by being restarted.
 _QUICK_DEATH_SECONDS = 10.0
 _QUICK_DEATHS = 3
@@ -84,7 +87,9 @@ class Supervisor:
 
     def watch(self, stop: threading.Event) -> bool:
         """Restart what dies until `stop` is set; return False if a child keeps dying at once."""
-        while not stop.wait(0.25):
+        while not stop.wait(_LOOK_SECONDS):
+            if self.failed_early() is not None and stop.wait(_LOOK_SECONDS):
+                break
             revived = [
                 self._revive(child) for child in self._children
             ]  # each of them, not up to the first failure
@@ -114,12 +119,15 @@ class Supervisor:
         for child in running:
             child.process.terminate()
         deadline = self._monotonic() + self._grace_seconds
+        late = []
         for child in running:
             try:
                 child.process.wait(max(0.0, deadline - self._monotonic()))
             except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+                child.process.kill()  # all of them, before any is waited for: that is over when the last has gone
+                late.append(child)
+        for child in late:
+            child.process.wait()
         self._children.clear()
 
 

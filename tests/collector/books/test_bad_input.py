@@ -141,7 +141,7 @@ MONEY: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
         "ledger",
         "l.csv",
         (LEDGER + "2024/25,1,IT1,6000,x,Acme,1\n2024/25,14,IT1,6000,y,Acme,1\n").replace("\n", "\r").encode(),
-        ("line 3: column Period: 1 of 2 rows are bad", "'14' is no accounting period"),
+        ("1 of 2 rows are bad", "line 3: column Period: '14' is no accounting period"),
     ),
     "a header twice": (
         "ledger",

@@ -116,6 +116,8 @@ def test_a_register_manager_decides_a_pair_with_a_form_of_ours(books: Estate, cl
     vera = Person(books.engine, "vera", "viewer")
     page = client.get("/reconciliation/review", **rita.cookie).text
     (address,) = set(re.findall(r'action="(/reconciliation/review/\d+)"', page))
+    (item,) = set(re.findall(r'href="(/register/item/\d+)"', page))  # the register's side opens its item
+    assert "FP2" in client.get(item, **rita.cookie).text
     assert "one key alone agrees" in page
     assert 'action="/reconciliation/review/' not in client.get("/reconciliation/review", **vera.cookie).text
     form = {"answer": "same", "csrf": rita.csrf}

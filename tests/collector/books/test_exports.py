@@ -140,10 +140,23 @@ def test_filters_are_those_of_the_page(books: Estate, client: Client) -> None:
     assert len(rows("/export/reconciliation?place=no_agent")) < len(rows("/export/reconciliation"))
     assert len(rows("/export/ratings?rating=needs+attention&site=Nowhere")) == 5
     for wrong in (
-        "ratings?rating=zoe", "startups-models?days=8", "reconciliation?place=zoe", "cost-lines?share=Z", "plan?action=z"
+        "ratings?rating=zoe", "startups-models?days=8", "reconciliation?place=zoe", "cost-lines?share=Z", "plan?action=z",
+        "organisation?at=9999-12-31", "organisation?at=soon", "organisation?over=99",
     ):  # fmt: skip
         assert client.get(f"/export/{wrong}").status_code == 422, wrong
     assert client.get("/export/nonsense").status_code == 404
+
+
+@ONE_STORE
+def test_summaries_of_pages_are_tables_too(books: Estate, client: Client) -> None:
+    def told(name: str) -> list[dict[str, str]]:
+        header, *body = read(client.get(f"/export/{name}").content, "csv")[4:]
+        return [dict(zip(header, row, strict=True)) for row in body]
+
+    units = {row["unit"]: row for row in told("organisation")}
+    assert (units["Ops"]["devices, alone"], units["Ops"]["ledger_pounds, alone"]) == ("1", "0.00")
+    assert [row["items"] for row in told("plan-models")] == ["3"]
+    assert {row["unit"] for row in told("plan-limits")} == {"pounds", "number"}
 
 
 @ONE_STORE
@@ -176,7 +189,7 @@ def test_pages_link_to_their_tables(books: Estate, client: Client) -> None:
     found = set()
     for path in (
         "/devices", "/startups", "/reconciliation", "/reconciliation/no_agent", "/reconciliation/review", "/ratings",
-        "/ratings/exceptions", "/costs/lines", "/replacement", "/audit",
+        "/ratings/exceptions", "/costs/lines", "/replacement", "/audit", "/register/batches", "/organisation",
     ):  # fmt: skip
         page = client.get(path, **ada.cookie).text
         links = re.findall(r'href="(/export/[^"]+)"', page)
@@ -187,6 +200,7 @@ def test_pages_link_to_their_tables(books: Estate, client: Client) -> None:
     mine = set(TABLES) & {
         "devices", "startups-models", "startups-sites", "startups-slowest", "reconciliation", "review", "ratings",
         "exceptions", "cost-lines", "plan", "claim_under_warranty", "fit_an_ssd", "collect_unused", "audit",
+        "plan-models", "plan-limits", "register-batches", "organisation",
     }  # fmt: skip
     assert mine <= found
 
@@ -306,3 +320,4 @@ def test_the_commands_put_their_exports_on_the_record(
     assert CliRunner().invoke(app, ["plan", "export", str(tmp_path / "p.csv")]).exit_code == 0
     wanted.append(("plan", "csv"))
     assert [one[1:3] for one in noted(books)] == wanted
+    assert [told for _, name, _, told in noted(books) if name == "register"] == ["all items"] * 2

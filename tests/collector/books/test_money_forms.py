@@ -117,7 +117,7 @@ def test_one_bad_row_refuses_a_ledger_and_all_bad_rows_can_be_fetched(
     csv.writer(bad).writerow(cells)
     body = "\n".join([*good, *[bad.getvalue().strip()] * 6000]).encode()
     refused = send(client, fin, body, status="422")
-    assert "6000 of" in said(refused)
+    assert "6,000 of" in said(refused)
     assert 'value="token"' not in refused
     (at,) = re.findall(r'href="(/imports/[0-9a-f]{32}/corrections)"', refused)
     got = client.get(at, **fin.cookie)

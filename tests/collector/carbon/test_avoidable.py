@@ -111,8 +111,9 @@ def test_the_odd_one_of_a_model_and_an_idle_server(estate: Estate) -> None:
         "off_seconds": 50_400,
         "unobserved_seconds": 0,
     }
-    server = device(estate, device_class="server", model="R640")
-    others = [device(estate, model="Tower") for _ in range(7)]
+    here = {"environment": "physical", "last_report_at": int(NOW)}
+    server = device(estate, device_class="server", model="R640", **here)
+    others = [device(estate, model="Tower", **here) for _ in range(7)]
     for number in range(28):
         date = FIRST + dt.timedelta(days=number)
         span = local_day(date, "Europe/London")

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import re
 import shutil
 import zipfile
 from fractions import Fraction
@@ -17,15 +18,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select, update
 from support.estates import Estate
 from support.people import Person
 from support.web import Client, client_of
 
+from roadworthy_collector.carbon import estate as ledgers
 from roadworthy_collector.carbon import (
     pack,
     pack_files,
     pack_verify,
+    report_crc,
     report_doors,
     report_reading,
     report_render,
@@ -33,12 +37,16 @@ from roadworthy_collector.carbon import (
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.pack_files import PackError
 from roadworthy_collector.carbon.report_doors import Door
+from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_shown import Frame
+from roadworthy_collector.carbon.supplies import CrcSupply
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.roles import RIGHTS, Reader, Role
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.carbon_schema import carbon_reports
 from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer
+from roadworthy_inventory.carbon.factors import factor_book
 
 NOW = dt.datetime(2026, 6, 10, 12, tzinfo=dt.UTC).timestamp()
 YEAR = "2025/26"
@@ -467,3 +475,82 @@ class TestPagesAndApi:
         restated = ask("ann", "POST", "/carbon-reports/1/restate", json={"reason": "a meter was read late"})
         assert restated.json() == {"number": 2, "state": "open"}
         assert ask("vic", "GET", "/carbon-reports/2").json()["restates"] == 1
+
+
+def supply(number: str, kwh: int, *, fuel: Any = "electricity_grid", estimated: bool = False) -> CrcSupply:
+    first, last = dt.date(2016, 4, 1), dt.date(2017, 3, 31)
+    return CrcSupply(
+        number=number,
+        name=None,
+        fuel=fuel,
+        kwh=Fraction(kwh),
+        estimated=estimated,
+        uplift_kwh=Fraction(kwh, 10) if estimated else Fraction(0),
+        estimated_kwh=Fraction(0),
+        unstated_kwh=Fraction(0),
+        export_kwh=Fraction(0),
+        expected_half_hours=17_520,
+        missing_half_hours=0,
+        first_actual=first,
+        last_actual=last,
+        responsible=(first, last),
+        sites=("HQ",),
+        tenures=("owner",),
+        settled_half_hourly=True,
+    )
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+class TestForms:
+    def test_crc_is_a_row_a_supply_and_whole_tonnes_once(self, estate: Estate) -> None:
+        with estate.engine.connect() as connection:
+            held = ledgers.read(connection, ledgers.financial_year(2016))
+        inputs = Inputs(factor_book(), "majority", int(NOW), "0", simulated=False)
+        rows = [supply("1200012345678", 6_000_000), supply("1200012345679", 100_000, estimated=True)]
+        content = report_crc.build(inputs, 2016, rows, held).as_json()
+        asked = CrcAsked(year="2016/17", electricity="6000000", estimated_electricity="100000")
+        wanted = crc_answer(asked)
+        assert content["figures"][0]["value"] == wanted["tco2"]
+        assert Fraction(content["sums"][0]["tonnes"]) == pytest.approx(wanted["tco2_unrounded"])
+        assert {one["name"] for one in content["tables"]} >= {"supplies", "subtotals", "ict_share", "bridge"}
+        bridge = next(one for one in content["tables"] if one["name"] == "bridge")
+        assert sum(row["tonnes"] for row in bridge["rows"]) == pytest.approx(
+            bridge["total"]["tonnes"], abs=0.01
+        )
+        later = report_crc.build(inputs, 2025, rows, held).as_json()
+        assert later["rules"]["rates"] == "CRC 2018/19"
+        for form in ("csv", "xlsx"):
+            assert report_render.rendered(content, Frame("OFFICIAL"), form)
+
+    def test_every_form_carries_marking_watermark_and_total(self, estate: Estate) -> None:
+        fill(estate)
+        content, frame = live(estate), Frame("OFFICIAL-SENSITIVE")
+        pdf = PdfReader(io.BytesIO(report_render.rendered(content, frame, "pdf")))
+        assert pdf.trailer["/Root"]["/MarkInfo"]["/Marked"]
+        assert pdf.trailer["/Root"]["/Lang"] == "en-GB"
+        assert pdf.metadata is not None
+        assert "2025/26" in str(pdf.metadata.title)
+        texts = [page.extract_text() for page in pdf.pages]
+        assert all("OFFICIAL-SENSITIVE" in text for text in texts)
+        figure = content["figures"][1]
+        assert f"{figure['value']:,.{figure['places']}f}" in texts[0]
+        assert "electricity factor" in texts[0]
+        html = report_render.rendered(content, frame, "html").decode()
+        for text in ("OFFICIAL-SENSITIVE", "DRAFT", 'lang="en-GB"', "Latitude &amp; Co"):
+            assert text in html
+        assert "http-equiv" not in html
+        assert "<script" not in html
+        csv_text = report_render.rendered(content, frame, "csv").decode("utf-8-sig")
+        assert csv_text.startswith("Protective marking: OFFICIAL-SENSITIVE")
+        assert "Cells" not in html + csv_text
+
+    def test_the_workbook_works_itself_out(self, estate: Estate) -> None:
+        fill(estate)
+        body = report_render.rendered(live(estate), Frame("OFFICIAL"), "xlsx")
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            sheets = [
+                archive.read(name).decode() for name in archive.namelist() if "worksheets/sheet" in name
+            ]
+        formulas = [text for sheet in sheets for text in re.findall(r"<f>([^<]*)</f>", sheet)]
+        assert any(text.startswith("ROUND(Lines!$F$") for text in formulas)
+        assert any(re.fullmatch(r"B\d+\*Factors!\$C\$5/1000", text) for text in formulas)

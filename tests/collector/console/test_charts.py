@@ -247,17 +247,17 @@ def test_a_chart_of_one_devices_history_is_for_who_may_read_it(client: Client, e
     board.ask(engine, NOW)
     with write_transaction(engine) as connection:
         connection.execute(schema.charts.update().values(svg="<svg/>", drawn_at=int(NOW)))
-        place = select(schema.devices.c.unit).where(schema.devices.c.device_id == device_id(0))
-        unit = connection.scalar(
-            select(schema.units.c.name).where(schema.units.c.id == place.scalar_subquery())
-        )
-        connection.execute(schema.units.insert().values(name="Elsewhere", valid_from="2000-01-01"))
+        for name in ("Here", "Elsewhere"):
+            connection.execute(schema.units.insert().values(name=name, valid_from=0))
+        here = select(schema.units.c.id).where(schema.units.c.name == "Here").scalar_subquery()
+        of_it = schema.devices.c.device_id == device_id(0)
+        connection.execute(schema.devices.update().where(of_it).values(unit=here))
     readers = {
         name: Person(engine, name, role, units, NOW)
         for name, role, units in (
             ("viewer", "viewer", None),
             ("desk", "service_desk", None),
-            ("desk-here", "service_desk", [unit]),
+            ("desk-here", "service_desk", ["Here"]),
             ("desk-elsewhere", "service_desk", ["Elsewhere"]),
         )
     }

@@ -283,6 +283,41 @@ def test_a_device_of_years_goes_in_pieces_and_the_sums_hold_between_them(plain: 
             assert connection.scalar(select(func.count()).select_from(table)) == 0
 
 
+def test_little_is_left_for_the_last_transaction(plain: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a device has thousands of goes in pieces of its own, and so do the charts."""
+    many = ("startups", "battery_days", "gaps", "charts")
+    device, other = plain.device(), plain.device()
+    for one in (device, other):
+        for number in range(30):
+            plain.startup(one, start_id=f"boot-{number}")
+            begin = TODAY + number
+            plain.put(
+                schema.gaps, device=one, begin=begin, end=begin + 1, kind="off", content_hash=b"12345678"
+            )
+    for number in range(30):
+        plain.put(schema.charts, hash=f"{number:064}", spec={}, asked_at=TODAY, svg="x" * 10_000)
+    left: dict[str, int] = {}
+
+    def counted(connection: Any, *arguments: Any, **named: Any) -> bool:
+        for name in many:
+            table = schema.metadata.tables[name]
+            query = select(func.count()).select_from(table)
+            left[name] = connection.scalar(
+                query.where(table.c.device == device) if "device" in table.c else query
+            )
+        return remove(connection, *arguments, **named)
+
+    remove = erasure.remove
+    monkeypatch.setattr(erasure, "remove", counted)
+    with write_transaction(plain.engine) as connection:
+        erasure.begin(connection, plain.device_id(device), reason="request 114", now=int(NOW))
+    work = Work(plain.engine, plain.settings(), clock=lambda: NOW + WAIT_SECONDS, rests=False)
+    assert erase_due(work) == 1
+    assert left == dict.fromkeys(many, 0)
+    with plain.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.startups)) == 30
+
+
 def test_a_report_cannot_bring_it_back(estate: Estate) -> None:
     device = estate.device()
     with write_transaction(estate.engine) as connection:

@@ -17,14 +17,13 @@ from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Sent, ca
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.api.register import read_upload
 from roadworthy_collector.books import (
-    export_notes,
     organisation_figures,
     organisation_places,
     organisation_rows,
 )
 from roadworthy_collector.books.exporting import MEDIA_TYPES, checked_marking
 from roadworthy_collector.books.organisation import Asked, change, checked_day
-from roadworthy_collector.books.organisation_files import export_file, import_file
+from roadworthy_collector.books.organisation_files import import_file, noted_export
 from roadworthy_collector.books.organisation_rows_told import What
 from roadworthy_collector.books.organisation_tree import read
 from roadworthy_collector.books.uploads import UPLOAD_BYTES
@@ -310,10 +309,7 @@ def export_organisation(
     day = checked_day(at or local_date(call.now, call.settings.reporting_timezone))
     with tempfile.TemporaryDirectory() as folder:
         target = FilePath(folder) / f"{what}.{as_}"
-        with call.engine.connect() as connection:
-            rows = export_file(connection, target, what, day=day, now=call.now, marking=said)
-        told = {"at": day.isoformat()}
-        export_notes.note(call.engine, call.now, call.actor, what, kind=as_, rows=rows, told=told)
+        noted_export(call.engine, target, what, day=day, now=call.now, marking=said, actor=call.actor)
         body = target.read_bytes()
     headers = {"Content-Disposition": f'attachment; filename="{what}.{as_}"'}
     return Response(body, media_type=MEDIA_TYPES[as_], headers=headers)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Engine, func, select
 
-from roadworthy_collector.books import organisation_moves, organisation_places, sheets
+from roadworthy_collector.books import export_notes, organisation_moves, organisation_places, sheets
 from roadworthy_collector.books.organisation import checked_day
 from roadworthy_collector.books.organisation_rows_told import (
     COLUMNS,
@@ -267,3 +267,14 @@ def export_file(
     as_of = f"{day.isoformat()}, exported {at}" if what == "units" else at
     about = sheets.About(f"{_TITLES[what]} of Roadworthy", as_of, "none", coverage, marking)
     return sheets.write_table(target, columns, rows, about)
+
+
+def noted_export(
+    engine: Engine, target: Path, what: What, *, day: dt.date, now: float, marking: str, actor: str
+) -> int:
+    """As `export_file`, and put on the record who took it."""
+    with engine.connect() as connection:
+        rows = export_file(connection, target, what, day=day, now=now, marking=marking)
+    kind, told = target.suffix.lower().removeprefix("."), {"at": day.isoformat()}
+    export_notes.note(engine, now, actor, what, kind=kind, rows=rows, told=told)
+    return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from roadworthy_inventory.cost_benchmarks import Benchmark
@@ -63,6 +63,26 @@ def committed(book: CostBook, year: int, booked: Booked) -> dict[str, int]:
         if line.financial_year == year and (year, line.measure) not in booked:
             sums[line.measure] = sums.get(line.measure, 0) + line.amount_pence
     return sums
+
+
+def planned(years: Sequence[Content], target: Content | None) -> Content:
+    """Return {measures: {year: {measure: pence}}, target}: all IT cost as counted, and the target's line by year."""
+    points = {} if target is None else {one["year"]: one for one in target["points"]}
+    return {
+        "measures": {
+            year["name"]: {name: one["A"]["denominator_pence"] for name, one in year["measures"].items()}
+            for year in years
+            if year["measures"]
+        },
+        "target": target
+        and {
+            "definition": target["definition"],
+            "points": {
+                f"{year}/{(year + 1) % 100:02d}": [one["ongoing_pence"], one["share"]]
+                for year, one in points.items()
+            },
+        },
+    }
 
 
 def variance_rows(book: CostBook, booked: Booked) -> list[Content]:

@@ -35,6 +35,7 @@ from roadworthy_collector.books.share_rows import (
     bridge_row,
     bridges_by_year,
     committed,
+    planned,
     variance_rows,
 )
 from roadworthy_collector.store.books_schema import ledger_corrections
@@ -65,9 +66,9 @@ from roadworthy_inventory.costs import (
 from roadworthy_inventory.ledger import MEASURES, LedgerLine, left_out_by_reason
 from roadworthy_inventory.payments import PaymentLine, PaymentShare, payment_shares
 
-FIGURE, METRICS = "costs.shares", "costs.metrics"
+FIGURE, METRICS, PLANNED = "costs.shares", "costs.metrics", "costs.planned"
 METRIC_YEARS = 6  # the last, so that series stay few
-_FORMAT = 2  # of the figure: another number and what is kept is made again
+_FORMAT = 3  # of the figure: another number and what is kept is made again
 _CONFLICTS = 50
 Content = dict[str, Any]
 
@@ -160,12 +161,10 @@ def keep(connection: Connection, content: Content, now: float, seconds: float) -
     """
     content["restated"] = _restated(kept(connection), content)
     figures.write(connection, FIGURE, content, now, seconds)
-    shown = {
-        year["name"]: year["measures"]["outturn"]
-        for year in list(content["years"].values())[-METRIC_YEARS:]
-        if "outturn" in year["measures"]
-    }
+    last = list(content["years"].values())[-METRIC_YEARS:]
+    shown = {year["name"]: year["measures"]["outturn"] for year in last if "outturn" in year["measures"]}
     figures.write(connection, METRICS, shown, now, seconds)
+    figures.write(connection, PLANNED, planned(last, content["target"]), now, seconds)
 
 
 def _restated(before: tuple[Content, int] | None, content: Content) -> Content | None:

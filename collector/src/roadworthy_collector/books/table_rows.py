@@ -57,7 +57,8 @@ class Made(NamedTuple):
     made_at: float | None = None
 
 
-def _when(seconds: float | None) -> str | None:
+def when(seconds: float | None) -> str | None:
+    """Return a time (UTC epoch seconds) to the second, nothing for none."""
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
@@ -127,7 +128,7 @@ def _found_devices(
 
 
 def _device(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _when(row[name]) if name in _TIMES else row[name] for name in _DEVICE}
+    return {name: when(row[name]) if name in _TIMES else row[name] for name in _DEVICE}
 
 
 def _startups(of: Source) -> tuple[dict[str, Any], float]:
@@ -224,7 +225,7 @@ def gaps(of: Source) -> Made:
                 return lists.gap(of.connection, place, state=state, after=after, limit=_PAGE, scope=of.scope)
 
             for row in _pages(read):
-                yield row | {"place": place, "last_report_at": _when(row["last_report_at"])}
+                yield row | {"place": place, "last_report_at": when(row["last_report_at"])}
 
     coverage = f"{total} records counted; those at restricted sites are not listed"
     return Made(_GAP, rows(), coverage, None if held is None else held[1])
@@ -331,7 +332,7 @@ def exceptions(of: Source) -> Made:
 def audit_rows(of: Source) -> Made:
     """Return the audit, oldest first."""
     rows = (
-        row | {"at_utc": _when(row["at"]), "detail": json.dumps(row["detail"], sort_keys=True)}
+        row | {"at_utc": when(row["at"]), "detail": json.dumps(row["detail"], sort_keys=True)}
         for row in audit.read(of.connection, until=int(of.now) + 1)
     )
     columns = ("id", "at", "at_utc", "actor", "action", "subject", "detail", "hash")

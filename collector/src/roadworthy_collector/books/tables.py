@@ -16,6 +16,7 @@ from roadworthy_collector.books import (
     export_notes,
     lifecycle_tables,
     sheets,
+    summary_tables,
     table_rows,
     table_rows_money,
 )
@@ -67,6 +68,10 @@ TABLES: dict[str, Table] = {
     ),
     "cost-shares": Table("Cost shares", ("by", "year"), table_rows_money.cost_shares, whole=True),
     "plan": Table("Replacement plan", ("action",), table_rows_money.plan, whole=True),
+    "plan-models": Table("Replacement plan by model", (), summary_tables.plan_models, whole=True),
+    "plan-limits": Table("Limits of the replacement plan", (), summary_tables.plan_limits, whole=True),
+    "register-batches": Table("Imports and changes of the register", (), summary_tables.batches, whole=True),
+    "organisation": Table("Units with their figures", ("at", "over"), summary_tables.organisation),
     "claim_under_warranty": Table(
         "Claim under warranty", ("assign",), table_rows_money.tickets, whole=True, imported=True
     ),

@@ -13,11 +13,12 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.carbon import energy_facts, power
 from roadworthy_collector.carbon.energy_facts import Key
+from roadworthy_collector.carbon.energy_kept import beside_devices
 from roadworthy_collector.carbon.estate import (
     DIMENSIONS,
     ERASED,
@@ -26,10 +27,9 @@ from roadworthy_collector.carbon.estate import (
     SUMS_FIGURE,
     UNIT_FIGURE,
     keys_of,
-    sum_of,
 )
 from roadworthy_collector.carbon.power import Machine, Told
-from roadworthy_collector.carbon.sums import Month, Sum, of_told, together
+from roadworthy_collector.carbon.sums import Month, Sum, of_told
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
@@ -387,49 +387,8 @@ def _begin(work: Work, month: Calendar) -> list[tuple[Group, Sum]]:
     name = f"{MAKING}.{month.name}"
     with work.engine.connect() as connection:
         noted = figures.read(connection, name)
-        kept = noted[0] if noted else _beside_devices(connection, month)
+        kept = noted[0] if noted else beside_devices(connection, month.name)
     if noted is None:
         with work.write() as connection:
             figures.write(connection, name, kept, work.clock(), 0.0)
     return [((site, unit, ERASED, ""), of_told(told, month.name)) for site, unit, told in kept]
-
-
-def _beside_devices(connection: Connection, month: Calendar) -> list[Any]:
-    """Return [site, unit, sum] of what the groups of a place hold more than its devices: of devices erased since."""
-    of_groups, of_devices = (
-        _at_places(connection, table, month) for table in (energy_groups, energy_devices)
-    )
-    kept = []
-    for (site, unit), whole in of_groups.items():
-        nothing = (0,) * len(whole)
-        rest = [max(a - b, 0) for a, b in zip(whole, of_devices.get((site, unit), nothing), strict=True)]
-        if not any(rest[: len(QUALITIES) + 1]):
-            continue
-        *joules, days, devices = rest
-        sums = (sum_of(row) for row in _groups_at(connection, month, site, unit))
-        energy = together(sums).energy()
-        share = sum(joules) / energy.whole_joules if energy.whole_joules else 0.0
-        off = [
-            (energy.whole_joules - energy.low_joules) * share,
-            (energy.high_joules - energy.whole_joules) * share,
-        ]
-        told = Sum(joules, days, 0, 0, {month.name: Month(devices)}, {ERASED: off})
-        kept.append([site, unit, told.told(month.name)])
-    return kept
-
-
-def _at_places(connection: Connection, table: Any, month: Calendar) -> dict[tuple[int, int], tuple[int, ...]]:
-    counted = table.c.devices if "devices" in table.c else case((table.c.days > 0, 1), else_=0)
-    sums = [func.sum(table.c[f"{name}_joules"]) for name in QUALITIES]
-    query = select(table.c.site, table.c.unit, *sums, func.sum(table.c.days), func.sum(counted))
-    query = query.where(table.c.month == month.first.isoformat()).group_by(table.c.site, table.c.unit)
-    return {(row[0], row[1]): tuple(int(value) for value in row[2:]) for row in connection.execute(query)}
-
-
-def _groups_at(connection: Connection, month: Calendar, site: int, unit: int) -> Sequence[Any]:
-    mine = (
-        energy_groups.c.month == month.first.isoformat(),
-        energy_groups.c.site == site,
-        energy_groups.c.unit == unit,
-    )
-    return connection.execute(select(energy_groups).where(*mine)).all()

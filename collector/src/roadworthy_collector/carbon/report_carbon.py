@@ -36,6 +36,7 @@ PLACE_WORDS: Mapping[str, str] = {
     "partner": "landlords' and partners' sites",
     "vehicle": "vehicles, whose fuel is in scope 1",
 }
+_SMALL_TONNES = 10  # below it the first page prints kilograms too
 METHOD = (
     (
         "Energy is at the wall, per device and day, from what agents report: metered where a meter is at the wall, else "
@@ -180,13 +181,21 @@ def _figures(
         Fraction(end - estate.total.whole_joules, JOULES_PER_KWH) * factor / 1000
         for end in (estate.total.low_joules, estate.total.high_joules)
     ]
-    ends = [number(max(Fraction(0), total.tonnes + one), 1) for one in off]
+    places = 1 if total.tonnes >= _SMALL_TONNES else 3
+    ends = [number(max(Fraction(0), total.tonnes + one), places) for one in off]
     first = f"factor set {inputs.set_of(factors['generation'])}, {inputs.rule} rule"
     coverage = estate.total.coverage_ratio
     return [
         kwh,
         Figure(
-            "total", "Emissions, location-based", number(total.tonnes, 1), "tCO2e", 1, ends[0], ends[1], first
+            "total",
+            "Emissions, location-based",
+            number(total.tonnes, places),
+            "tCO2e",
+            places,
+            ends[0],
+            ends[1],
+            first,
         ),
         Figure("devices", "Devices in the busiest month", float(estate.total.devices), "devices"),
         Figure(
@@ -195,7 +204,7 @@ def _figures(
             None if coverage is None else round(coverage * 100, 1),
             "%",
             1,
-            note=f"{estate.total.unknown_seconds / 3600:,.0f} device-hours are unknown and have no energy here",
+            note=f"{(estate.total.unknown_seconds + estate.total.silent_seconds) / 3600:,.0f} device-hours are unknown and have no energy here",
         ),
     ]
 

@@ -178,7 +178,7 @@ def exclusions(estate: Estate) -> list[dict[str, Any]]:
         {
             "what": "Time nobody knows anything of",
             "why": "unknown is not nought: it is counted and has no energy",
-            "count": round(estate.total.unknown_seconds / 3600),
+            "count": round((estate.total.unknown_seconds + estate.total.silent_seconds) / 3600),
             "unit": "device-hours",
         },
         {

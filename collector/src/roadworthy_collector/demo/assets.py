@@ -42,14 +42,14 @@ COST_CENTRES = {
     "Local Services": "IT200 Local policing IT",
     "Specialist Services": "IT300 Specialist IT",
 }
-_SYSTEMS = {
+SYSTEMS = {
     "Custody": "Custody Records (invented)",
     "Digital Forensics": "Evidence Store (invented)",
     "Roads": "Mobile Data (invented)",
     "Service Desk": "Service Desk Tool (invented)",
     "Finance and Procurement": "Finance Ledger (invented)",
 }
-_SERVER_SYSTEMS = ("Records Platform (invented)", "Command Log (invented)", "File Stores (invented)")
+SERVER_SYSTEMS = ("Records Platform (invented)", "Command Log (invented)", "File Stores (invented)")
 # How a device is used, by the pattern it is switched on in.
 _USAGE = {"office": "Shared", "shift": "Shared", "hybrid": "Personal issue", "custody": "Custody suite",
           "kiosk": "Kiosk", "server": "Server", "vehicle": "Vehicle"}  # fmt: skip
@@ -96,6 +96,7 @@ def register(devices: Sequence[Device], now: int) -> Iterator[Row]:
         listed += 1
         if listed % 40 == 0:
             yield _spare(device, today)
+            yield _gone(device, today)
     yield from _unreadable()
 
 
@@ -120,7 +121,7 @@ def _device_row(device: Device, today: date) -> Row:
         unit_path(unit),
         cost_centre(unit).split()[0],
         device.group.site,
-        draw.choice(_SERVER_SYSTEMS) if kind == "Server" else _SYSTEMS.get(unit, ""),
+        draw.choice(SERVER_SYSTEMS) if kind == "Server" else SYSTEMS.get(unit, ""),
         bought.strftime("%d/%m/%Y") if known else "",
         f"{price:,.2f}" if known else "",
         (bought + timedelta(days=int(years * _YEAR))).strftime("%d/%m/%Y") if known else "",
@@ -193,6 +194,14 @@ def _spare(device: Device, today: date) -> Row:
     )
 
 
+def _gone(device: Device, today: date) -> Row:
+    """Return a monitor that was disposed of."""
+    bought = today - timedelta(days=_draw(device, "gone").randrange(2500, 4000))
+    return _other(
+        device, f"EX{310_000 + device.row}", ("Alder", "P19 Display", "Monitor", "Disposed"), bought, 95.0
+    )
+
+
 def _other(device: Device, tag: str, what: Row, bought: date, price: float) -> Row:
     vendor, model, kind, state = what
     draw = _draw(device, tag)
@@ -249,10 +258,12 @@ def warranties(devices: Sequence[Device], now: int) -> Iterator[Row]:
             or kind not in {"Laptop", "Server"}
         ):
             continue
-        if draw.random() < 0.5:
+        if draw.random() < 0.5 and not telling.disk_fails(device):
             continue
         begins = _bought(device, today) + timedelta(days=7)
         years = _WARRANTY_YEARS.get(kind, 3) + (draw.random() < 0.4)
+        if telling.disk_fails(device):  # bought an extension that pays now
+            years += max(0, today.year + 1 - begins.year - years)
         level = draw.choice(("Next business day", "Return to depot"))
         yield (
             device.serial,

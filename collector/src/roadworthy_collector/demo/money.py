@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from roadworthy_collector.demo.assets import COST_CENTRES, Row
+from roadworthy_collector.demo.assets import COST_CENTRES, Row, unit_path
 
 LEDGER_HEADER = (
     "Financial year", "Accounting period", "Cost centre", "Account code", "Account description", "Line description",
-    "Supplier", "Capital/Revenue", "Current budget", "Forecast", "Outturn",
+    "Supplier", "Capital/Revenue", "Current budget", "Forecast", "Outturn", "Service from", "Service to",
 )  # fmt: skip
 PAYMENTS_HEADER = (
     "Transaction date",
@@ -27,6 +27,7 @@ PAYMENTS_HEADER = (
 )
 CONTRACTS_HEADER = (
     "Contract reference", "Contract title", "Supplier", "Start date", "End date", "Notice", "Annual value", "Cost centre",
+    "Unit", "Systems",
 )  # fmt: skip
 _PUBLISHED_FROM_POUNDS = 500
 _MONTHS = 12
@@ -65,6 +66,16 @@ _LINES = (
     _Line("4900", "Other IT", "Miscellaneous", "Sundry", 95, 1.0),
 )  # fmt: skip
 _SHARES = (0.45, 0.35, 0.20)
+# What a contract is for: {account code: (unit that answers for it, system it covers)}; the rest belong to the cost centre.
+_CONTRACTS_OF = {
+    "4102": ("Local Services", "Records Platform (invented)"),
+    "4103": ("Custody", "Custody Records (invented)"),
+    "4110": ("Service Desk", "Service Desk Tool (invented)"),
+    "4202": ("Digital Forensics", "Evidence Store (invented)"),
+    "4203": ("Roads", "Mobile Data (invented)"),
+}
+_NOBODYS = "4206"  # a contract nobody answers for: it has neither a cost centre nor a unit
+_PREPAID_YEARS = 3
 
 
 def _pounds(amount: float) -> str:
@@ -99,14 +110,50 @@ def ledger(devices: int, seed: int, today: date) -> Iterator[Row]:
                     yield (
                         f"{year}/{(year + 1) % 100:02}", str(period), centre.split()[0], line.code, line.account,
                         line.text, f"{line.supplier} (invented)", line.funding, _pounds(planned),
-                        _pounds(spent if closed else planned * 1.02), _pounds(spent) if closed else "",
+                        _pounds(spent if closed else planned * 1.02), _pounds(spent) if closed else "", "", "",
                     )  # fmt: skip
         credit = -9.5 * devices
         yield (
             f"{year}/{(year + 1) % 100:02}", "2", COST_CENTRES["Corporate Services"].split()[0], "4101",
             "Hardware maintenance", "Hardware maintenance, credit for devices given back", "Fulmar Support (invented)",
-            "Revenue", "0.00", _pounds(credit), _pounds(credit) if _month_of(year, 3) <= today else "",
+            "Revenue", "0.00", _pounds(credit), _pounds(credit) if _month_of(year, 3) <= today else "", "", "",
         )  # fmt: skip
+    yield _prepaid(devices, this_year - 1)
+
+
+def _prepaid(devices: int, year: int) -> Row:
+    """Return a line paid at once for three years."""
+    amount = _pounds(60.0 * devices)
+    return (
+        f"{year}/{(year + 1) % 100:02}", "1", COST_CENTRES["Specialist Services"].split()[0], "4103",
+        "Software maintenance", "Software support, evidence store, three years paid ahead", "Merlin Software (invented)",
+        "Revenue", amount, amount, amount, f"{year}-04-01", f"{year + _PREPAID_YEARS}-03-31",
+    )  # fmt: skip
+
+
+def method(devices: int, seed: int, today: date) -> str:
+    """Return the cost method: a target, and two control totals of finance, of which one does not agree."""
+    base = _year_of(today) - 1
+    name = f"{base}/{(base + 1) % 100:02}"
+    head = (
+        "# How the invented organisation counts its IT cost.\n"
+        'basis = "cash"\nrecharges = "neither"\nspread_prepaid = true\nminimum_confidence = 0.5\n\n'
+        f'[target]\ndefinition = "B"\nbase_year = "{name}"\n'
+        f'target_year = "{base + 4}/{(base + 5) % 100:02}"\ncut_percent = 30\nterms = "cash"\n'
+    )
+    parts = [head]
+    for centre, period, off in (("IT100", "12", 0), ("IT200", "12", 1250)):
+        # In pence, as the statement adds up.
+        spent = sum(
+            round(float(row[10]) * 100)
+            for row in ledger(devices, seed, today)
+            if (row[0], row[1], row[2]) == (name, period, centre) and row[10]
+        )
+        parts.append(
+            f'\n[[control]]\nfinancial_year = "{name}"\nmeasure = "outturn"\ncost_centre = "{centre}"\n'
+            f'accounting_period = {period}\npounds = "{spent / 100 + off:.2f}"\nsource = "outturn report (simulated)"\n'
+        )
+    return "".join(parts)
 
 
 def payments(devices: int, seed: int, today: date) -> Iterator[Row]:
@@ -141,9 +188,11 @@ def contracts(devices: int, seed: int, today: date) -> Iterator[Row]:
     ):
         rng = _rng(seed, f"contract:{line.code}")
         ends = today + timedelta(days=(place - 1) * 47 + rng.randrange(20))
+        unit, system = _CONTRACTS_OF.get(line.code, ("", ""))
         yield (
             f"CT-{2000 + place}", line.text, f"{line.supplier} (invented)",
             (ends - timedelta(days=rng.choice((730, 1095, 1460)))).strftime("%d/%m/%Y"), ends.strftime("%d/%m/%Y"),
             (ends - timedelta(days=90)).strftime("%d/%m/%Y"), _pounds(line.thousands * devices),
-            COST_CENTRES["Corporate Services"].split()[0],
+            "" if line.code == _NOBODYS else COST_CENTRES["Corporate Services"].split()[0],
+            unit_path(unit) if unit else "", system,
         )  # fmt: skip

@@ -17,10 +17,20 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, update
 
-from roadworthy_collector.books import cost_import, excepting, plan_example, planning, rules
+from roadworthy_collector.books import (
+    benefits,
+    cost_import,
+    cost_texts,
+    disposal_import,
+    excepting,
+    organisation_files,
+    plan_example,
+    planning,
+    rules,
+)
 from roadworthy_collector.books.importing import Wishes, import_file
 from roadworthy_collector.books.plan_text import Budget
-from roadworthy_collector.demo import assets, money
+from roadworthy_collector.demo import assets, leaving, money
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.jobs import books, costs
 from roadworthy_collector.jobs.work import Work
@@ -33,38 +43,46 @@ if TYPE_CHECKING:
     from roadworthy_collector.demo.build import Plan
 
 ACTOR = "simulated"
+_ORGANISATION = ("cost-centres.csv", "systems.csv")
 _REGISTER = ("register.csv", "intune.csv", "warranties.csv")
 _MONEY: dict[str, cost_import.Kind] = {
     "ledger.csv": "ledger",
     "payments.csv": "payments",
     "contracts.csv": "contracts",
 }
-PLAN_FILE = "plan.toml"
+_DISPOSALS = "disposals.csv"
+METHOD_FILE, PLAN_FILE = "method.toml", "plan.toml"
 
 
 def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
     """Return {file name: (header, rows)}."""
     devices, now = planned.compose(), planned.timeline.now
     count, seed, today = len(devices), planned.seed, utc_date(now)
+    register = list(assets.register(devices, now))
     return {
-        "register.csv": (assets.REGISTER_HEADER, assets.register(devices, now)),
+        "cost-centres.csv": (leaving.CENTRES_HEADER, leaving.cost_centres()),
+        "systems.csv": (leaving.SYSTEMS_HEADER, leaving.systems()),
+        "register.csv": (assets.REGISTER_HEADER, register),
         "intune.csv": (assets.INTUNE_HEADER, assets.intune(devices, now)),
         "warranties.csv": (assets.WARRANTY_HEADER, assets.warranties(devices, now)),
         "ledger.csv": (money.LEDGER_HEADER, money.ledger(count, seed, today)),
         "payments.csv": (money.PAYMENTS_HEADER, money.payments(count, seed, today)),
         "contracts.csv": (money.CONTRACTS_HEADER, money.contracts(count, seed, today)),
+        _DISPOSALS: (leaving.DISPOSALS_HEADER, leaving.disposals(register, seed, today)),
     }
 
 
 def texts(planned: Plan) -> Iterator[tuple[str, str]]:
-    """Yield (name, text) of every file, CSV as spreadsheets write it, and the file of a plan."""
+    """Yield (name, text) of every file, CSV as spreadsheets write it, the cost method, and a plan."""
     for name, (header, rows) in tables(planned).items():
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(header)
         writer.writerows(rows)
         yield name, text.getvalue()
-    yield PLAN_FILE, plan_text(utc_date(planned.timeline.now), agents=False)
+    today = utc_date(planned.timeline.now)
+    yield METHOD_FILE, money.method(planned.devices, planned.seed, today)
+    yield PLAN_FILE, plan_text(today, agents=False)
 
 
 def plan_text(today: date, *, agents: bool) -> str:
@@ -123,11 +141,17 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
     """Bring the files into the books and work out the figures; yields (steps done, steps there are)."""
     now = planned.timeline.now
     today = utc_date(now)
-    total = len(_REGISTER) + len(_MONEY) + 4
+    total = len(_ORGANISATION) + len(_REGISTER) + len(_MONEY) + 5
     done = 0
+    zone = settings.reporting_timezone
     with tempfile.TemporaryDirectory(prefix="roadworthy-demo-") as name:
         folder = Path(name)
         write_files(planned, folder)
+        for file in _ORGANISATION:  # before anything names a cost centre or a system without its unit
+            with (folder / file).open("rb") as stream:
+                organisation_files.import_file(engine, stream, file, actor=ACTOR, now=now, zone=zone)
+            done += 1
+            yield done, total
         for file in _REGISTER:
             with (folder / file).open("rb") as stream:
                 import_file(engine, stream, file, Wishes(), actor=ACTOR, now=now)
@@ -138,6 +162,10 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
             cost_import.import_file(engine, folder / file, choices, actor=ACTOR, now=now, on=today)
             done += 1
             yield done, total
+        _dispose(engine, folder / _DISPOSALS, today, now)
+        _decide(engine, (folder / METHOD_FILE).read_text("utf-8"), today, now)
+        done += 1
+        yield done, total
     work = Work(engine, settings, clock=lambda: float(now), rests=False)
     _except_some(engine, planned, today, now)
     yield done + 1, total
@@ -151,6 +179,29 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
         # How long this machine took says nothing of the estate, and differs from build to build.
         connection.execute(update(book_figures).values(seconds=0.0))
     yield total, total
+
+
+def _dispose(engine: Engine, file: Path, today: date, now: int) -> None:
+    """Import the list of disposals, if the register had anything to get rid of."""
+    if len(file.read_bytes().splitlines()) > 1:
+        with file.open("rb") as stream:
+            wishes = disposal_import.Wishes()
+            disposal_import.import_file(engine, stream, file.name, wishes, actor=ACTOR, now=now, on=today)
+
+
+def _decide(engine: Engine, method: str, today: date, now: int) -> None:
+    """Save the cost method, and put a benefit on the register that one person claims and another agreed to."""
+    year = today.year if today >= date(today.year, 4, 1) else today.year - 1
+    claim = benefits.Claim(
+        "BN-1", leaving.BENEFIT_SYSTEM, cashable=True, years=[(year, 1_200_000, 400_000), (year + 1, 4_800_000, 0)],
+        cost_centre="IT100",
+    )  # fmt: skip
+    with write_transaction(engine) as connection:
+        cost_texts.save(connection, "cost_method", method, actor=ACTOR, now=now)
+        claimant, other = "Head of IT (simulated)", "Head of service (simulated)"
+        number = benefits.add(connection, claim, actor=claimant, on=today - timedelta(days=30), now=now)
+        on = today - timedelta(days=12)
+        benefits.advance_one(connection, number, "agree", actor=other, role="service", on=on, now=now)
 
 
 def _except_some(engine: Engine, planned: Plan, today: date, now: int) -> None:

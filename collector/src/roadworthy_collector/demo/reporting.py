@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from roadworthy_collector.demo import telling
+from roadworthy_collector.demo import signing, telling
 from roadworthy_collector.demo.estate import Device
 from roadworthy_collector.demo.generate import (
     Clock,
@@ -146,6 +146,9 @@ def _incoming(
             now=now,
             periods=tuple(map(telling.period, found)),
             startups=tuple(telling.startup(device, outline) for outline in starts),
+            signins=tuple(
+                found for outline in starts if (found := signing.signin(device, outline)) is not None
+            ),
             gaps=tuple(map(telling.gap, between)),
         ),
     )

@@ -50,6 +50,16 @@ def erase(work: Work, device: int) -> bool:
         midnights
     ):
         return False
+
+    def remove_some(connection: Connection, limit: int) -> int:
+        return erasure.remove_some(connection, device, limit, now=work.clock())
+
+    work.batches(remove_some)
+    with work.engine.connect() as connection:
+        drawn = erasure.list_charts(connection)
+    work.for_each(drawn, erasure.remove_charts)
+    if work.stop.is_set():
+        return False
     with work.write() as connection:
         return erasure.remove(connection, device, now=work.clock())
 

@@ -7,17 +7,21 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from roadworthy_collector.books import figures
+from roadworthy_collector.books import figures, plan_lists, planning
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
 
 _NAMES = ("reconciliation", "ratings", "register", "organisation", "lifecycle")
+_PENCE = 100
 _GHOSTS = ("agent", "mdm", "both")
 
 
 def read(connection: Connection) -> dict[str, tuple[Any, int]]:
     """Return {name: (figures, when)} of those that were worked out."""
     found = {name: figures.read(connection, name) for name in _NAMES}
+    found["plan"] = planning.last(connection)
+    lists = plan_lists.kept(connection)
+    found["lists"] = (lists, min(one["made_at"] for one in lists)) if lists else None
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -41,6 +45,14 @@ def render(found: Mapping[str, tuple[Any, int]]) -> str:
             _family("organisation_units", {None: told["units"]}),
             _family("organisation_unassigned", told["unassigned"]),
         ]
+    if "plan" in found:
+        parts += _plan(found["plan"][0])
+    if "lists" in found:
+        lists = found["lists"][0]
+        parts += [
+            _family("ready_list_items", {one["name"]: one["total"] for one in lists}),
+            _family("ready_list_unknown_items", {one["name"]: sum(one["unknown"].values()) for one in lists}),
+        ]
     parts.append(_family("books_timestamp_seconds", {name: one[1] for name, one in found.items()}))
     return "".join(parts)
 
@@ -57,6 +69,15 @@ def _reconciliation(told: Mapping[str, Any]) -> list[str]:
         _family("register_orphans", {None: of("orphan")}),
         _family("register_undecided", {None: of("undecided")}),
         _family("register_ghosts", {seen: counts.get(("ghost", seen), 0) for seen in _GHOSTS}),
+    ]
+
+
+def _plan(told: Mapping[str, Any]) -> list[str]:
+    """Return the gauges of the last plan: a count of every action, pounds where a net could be told."""
+    counts: dict[str | None, float] = {action: told["counts"].get(action, 0) for action in planning.ACTIONS}
+    return [
+        _family("plan_items", counts),
+        _family("plan_net_gbp", {None: told["net_pence"] / _PENCE}),
     ]
 
 

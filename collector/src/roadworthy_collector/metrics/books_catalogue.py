@@ -7,6 +7,9 @@ from roadworthy_collector.metrics.family import Kind, Metric
 _REGISTER = "counted from the register, as imported or typed"
 _MATCHED = "worked out by the collector from register, MDM export and agents"
 _RULES = "worked out by the collector by the rules in force; the bands are ours unless a rule says otherwise"
+_PLANNED = (
+    "worked out by the collector when the plan was made, from the register, agents and the plan's prices"
+)
 _HOURLY = "Worked out hourly and after each import."
 
 
@@ -118,10 +121,38 @@ BOOKS = (
         "kind",
     ),
     _row(
+        "plan_items",
+        "items",
+        "Items of the last replacement plan by what it does with them: replace, ssd, ram, battery, keep; fixed: held by "
+        "a lease or an exception; apart: no net can be told; no_offer: nothing offered fits.",
+        _PLANNED,
+        "action",
+    ),
+    _row(
+        "plan_net_gbp",
+        "pounds",
+        "Net benefit of the last replacement plan over its years in pounds, at its likely values.",
+        _PLANNED,
+    ),
+    _row(
+        "ready_list_items",
+        "items",
+        "Tickets on each ready list: claim_under_warranty, fit_an_ssd, collect_unused.",
+        "worked out by the collector from register, ratings, agents and the last plan's file",
+        "list",
+    ),
+    _row(
+        "ready_list_unknown_items",
+        "items",
+        "Items of which it could not be told whether they belong on the list, or which an exception keeps off it.",
+        "worked out by the collector from register, ratings, agents and the last plan's file",
+        "list",
+    ),
+    _row(
         "books_timestamp_seconds",
         "seconds",
         "When the figures of the books were worked out, in seconds since 1970: what is reconciliation, ratings, "
-        "register, organisation or lifecycle.",
+        "register, organisation, lifecycle, plan or lists.",
         "the collector's clock",
         "what",
     ),

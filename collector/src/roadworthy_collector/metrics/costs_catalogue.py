@@ -31,9 +31,35 @@ COSTS = (
         "roadworthy_cost_unclassified_gbp",
         Kind.GAUGE,
         "pounds",
-        "Outturn of IT cost in pounds, charges and credits both counted up, that the rules leave open for the "
-        "definition for which most is open.",
+        "Outturn of IT cost in pounds, charges and credits both counted up, that the rules leave open, by the definition "
+        "of a share it is open for (run, maintenance, legacy).",
         _LEDGER,
-        ("year",),
+        ("definition", "year"),
+    ),
+    Metric(
+        "roadworthy_cost_measure_gbp",
+        Kind.GAUGE,
+        "pounds",
+        "All IT cost as counted, in pounds: budget, forecast, outturn, as far as each is booked. In a year under way a "
+        "budget is of the whole year and the outturn of its periods so far. The last six years.",
+        _LEDGER,
+        ("measure", "year"),
+    ),
+    Metric(
+        "roadworthy_cost_target_gbp",
+        Kind.GAUGE,
+        "pounds",
+        "Where the target set in the cost method wants the ongoing cost of its definition to be in each year; left out "
+        "where none is set or it cannot be drawn.",
+        "drawn from the target and the outturn of its base year",
+        ("definition", "year"),
+    ),
+    Metric(
+        "roadworthy_cost_target_ratio",
+        Kind.GAUGE,
+        "ratio",
+        "The same as a share of the definition's whole, 0 to 1.",
+        "drawn from the target and the outturn of its base year",
+        ("definition", "year"),
     ),
 )

@@ -70,7 +70,7 @@ def _bounds(routes: Iterable[BaseRoute]) -> Iterable[_Bound]:
         told = getattr(route, "openapi_extra", None) or {}
         if not isinstance(route, APIRoute) or not told:
             continue
-        methods = frozenset(route.methods)
+        methods = frozenset(route.methods or ())
         if _FILES & set(told.get("requestBody", {}).get("content", {})):
             yield _Bound(methods, route.path_regex, None)
         elif _LONGEST in told:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Column, Connection, delete, func, insert, or_, select, update
 
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.rollup import roll_up_some
@@ -28,13 +28,18 @@ from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.schema import (
     anonymous_site_days,
+    battery_days,
     charts,
     days,
     devices,
     dirty,
     energy_slots,
     erasures,
+    gaps,
     local_days,
+    quarantine,
+    signins,
+    startups,
     state_slots,
     tokens,
     use_slots,
@@ -48,6 +53,14 @@ REASON_LENGTH = (5, 512)
 _DAY_SECONDS = 86_400
 _DAYS_PER_QUERY = 500
 _BY_DAY = (days, use_slots, state_slots, energy_slots)
+# Tables a device has thousands of rows in, by what tells one of its rows from another.
+_MANY: tuple[Column[Any], ...] = (
+    startups.c.start_id,
+    signins.c.signin_id,
+    gaps.c.begin,
+    battery_days.c.day,
+    quarantine.c.id,
+)
 
 
 class ErasureError(RoadworthyError):
@@ -159,6 +172,31 @@ def erase_days(
     if ensure_due(connection, device, now=now) is not None:
         _keep_energy(connection, device, midnights, zone)
         half_hours.forget(connection, device, midnights)
+
+
+def remove_some(connection: Connection, device: int, limit: int, *, now: float) -> int:
+    """Delete at most `limit` of the rows a device may have thousands of, its days aside; return how many went.
+
+    What is left is for `remove`. None of them is in a sum that is kept.
+    """
+    if ensure_due(connection, device, now=now) is None:
+        return 0
+    for key in _MANY:
+        its = key.table.c.device == device
+        if chosen := connection.scalars(select(key).where(its).limit(limit)).all():
+            connection.execute(delete(key.table).where(its, key.in_(chosen)))
+            return len(chosen)
+    return 0
+
+
+def list_charts(connection: Connection) -> list[str]:
+    """Return the charts there are: they are drawn from names and half-hours of devices."""
+    return list(connection.scalars(select(charts.c.hash)))
+
+
+def remove_charts(connection: Connection, some: Sequence[str]) -> None:
+    """Delete these charts; they are drawn anew for whoever looks."""
+    connection.execute(delete(charts).where(charts.c.hash.in_(some)))
 
 
 def remove(connection: Connection, device: int, *, now: float) -> bool:
