@@ -263,4 +263,4 @@ def test_prometheus_sees_shares_with_their_bounds(client: Client, estate: Estate
     assert 'roadworthy_cost_share_ratio{definition="maintenance",bound="low",year="2024/25"} 0.4\n' in said
     assert 'roadworthy_cost_share_ratio{definition="maintenance",bound="high",year="2024/25"} 0.45\n' in said
     assert 'roadworthy_cost_gbp{definition="maintenance",year="2025/26"} 29000.0\n' in said
-    assert 'roadworthy_cost_unclassified_gbp{year="2024/25"} 5000.0\n' in said
+    assert 'roadworthy_cost_unclassified_gbp{definition="maintenance",year="2024/25"} 5000.0\n' in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from roadworthy_collector.books.organisation_figures import Asked, Context, figures
+from roadworthy_collector.books.organisation_tree import read
 from roadworthy_collector.demo.build import build_demo, plan, read_plan
+from roadworthy_collector.demo.papers import tables
+from roadworthy_collector.demo.telling import disk_fails
 from roadworthy_collector.errors import EstateError, StoreError
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, require_estate
+from roadworthy_inventory.calendar import utc_date
 
 from .conftest import DAYS, DEVICES, NOW, Twin, build
 
@@ -197,7 +203,7 @@ def test_a_month_that_is_too_short_gives_its_last_day(twin: Twin) -> None:
 def test_the_books_are_full_and_say_that_they_are_simulated(twin: Twin) -> None:
     """Register, reconciliation, ratings, costs and plan have what their pages show."""
     assert twin.rows("SELECT kind, count(*) FROM batches WHERE NOT unfinished GROUP BY 1 ORDER BY 1") == [
-        ("contracts", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("payments", 1), ("warranties", 1),
+        ("contracts", 1), ("disposals", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("payments", 1), ("warranties", 1),
     ]  # fmt: skip
     assert twin.rows("SELECT DISTINCT made_by FROM batches") == [("simulated",)]
     kinds = {row[0] for row in twin.rows("SELECT DISTINCT kind FROM register_items")}
@@ -208,3 +214,60 @@ def test_the_books_are_full_and_say_that_they_are_simulated(twin: Twin) -> None:
     assert int(str(matched[0])) > DEVICES / 2
     assert twin.rows("SELECT count(*) FROM exceptions")[0][0] != 0
     assert twin.rows("SELECT DISTINCT seconds FROM book_figures") == [(0.0,)]
+
+
+def test_money_and_systems_belong_to_units(twin: Twin) -> None:
+    """So that a page by unit shows pounds, and what is nobody's as nobody's."""
+    assert twin.rows("SELECT count(*), count(unit) FROM cost_centres") == [(3, 3)]
+    assert twin.rows("SELECT count(*), count(unit) FROM systems") == [(8, 7)]
+    assert twin.rows("SELECT count(*), count(system), count(cost_centre) FROM contracts") == [(13, 5, 12)]
+    now = float(twin.planned.timeline.now)
+    engine = open_engine(twin.settings.database, read_only=True)
+    try:
+        with engine.connect() as connection:
+            asked = Asked(utc_date(now))
+            found = figures(Context(connection, read(connection), asked, "Europe/London", now))
+    finally:
+        engine.dispose()
+    named = {line.name: line for line in found.lines if line.unit is not None and line.total["ledger_pence"]}
+    assert len(named) >= 3
+    assert found.total["ledger_pence"] == sum(line.own["ledger_pence"] for line in found.lines)
+    assert any(line.own["contract_pence"] for line in named.values())
+
+
+def test_there_is_one_of_each_case_of_money(twin: Twin) -> None:
+    """A target that can be drawn, a control total that does not agree, a year paid ahead, a benefit, disposals."""
+    (shares,), = twin.rows("SELECT content FROM book_figures WHERE name = 'costs.shares'")  # fmt: skip
+    told = json.loads(str(shares))
+    assert told["target"]["reason"] is None
+    assert sorted(abs(one["difference_pence"]) for one in told["controls"]) == [0, 125_000]
+    assert any(year["committed"] for year in told["years"].values())
+    (steps,), = twin.rows("SELECT steps FROM benefits")  # fmt: skip
+    assert [step["state"] for step in json.loads(str(steps))] == ["identified", "agreed"]
+    assert int(str(twin.rows("SELECT count(*) FROM disposals")[0][0])) > 0
+    assert int(str(twin.rows("SELECT count(*) FROM signins")[0][0])) > 0
+
+
+def test_disposals_have_routes_and_gaps_and_failing_laptops_a_warranty(twin: Twin) -> None:
+    planned = plan(twin.settings, devices=1000, days=3, months=25, now=NOW)
+    files = {
+        name: [dict(zip(header, row, strict=True)) for row in rows]
+        for name, (header, rows) in tables(planned).items()
+    }
+    gone = [row for row in files["disposals.csv"] if row["Collected"]]
+    assert {row["Route"] for row in gone} >= {"Recycling", "Resale", "Destruction"}
+    assert 0 < sum(not row["Weight (kg)"] for row in gone) < len(gone) / 2
+    assert 0 < sum(bool(row["Certificate number"]) for row in gone) < len(gone)
+    today = utc_date(NOW).isoformat()
+    ends = {row["Serial number"]: row["Warranty end"] for row in files["warranties.csv"]}
+    failing = [device for device in planned.compose() if disk_fails(device) and device.serial]
+    assert failing
+    assert all(ends[str(device.serial)] >= today for device in failing)
+
+
+def test_sign_ins_are_told_of_shared_devices_alone(twin: Twin) -> None:
+    """On a personal device they would be somebody's working days."""
+    told = {row[0] for row in twin.rows("SELECT DISTINCT device FROM signins")}
+    patterns = {device.group.pattern for device in twin.planned.compose() if device.row in told}
+    assert patterns
+    assert patterns <= {"office", "shift", "custody"}

@@ -98,6 +98,21 @@ def carbon(estate: Estate, in_use: dict[str, int]) -> None:
     )  # fmt: skip
 
 
+def decided(estate: Estate) -> None:
+    """Keep a plan, a ready list, a target and a budget, as the jobs and the commands leave them."""
+    kept = {
+        "plan": {"format": 1, "counts": {"replace": 2, "keep": 3}, "net_pence": 12_345},
+        "list.fit_an_ssd": {"name": "fit_an_ssd", "total": 4, "unknown": {"kind of disk": 5, "no rating": 1}},
+        "costs.planned": {
+            "measures": {"2025/26": {"budget": 900, "forecast": 800, "outturn": 700}},
+            "target": {"definition": "B", "points": {"2025/26": [350, 0.5], "2026/27": [300, None]}},
+        },
+    }
+    with write_transaction(estate.engine) as connection:
+        for name, content in kept.items():
+            figures.write(connection, name, content, now=int(NOW), seconds=0.1)
+
+
 def everything(estate: Estate) -> None:
     """Give every metric of the catalogue something to say."""
     energy = {"joules": 5, "counter_end_joules": 5, "quality": "sensor", "source": "rapl:package-0"}
@@ -153,6 +168,7 @@ def everything(estate: Estate) -> None:
         figures.write(
             connection, METRICS, {"2025/26": dict.fromkeys("ABC", share)}, now=int(NOW), seconds=0.1
         )
+    decided(estate)
     books.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     organisation.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     roll(estate)
@@ -213,6 +229,31 @@ def test_own_health_says_what_the_database_holds(estate: Estate) -> None:
     assert values("roadworthy_remote_write_dropped_periods") == {("refused",): 3}
     whole = "main" if estate.url is None else "database"
     assert values("roadworthy_database_size_bytes")[(whole,)] > 0
+
+
+def test_plans_lists_targets_and_budgets_are_gauges(estate: Estate) -> None:
+    everything(estate)
+    with serving(estate) as client:
+        found = families(client.get("/metrics").text)
+
+    def values(name: str) -> dict[tuple[str, ...], float]:
+        return {tuple(sample.labels.values()): sample.value for sample in found[f"roadworthy_{name}"].samples}
+
+    assert {key: value for key, value in values("plan_items").items() if value} == {
+        ("replace",): 2,
+        ("keep",): 3,
+    }
+    assert values("plan_net_gbp") == {(): 123.45}
+    assert values("ready_list_items")["fit_an_ssd",] == 4
+    assert values("ready_list_unknown_items")["fit_an_ssd",] == 6
+    assert values("cost_measure_gbp") == {
+        ("budget", "2025/26"): 9, ("forecast", "2025/26"): 8, ("outturn", "2025/26"): 7,
+    }  # fmt: skip
+    assert values("cost_target_gbp") == {("maintenance", "2025/26"): 3.5, ("maintenance", "2026/27"): 3}
+    assert values("cost_target_ratio") == {("maintenance", "2025/26"): 0.5}
+    assert set(values("cost_unclassified_gbp")) == {
+        (name, "2025/26") for name in ("run", "maintenance", "legacy")
+    }
 
 
 def test_old_rollups_are_not_shown_as_true(estate: Estate) -> None:

@@ -94,6 +94,7 @@ class Context:
     zone: str
     now: float
     scope: Scope = EVERYTHING
+    booked: list[LedgerSum] | None = None  # the ledger, once it was read
     _before: Before | None = field(default=None)
 
     @property
@@ -344,6 +345,8 @@ class LedgerSum:
 
 def ledger(context: Context) -> list[LedgerSum]:
     """Return the outturn of the day's financial year as booked, by cost centre and accounting period."""
+    if context.booked is not None:
+        return context.booked
     year = financial_year_of(context.asked.day)
     content = ledger_lines.c.content
     pence = cast(content["amount_pence"].as_string(), BigInteger)
@@ -372,7 +375,16 @@ def ledger(context: Context) -> list[LedgerSum]:
                 befores[day] = Before(context.connection, day, context.zone, items=False)
             unit = befores[day].units["cost_centres"].get(centre.id, unit)
         found.append(LedgerSum(unit, day, row.cost_centre, row.period, row.lines, int(row.pence)))
+    context.booked = found
     return found
+
+
+def by_cost_centre(context: Context) -> dict[str | None, int]:
+    """Return {cost centre's code as booked, None where a line has none: pence} of the same lines as `ledger`."""
+    sums: Counter[str | None] = Counter()
+    for one in ledger(context):
+        sums[one.cost_centre] += one.pence
+    return dict(sums)
 
 
 def period_start(year: int, period: int | None, day: dt.date) -> dt.date:

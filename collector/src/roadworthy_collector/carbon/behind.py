@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -95,10 +96,12 @@ def _told(connection: Connection, some: Sequence[int], months: ColumnElement[boo
 
 def _among(by: Dimension, key: str) -> ColumnElement[bool]:
     if by in {"unit", "site"}:
-        if not key.isdigit():
+        if re.fullmatch(r"[0-9]{1,9}", key) is None:
             raise RoadworthyError(f"{key!r}: a {by} is named by the key its row shows, a number")
         return energy_devices.c[by] == int(key)
     if by == "month":
+        if re.fullmatch(r"[12][0-9]{3}-(0[1-9]|1[0-2])(-[0-9]{2})?", key) is None:
+            raise RoadworthyError(f"{key!r}: a month is named like 2026-04")
         return energy_devices.c.month == f"{key[:7]}-01"
     if by == "place":
         return sites.c.kind == key

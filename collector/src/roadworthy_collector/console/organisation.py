@@ -22,7 +22,7 @@ from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.queries import sites as site_queries
-from roadworthy_inventory.calendar import local_date
+from roadworthy_inventory.calendar import financial_year_of, local_date
 
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
@@ -40,6 +40,21 @@ TITLES = {
     "contracts": "Contracts",
     "ledger": "Ledger",
 }
+
+
+def _spent(
+    spent: dict[str | None, int], centres: Sequence[dict[str, Any]]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return ({code on record: pence booked}, {any other code: pence}); "" is of lines without a cost centre."""
+    codes = {row["code"].casefold(): row["code"] for row in centres}
+    known: dict[str, int] = {}
+    others: dict[str, int] = {}
+    for said, pence in spent.items():
+        code = codes.get((said or "").casefold())
+        into = others if code is None else known
+        at = code or said or ""
+        into[at] = into.get(at, 0) + pence
+    return known, others
 
 
 def _number(text: str) -> int | None:
@@ -91,8 +106,10 @@ def _page(
         places = site_queries.read_page(
             connection, scope=view.scope, restricted=False, limit=_MOST_SITES
         ).rows
+        spent = {} if found.scoped else organisation_figures.by_cost_centre(context)
         centres = organisation_places.listed(connection, "cost_centres", scope=view.scope)
         systems = organisation_places.listed(connection, "systems", scope=view.scope)
+    booked, others = _spent(spent, centres)
     by_kind = sorted(places, key=lambda row: row["kind"])
     whole = not found.scoped
     return view.html(
@@ -106,6 +123,9 @@ def _page(
             "states": [name for name in found.measures if name.startswith("items_")],
             "sites": [(kind, list(rows)) for kind, rows in groupby(by_kind, key=lambda row: row["kind"])],
             "centres": centres,
+            "spent": booked,
+            "centres_unknown": others,
+            "year": financial_year_of(asked.day),
             "systems": systems,
             "spans": _OVER,
             "actions": ACTIONS,

@@ -14,7 +14,9 @@ from roadworthy_collector.demo.assets import (
     Row,
     unit_path,
 )
+from roadworthy_collector.demo.fleet import UNITS
 
+UNITS_HEADER = ("Unit",)
 CENTRES_HEADER = ("Cost centre", "Name", "Unit")
 SYSTEMS_HEADER = ("System", "Kind", "Unit")
 DISPOSALS_HEADER = (
@@ -27,6 +29,12 @@ _KILOGRAMS = {"Laptop": (1.3, 2.4), "Desktop": (5.0, 9.5), "Mini PC": (1.0, 2.0)
 _DATA = frozenset(_KILOGRAMS) - {"Monitor"}
 _ROUTES = ("Recycling", "Resale", "Reuse", "Destruction")
 _WEIGHTS = (5, 2, 2, 1)
+
+
+def units() -> Iterator[Row]:
+    """Yield the tree of units, what is above first."""
+    for unit in UNITS:
+        yield (unit_path(unit),)
 
 
 def cost_centres() -> Iterator[Row]:

@@ -60,6 +60,7 @@ def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
     count, seed, today = len(devices), planned.seed, utc_date(now)
     register = list(assets.register(devices, now))
     return {
+        "units.csv": (leaving.UNITS_HEADER, leaving.units()),
         "cost-centres.csv": (leaving.CENTRES_HEADER, leaving.cost_centres()),
         "systems.csv": (leaving.SYSTEMS_HEADER, leaving.systems()),
         "register.csv": (assets.REGISTER_HEADER, register),

@@ -147,7 +147,7 @@ def _incoming(
             periods=tuple(map(telling.period, found)),
             startups=tuple(telling.startup(device, outline) for outline in starts),
             signins=tuple(
-                found for outline in starts if (found := signing.signin(device, outline)) is not None
+                signed for outline in starts if (signed := signing.signin(device, outline)) is not None
             ),
             gaps=tuple(map(telling.gap, between)),
         ),

@@ -56,10 +56,8 @@ _FACTORS = {
 _GHOST = "the firmware's figure exceeds the time since the last shutdown; shown, not counted"
 _NOBODYS_ADDRESSES = 0x00005EA00000
 _UNFILLED = "'To Be Filled By O.E.M.' is a placeholder"
-_WITH_WARRANTY = frozenset(
-    {9, 10, 23, 28}
-)  # SMBIOS: laptops and servers, of which makers' portals tell warranties
-_FAILING = 0.02
+_LAPTOPS = frozenset({9, 10})  # SMBIOS; of laptops the makers' portals tell warranties
+_FAILING = 0.04
 _POWER = {
     "ok": None,
     "no_permission": "energy counters are readable by root only; the service's helper was not run",
@@ -131,8 +129,8 @@ def facts(device: Device) -> wire_facts.Facts:
 
 
 def disk_fails(device: Device) -> bool:
-    """Return whether the disk says of itself that it is failing: a few of the laptops and servers."""
-    return device.model.chassis_type in _WITH_WARRANTY and device.rng("disk health").random() < _FAILING
+    """Return whether the disk says of itself that it is failing: a few of the laptops."""
+    return device.model.chassis_type in _LAPTOPS and device.rng("disk health").random() < _FAILING
 
 
 def _hardware(device: Device) -> wire_facts.Hardware:

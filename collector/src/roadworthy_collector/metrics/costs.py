@@ -30,7 +30,7 @@ def render(found: Mapping[str, Any]) -> str:
 
 def _planned(told: Mapping[str, Any]) -> str:
     """Return the gauges of budget, forecast and outturn, and of the target where one is set and can be drawn."""
-    measures = {
+    measures: dict[tuple[str, ...], float] = {
         (measure, year): pence / _PENCE
         for year, sums in sorted(told.get("measures", {}).items())
         for measure, pence in sums.items()

@@ -32,7 +32,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
         metered = one["metered_kwh"] > 0
         told: dict[str, float | None] = {
             "metered_joules": one["metered_kwh"] * JOULES_PER_KWH if metered else None,
-            "meter_missing_half_hours": one["missing_half_hours"],
+            "meter_missing_periods": one["missing_half_hours"],
             "claimed": one.get("claimed_kwh"),
             "seen": one.get("compared_meter_kwh"),
             "devices_above_meter_half_hours": one.get("above_half_hours"),

@@ -23,7 +23,7 @@ METERS = (
         _METERED,
     ),
     _row(
-        "meter_missing_half_hours",
+        "meter_missing_periods",
         "half-hours",
         "Half-hours of the last closed month a site's meters have no figure for.",
         _METERED,
