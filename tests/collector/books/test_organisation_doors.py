@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from support.estates import NOW, Estate
 from support.people import Person
 from support.web import Client, client_of
@@ -23,7 +24,7 @@ from roadworthy_collector.jobs import organisation
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import books
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.books_schema import contracts, cost_centres, systems
+from roadworthy_collector.store.books_schema import batches, contracts, cost_centres, ledger_lines, systems
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.calendar import local_date
@@ -307,3 +308,28 @@ def test_a_command_says_what_is_wrong(estate: Estate, arguments: list[str], said
     done = run(estate.path.parent, *arguments)
     assert done.exit_code != 0
     assert said in str(done.exception) + done.output
+
+
+def test_the_ledger_stands_beside_each_cost_centre(door: Door) -> None:
+    """What is booked to a code nobody put on record, and to none, stands there too, so that the column adds up."""
+    door.estate.put(cost_centres, code="C1")
+    door.estate.put(cost_centres, code="C2")
+    told = {"format": "plain", "made_at": 1, "made_by": "ada", "rows_read": 4, "rows_good": 4, "rows_bad": 0}
+    with write_transaction(door.estate.engine) as connection:
+        made = insert(batches).values(kind="ledger", unfinished=False, **told).returning(batches.c.id)
+        batch = connection.execute(made).scalar_one()
+    year = TODAY.year - (TODAY.month < 4)
+    booked = (("C1", 100_00), ("c1", 20_00), ("C9", 7_00), (None, 5_00))
+    for number, (centre, pence) in enumerate(booked):
+        content = {"amount_pence": pence, "financial_year": year, "measure": "outturn"}
+        door.estate.put(
+            ledger_lines, batch=batch, line=number, financial_year=year, period=1, cost_centre=centre, content=content,
+        )  # fmt: skip
+    text = door.page("/organisation").text
+    table = text[text.index('id="centres"') : text.index('id="systems"')]
+    cells = re.findall(r'data-label="Ledger">(?:<a [^>]*>)?([^<]*)<', table)
+    assert cells == ["£120.00", "nothing booked", "£7.00", "£5.00"]
+    for link in re.findall(r'data-label="Ledger"><a href="([^"]*)"', table):
+        assert door.page(html.unescape(link)).status_code == 200
+    door.people["part"] = Person(door.estate.engine, "part", "viewer", units=[door.estate.unit("Custody")])
+    assert "£" not in door.page("/organisation", "part").text

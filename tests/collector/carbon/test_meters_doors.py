@@ -160,5 +160,5 @@ def test_gauges_fold_sites_past_the_limit_into_one_and_leave_out_what_is_not_kno
     assert text.count("roadworthy_site_metered_joules{") == gauges.MOST + 1
     assert 'roadworthy_site_meter_missing_periods{site="other"} 1490' in text
     assert 'roadworthy_site_devices_meter_share_ratio{site="other"} 0.1' in text
-    assert 'roadworthy_site_devices_above_meter_half_hours{site="other"} 4' in text
+    assert 'roadworthy_site_devices_above_meter_periods{site="other"} 4' in text
     assert gauges.render([]) == ""

@@ -35,7 +35,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
             "meter_missing_periods": one["missing_half_hours"],
             "claimed": one.get("claimed_kwh"),
             "seen": one.get("compared_meter_kwh"),
-            "devices_above_meter_half_hours": one.get("above_half_hours"),
+            "devices_above_meter_periods": one.get("above_half_hours"),
         }
         for key, value in told.items():
             if value is not None:

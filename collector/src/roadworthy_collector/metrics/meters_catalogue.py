@@ -36,7 +36,7 @@ METERS = (
         _SHARE,
     ),
     _row(
-        "devices_above_meter_half_hours",
+        "devices_above_meter_periods",
         "half-hours",
         "Half-hours of the last closed month in which even the low end of the devices' energy is more than the meter "
         "saw: a meter, a model or a device's site is wrong. Alarm above 0.",
