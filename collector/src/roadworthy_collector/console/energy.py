@@ -7,21 +7,19 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from roadworthy_collector.carbon import avoidable_show, shifts, shifts_try
 from roadworthy_collector.carbon.avoidable import PEOPLE
 from roadworthy_collector.carbon.behind import LIMIT, devices_behind
 from roadworthy_collector.carbon.estate import DIMENSIONS, Dimension, Row, periods
 from roadworthy_collector.carbon.show import Asked, Shown, chosen_period, coverage, shown, tonnes
-from roadworthy_collector.console import login
 from roadworthy_collector.console.charts import Figure
-from roadworthy_collector.console.costs import ensure_whole_estate
+from roadworthy_collector.console.text_forms import TextForm
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
 
 router = APIRouter(include_in_schema=False)
@@ -179,30 +177,13 @@ def coverage_of(found: dict[str, Any] | None) -> str:
     return "" if found is None else avoidable_show.coverage(found)
 
 
-def _form(
-    view: View,
-    text: str | None = None,
-    tried: Any = None,
-    error: str | None = None,
-    status: int = HTTPStatus.OK,
-) -> HTMLResponse:
-    with view.engine.connect() as connection:
-        found, edition = shifts.current(connection)
-    context = {
-        "text": edition.content if text is None else text,
-        "edition": edition,
-        "digest": found.digest,
-        "tried": tried,
-        "error": error,
-    }
-    return view.html("carbon_shifts.html", context, status)
+_SHIFTS = TextForm("carbon_shifts.html", "/avoidable", shifts.current, shifts_try.try_text, shifts.save)
 
 
 @router.get("/avoidable/shifts")
 def show_shifts(request: Request, reader: Who) -> HTMLResponse:
     """Show the shift calendars in force, with the form for who prepares carbon figures."""
-    ensure_whole_estate(reader)
-    return _form(View(request, reader))
+    return _SHIFTS.show(request, reader)
 
 
 @router.post("/avoidable/shifts")
@@ -214,16 +195,4 @@ def edit_shifts(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try shift calendars, or put them in force."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    ensure_whole_estate(reader)
-    view = View(request, reader)
-    text = content.replace("\r\n", "\n")
-    try:
-        if what != "save":
-            with view.engine.connect() as connection:
-                return _form(view, text, shifts_try.try_text(connection, text))
-        with write_transaction(view.engine) as connection:
-            shifts.save(connection, text, now=int(view.now), actor=reader.name)
-    except RoadworthyError as error:
-        return _form(view, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return RedirectResponse("/avoidable", HTTPStatus.SEE_OTHER)
+    return _SHIFTS.edit(request, reader, content=content, what=what, csrf=csrf)

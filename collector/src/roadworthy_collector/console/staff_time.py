@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from roadworthy_collector.books import staff_time_show, staff_time_text
-from roadworthy_collector.console import login
-from roadworthy_collector.console.costs import ensure_whole_estate, pounds
+from roadworthy_collector.console.costs import pounds
+from roadworthy_collector.console.text_forms import TextForm
 from roadworthy_collector.console.view import View
-from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.store.engine import write_transaction
 
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
@@ -41,31 +39,20 @@ def show_staff_time(request: Request, reader: Who, period: str = "", by: str = "
     return view.html("staff_time.html", context | {"pounds": pounds})
 
 
-def _form(
-    view: View,
-    text: str | None = None,
-    tried: Any = None,
-    error: str | None = None,
-    status: int = HTTPStatus.OK,
-) -> HTMLResponse:
-    with view.engine.connect() as connection:
-        found, edition = staff_time_text.current(connection)
-    context = {
-        "text": edition.content if text is None else text,
-        "edition": edition,
-        "digest": found.digest,
-        "tried": tried,
-        "error": error,
-        "pounds": pounds,
-    }
-    return view.html("staff_time_assumptions.html", context, status)
+_ASSUMPTIONS = TextForm(
+    "staff_time_assumptions.html",
+    "/staff-time",
+    staff_time_text.current,
+    staff_time_show.try_text,
+    staff_time_text.save,
+    {"pounds": pounds},
+)
 
 
 @router.get("/staff-time/assumptions")
 def show_assumptions(request: Request, reader: Who) -> HTMLResponse:
     """Show the assumptions in force, with the form to try and save others for who prepares finance."""
-    ensure_whole_estate(reader)
-    return _form(View(request, reader))
+    return _ASSUMPTIONS.show(request, reader)
 
 
 @router.post("/staff-time/assumptions")
@@ -77,16 +64,4 @@ def edit_assumptions(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try assumptions, or put them in force."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    ensure_whole_estate(reader)
-    view = View(request, reader)
-    text = content.replace("\r\n", "\n")
-    try:
-        if what != "save":
-            with view.engine.connect() as connection:
-                return _form(view, text, staff_time_show.try_text(connection, text))
-        with write_transaction(view.engine) as connection:
-            staff_time_text.save(connection, text, now=int(view.now), actor=reader.name)
-    except RoadworthyError as error:
-        return _form(view, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return RedirectResponse("/staff-time", HTTPStatus.SEE_OTHER)
+    return _ASSUMPTIONS.edit(request, reader, content=content, what=what, csrf=csrf)
