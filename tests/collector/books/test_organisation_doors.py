@@ -331,5 +331,6 @@ def test_the_ledger_stands_beside_each_cost_centre(door: Door) -> None:
     assert cells == ["£120.00", "nothing booked", "£7.00", "£5.00"]
     for link in re.findall(r'data-label="Ledger"><a href="([^"]*)"', table):
         assert door.page(html.unescape(link)).status_code == 200
-    door.people["part"] = Person(door.estate.engine, "part", "viewer", units=[door.estate.unit("Custody")])
+    door.estate.unit("Custody")
+    door.people["part"] = Person(door.estate.engine, "part", "viewer", ["Custody"])
     assert "£" not in door.page("/organisation", "part").text

@@ -49,7 +49,7 @@ def _spent(
     codes = {row["code"].casefold(): row["code"] for row in centres}
     known: dict[str, int] = {}
     others: dict[str, int] = {}
-    for said, pence in spent.items():
+    for said, pence in sorted(spent.items(), key=lambda one: (one[0] is None, one[0] or "")):
         code = codes.get((said or "").casefold())
         into = others if code is None else known
         at = code or said or ""
