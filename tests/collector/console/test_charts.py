@@ -49,6 +49,12 @@ DATA: dict[str, dict[str, Any]] = {
             {"start": 1_795_006_800, "cpu": 0.1, "cpu_p95": 0.2, "memory": 0.25, "open": True},
         ],
     },
+    "energy_months": {
+        "rows": [
+            {"label": "2026-04", "kwh": [0.0, 12.5, 90.25, 7.0]},
+            {"label": "2026-05", "kwh": [1.0, 0.0, 101.0, 0.0]},
+        ]
+    },
     "spread": {"rows": [{"label": label(HOSTILE), "total": "1 min, 2 min", "p50": 60.0, "p90": 120.0}]},
 }
 

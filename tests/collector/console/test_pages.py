@@ -103,7 +103,9 @@ def test_start_ups_on_the_first_page_have_a_spread_and_their_blanks(client: Clie
 
 def test_restricted_sites_are_counted_and_never_named(client: Client) -> None:
     for path in ("/", "/devices", "/startups", f"/devices?q={RESTRICTED_HOST}", "/devices?site=Covert+unit"):
+        # What was searched for stands in the field, and in the addresses the list is exported from.
         page = client.get(path).text.replace(f'value="{RESTRICTED_HOST}"', "")
+        page = re.sub(r'href="/export/[^"]*"', "", page)
         assert "covert" not in page.lower(), path
     assert client.get(f"/devices/{device_id(90)}").status_code == 404
     assert "1 device at restricted sites is counted in totals only" in _text(client.get("/devices").text)

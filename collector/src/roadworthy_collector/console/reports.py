@@ -70,7 +70,7 @@ def _list(
 def prepare_report(
     request: Request,
     reader: Preparer,
-    kind: Annotated[Literal["carbon", "crc", "secr"], Form()],
+    kind: Annotated[Literal["carbon", "crc", "secr"], Form()] = "carbon",
     year: Annotated[str, Form(max_length=20)] = "",
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
