@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import embodied, keep_or_replace, returns_told, settings_edition
-from roadworthy_collector.console import login
 from roadworthy_collector.console.costs import ensure_whole_estate
+from roadworthy_collector.console.text_forms import TextForm
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.calendar import financial_year_label, financial_year_of
 
 router = APIRouter(include_in_schema=False)
@@ -28,33 +28,20 @@ _ROWS = 100
 _MOST_ID = 2**63 - 1
 
 
+def _held(connection: Connection) -> dict[str, Any]:
+    held = settings_edition.current(connection)
+    return {"held": held, "text": held.content, "editions": settings_edition.editions(connection)}
+
+
+_SETTINGS = TextForm(
+    "carbon_settings.html", "/carbon/settings", _held, settings_edition.try_text, settings_edition.save
+)
+
+
 @router.get("/carbon/settings")
 def show_settings(request: Request, reader: Who) -> HTMLResponse:
     """Show the settings in force, and a form to try and save others for whom that is."""
-    ensure_whole_estate(reader)
-    return _settings(View(request, reader))
-
-
-def _settings(
-    view: View,
-    text: str | None = None,
-    *,
-    error: str | None = None,
-    tried: Any = None,
-    status: int = HTTPStatus.OK,
-) -> HTMLResponse:
-    with view.engine.connect() as connection:
-        held = settings_edition.current(connection)
-        editions = settings_edition.editions(connection)
-    context = {
-        "held": held,
-        "text": held.content if text is None else text,
-        "editions": editions,
-        "error": error,
-        "tried": tried,
-        "edits": view.reader is not None and view.reader.may(Right.PREPARE_CARBON),
-    }
-    return view.html("carbon_settings.html", context, status)
+    return _SETTINGS.show(request, reader)
 
 
 @router.post("/carbon/settings")
@@ -66,20 +53,7 @@ def change_settings(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Say what a text would change, or put it in force."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    ensure_whole_estate(reader)
-    view = View(request, reader)
-    text = text.replace("\r\n", "\n").replace("\0", "")
-    try:
-        if do == "save":
-            with write_transaction(view.engine) as connection:
-                settings_edition.save(connection, text, actor=reader.name, now=int(view.now))
-            return RedirectResponse("/carbon/settings", HTTPStatus.SEE_OTHER)
-        with view.engine.connect() as connection:
-            tried = settings_edition.try_text(connection, text)
-    except RoadworthyError as error:
-        return _settings(view, text, error=str(error), status=_BAD)
-    return _settings(view, text, tried=tried)
+    return _SETTINGS.edit(request, reader, text=text, do=do, csrf=csrf)
 
 
 def _years(view: View, year: str) -> tuple[int, list[str], str | None]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
 from roadworthy_collector.books import cost_review, cost_texts, shares
-from roadworthy_collector.books.cost_lines import CostsError
-from roadworthy_collector.console import login
-from roadworthy_collector.console.costs import MOST_LINES, ensure_whole_estate, pounds
-from roadworthy_collector.console.view import View
+from roadworthy_collector.console.costs import MOST_LINES, pounds
+from roadworthy_collector.console.text_forms import TextForm
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.costs import DEFINITIONS
 
 router = APIRouter(include_in_schema=False)
@@ -25,36 +22,34 @@ Which = Literal["rules", "method"]
 _TEXTS: dict[str, cost_texts.Which] = {"rules": "cost_rules", "method": "cost_method"}
 
 
-@router.get("/costs/texts/{which}")
-def show_text(which: Which, request: Request, reader: Who) -> HTMLResponse:
-    """Show the text in force, and a form to try and save another for whom that is."""
-    ensure_whole_estate(reader)
-    return _page(View(request, reader), which)
+def _form(which: Which) -> TextForm:
+    name = _TEXTS[which]
 
-
-def _page(
-    view: View,
-    which: Which,
-    text: str | None = None,
-    *,
-    error: str | None = None,
-    tried: Any = None,
-    status: int = HTTPStatus.OK,
-) -> HTMLResponse:
-    with view.engine.connect() as connection:
-        held = cost_texts.current(connection, _TEXTS[which])
-        context = {
+    def held(connection: Connection) -> dict[str, Any]:
+        found = cost_texts.current(connection, name)
+        return {
             "which": which,
-            "held": held,
-            "text": held.content if text is None else text,
-            "editions": cost_texts.editions(connection, _TEXTS[which]),
-            "error": error,
-            "tried": tried,
-            "edits": view.reader is not None and view.reader.may(Right.PREPARE_FINANCE),
+            "held": found,
+            "text": found.content,
+            "editions": cost_texts.editions(connection, name),
             "definitions": {letter: one.name for letter, one in DEFINITIONS.items()},
             "pounds": pounds,
         }
-    return view.html("cost_text.html", context, status)
+
+    return TextForm(
+        "cost_text.html",
+        f"/costs/texts/{which}",
+        held,
+        lambda connection, text: cost_review.try_text(connection, name, text),
+        lambda connection, text, **by: cost_texts.save(connection, name, text, **by),
+        lambda view: shares.refresh(view.engine, view.now, most_lines=MOST_LINES),
+    )
+
+
+@router.get("/costs/texts/{which}")
+def show_text(which: Which, request: Request, reader: Who) -> HTMLResponse:
+    """Show the text in force, and a form to try and save another for whom that is."""
+    return _form(which).show(request, reader)
 
 
 @router.post("/costs/texts/{which}")
@@ -67,18 +62,4 @@ def change_text(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try a text on the ledger, or put it in force."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    ensure_whole_estate(reader)
-    view = View(request, reader)
-    text = text.replace("\r\n", "\n").replace("\0", "")
-    try:
-        if do == "save":
-            with write_transaction(view.engine) as connection:
-                cost_texts.save(connection, _TEXTS[which], text, actor=reader.name, now=int(view.now))
-            shares.refresh(view.engine, view.now, most_lines=MOST_LINES)
-            return RedirectResponse(f"/costs/texts/{which}", HTTPStatus.SEE_OTHER)
-        with view.engine.connect() as connection:
-            tried = cost_review.try_text(connection, _TEXTS[which], text)
-    except CostsError as error:
-        return _page(view, which, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _page(view, which, text, tried=tried)
+    return _form(which).edit(request, reader, text=text, do=do, csrf=csrf)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
 from roadworthy_collector.carbon import avoidable_show, shifts, shifts_try
 from roadworthy_collector.carbon.avoidable import PEOPLE
@@ -177,7 +178,12 @@ def coverage_of(found: dict[str, Any] | None) -> str:
     return "" if found is None else avoidable_show.coverage(found)
 
 
-_SHIFTS = TextForm("carbon_shifts.html", "/avoidable", shifts.current, shifts_try.try_text, shifts.save)
+def _shifts_held(connection: Connection) -> dict[str, Any]:
+    found, edition = shifts.current(connection)
+    return {"text": edition.content, "edition": edition, "digest": found.digest}
+
+
+_SHIFTS = TextForm("carbon_shifts.html", "/avoidable", _shifts_held, shifts_try.try_text, shifts.save)
 
 
 @router.get("/avoidable/shifts")
@@ -195,4 +201,4 @@ def edit_shifts(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try shift calendars, or put them in force."""
-    return _SHIFTS.edit(request, reader, content=content, what=what, csrf=csrf)
+    return _SHIFTS.edit(request, reader, text=content, do=what, csrf=csrf)

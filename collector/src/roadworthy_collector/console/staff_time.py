@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
 from roadworthy_collector.books import staff_time_show, staff_time_text
 from roadworthy_collector.console.costs import pounds
@@ -39,13 +40,13 @@ def show_staff_time(request: Request, reader: Who, period: str = "", by: str = "
     return view.html("staff_time.html", context | {"pounds": pounds})
 
 
+def _held(connection: Connection) -> dict[str, Any]:
+    found, edition = staff_time_text.current(connection)
+    return {"text": edition.content, "edition": edition, "digest": found.digest, "pounds": pounds}
+
+
 _ASSUMPTIONS = TextForm(
-    "staff_time_assumptions.html",
-    "/staff-time",
-    staff_time_text.current,
-    staff_time_show.try_text,
-    staff_time_text.save,
-    {"pounds": pounds},
+    "staff_time_assumptions.html", "/staff-time", _held, staff_time_show.try_text, staff_time_text.save
 )
 
 
@@ -64,4 +65,4 @@ def edit_assumptions(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try assumptions, or put them in force."""
-    return _ASSUMPTIONS.edit(request, reader, content=content, what=what, csrf=csrf)
+    return _ASSUMPTIONS.edit(request, reader, text=content, do=what, csrf=csrf)

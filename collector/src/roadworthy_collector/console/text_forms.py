@@ -1,9 +1,9 @@
-"""A page where a text in force is shown, tried and saved: assumptions, calendars. Each names what is its own."""
+"""A page where a text in force is shown, tried and saved: rules, assumptions, calendars, settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -21,51 +21,50 @@ from roadworthy_collector.store.engine import write_transaction
 
 @dataclass(frozen=True, slots=True)
 class TextForm:
-    """What such a page shows and does.
+    """What such a page shows and does; it is for readers of the whole IT estate.
 
-    `current` gives what is in force (with its `digest`) and its edition, `try_text` what a text would change, `save`
-    puts it in force; the last two raise RoadworthyError for a text that cannot be. `after`: where saving leads.
+    `held` gives what the template is told of the text in force, at least its `text`. `try_text` says what a text
+    would change, `save` puts it in force; both raise RoadworthyError for one that cannot be. `after`: where saving
+    leads, once `saved` was done.
     """
 
     template: str
     after: str
-    current: Callable[[Connection], tuple[Any, Any]]
+    held: Callable[[Connection], dict[str, Any]]
     try_text: Callable[[Connection, str], Any]
     save: Callable[..., Any]
-    context: Mapping[str, Any] = field(default_factory=dict)
+    saved: Callable[[View], Any] = lambda _: None
 
     def show(self, request: Request, reader: Reader) -> HTMLResponse:
-        """Show the text in force; readers of the whole IT estate only."""
+        """Show the text in force."""
         ensure_whole_estate(reader)
         return self._page(View(request, reader))
 
-    def edit(self, request: Request, reader: Reader, *, content: str, what: str, csrf: str) -> Response:
-        """Try the text, or with `what` save put it in force."""
+    def edit(self, request: Request, reader: Reader, *, text: str, do: str, csrf: str) -> Response:
+        """Try the text, or put it in force where `do` says save."""
         login.ensure_own_form(request, csrf, reader.csrf)
         ensure_whole_estate(reader)
         view = View(request, reader)
-        text = content.replace("\r\n", "\n")
+        # Browsers send the ends of lines of other systems; no database keeps a NUL.
+        text = text.replace("\r\n", "\n").replace("\0", "")
         try:
-            if what != "save":
+            if do != "save":
                 with view.engine.connect() as connection:
-                    return self._page(view, text, self.try_text(connection, text))
+                    tried = self.try_text(connection, text)
+                return self._page(view, text, tried=tried)
             with write_transaction(view.engine) as connection:
-                self.save(connection, text, now=int(view.now), actor=reader.name)
+                self.save(connection, text, actor=reader.name, now=int(view.now))
         except RoadworthyError as error:
             return self._page(view, text, error=str(error))
+        self.saved(view)
         return RedirectResponse(self.after, HTTPStatus.SEE_OTHER)
 
     def _page(
-        self, view: View, text: str | None = None, tried: Any = None, error: str | None = None
+        self, view: View, text: str | None = None, *, tried: Any = None, error: str | None = None
     ) -> HTMLResponse:
         with view.engine.connect() as connection:
-            found, edition = self.current(connection)
-        context = {
-            "text": edition.content if text is None else text,
-            "edition": edition,
-            "digest": found.digest,
-            "tried": tried,
-            "error": error,
-        }
+            context = self.held(connection)
+        if text is not None:
+            context["text"] = text
         status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
-        return view.html(self.template, context | dict(self.context), status)
+        return view.html(self.template, context | {"tried": tried, "error": error}, status)
