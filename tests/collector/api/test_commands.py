@@ -81,7 +81,7 @@ OPERATIONS = {
     "reconcile withdraw": "POST /api/v1/reconciliation/decisions/withdraw",
     "ratings run": "POST /api/v1/reconciliation/run",
     "ratings list": "GET /api/v1/ratings",
-    "ratings why": "GET /api/v1/devices/{device_id}/rating",
+    "ratings why": "GET /api/v1/ratings/why",
     "ratings rules show": "GET /api/v1/rating-rules",
     "ratings rules try": "POST /api/v1/rating-rules/try",
     "ratings rules save": "POST /api/v1/rating-rules",

@@ -180,6 +180,7 @@ RIGHT_OF: dict[str, tuple[Right, ...]] = {
     "GET /ratings": (Right.READ_ESTATE,),
     "GET /ratings/counts": (Right.READ_ESTATE,),
     "GET /ratings/imported": (Right.READ_ESTATE,),
+    "GET /ratings/why?name=FP1": (Right.READ_ESTATE,),
     "POST /reconciliation/run": (Right.MANAGE_REGISTER,),
     f"GET /devices/{DEVICE}/rating": (Right.READ_ESTATE,),
     "GET /rating-rules": (Right.READ_ESTATE,),

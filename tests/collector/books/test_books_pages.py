@@ -241,6 +241,10 @@ def test_the_api_tells_the_same_and_keeps_to_units(books: Estate, client: Client
     assert len(get(f"/ratings?after={first['next']}")["rows"]) == 1
     device = first["rows"][0]["device_id"]
     assert get(f"/devices/{device}/rating")["rating"] == "needs attention"
+    assert get(f"/ratings/why?name={device}") == get(f"/devices/{device}/rating") | {"name": device}
+    assert get("/ratings/why?name=fp1")["device_id"] is not None
+    assert get("/ratings/why?name=FP2")["device_id"] is None
+    assert client.get("/api/v1/ratings/why?name=FP2", **ann).status_code == 404
     assert [row["tag"] for row in get("/ratings/imported")["rows"]] == ["FP2", "FP3"]
     assert post("/reconciliation/run", None, 202)["within_seconds"] == 60
     text = get("/rating-rules")["text"]

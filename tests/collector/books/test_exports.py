@@ -17,7 +17,7 @@ from support.people import Person
 from support.web import Client, client_of
 from typer.testing import CliRunner
 
-from roadworthy_collector.books import plan_lists, planning, rating, reconciling
+from roadworthy_collector.books import lifecycle_bought, plan_lists, planning, rating, reconciling
 from roadworthy_collector.books.plan_example import EXAMPLE
 from roadworthy_collector.books.plan_text import Budget
 from roadworthy_collector.books.reconciling import local_day
@@ -119,6 +119,7 @@ def test_each_table_says_what_it_is(books: Estate, client: Client, name: str, ki
         "reconciliation",
         "plan",
         "startups-models",
+        "ratings-models",
     }:
         assert any(FORMULA in cell for cell in cells)
     same = client.get(f"/api/v1/export/{name}?as={kind}", **who.bearer)
@@ -157,6 +158,24 @@ def test_summaries_of_pages_are_tables_too(books: Estate, client: Client) -> Non
     assert (units["Ops"]["devices, alone"], units["Ops"]["ledger_pounds, alone"]) == ("1", "0.00")
     assert [row["items"] for row in told("plan-models")] == ["3"]
     assert {row["unit"] for row in told("plan-limits")} == {"pounds", "number"}
+    sites = {row["site"]: row for row in told("ratings-sites")}
+    assert sorted(sites) == ["North", "South"]
+    assert (sites["North"]["devices"], sites["North"]["rated_ratio"]) == ("1", "1.0")
+    assert (sites["North"]["meets"], sites["North"]["needs_attention"]) == ("1", "0")
+    assert [row["unit"] for row in told("ratings-units")] == ["Else", "Ops"]
+    assert told("support-bought") == []
+    text = """[[entry]]
+product = "windows-10"
+versions = ["22H2"]
+bought = true
+units = ["Ops"]
+devices = ["=b", "a"]
+"""
+    with write_transaction(books.engine) as connection:
+        lifecycle_bought.save_bought(connection, text, now=int(NOW), actor="ada")
+    (entry,) = told("support-bought")
+    assert (entry["entry"], entry["versions"], entry["bought"], entry["said_by"]) == ("1", "22h2", "yes", "ada")
+    assert (entry["units"], entry["devices"], entry["until"]) == ("Ops", "'=b; a", "")
 
 
 @ONE_STORE
@@ -200,7 +219,8 @@ def test_pages_link_to_their_tables(books: Estate, client: Client) -> None:
     mine = set(TABLES) & {
         "devices", "startups-models", "startups-sites", "startups-slowest", "reconciliation", "review", "ratings",
         "exceptions", "cost-lines", "plan", "claim_under_warranty", "fit_an_ssd", "collect_unused", "audit",
-        "plan-models", "plan-limits", "register-batches", "organisation",
+        "plan-models", "plan-limits", "register-batches", "organisation", "ratings-sites", "ratings-units",
+        "ratings-models",
     }  # fmt: skip
     assert mine <= found
 

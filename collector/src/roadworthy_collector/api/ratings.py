@@ -20,7 +20,7 @@ from roadworthy_collector.api.calls import (
     caller,
 )
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.books import approving, excepting, figures, lists, rating, rules
+from roadworthy_collector.books import approving, excepting, figures, lists, rating, rules, standing
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
@@ -78,6 +78,18 @@ class RatingList(BaseModel):
 
     rows: list[RatingRow]
     next: int | None
+
+
+class StandingRow(BaseModel):
+    """How what was asked for is rated; `device_id` null for what is known from imports alone."""
+
+    name: str
+    device_id: str | None
+    rating: str
+    reasons: list[dict[str, Any]]
+    not_judged: dict[str, str] | None
+    rules: str
+    rated_at: int
 
 
 class ImportedRow(BaseModel):
@@ -252,6 +264,26 @@ def list_imported(
         )
     rows = [ImportedRow.model_validate(row | {"rating": row["verdict"]}) for row in page.rows]
     return ImportedList(rows=rows, next=page.next)
+
+
+@router.get("/ratings/why", summary="Why what people call so is rated so", responses=documented(404))
+def why_rating(
+    call: Looker,
+    name: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=128,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="A device id, an asset tag or a serial number.",
+        ),
+    ],
+) -> StandingRow:
+    """Every reason of a device, or of a register item or MDM record no agent reports for; 404 where several fit."""
+    with call.engine.connect() as connection:
+        row = standing.why(connection, name, call.scope)
+    told = row if call.reader.sees_small_groups else lists.without_people(row)
+    return StandingRow.model_validate(told | {"name": name, "rating": row["verdict"]})
 
 
 @router.get("/devices/{device_id}/rating", summary="Why a device is rated so", responses=documented(404))

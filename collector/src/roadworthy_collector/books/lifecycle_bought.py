@@ -49,7 +49,7 @@ class Bought:
     @classmethod
     def of_text(cls, connection: Connection, text: str) -> Bought:
         """Return what a text says; it has to be one that was checked."""
-        entries = _entries(text)
+        entries = entries_of(text)
         if not entries:
             return cls()
         places = Places(connection)
@@ -64,7 +64,8 @@ class Bought:
 
 
 @lru_cache(maxsize=4)
-def _entries(text: str) -> tuple[Entry, ...]:
+def entries_of(text: str) -> tuple[Entry, ...]:
+    """Return the entries of a text that was checked, in order."""
     return parse_bought(text) if text.strip() else ()
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from roadworthy_collector.books import (
     figures,
     legacy_systems,
+    lifecycle_bought,
     lifecycle_dates,
+    lifecycle_editions,
     lifecycle_lists,
     lifecycle_run,
 )
@@ -17,7 +19,7 @@ from roadworthy_collector.books.lifecycle_codes import WORDS
 from roadworthy_collector.books.lifecycle_lists import Wanted
 from roadworthy_collector.books.lifecycle_read import Reader
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.books.table_rows import Made, Source
+from roadworthy_collector.books.table_rows import Made, Source, when
 from roadworthy_collector.errors import RoadworthyError
 
 _PAGE = 500
@@ -27,6 +29,10 @@ COLUMNS = (
     "status", "ends", "source", "source_as_of", "why_unknown", "extension", "extension_until", "extension_source",
     "covered_until", "windows11", "windows11_against", "windows11_missing", "windows11_basis", "since", "since_from",
     "age_years", "planned_end", "band", "planned_source", "why_no_age",
+)  # fmt: skip
+
+_BOUGHT = (
+    "entry", "product", "versions", "bought", "until", "units", "devices", "evidence", "said_at", "said_by",
 )  # fmt: skip
 
 
@@ -72,6 +78,24 @@ def dates(source: Source) -> Made:
     undated = sum(row["end_of_support"] is None for row in rows)
     columns = tuple(rows[0]) if rows else ("product",)
     return Made(columns, rows, f"{len(rows):,} rows, {undated:,} without a last day named")
+
+
+def bought(source: Source) -> Made:
+    """Return what was said to be bought, an entry a row in the order that decides; empty cells mean all."""
+    held = lifecycle_editions.current(source.connection, lifecycle_editions.BOUGHT)
+    said = {"said_at": when(held.made_at), "said_by": held.made_by}
+    rows = [
+        {"entry": number, **{name: getattr(one, name) for name in _BOUGHT[1:-2]}, **said}
+        | {"devices": sorted(one.devices)}
+        for number, one in enumerate(lifecycle_bought.entries_of(held.content), 1)
+    ]
+    found = lifecycle_lists.counts(source.connection, source.scope)
+    states = found.content.get("extension", {})
+    told = (
+        f"{len(rows)} entries; {states.get('bought', 0):,} records have paid updates by them, of "
+        f"{states.get('unknown', 0):,} nobody has said"
+    )
+    return Made(_BOUGHT, rows, told, found.made_at)
 
 
 def register(source: Source) -> Made:

@@ -1,0 +1,1 @@
+"""SNMP and Redfish: power units, printers, switches and management controllers as measured devices."""

@@ -1,0 +1,139 @@
+"""What polling a device gives: who it is, its readings, and what was refused and why.
+
+The same whether SNMP or Redfish was asked. A value that is not there is no reading and, where the profile expects
+it, a refusal; never a nought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Quality = Literal["metered", "sensor", "modelled", "assumed"]
+Kind = Literal[
+    "active_power",  # W
+    "apparent_power",  # VA, never taken for watts
+    "energy",  # Wh, of a register that only rises until it wraps or somebody resets it
+    "load",  # ratio of what the device is made for
+    "current",  # A
+    "voltage",  # V
+    "power_factor",  # ratio
+    "efficiency",  # ratio
+    "charge",  # ratio of a battery
+    "runtime",  # s, what a battery would last
+    "temperature",  # degrees Celsius
+    "humidity",  # ratio
+    "page_count",  # pages: impressions or sheets, as the label says
+    "hours",  # h, of something that counts its hours
+    "supply",  # ratio left of toner, drum, paper
+    "utilisation",  # ratio of a processor or memory
+    "uptime",  # s
+    "state",  # text: one of the profile's words
+    "nameplate_power",  # W, what the device is made for
+]
+# Where on the device. Of nested places only the outermost counts as what the device takes: an inlet contains its
+# phases and outlets.
+Place = Literal[
+    "input",
+    "output",
+    "phase",
+    "bank",
+    "outlet",
+    "supply_unit",
+    "battery",
+    "system",
+    "poe",
+    "engine",
+    "sensor",
+]
+DeviceKind = Literal[
+    "ups", "pdu", "printer", "switch", "management_controller", "server", "sensor", "meter", "other"
+]
+UNITS: dict[str, str] = {
+    "active_power": "W",
+    "apparent_power": "VA",
+    "energy": "Wh",
+    "load": "ratio",
+    "current": "A",
+    "voltage": "V",
+    "power_factor": "ratio",
+    "efficiency": "ratio",
+    "charge": "ratio",
+    "runtime": "s",
+    "temperature": "degC",
+    "humidity": "ratio",
+    "page_count": "pages",
+    "hours": "h",
+    "supply": "ratio",
+    "utilisation": "ratio",
+    "uptime": "s",
+    "state": "text",
+    "nameplate_power": "W",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One value in the unit of its kind (`UNITS`); text where the kind is `state`.
+
+    `name` is the profile's (output_power), `index` tells rows of a table apart ("" of a scalar). `quality` is
+    "metered" for a meter at the wall, "sensor" for what a device says of itself inside. `register` (with `energy`):
+    at which raw value the register wraps, in Wh, where that is known.
+    """
+
+    name: str
+    index: str
+    kind: Kind
+    place: Place
+    value: float | str
+    quality: Quality
+    source: str  # as in the facts: "snmp apc-rpdu2 1.3.6.1.4.1.318.1.1.26.4.3.1.5.1"
+    label: str | None = None  # what the device calls it: an outlet's name
+    relative_error: float | None = None
+    wraps_at_watt_hours: float | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit of the value."""
+        return UNITS[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A value that was there and is not believed, or was expected and is not there. `code` is one word."""
+
+    name: str
+    index: str
+    code: Literal["missing", "sentinel", "out_of_range", "not_a_number", "unknown_unit", "not_believed"]
+    reason: str  # in words: what came, and why it is no reading
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the device says it is; None where it does not."""
+
+    kind: DeviceKind
+    vendor: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    part_number: str | None = None
+    firmware: str | None = None
+    asset_tag: str | None = None
+    made: str | None = None  # ISO date
+    name: str | None = None  # sysName or what its owner called it
+    battery_replaced: str | None = None  # ISO date of the battery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAnswer:
+    """One poll of one device, whatever was asked."""
+
+    identity: Identity
+    profiles: tuple[str, ...]  # those that matched, the most particular first
+    why: tuple[str, ...]  # a sentence for each: what matched
+    readings: tuple[Reading, ...]
+    refusals: tuple[Refusal, ...] = ()
+    requests: int = 0
+    seconds: float = 0.0
+    flags: dict[str, bool] = field(default_factory=dict)  # battery_replace, on_battery, printer_worn ...
