@@ -1,5 +1,8 @@
 """Which class a device is: laptop, desktop, all_in_one, tablet, server, virtual, other or unknown.
 
+Devices that run no agent say themselves what they are: ups, pdu, printer, switch or controller (a server's management
+controller, whose readings are those of the server).
+
 The table is SMBIOS' list of chassis types (DMTF DSP0134, System Enclosure or Chassis, offset 5), in
 `data/chassis_types.csv`. Mini and stick PCs count as desktops: they draw and are replaced like one. What the
 machine does not say stays `unknown`, which is a class of its own and is counted.
@@ -13,7 +16,9 @@ from types import MappingProxyType
 
 from roadworthy_inventory import tables
 
-CLASSES = ("laptop", "desktop", "all_in_one", "tablet", "server", "virtual", "other", "unknown")
+ASKED = ("ups", "pdu", "printer", "switch", "controller")  # over the network: nobody signs in to them
+CLASSES = ("laptop", "desktop", "all_in_one", "tablet", "server", "virtual", *ASKED, "other", "unknown")
+_KINDS = {name: name for name in ASKED} | {"management_controller": "controller", "server": "server"}
 _FILE = "chassis_types.csv"
 _COLUMNS = ("chassis_type", "name", "device_class", "source", "as_of")
 # A container sees its host's chassis, a virtual machine an invented one: neither is a machine of its own.
@@ -42,13 +47,16 @@ def chassis_types() -> MappingProxyType[int, str]:
     return MappingProxyType(parse_chassis_types(tables.read_text(_FILE)))
 
 
-def classify(chassis_type: int | None, environment: str, os_name: str | None) -> str:
+def classify(chassis_type: int | None, environment: str, os_name: str | None, kind: str | None = None) -> str:
     """Return the class, one of CLASSES.
 
     `chassis_type` is SMBIOS' number without the lock bit, `environment` the wire's word (physical,
     virtual_machine, container, unknown). A server operating system makes a server of any physical box, because
-    that is what it is used as: a tower under a desk running Windows Server is nobody's desktop.
+    that is what it is used as: a tower under a desk running Windows Server is nobody's desktop. `kind` is what a
+    device says that was asked over the network; where it is given it decides.
     """
+    if kind is not None:
+        return _KINDS.get(kind, "other")
     if environment in _VIRTUAL:
         return "virtual"
     if os_name and _SERVER_NAME.search(os_name):

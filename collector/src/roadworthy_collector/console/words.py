@@ -132,6 +132,11 @@ CLASSES = {
     "server": "server",
     "virtual": "virtual machine",
     "container": "container",
+    "ups": "UPS",
+    "pdu": "PDU",
+    "printer": "printer",
+    "switch": "switch",
+    "controller": "management controller",
     "unknown": "class unknown",
 }
 MEDIA = {

@@ -22,12 +22,14 @@ from roadworthy_collector.remote_write import queue
 from roadworthy_collector.store import half_hours
 from roadworthy_collector.store.half_hours import HalfHour
 from roadworthy_collector.store.schema import battery_days, energy_days, gaps, state_days
+from roadworthy_collector.store.snmp_schema import outlet_half_hours
 from roadworthy_collector.store.statements import Bulk, Lookup
 
 _GAPS = Bulk(gaps)
 _STATE_DAYS = Bulk(state_days)
 _ENERGY_DAYS = Bulk(energy_days)
 _BATTERY_DAYS = Bulk(battery_days)
+_OUTLETS = Bulk(outlet_half_hours)
 _GAP_KEY = (gaps.c.device, gaps.c.begin)
 _HELD_GAPS = Lookup(select(*_GAP_KEY, gaps.c.content_hash), *_GAP_KEY)
 _DAY_KEY = (state_days.c.device, state_days.c.day)
@@ -46,8 +48,26 @@ def write_periods(connection: Connection, found: Sequence[tuple[int, Period]], t
         return
     half_hours.append(connection, [_half_hour(*one, tally) for one in new])
     queue.enqueue(connection, [(device, period.start) for device, period, _ in new])
+    _OUTLETS.insert(
+        connection, [row for device, period, _ in new for row in _outlet_rows(device, period, tally)]
+    )
     for device, period, _ in new:
         tally.mark_dirty(device, period.start)
+
+
+def _outlet_rows(device: int, period: Period, tally: Tally) -> list[tuple[Any, ...]]:
+    read = tally.vocabulary.read
+    return [
+        (
+            device,
+            one.outlet,
+            period.start,
+            one.joules,
+            one.covered_seconds,
+            read("outlet.quality", one.quality),
+        )
+        for one in period.outlets
+    ]
 
 
 def _newly_held(

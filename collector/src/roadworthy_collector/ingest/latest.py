@@ -173,7 +173,23 @@ class Latest:
         if report.now is not None:
             kept = self._nows.get(device)
             if kept is None or kept[_NOW_AT] <= int(report.now.at):
-                self._nows[device] = _now_row(device, report.now)
+                self._nows[device] = _now_row(device, self._readings_in_words(report.now))
+
+    def _readings_in_words(self, now: Now) -> Now:
+        """Return `now` with the words of its readings as this version knows them."""
+        if not now.readings:
+            return now
+        read = self._vocabulary.read
+        known = tuple(
+            msgspec.structs.replace(
+                one,
+                kind=read("reading.kind", one.kind),
+                place=read("reading.place", one.place),
+                quality=read("reading.quality", one.quality),
+            )
+            for one in now.readings
+        )
+        return msgspec.structs.replace(now, readings=known)
 
     def write(self) -> None:
         """Write what was taken."""
@@ -213,6 +229,8 @@ class Latest:
         if hardware is not None:
             environment = read("facts.hardware.environment", hardware.environment)
             whole["hardware"]["environment"] = environment
+            if hardware.kind is not None:
+                whole["hardware"]["kind"] = read("facts.hardware.kind", hardware.kind)
             if hardware.boot_mode is not None:
                 whole["hardware"]["boot_mode"] = read("facts.hardware.boot_mode", hardware.boot_mode)
         if system is not None and system.family is not None:
@@ -230,7 +248,10 @@ class Latest:
             "vendor": None if hardware is None else hardware.vendor,
             "model": None if hardware is None else hardware.model,
             "device_class": classify(
-                None if hardware is None else hardware.chassis_type, environment, os_name
+                None if hardware is None else hardware.chassis_type,
+                environment,
+                os_name,
+                None if hardware is None else hardware.kind,
             ),
             "environment": environment,
             "os_name": os_name,

@@ -16,6 +16,7 @@ from roadworthy_collector.ingest.wire import (
     Factor,
     Gap,
     Now,
+    Outlet,
     Period,
     Phase,
     Signin,
@@ -80,6 +81,7 @@ def check_period(period: Period, bounds: Bounds) -> Fault | None:
         or _use("memory", period.memory)
         or (_energy(period.energy, PERIOD_SECONDS) if period.energy else None)
         or (_battery(period.battery, PERIOD_SECONDS) if period.battery else None)
+        or (_outlets(period.outlets) if period.outlets else None)
     )
 
 
@@ -235,6 +237,21 @@ def _battery(use: BatteryUse, whole: int) -> Fault | None:
     ):
         if not 0 <= value <= limit:
             return _range(f"battery.{name}", 0, limit)
+    return None
+
+
+def _outlets(rows: Iterable[Outlet]) -> Fault | None:
+    """Energy by outlet over one half-hour, each outlet once."""
+    seen = set()
+    for index, row in enumerate(rows):
+        where = f"outlets[{index}]"
+        if row.outlet in seen:
+            return Fault("duplicate", f"{where}.outlet", f"{row.outlet} is there twice")
+        seen.add(row.outlet)
+        if not 0 <= row.joules <= MAX_JOULES:
+            return _range(f"{where}.joules", 0, MAX_JOULES)
+        if not 0 <= row.covered_seconds <= PERIOD_SECONDS:
+            return _range(f"{where}.covered_seconds", 0, PERIOD_SECONDS)
     return None
 
 

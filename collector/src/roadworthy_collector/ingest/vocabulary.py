@@ -28,12 +28,27 @@ WORDS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
             "probe.missing.status": _STATUSES,
             "facts.os.family": ("linux", "windows", "macos"),
             "facts.hardware.environment": _ENVIRONMENTS,
+            "facts.hardware.kind": (
+                *("ups", "pdu", "printer", "switch", "management_controller", "server", "sensor", "meter"),
+            ),
             "facts.hardware.boot_mode": ("uefi", "legacy", "unknown"),
             "facts.storage.medium": ("hdd", "ssd", "nvme", "emmc", "sd", "virtual", "unknown"),
             "cpu.quality": _QUALITY,
             "memory.quality": _QUALITY,
             "energy.scope": ("cpu", "memory", "gpu", "machine", "wall"),
             "energy.quality": _QUALITY,
+            "outlet.quality": _QUALITY,
+            "reading.quality": _QUALITY,
+            "reading.kind": (
+                *("active_power", "apparent_power", "energy", "load", "current", "voltage"),
+                *("power_factor", "efficiency", "charge", "runtime", "temperature", "humidity"),
+                *("page_count", "hours", "supply", "utilisation", "uptime", "state"),
+                *("nameplate_power",),
+            ),
+            "reading.place": (
+                *("input", "output", "phase", "bank", "outlet", "supply_unit"),
+                *("battery", "system", "poe", "engine", "sensor"),
+            ),
             "phase.quality": _MEASURED,
             "factor.kind": (
                 *("unit", "service", "driver", "application", "device", "policy", "profile", "subscriber"),

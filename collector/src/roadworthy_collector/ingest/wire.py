@@ -109,6 +109,15 @@ class StateSeconds(Part):
     unobserved: int
 
 
+class Outlet(Part):
+    """Energy given out through one outlet of a power unit in one settlement period."""
+
+    outlet: Annotated[str, Meta(min_length=1, max_length=64)]
+    joules: int
+    covered_seconds: int
+    quality: Word
+
+
 class Period(Part):
     """One closed settlement period."""
 
@@ -120,6 +129,7 @@ class Period(Part):
     memory: Use | None = None
     energy: Annotated[tuple[Energy, ...], Meta(max_length=8)] = ()
     battery: BatteryUse | None = None
+    outlets: Annotated[tuple[Outlet, ...], Meta(max_length=256)] = ()
 
 
 class Day(Part):
@@ -130,6 +140,21 @@ class Day(Part):
     state_seconds: StateSeconds
     energy: Annotated[tuple[Energy, ...], Meta(max_length=8)] = ()
     battery: BatteryUse | None = None
+
+
+class Reading(Part):
+    """One value of a device that is asked over the network; a state has a text, everything else a value."""
+
+    name: Annotated[str, Meta(pattern="^[a-z0-9_]{1,48}$")]
+    kind: Word
+    place: Word
+    quality: Word
+    source: Source
+    index: Annotated[str, Meta(max_length=96)] = ""
+    value: Annotated[float, Meta(ge=-1e15, le=1e15)] | None = None
+    text: Text | None = None
+    label: Text | None = None
+    relative_error: Annotated[float, Meta(ge=0, le=10)] | None = None
 
 
 class Now(Part):
@@ -146,6 +171,8 @@ class Now(Part):
     cpu_latest_ratio: float | None = None
     memory_latest_ratio: float | None = None
     energy: Annotated[tuple[Energy, ...], Meta(max_length=8)] = ()
+    readings: Annotated[tuple[Reading, ...], Meta(max_length=512)] = ()
+    flags: Annotated[dict[Word, bool], Meta(max_length=16)] | None = None
 
 
 class Phase(Part):

@@ -70,8 +70,11 @@ class Monitor(Part):
     internal: bool | None = None
 
 
+Date = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
 class Hardware(Part):
-    """The machine."""
+    """The machine; `kind` of a device that is asked over the network and runs no agent."""
 
     vendor: Text | None = None
     model: Text | None = None
@@ -82,7 +85,12 @@ class Hardware(Part):
     chassis_type: Annotated[int, Meta(ge=0, le=127)] | None = None
     bios_vendor: Text | None = None
     bios_version: Text | None = None
-    bios_date: Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
+    bios_date: Date | None = None
+    kind: Word | None = None
+    firmware: Text | None = None
+    part_number: Text | None = None
+    made: Date | None = None
+    battery_replaced: Date | None = None
     environment: Word = "unknown"
     environment_detail: Text | None = None
     cpu: Cpu | None = None

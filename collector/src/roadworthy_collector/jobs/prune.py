@@ -18,6 +18,7 @@ from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.queries import jobs as queries
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS
+from roadworthy_collector.store.snmp_schema import outlet_half_hours
 from roadworthy_inventory.calendar import utc_date
 
 _Step = Callable[[Connection, int], int]
@@ -46,6 +47,7 @@ def prune(work: Work) -> int:
             queries.set_pruned_before(connection, before)
     for table in _TOLD:
         work.batches(partial(_by_column, table.c.day, before, work.clock))
+    work.batches(partial(_by_column, outlet_half_hours.c.start, before, work.clock))
     return [work.batches(partial(_by_day, table, before, work.clock)) for table in _SLOTS][-1]
 
 

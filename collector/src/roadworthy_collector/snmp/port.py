@@ -103,6 +103,11 @@ class Port(Protocol):
 class Session(Protocol):
     """One poll of one target."""
 
+    @property
+    def requests(self) -> int:
+        """Return how many requests were sent so far, repeated ones included."""
+        ...
+
     async def get(self, oids: Sequence[Oid]) -> Mapping[Oid, Value]:
         """Return what the device has of `oids`, asked in as many requests as it takes; missing ones are left out."""
         ...

@@ -34,6 +34,7 @@ from sqlalchemy.schema import DDL
 from roadworthy_collector.store import append_only
 from roadworthy_collector.store import books_schema as _books  # noqa: F401 - its tables are in the same metadata
 from roadworthy_collector.store import carbon_schema as _carbon  # noqa: F401 - its tables are in the same metadata
+from roadworthy_collector.store import snmp_schema as _snmp  # noqa: F401 - its tables are in the same metadata
 from roadworthy_collector.store.columns import IsoDate, Joules, Midnight, Packed, PeriodStart, Ratio
 from roadworthy_collector.store.metadata import JSON_VALUE as _JSON
 from roadworthy_collector.store.metadata import ROWID as _ROWID
