@@ -1,0 +1,191 @@
+"""The targets file: what it says, every way it can be wrong with the message, and that it never tells a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from roadworthy_collector.settings import SettingsError
+from roadworthy_collector.snmp.port import Community, User
+from roadworthy_collector.snmp.targets import TargetsError, as_json, read_targets
+
+LOGIN = '[credentials.old]\ncommunity_env = "COMMUNITY"\n'
+GOOD = """
+include = ["more.csv"]
+
+[defaults]
+credentials = "new"
+site = "County Hall"
+every_seconds = 120
+
+[credentials.new]
+user = "monitor"
+auth_key_file = "auth"
+priv_key_env = "PRIV"
+
+[credentials.old]
+version = "1"
+community_file = "community"
+
+[[target]]
+name = "rack 4 pdu a"
+host = "10.1.2.3"
+[target.feeds]
+3 = "A-00417"
+4 = "nothing known"
+
+[[target]]
+name = "old ups"
+host = "ups.example"
+credentials = "old"
+port = 1161
+unit = "Estates"
+"""
+
+
+def written(folder: Path, text: str, **others: str) -> Path:
+    for name, content in others.items():
+        (folder / name.replace("_csv", ".csv")).write_text(content, "utf-8")
+    path = folder / "targets.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def secret(folder: Path, name: str, text: str, mode: int = 0o600) -> None:
+    (folder / name).write_text(text + "\n", "utf-8")
+    (folder / name).chmod(mode)
+
+
+def test_targets_defaults_and_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret(tmp_path, "auth", "a-long-key")
+    secret(tmp_path, "community", "between us")
+    rows = "name,host,credentials,every_seconds\nprinter 1,10.1.2.9,old,600\nprinter 2,2001:db8::9,,\n"
+    pdu, ups, printer, other = read_targets(written(tmp_path, GOOD, more_csv=rows))
+    assert (pdu.site, pdu.unit, pdu.every_seconds, pdu.port) == ("County Hall", "unassigned", 120.0, 161)
+    assert pdu.feeds == {"3": "A-00417", "4": "nothing known"}
+    assert pdu.target({"PRIV": "another-key"}).credentials == User(
+        "monitor", "sha256", "a-long-key", "aes128", "another-key"
+    )
+    assert (ups.port, ups.unit, ups.target({}).credentials) == (1161, "Estates", Community("1", "between us"))
+    assert (printer.every_seconds, printer.login_name) == (600.0, "old")
+    assert (other.host, other.every_seconds, other.login_name) == ("2001:db8::9", 120.0, "new")
+
+
+def test_no_text_of_a_target_tells_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret(tmp_path, "auth", "a-long-key")
+    secret(tmp_path, "community", "between us")
+    told = []
+    for polled in read_targets(written(tmp_path, GOOD, more_csv="name,host\n")):
+        target = polled.target({"PRIV": "another-key"})
+        told += [repr(polled), str(as_json(polled)), repr(target), str(target)]
+    assert not [
+        text for text in told if "a-long-key" in text or "another-key" in text or "between us" in text
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[target]\n", "no TOML: Expected ']]' at the end of an array declaration (at line 1, column 9)"),
+        ('[[target]]\nhost = "x"\n', "line 1: target[0]: Object missing required field `name`"),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x"\nprot = 5\n',
+            "line 3: target[0]: Object contains unknown field `prot`",
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x"\nport = "snmp"\n',
+            "line 6: target[0].port: Expected `int | null`, got `str`",
+        ),
+        (
+            '[credentials.old]\ncommunity = "public"\n',
+            "line 1: credentials.old: Object contains unknown field `community`",
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x"\n',
+            "line 3: a: credentials: there is no [credentials.None] in the file",
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x y"\ncredentials = "old"\n',
+            "line 3: a: host: 'x y' is no host name or address",
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x"\ncredentials = "old"\nevery_seconds = 5\n',
+            "line 3: a: every_seconds: must lie between 30 and 3600",
+        ),
+        (
+            LOGIN + '[defaults]\ncredentials = "old"\n' + '[[target]]\nname = "a"\nhost = "x"\n' * 2,
+            "line 5: a is there twice; names tell targets apart",
+        ),
+        (
+            LOGIN + '[[target]]\nname = " "\nhost = "x"\ncredentials = "old"\n',
+            "line 3: name: between 1 and 128 characters",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(TargetsError) as caught:
+        read_targets(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("name,address\n", "line 1: 'address' is no column; columns are name, host, port, protocol, "),
+        ("name\na\n", "line 1: name and host are needed; "),
+        ("name,host\na,b,c\n", "line 2: has another number of columns than the header"),
+        ("name,host,port\na,b,x\n", "line 2: Expected `int | null`, got `str`"),
+    ],
+)
+def test_a_wrong_csv_file_is_named(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(TargetsError) as caught:
+        read_targets(written(tmp_path, 'include = ["more.csv"]\n', more_csv=rows))
+    assert str(caught.value).startswith(f"{tmp_path / 'more.csv'}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("login", "message"),
+    [
+        ("", "credentials.x: community_file or community_env is missing"),
+        ('version = "3"', "credentials.x: user is missing: SNMP version 3 asks in a user's name"),
+        (
+            'community_file = "open"',
+            "credentials.x: community_file: open can be read by others; chmod 600 it",
+        ),
+        ('community_env = "NOWHERE"', "credentials.x: community_env: the variable NOWHERE is not set"),
+        (
+            'community_env = "A"\ncommunity_file = "open"',
+            "credentials.x: community_file and community_env say it twice; leave one out",
+        ),
+        ('user = "m"\nauth_key_env = "SHORT"', "credentials.x: the auth_key has fewer than 8 characters"),
+        ('user = "m"\npriv_key_env = "LONG"', "credentials.x: a priv_key needs an auth_key beside it"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret(tmp_path, "open", "public", 0o644)
+    text = f'[credentials.x]\n{login}\n[[target]]\nname = "a"\nhost = "x"\ncredentials = "x"\n'
+    (polled,) = read_targets(written(tmp_path, text))
+    with pytest.raises(SettingsError) as caught:
+        polled.target({"A": "a", "SHORT": "short", "LONG": "long enough"})
+    assert str(caught.value) == message
+
+
+def test_redfish_wants_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret(tmp_path, "password", "read only")
+    text = (
+        '[credentials.bmc]\nuser = "monitor"\npassword_file = "password"\n'
+        '[[target]]\nname = "a"\nhost = "x"\ncredentials = "bmc"\nprotocol = "redfish"\n'
+    )
+    (polled,) = read_targets(written(tmp_path, text))
+    assert (polled.port, polled.account()) == (443, ("monitor", "read only"))
+    (without,) = read_targets(written(tmp_path, text.replace('password_file = "password"\n', "")))
+    with pytest.raises(TargetsError, match="password_file or password_env is missing"):
+        without.account()
