@@ -1,0 +1,251 @@
+"""Redfish from a real HTTPS server: both kinds of power resources, who is asked, and every way it can fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import subprocess
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadworthy_collector.snmp.port import (
+    BadAnswerError,
+    DeadlineError,
+    DeniedError,
+    NoAnswerError,
+    SnmpError,
+)
+from roadworthy_collector.snmp.readings import DeviceAnswer
+from roadworthy_collector.snmp.redfish import RedfishAsker
+from roadworthy_collector.snmp.targets import Login, Polled
+
+ROOT: dict[str, Any] = {
+    "/redfish/v1/": {
+        "RedfishVersion": "1.14.0",
+        "Chassis": {"@odata.id": "/redfish/v1/Chassis"},
+        "Systems": {"@odata.id": "/redfish/v1/Systems"},
+    },
+    "/redfish/v1/Systems": {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]},
+    "/redfish/v1/Systems/1": {
+        "Manufacturer": "Example",
+        "Model": "Rack Server 2U",
+        "SerialNumber": " EX0004711 ",
+        "BiosVersion": "2.10",
+        "AssetTag": "",
+        "HostName": "srv-12",
+    },
+    "/redfish/v1/Chassis": {"Members": [{"@odata.id": "/redfish/v1/Chassis/1"}]},
+}
+METRICS: dict[str, Any] = {
+    "/redfish/v1/Chassis/1": {
+        "Id": "1",
+        "EnvironmentMetrics": {"@odata.id": "/redfish/v1/Chassis/1/Metrics"},
+    },
+    "/redfish/v1/Chassis/1/Metrics": {"PowerWatts": {"Reading": 231.5}, "EnergykWh": {"Reading": 1204.25}},
+}
+POWER: dict[str, Any] = {
+    "/redfish/v1/Chassis/1": {"Id": "1", "Power": {"@odata.id": "/redfish/v1/Chassis/1/Power"}},
+    "/redfish/v1/Chassis/1/Power": {
+        "PowerControl": [{"PowerConsumedWatts": 187}, {"Name": "CPU", "PowerConsumedWatts": 60}]
+    },
+}
+BASIC = "Basic " + b64encode(b"monitor:read only").decode()
+
+
+class Controller(ThreadingHTTPServer):
+    """A management controller: resources by path, the account it knows, and what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, certificate: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.resources: dict[str, Any] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Controller
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.command, self.path))
+        self.server.hold.wait(20)
+        status, body = 200, self.server.resources.get(self.path)
+        if self.headers["Authorization"] != BASIC:
+            status, body = 401, {}
+        elif body is None:
+            status, body = 404, {}
+        elif isinstance(body, int):
+            status, body = body, {}
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - noted, so that a test sees that nobody asks so
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    key, made, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
+    new = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+    ]
+    subject = ["-subj", "/CN=controller", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = [*new, *subject, "-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    both.write_bytes(made.read_bytes() + key.read_bytes())
+    return both
+
+
+@pytest.fixture
+def controller(certificate: Path) -> Iterator[Controller]:
+    with Controller(certificate) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        server.resources = ROOT | METRICS
+        yield server
+        server.hold.set()
+        server.shutdown()
+
+
+@pytest.fixture
+def polled(controller: Controller, certificate: Path, tmp_path: Path) -> Polled:
+    password = tmp_path / "password"
+    password.write_text("read only\n", "utf-8")
+    password.chmod(0o600)
+    return Polled(
+        name="srv-12 bmc",
+        host="127.0.0.1",
+        protocol="redfish",
+        port=controller.server_address[1],
+        login=Login(user="monitor", password_file=str(password)),
+        login_name="bmc",
+        ca_file=certificate,
+        timeout_seconds=5.0,
+        retries=0,
+    )
+
+
+def read(polled: Polled) -> DeviceAnswer:
+    return asyncio.run(RedfishAsker().read(polled))
+
+
+def test_power_and_energy_of_a_newer_controller(controller: Controller, polled: Polled) -> None:
+    answer = read(polled)
+    assert [(one.name, one.index, one.value, one.unit, one.quality) for one in answer.readings] == [
+        ("system_power", "1", 231.5, "W", "sensor"),
+        ("system_energy", "1", 1_204_250.0, "Wh", "sensor"),
+    ]
+    who = answer.identity
+    assert (who.kind, who.vendor, who.model, who.serial) == (
+        "management_controller",
+        "Example",
+        "Rack Server 2U",
+        "EX0004711",
+    )
+    assert (who.asset_tag, who.name, answer.refusals) == (None, "srv-12", ())
+    assert {method for method, _ in controller.asked} == {"GET"}
+
+
+def test_power_of_an_older_controller_is_the_whole_chassis_once(
+    controller: Controller, polled: Polled
+) -> None:
+    controller.resources = ROOT | POWER
+    answer = read(polled)
+    assert [(one.kind, one.value) for one in answer.readings] == [("active_power", 187.0)]
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (None, "missing"),
+        (0, "sentinel"),
+        (-1, "out_of_range"),
+        ("231", "not_a_number"),
+        (True, "not_a_number"),
+    ],
+)
+def test_what_is_no_power_is_refused_with_its_reason(
+    controller: Controller, polled: Polled, told: object, code: str
+) -> None:
+    controller.resources["/redfish/v1/Chassis/1/Metrics"] = {"PowerWatts": {"Reading": told}}
+    answer = read(polled)
+    assert ([one.code for one in answer.refusals], answer.readings) == ([code], ())
+
+
+def test_a_controller_without_power_says_so(controller: Controller, polled: Polled) -> None:
+    controller.resources = ROOT | {"/redfish/v1/Chassis/1": {"Id": "1"}}
+    assert [one.reason for one in read(polled).refusals] == ["no chassis has power metrics"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "error", "words"),
+    [
+        ({"/redfish/v1/": 503}, BadAnswerError, "HTTP 503 for /redfish/v1/"),
+        ({"/redfish/v1/": b"<html>"}, BadAnswerError, "/redfish/v1/ is no JSON"),
+        ({"/redfish/v1/": []}, BadAnswerError, "/redfish/v1/ is no resource"),
+        ({"/redfish/v1/": b"[" * 1_000_001}, BadAnswerError, "larger than 1000000 bytes"),
+        (
+            {"/redfish/v1/": {"Chassis": {"@odata.id": "https://elsewhere.example/"}}},
+            BadAnswerError,
+            "a link leads out of the service",
+        ),
+        ({"/redfish/v1/": 403}, DeniedError, "the account may not read"),
+    ],
+)
+def test_what_a_controller_does_wrong_is_named(
+    controller: Controller, polled: Polled, resources: dict[str, Any], error: type[SnmpError], words: str
+) -> None:
+    controller.resources |= resources
+    with pytest.raises(error, match=words):
+        read(polled)
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(polled: Polled) -> None:
+    with pytest.raises(DeniedError, match="name its certificate or authority as ca_file"):
+        read(replace(polled, ca_file=None))
+
+
+def test_a_controller_that_is_off_or_hangs(controller: Controller, polled: Polled) -> None:
+    with pytest.raises(NoAnswerError, match="no answer to 1 tries"):
+        read(replace(polled, port=1))
+    controller.hold.clear()
+    with pytest.raises(DeadlineError, match=r"not through after 0\.3 s"):
+        read(replace(polled, deadline_seconds=0.3))
+
+
+def test_the_password_is_in_no_text_of_an_error(
+    controller: Controller, polled: Polled, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("something else\n", "utf-8")
+    with pytest.raises(DeniedError) as caught:
+        read(polled)
+    assert "something else" not in str(caught.value)
+    assert controller.asked == [("GET", "/redfish/v1/")]
