@@ -17,6 +17,7 @@ from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.relay.cli import app as relay_commands
 from roadworthy_collector.security.redact import redact
 from roadworthy_collector.settings import Settings, load
+from roadworthy_collector.snmp.cli import app as snmp_commands
 from roadworthy_collector.supervisor import stop_on_signals
 
 app = typer.Typer(
@@ -156,6 +157,7 @@ def check_config(
 
 admin.add_to(app)
 app.add_typer(relay_commands, name="relay")
+app.add_typer(snmp_commands, name="snmp")
 
 
 def _add_extensions(arguments: list[str]) -> None:

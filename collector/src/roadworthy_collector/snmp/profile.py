@@ -16,7 +16,8 @@ from roadworthy_collector.errors import SettingsError
 from roadworthy_collector.snmp.port import Oid
 from roadworthy_collector.snmp.readings import DeviceKind, Kind, Place, Quality
 
-DateForm = Literal["text", "month_day_year", "iso_date", "date_and_time"]
+# "free": an owner typed it; only what can be read in one way is taken.
+DateForm = Literal["text", "month_day_year", "iso_date", "date_and_time", "free"]
 IdentityField = Literal[
     "vendor",
     "model",
@@ -111,12 +112,13 @@ class ReadingSpec:
     rows: tuple[int | None, ...] | None = None  # a pattern of the index: None stands for any number
     where: tuple[Where, ...] = ()
     trust: tuple[Trust, ...] = ()
-    unit: Unit | None = None  # None of a state, and where a column says it
+    unit: Unit | None = None  # None of a state; with unit_column, what holds for rows that do not say
     unit_column: Oid | None = None
     units: Mapping[int, Unit] = field(default_factory=dict)
     digits: Column | None = None  # raw / 10^digits
     exponent: Column | None = None  # raw * 10^exponent
     entity_scale: Column | None = None  # RFC 3433 EntitySensorDataScale: 9 is units, 8 milli, 10 kilo
+    factor: Column | None = None  # raw * factor; below nought raw / -factor; nought stands for one
     sentinels: frozenset[int] = frozenset()
     negative_is_missing: bool = False
     least: Decimal | None = None

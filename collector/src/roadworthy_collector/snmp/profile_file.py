@@ -191,7 +191,7 @@ def _reading(keys: Keys, mib: str, quality: Quality) -> ReadingSpec:
 
 
 def _where_it_is(keys: Keys) -> dict[str, Any]:
-    """The keys of a reading that say where its values are and which of them are believed."""
+    """Return the keys of a reading that say where its values are and which of them are believed."""
     return {
         "oid": keys.maybe_oid("oid"),
         "column": keys.maybe_oid("column"),
@@ -208,7 +208,7 @@ def _where_it_is(keys: Keys) -> dict[str, Any]:
 
 
 def _scale(keys: Keys, kind: Kind) -> dict[str, Any]:
-    """The keys of a reading that say what a step of the raw value is."""
+    """Return the keys of a reading that say what a step of the raw value is."""
     unit = keys.maybe_text("unit")
     units = keys.coded("units")
     if kind == "state" and (unit is not None or units):
@@ -220,6 +220,7 @@ def _scale(keys: Keys, kind: Kind) -> dict[str, Any]:
         "digits": _column(keys, "digits"),
         "exponent": _column(keys, "exponent"),
         "entity_scale": _column(keys, "entity_scale"),
+        "factor": _column(keys, "factor"),
         "numeric_text": keys.flag("numeric_text"),
         "share": _share(keys),
         "states": keys.coded("states"),
@@ -229,7 +230,7 @@ def _scale(keys: Keys, kind: Kind) -> dict[str, Any]:
 
 
 def _beside(keys: Keys) -> dict[str, Any]:
-    """The keys of a reading that say what stands beside its values."""
+    """Return the keys of a reading that say what stands beside its values."""
     qualities: dict[int, Quality] = {}
     for code, text in keys.coded("qualities").items():
         found = next((quality for quality in _QUALITIES if quality == text), None)
@@ -330,8 +331,8 @@ def _check_reading(keys: Keys, spec: ReadingSpec) -> None:
 
 
 def _check_whole(keys: Keys, profile: Profile) -> None:
-    """What only all of a profile's readings together can have wrong."""
-    by_name = {}
+    """Refuse what only all of a profile's readings together can have wrong."""
+    by_name: dict[str, ReadingSpec] = {}
     for spec in profile.readings:
         first = by_name.setdefault(spec.name, spec)
         if (first.kind, first.place) != (spec.kind, spec.place):

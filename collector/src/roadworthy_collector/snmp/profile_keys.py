@@ -81,10 +81,8 @@ class Keys:
         """Return one of the allowed words."""
         found = self.text(key)
         words = list(allowed)
-        for known in words:
-            if known == found:
-                return known
-        self.wrong(key, f"{found!r} is none of {', '.join(words)}")
+        same = next((known for known in words if known == found), None)
+        return same if same is not None else self.wrong(key, f"{found!r} is none of {', '.join(words)}")
 
     def flag(self, key: str) -> bool:
         """Return true or false; false where it is not there."""

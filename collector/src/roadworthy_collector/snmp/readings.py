@@ -77,8 +77,9 @@ class Reading:
     """One value in the unit of its kind (`UNITS`); text where the kind is `state`.
 
     `name` is the profile's (output_power), `index` tells rows of a table apart ("" of a scalar). `quality` is
-    "metered" for a meter at the wall, "sensor" for what a device says of itself inside. `register` (with `energy`):
-    at which raw value the register wraps, in Wh, where that is known.
+    "metered" for a meter at the wall, "sensor" for what a device says of itself inside. Of `energy`
+    `wraps_at_watt_hours` is where the register begins anew, where that is known, and `step_watt_hours` the smallest
+    difference it can show.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Reading:
     label: str | None = None  # what the device calls it: an outlet's name
     relative_error: float | None = None
     wraps_at_watt_hours: float | None = None
+    step_watt_hours: float = 1.0
 
     @property
     def unit(self) -> str:

@@ -48,6 +48,7 @@ _MOST_DIGITS = 12  # decimal places any sensor has; more is a misread column
 _PREFIXES = 24  # 10^-24 to 10^24: the ends of RFC 3433's and RFC 7461's multipliers
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,12})?")
 _LONGEST_TEXT = 200
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NO_TEXT = frozenset(
     {"n/a", "na", "none", "null", "unknown", "not available", "not applicable", "not specified", "-"}
 )
@@ -72,6 +73,7 @@ class Beside:
     digits: int | None = None
     exponent: int | None = None
     entity_scale: int | None = None
+    factor: int | None = None
     whole: int | None = None  # what the value is a share of
 
 
@@ -148,7 +150,10 @@ def _scaled(number: Decimal, beside: Beside) -> Number:
         if not -_PREFIXES <= beside.exponent <= _PREFIXES:
             return Trouble("unknown_unit", f"{number} times ten to the {beside.exponent}")
         shift += beside.exponent
-    return number.scaleb(shift) * unit.factor + unit.offset
+    scaled = number.scaleb(shift)
+    if beside.factor:
+        scaled = scaled * beside.factor if beside.factor > 0 else scaled / -beside.factor
+    return scaled * unit.factor + unit.offset
 
 
 def word(raw: Value, spec: ReadingSpec) -> str | Trouble:
@@ -196,10 +201,30 @@ def date_of(raw: Value | None, form: DateForm) -> str | None:
     text = text_of(raw)
     if text is None or form == "text":
         return text
+    iso = _day(*_numbers(r"(\d{4})-(\d{1,2})-(\d{1,2})", text))
     if form == "iso_date":
-        return _day(*_numbers(r"(\d{4})-(\d{1,2})-(\d{1,2})", text))
+        return iso
     month, day, year = _numbers(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})", text)
-    return _day(_full_year(year), month, day)
+    slashed = _day(_full_year(year), month, day)
+    if form == "month_day_year":
+        return slashed
+    return iso or _named_month(text) or _unmistakable(month, day, year)
+
+
+def _unmistakable(first: int, second: int, year: int) -> str | None:
+    """Return the date of 31/01/2024 or 01/31/2024 or 03/03/2024; not of 03/04/2024, which is two days."""
+    if year < 100 or (first <= 12 and second <= 12 and first != second):
+        return None
+    return _day(year, second, first) if first > 12 else _day(year, first, second)
+
+
+def _named_month(text: str) -> str | None:
+    """Return the date of 04-Mar-2024 or 4 March 2024."""
+    found = re.match(r"([0-9]{1,2})[ -]([A-Za-z]{3,9})[ -]([0-9]{4})(?![0-9])", text)
+    if found is None:
+        return None
+    month = next((n for n, name in enumerate(_MONTHS, start=1) if name == found[2][:3].casefold()), 0)
+    return _day(int(found[3]), month, int(found[1]))
 
 
 def _numbers(pattern: str, text: str) -> tuple[int, int, int]:

@@ -1,0 +1,67 @@
+"""Asks one target once, by SNMP or Redfish, and says how it went. Nothing a device does raises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.snmp.keeping import Outcome
+from roadworthy_collector.snmp.port import Port, SnmpError
+from roadworthy_collector.snmp.profile import Profile
+from roadworthy_collector.snmp.reading import read_device
+from roadworthy_collector.snmp.readings import DeviceAnswer
+from roadworthy_collector.snmp.targets import Polled, TargetsError
+
+
+class Asker(Protocol):
+    """Whatever asks a target by another protocol than SNMP; raises SnmpError as a `Session` does."""
+
+    async def read(self, polled: Polled) -> DeviceAnswer:
+        """Return what the target answers."""
+        ...
+
+
+class Asking:
+    """Asks targets with one port and one set of profiles."""
+
+    def __init__(
+        self,
+        port: Port,
+        profiles: Sequence[Profile],
+        redfish: Asker,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._port = port
+        self._profiles = profiles
+        self._redfish = redfish
+        self._clock = clock
+        self._monotonic = monotonic
+
+    async def ask(self, polled: Polled) -> Outcome:
+        """Return how one poll went."""
+        began = self._monotonic()
+        try:
+            answer = await self._answer(polled)
+        except SnmpError as error:
+            return self._failed(polled, began, error.outcome, error)
+        except RoadworthyError as error:  # a secret that cannot be read, a profile that is not there
+            return self._failed(polled, began, "misconfigured", error)
+        return Outcome(polled, self._clock(), self._monotonic() - began, answer)
+
+    async def _answer(self, polled: Polled) -> DeviceAnswer:
+        if polled.protocol == "redfish":
+            return await self._redfish.read(polled)
+        profiles = self._profiles
+        if polled.profile is not None:
+            profiles = tuple(one for one in profiles if one.name == polled.profile)
+            if not profiles:
+                raise TargetsError(f"{polled.name}: profile: there is none called {polled.profile}")
+        return await read_device(self._port.begin(polled.target()), profiles)
+
+    def _failed(self, polled: Polled, began: float, code: str, error: Exception) -> Outcome:
+        seconds = self._monotonic() - began
+        return Outcome(polled, self._clock(), seconds, code=code, reason=str(error))

@@ -1,0 +1,178 @@
+"""What the store holds of polled devices: who is polled, how it went, and the device each target became.
+
+A target becomes a device when it answers for the first time: one that never does is no device. Its identity is random,
+as every device's. Functions take a connection inside a transaction of the caller's and never commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from roadworthy_collector.ingest.batch import Incoming, write_reports
+from roadworthy_collector.security.tokens import site_id, unit_id
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.snmp.readings import DeviceAnswer
+from roadworthy_collector.snmp.targets import Polled
+from roadworthy_collector.snmp.telling import Memory, tell
+from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.schema import devices
+from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
+
+ACTOR = "poller"
+_MOST_REFUSED, _REASON_LENGTH = 64, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One poll that is over: an answer, or why there is none (`code` is the word metrics count by)."""
+
+    polled: Polled
+    at: float
+    seconds: float
+    answer: DeviceAnswer | None = None
+    code: str = "ok"
+    reason: str | None = None
+
+
+def sync(connection: Connection, targets: Sequence[Polled]) -> None:
+    """Make the table say who is polled: new ones are added, those no longer named are marked removed."""
+    held = {row.name: row for row in connection.execute(select(snmp_targets))}
+    named = {one.name: one for one in targets}
+    for name, one in named.items():
+        told = {"host": one.host, "protocol": one.protocol, "removed": False}
+        row = held.get(name)
+        if row is None:
+            connection.execute(insert(snmp_targets).values(name=name, **told))
+        elif any(getattr(row, key) != value for key, value in told.items()):
+            connection.execute(update(snmp_targets).where(snmp_targets.c.id == row.id).values(**told))
+    gone = [row.id for name, row in held.items() if name not in named and not row.removed]
+    if gone:
+        connection.execute(update(snmp_targets).where(snmp_targets.c.id.in_(gone)).values(removed=True))
+
+
+def write_outcomes(
+    connection: Connection,
+    outcomes: Iterable[Outcome],
+    settings: Settings,
+    *,
+    version: str,
+    random_hex: Callable[[int], str] = secrets.token_hex,
+) -> int:
+    """Write polls: their reports by the way every report takes, and how each went; return how many answered."""
+    some = list(outcomes)
+    held = _held(connection, [one.polled.name for one in some])
+    incoming, changes = [], []
+    for one in some:
+        row = held.get(one.polled.name)
+        if row is None:
+            continue  # no longer in the file
+        if one.answer is None:
+            changes.append((row["id"], _failed(row, one)))
+            continue
+        device, device_id = row["device"], row["device_id"]
+        if device is None:
+            device, device_id = _become_device(connection, one, random_hex)
+        memory = _memory(row["state"], random_hex)
+        told = tell(
+            one.answer,
+            memory,
+            device_id=device_id,
+            at=one.at,
+            name=one.polled.name,
+            version=version,
+            protocol=one.polled.protocol,
+            outlets=_outlets(connection, device, one.polled),
+            longest_gap_seconds=max(900.0, 3 * one.polled.every_seconds),
+        )
+        incoming.append(Incoming(device, told.report))
+        changes.append((row["id"], _answered(row, one, device, told.memory)))
+        row["device"], row["device_id"], row["state"] = device, device_id, told.memory.as_json()
+    write_reports(
+        connection,
+        incoming,
+        max((one.at for one in some), default=0.0),
+        retention_days=settings.half_hour_retention_days,
+        interval_seconds=settings.report_interval_seconds,
+        relay=settings.is_relay,
+    )
+    for target, values in changes:
+        connection.execute(update(snmp_targets).where(snmp_targets.c.id == target).values(**values))
+    return len(incoming)
+
+
+def _held(connection: Connection, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    query = (
+        select(snmp_targets, devices.c.device_id)
+        .outerjoin(devices, devices.c.id == snmp_targets.c.device)
+        .where(snmp_targets.c.name.in_(names), snmp_targets.c.removed.is_(False))
+    )
+    return {row["name"]: dict(row) for row in connection.execute(query).mappings()}
+
+
+def _become_device(connection: Connection, one: Outcome, random_hex: Callable[[int], str]) -> tuple[int, str]:
+    """Make the device a target is, where its file says it stands; return its row id and device_id."""
+    now, device_id = int(one.at), f"rwd_{random_hex(16)}"
+    row = {
+        "device_id": device_id,
+        "site": site_id(connection, one.polled.site),
+        "unit": unit_id(connection, one.polled.unit, now),
+        "enrolled_at": now,
+        "platform": "other",
+        "hostname": one.polled.name,
+    }
+    device: int = connection.execute(insert(devices).values(row).returning(devices.c.id)).scalar_one()
+    detail = {"target": one.polled.name, "protocol": one.polled.protocol}
+    record(connection, now, ACTOR, "device.enrol", device_id, detail)
+    return device, device_id
+
+
+def _memory(kept: Mapping[str, Any] | None, random_hex: Callable[[int], str]) -> Memory:
+    return Memory(random_hex(8)) if kept is None else Memory.from_json(kept)
+
+
+def _outlets(connection: Connection, device: int, polled: Polled) -> frozenset[str]:
+    """Return the outlets whose energy is told apart: those of which somebody said what hangs on them."""
+    query = select(feeds.c.outlet).where(feeds.c.feeder == device, feeds.c.outlet != "")
+    return frozenset({*connection.scalars(query), *(outlet for outlet in polled.feeds if outlet)})
+
+
+def _answered(row: Mapping[str, Any], one: Outcome, device: int, memory: Memory) -> dict[str, Any]:
+    answer = one.answer
+    if answer is None:
+        raise ValueError("an outcome without an answer has not answered")
+    refused = [
+        {"name": each.name, "index": each.index, "code": each.code, "reason": each.reason[:_REASON_LENGTH]}
+        for each in answer.refusals[:_MOST_REFUSED]
+    ]
+    return {
+        "device": device,
+        "kind": answer.identity.kind,
+        "profile": answer.profiles[0][:64] if answer.profiles else None,
+        "outcome": "ok" if answer.profiles else "no_profile",
+        "reason": None if answer.profiles else "no profile fits this device",
+        "polled_at": int(one.at),
+        "succeeded_at": int(one.at),
+        "duration_seconds": one.seconds,
+        "failures": 0,
+        "polls": row["polls"] + 1,
+        "successes": row["successes"] + 1,
+        "readings": len(answer.readings),
+        "refused": refused,
+        "state": memory.as_json(),
+    }
+
+
+def _failed(row: Mapping[str, Any], one: Outcome) -> dict[str, Any]:
+    return {
+        "outcome": one.code,
+        "reason": None if one.reason is None else one.reason[:_REASON_LENGTH],
+        "polled_at": int(one.at),
+        "duration_seconds": one.seconds,
+        "failures": row["failures"] + 1,
+        "polls": row["polls"] + 1,
+    }

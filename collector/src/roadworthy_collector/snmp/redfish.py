@@ -1,0 +1,258 @@
+"""Power of a server's management controller by Redfish (DMTF DSP0266), with a read-only account.
+
+What is asked: the service root, each chassis with its `EnvironmentMetrics` (PowerWatts, EnergykWh; DSP0268 from
+2020.4 on) or, where it has none, its older `Power` (PowerControl[].PowerConsumedWatts), and the first system for who it
+is. Only GET; certificates are always checked, against the system's authorities or the target's `ca_file`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from roadworthy_collector.snmp.port import BadAnswerError, DeadlineError, DeniedError, NoAnswerError
+from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, Refusal
+from roadworthy_collector.snmp.targets import Polled, TargetsError
+
+PROFILE = "redfish"
+_ROOT = "/redfish/v1/"
+_MOST_BYTES = 1_000_000
+_MOST_CHASSIS = 32  # a blade enclosure has a chassis a blade
+_MOST_WATTS = 1_000_000.0
+
+
+class RedfishAsker:
+    """Asks management controllers; one asks one at a time, many at once."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+
+    async def read(self, polled: Polled) -> DeviceAnswer:
+        """Return what the controller says of itself and its power; SnmpError as a session of SNMP does."""
+        began = self._monotonic()
+        host = f"[{polled.host}]" if ":" in polled.host else polled.host
+        client = httpx.AsyncClient(
+            base_url=f"https://{host}:{polled.port}",
+            auth=polled.account(),
+            verify=_trusted(polled),
+            timeout=httpx.Timeout(polled.timeout_seconds),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept": "application/json", "OData-Version": "4.0"},
+        )
+        async with client:
+            asked = _Asked(polled, client)
+            try:
+                async with asyncio.timeout(polled.deadline_seconds):
+                    answer = await _read(asked)
+            except TimeoutError:
+                seconds = polled.deadline_seconds
+                raise DeadlineError(
+                    f"{polled.name} ({polled.host}): not through after {seconds:g} s"
+                ) from None
+        return DeviceAnswer(
+            identity=answer.identity,
+            profiles=(PROFILE,),
+            why=answer.why,
+            readings=answer.readings,
+            refusals=answer.refusals,
+            requests=asked.requests,
+            seconds=self._monotonic() - began,
+        )
+
+
+def _trusted(polled: Polled) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=None if polled.ca_file is None else str(polled.ca_file))
+    except OSError as error:  # ssl.SSLError among them
+        raise TargetsError(f"{polled.name}: ca_file: {polled.ca_file}: cannot be read: {error}") from None
+
+
+class _Asked:
+    """Reads resources of one controller and counts them."""
+
+    def __init__(self, polled: Polled, client: httpx.AsyncClient) -> None:
+        self._polled = polled
+        self._client = client
+        self.requests = 0
+
+    async def get(self, path: str) -> dict[str, Any] | None:
+        """Return a resource, None where there is none (404)."""
+        where = f"{self._polled.name} ({self._polled.host}:{self._polled.port})"
+        if not path.startswith(_ROOT.rstrip("/")):
+            raise BadAnswerError(f"{where}: a link leads out of the service: {path[:80]!r}")
+        response = await self._response(where, path)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise DeniedError(f"{where}: the account may not read {path} (HTTP {response.status_code})")
+        if response.status_code != httpx.codes.OK:
+            raise BadAnswerError(f"{where}: HTTP {response.status_code} for {path}")
+        try:
+            found = response.json()
+        except ValueError:
+            raise BadAnswerError(f"{where}: {path} is no JSON") from None
+        if not isinstance(found, dict):
+            raise BadAnswerError(f"{where}: {path} is no resource")
+        return found
+
+    async def _response(self, where: str, path: str) -> httpx.Response:
+        """Ask for one path, and again as often as the target says where nothing comes."""
+        tries = self._polled.retries + 1
+        for last in range(tries):
+            self.requests += 1
+            try:
+                return await self._bounded(where, path)
+            except httpx.TransportError as error:
+                if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error):
+                    hint = "name its certificate or authority as ca_file"
+                    raise DeniedError(f"{where}: its certificate is not trusted: {error}; {hint}") from None
+                if last == tries - 1:
+                    why = str(error) or type(error).__name__
+                    raise NoAnswerError(f"{where}: no answer to {tries} tries: {why}") from None
+        raise AssertionError("the last try answers or raises")
+
+    async def _bounded(self, where: str, path: str) -> httpx.Response:
+        async with self._client.stream("GET", path) as response:
+            content = bytearray()
+            async for piece in response.aiter_bytes():
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    raise BadAnswerError(f"{where}: {path} is larger than {_MOST_BYTES} bytes")
+            return httpx.Response(response.status_code, content=bytes(content))
+
+
+async def _read(asked: _Asked) -> DeviceAnswer:
+    """Return identity and readings."""
+    root = await asked.get(_ROOT)
+    if root is None:
+        raise BadAnswerError("it has no Redfish service at /redfish/v1/")
+    identity = await _identity(asked, root)
+    readings: list[Reading] = []
+    refusals: list[Refusal] = []
+    for chassis in await _members(asked, root.get("Chassis")):
+        name = str(chassis.get("Id") or "")
+        await _power(asked, chassis, name, readings, refusals)
+    if not readings and not refusals:
+        refusals.append(Refusal("system_power", "", "missing", "no chassis has power metrics", PROFILE))
+    why = (f"Redfish {root.get('RedfishVersion', 'of unknown version')}",)
+    return DeviceAnswer(
+        identity=identity, profiles=(PROFILE,), why=why, readings=tuple(readings), refusals=tuple(refusals)
+    )
+
+
+async def _members(asked: _Asked, link: Any) -> list[dict[str, Any]]:
+    """Return the members of a collection, a bounded number of them."""
+    path = _link(link)
+    collection = None if path is None else await asked.get(path)
+    members = [] if collection is None else collection.get("Members")
+    found = []
+    for member in members if isinstance(members, list) else []:
+        if (one := _link(member)) is not None and (resource := await asked.get(one)) is not None:
+            found.append(resource)
+        if len(found) >= _MOST_CHASSIS:
+            break
+    return found
+
+
+async def _identity(asked: _Asked, root: dict[str, Any]) -> Identity:
+    systems = await _members(asked, root.get("Systems"))
+    if not systems:
+        return Identity(kind="management_controller", vendor=_text(root.get("Vendor")))
+    system = systems[0]
+    return Identity(
+        kind="management_controller",
+        vendor=_text(system.get("Manufacturer")),
+        model=_text(system.get("Model")),
+        # SKU is where some makers keep the service tag; SerialNumber is the standard's.
+        serial=_text(system.get("SerialNumber")),
+        part_number=_text(system.get("PartNumber")),
+        firmware=_text(system.get("BiosVersion")),
+        asset_tag=_text(system.get("AssetTag")),
+        name=_text(system.get("HostName")),
+    )
+
+
+async def _power(
+    asked: _Asked, chassis: dict[str, Any], name: str, readings: list[Reading], refusals: list[Refusal]
+) -> None:
+    """Add the power and energy of one chassis: of its metrics, or where it has none of its older resource."""
+    metrics = _link(chassis.get("EnvironmentMetrics"))
+    found = None if metrics is None else await asked.get(metrics)
+    if found is not None and (_is_told(found.get("PowerWatts")) or _is_told(found.get("EnergykWh"))):
+        source = "redfish EnvironmentMetrics"
+        _add(
+            readings, refusals, name, "active_power", _value(found.get("PowerWatts")), f"{source}.PowerWatts"
+        )
+        energy = _value(found.get("EnergykWh"))
+        if energy is not None:
+            energy = (
+                energy * 1000 if isinstance(energy, int | float) and not isinstance(energy, bool) else energy
+            )
+            _add(readings, refusals, name, "energy", energy, f"{source}.EnergykWh")
+        return
+    older = _link(chassis.get("Power"))
+    power = None if older is None else await asked.get(older)
+    controls = None if power is None else power.get("PowerControl")
+    first = controls[0] if isinstance(controls, list) and controls and isinstance(controls[0], dict) else {}
+    if "PowerConsumedWatts" in first:
+        # Of several the first is the whole chassis; others are parts of it.
+        source = "redfish Power.PowerControl[0].PowerConsumedWatts"
+        _add(readings, refusals, name, "active_power", first["PowerConsumedWatts"], source)
+
+
+def _add(
+    readings: list[Reading], refusals: list[Refusal], name: str, kind: Any, value: Any, source: str
+) -> None:
+    what = "system_power" if kind == "active_power" else "system_energy"
+    if value is None:
+        refusals.append(Refusal(what, name, "missing", "the controller says null", source))
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        refusals.append(Refusal(what, name, "not_a_number", f"{value!r} is no number"[:256], source))
+        return
+    most = _MOST_WATTS if kind == "active_power" else 1e12
+    if not 0 <= value <= most:
+        refusals.append(
+            Refusal(what, name, "out_of_range", f"{value:g} lies outside of 0 to {most:g}", source)
+        )
+        return
+    if kind == "active_power" and value == 0:
+        refusals.append(
+            Refusal(what, name, "sentinel", "0 W of a controller that answers is no power", source)
+        )
+        return
+    readings.append(
+        Reading(
+            name=what,
+            index=name,
+            kind=kind,
+            place="system",
+            value=float(value),
+            quality="sensor",
+            source=source,
+        )
+    )
+
+
+def _is_told(part: Any) -> bool:
+    return isinstance(part, dict) and "Reading" in part
+
+
+def _value(part: Any) -> Any:
+    return part.get("Reading") if isinstance(part, dict) else None
+
+
+def _link(part: Any) -> str | None:
+    path = part.get("@odata.id") if isinstance(part, dict) else None
+    return path if isinstance(path, str) else None
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
