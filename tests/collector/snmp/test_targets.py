@@ -32,8 +32,8 @@ community_file = "community"
 name = "rack 4 pdu a"
 host = "10.1.2.3"
 [target.feeds]
-3 = "A-00417"
-4 = "nothing known"
+3 = ["A-00417", "A-00418"]
+all = "nothing known"
 
 [[target]]
 name = "old ups"
@@ -64,7 +64,7 @@ def test_targets_defaults_and_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     rows = "name,host,credentials,every_seconds\nprinter 1,10.1.2.9,old,600\nprinter 2,2001:db8::9,,\n"
     pdu, ups, printer, other = read_targets(written(tmp_path, GOOD, more_csv=rows))
     assert (pdu.site, pdu.unit, pdu.every_seconds, pdu.port) == ("County Hall", "unassigned", 120.0, 161)
-    assert pdu.feeds == {"3": "A-00417", "4": "nothing known"}
+    assert pdu.feeds == {"3": ("A-00417", "A-00418"), "": ("nothing known",)}
     assert pdu.target({"PRIV": "another-key"}).credentials == User(
         "monitor", "sha256", "a-long-key", "aes128", "another-key"
     )

@@ -208,8 +208,13 @@ def _judge_value(
 def _doubt(spec: ReadingSpec, held: Held, index: Index) -> str | None:
     """Return why the value is not believed; None where nothing speaks against it."""
     for trust in spec.trust:
-        told = held.whole(trust.column, index) if trust.column is not None else held.whole(trust.oid, ())
-        # What is not told speaks against nothing: many devices leave such columns out.
+        if trust.column is not None:
+            told, others = held.whole(trust.column, index), bool(held.rows(trust.column))
+        else:
+            told, others = held.whole(trust.oid, ()), False
+        # Many devices leave such columns out; but one that tells it of other rows, or must, hides something.
+        if told is None and (others or trust.must_be_told):
+            return f"{trust.reason}, or does not say"
         if told is not None and told not in trust.values:
             return f"{trust.reason} (it says {told})"
     return None
@@ -219,7 +224,9 @@ def _beside(spec: ReadingSpec, held: Held, index: Index) -> Beside:
     unit = spec.unit
     if spec.unit_column is not None:
         code = held.whole(spec.unit_column, index)
-        unit = spec.units.get(code) if code is not None else spec.unit
+        # A device without the column means the MIB's unit; one row without its unit means nothing.
+        untold = spec.unit if not held.rows(spec.unit_column) else None
+        unit = spec.units.get(code) if code is not None else untold
     share = spec.share
     # A column that the profile names and the device leaves out is not guessed: -1 is out of every range.
     return Beside(

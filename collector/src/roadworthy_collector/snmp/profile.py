@@ -65,6 +65,7 @@ class Trust:
     reason: str
     column: Oid | None = None
     oid: Oid | None = None
+    must_be_told: bool = False  # a MIB that asks for it: silence speaks against the value
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,13 @@ def _where(keys: Keys) -> Where:
 
 
 def _trust(keys: Keys) -> Trust:
-    found = Trust(keys.wholes("is"), keys.text("reason"), keys.maybe_oid("column"), keys.maybe_oid("oid"))
+    found = Trust(
+        keys.wholes("is"),
+        keys.text("reason"),
+        keys.maybe_oid("column"),
+        keys.maybe_oid("oid"),
+        keys.flag("must_be_told"),
+    )
     keys.done()
     if (found.column is None) == (found.oid is None):
         keys.wrong("column", "give one of column, oid")

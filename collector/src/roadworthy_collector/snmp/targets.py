@@ -26,6 +26,7 @@ from roadworthy_collector.snmp.port import AuthProtocol, Community, PrivProtocol
 from roadworthy_inventory.toml_lines import TomlLines
 
 Protocol = Literal["snmp", "redfish"]
+_WHOLE = "all"  # in `feeds`: not one outlet but the whole unit
 NOTHING_KNOWN = "nothing known"  # what hangs there runs no agent and is no device of this collector
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"([A-Za-z0-9_]+)|\[(\d+)\]")
@@ -78,7 +79,7 @@ class _Row(_Common, forbid_unknown_fields=True, frozen=True, kw_only=True):
     name: str
     host: str
     profile: str | None = None
-    feeds: dict[str, str] = {}
+    feeds: dict[str, str | tuple[str, ...]] = {}
 
 
 class _File(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class _File(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """One device to poll. `feeds` says what hangs on which outlet ("" all of it), as tag, serial, host name or id."""
+    """One device to poll. `feeds`: what hangs on each outlet ("" all of it), as tags, serials, host names or ids."""
 
     name: str
     host: str
@@ -107,7 +108,7 @@ class Polled:
     max_repetitions: int = 20
     profile: str | None = None
     ca_file: Path | None = None
-    feeds: Mapping[str, str] = field(default_factory=dict)
+    feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def target(self, environment: Mapping[str, str] = os.environ) -> Target:
         """Return whom SNMP asks, with the secrets read now; TargetsError where one cannot be read."""
@@ -207,7 +208,10 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
         login=logins[login_name],
         login_name=login_name,
         profile=row.profile,
-        feeds=row.feeds,
+        feeds={
+            "" if outlet == _WHOLE else outlet: (named,) if isinstance(named, str) else named
+            for outlet, named in row.feeds.items()
+        },
         ca_file=None if ca_file is None else Path(ca_file),
     )
     one = replace(one, **given)
@@ -298,5 +302,5 @@ def as_json(polled: Polled) -> dict[str, Any]:
         "unit": polled.unit,
         "every_seconds": polled.every_seconds,
         "profile": polled.profile,
-        "feeds": dict(polled.feeds),
+        "feeds": {outlet or _WHOLE: list(named) for outlet, named in polled.feeds.items()},
     }

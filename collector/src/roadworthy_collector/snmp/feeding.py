@@ -1,0 +1,268 @@
+"""What hangs on what: which device takes its power through which outlet, so that nothing is counted twice.
+
+Said by a person, by the targets file, or found: a server's management controller tells the serial number of the very
+board an agent runs on. A statement ends; it is never deleted. Functions take a connection inside a transaction of the
+caller's and never commit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
+
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.snmp.targets import NOTHING_KNOWN, Polled
+from roadworthy_collector.store.queries.audit import record
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_collector.store.schema import devices, sites
+from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
+from roadworthy_inventory.identity import normalise_serial
+
+FEEDER_CLASSES = ("ups", "pdu", "controller", "switch")
+_MOST_OUTLET = 64
+_Wanted = tuple[int, str, int | None]  # feeder, outlet, fed
+
+
+class Feed(NamedTuple):
+    """A statement that holds on some days; `fed` None: nothing known hangs there."""
+
+    feeder: int
+    outlet: str
+    fed: int | None
+    valid_from: dt.date
+    valid_to: dt.date | None
+
+    def holds_on(self, day: dt.date) -> bool:
+        """Return whether it was so on a day."""
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+
+
+def read_feeds(connection: Connection, first: dt.date, last: dt.date) -> list[Feed]:
+    """Return the statements that hold on any of the days from `first` to `last`."""
+    column = feeds.c
+    query = (
+        select(column.feeder, column.outlet, column.fed, column.valid_from, column.valid_to)
+        .where(
+            column.valid_from <= last.isoformat(),
+            or_(column.valid_to.is_(None), column.valid_to > first.isoformat()),
+        )
+        .order_by(column.feeder, column.outlet, column.id)
+    )
+    return [
+        Feed(row.feeder, row.outlet, row.fed, _day(row.valid_from), _end(row.valid_to))
+        for row in connection.execute(query)
+    ]
+
+
+def state(
+    connection: Connection,
+    feeder: str,
+    outlet: str,
+    fed: str | None,
+    since: dt.date,
+    *,
+    now: int,
+    actor: str,
+) -> int:
+    """State what hangs on an outlet ("" on all of it) from a day on; return the statement's id.
+
+    `feeder` and `fed` are device ids, host names, serial numbers or asset tags; `fed` None says that nothing known
+    hangs there. What was stated of the same outlet before, and of the same fed device, ends that day where they
+    contradict. NotFoundError for a device that is not there or not the only one called so.
+    """
+    if len(outlet) > _MOST_OUTLET or not outlet.isprintable():
+        raise RoadworthyError(f"outlet: at most {_MOST_OUTLET} printable characters, as the device calls it")
+    feeding, being_fed = (
+        find_device(connection, feeder),
+        None if fed is None else find_device(connection, fed),
+    )
+    made = _state(connection, Feed(feeding, outlet, being_fed, since, None), "stated", now=now, actor=actor)
+    detail = {"outlet": outlet, "fed": fed or NOTHING_KNOWN, "from": since.isoformat()}
+    record(connection, now, actor, "feeds.state", feeder, detail)
+    return made
+
+
+def end(connection: Connection, feed: int, on: dt.date, *, now: int, actor: str) -> None:
+    """End a statement: from the day `on` it no longer holds. NotFoundError where there is none that holds."""
+    row = connection.execute(select(feeds).where(feeds.c.id == feed)).first()
+    if row is None or (row.valid_to is not None and _day(row.valid_to) <= on):
+        raise NotFoundError(f"{feed}: no statement of that number holds on {on.isoformat()}")
+    _end_one(connection, row, on)
+    record(connection, now, actor, "feeds.end", str(feed), {"on": on.isoformat()})
+
+
+def take_from_targets(
+    connection: Connection, targets: Iterable[Polled], *, now: int, today: dt.date
+) -> list[str]:
+    """Make the statements of the targets file hold from today on; return what could not be found, in words."""
+    ids = {
+        row.name: row.device
+        for row in connection.execute(
+            select(snmp_targets.c.name, snmp_targets.c.device).where(snmp_targets.c.device.is_not(None))
+        )
+    }
+    wanted: set[_Wanted] = set()
+    unknown = []
+    for polled in targets:
+        if (feeder := ids.get(polled.name)) is None:
+            continue  # it has not answered yet
+        for outlet, name in ((outlet, name) for outlet, names in polled.feeds.items() for name in names):
+            try:
+                fed = None if name == NOTHING_KNOWN else find_device(connection, name)
+            except NotFoundError as error:
+                unknown.append(f"{polled.name}, outlet {outlet or 'all'}: {error}")
+            else:
+                wanted.add((feeder, outlet, fed))
+    _bring_to(connection, wanted, "targets", now=now, today=today, unknown_stay=bool(unknown))
+    return unknown
+
+
+def take_controllers(connection: Connection, *, now: int, today: dt.date) -> int:
+    """State that each management controller measures the server whose serial number it tells; return how many do."""
+    query = select(devices.c.id, devices.c.device_class, devices.c.serial).where(
+        devices.c.serial.is_not(None), devices.c.retired_at.is_(None)
+    )
+    controllers = query.where(devices.c.device_class == "controller")
+    by_serial: dict[str, list[int]] = {}
+    mine = {row.id: normalise_serial(row.serial) for row in connection.execute(controllers)}
+    known = {serial for serial in mine.values() if serial is not None}
+    if known:
+        # Serial numbers are kept as told: letter case and spaces aside only after they are read.
+        others = query.where(devices.c.device_class.in_(("server", "virtual", "unknown", "other", "desktop")))
+        for row in connection.execute(others):
+            if (serial := normalise_serial(row.serial)) in known and serial is not None:
+                by_serial.setdefault(serial, []).append(row.id)
+    wanted: set[_Wanted] = {
+        (controller, "", by_serial[serial][0])
+        for controller, serial in mine.items()
+        if serial is not None and len(by_serial.get(serial, ())) == 1
+    }
+    _bring_to(connection, wanted, "register", now=now, today=today, unknown_stay=False)
+    return len(wanted)
+
+
+def list_feeds(
+    connection: Connection, *, scope: Scope = EVERYTHING, restricted: bool = True, ended: bool = False
+) -> list[dict[str, Any]]:
+    """Return one dict a statement: who feeds, through which outlet, what, since and until when, and who said so.
+
+    Of a `scope` those whose feeder stands within it; of restricted sites with `restricted` only.
+    """
+    feeder, fed = aliased(devices, name="feeder_device"), aliased(devices, name="fed_device")
+    place, fed_place = aliased(sites, name="feeder_site"), aliased(sites, name="fed_site")
+    query = (
+        select(
+            *(feeds.c.id, feeds.c.outlet, feeds.c.valid_from, feeds.c.valid_to, feeds.c.source),
+            *(feeds.c.stated_by, feeds.c.stated_at),
+            *(feeder.c.device_id.label("feeder"), feeder.c.hostname.label("feeder_name")),
+            *(fed.c.device_id.label("fed"), fed.c.hostname.label("fed_name")),
+            place.c.name.label("site"),
+        )
+        .join(feeder, feeder.c.id == feeds.c.feeder)
+        .join(place, place.c.id == feeder.c.site)
+        .outerjoin(fed, fed.c.id == feeds.c.fed)
+        .outerjoin(fed_place, fed_place.c.id == fed.c.site)
+        .order_by(feeder.c.hostname, feeds.c.outlet, feeds.c.id)
+    )
+    if not ended:
+        query = query.where(feeds.c.valid_to.is_(None))
+    if scope is not None:
+        query = query.where(feeder.c.unit.in_(sorted(scope)))
+    if not restricted:
+        query = query.where(place.c.restricted.is_(False), fed_place.c.restricted.is_not(True))
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def find_device(connection: Connection, text: str) -> int:
+    """Return the row id of the device of that id, host name, serial number or asset tag, letter case aside."""
+    low = text.strip().lower()
+    names = (devices.c.hostname, devices.c.serial, devices.c.asset_tag)
+    matches = or_(devices.c.device_id == text.strip(), *(func.lower(name) == low for name in names))
+    found = connection.scalars(
+        select(devices.c.id).where(and_(matches, devices.c.retired_at.is_(None))).limit(2)
+    ).all()
+    if len(found) != 1:
+        many = "more than one device is" if found else "no device in service is"
+        raise NotFoundError(
+            f"{many} called {text}; give its device id, host name, serial number or asset tag"
+        )
+    return int(found[0])
+
+
+def _bring_to(
+    connection: Connection, wanted: set[_Wanted], source: str, *, now: int, today: dt.date, unknown_stay: bool
+) -> None:
+    """Make the open statements of a source those that are wanted; others of its end today.
+
+    While some could not be found (`unknown_stay`) none is ended: a device that is renamed is not unplugged.
+    """
+    query = select(feeds).where(feeds.c.source == source, feeds.c.valid_to.is_(None))
+    held = {(row.feeder, row.outlet, row.fed): row for row in connection.execute(query)}
+    for key, row in held.items():
+        if key not in wanted and not unknown_stay:
+            _end_one(connection, row, today)
+    for feeder, outlet, fed in sorted(wanted - held.keys(), key=str):
+        _state(connection, Feed(feeder, outlet, fed, today, None), source, now=now, actor=None)
+
+
+def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: str | None) -> int:
+    if feed.fed == feed.feeder:
+        raise RoadworthyError("a device cannot feed itself")
+    if feed.fed is not None and feed.feeder in _fed_from(connection, feed.fed):
+        raise RoadworthyError("the feeder hangs on that very device: two cannot feed each other")
+    open_ones = select(feeds).where(
+        feeds.c.feeder == feed.feeder, feeds.c.outlet == feed.outlet, feeds.c.valid_to.is_(None)
+    )
+    for row in connection.execute(open_ones).all():
+        # Several devices may hang on the whole of a unit, one on an outlet; nothing known contradicts every device.
+        if feed.outlet != "" or row.fed is None or feed.fed is None or row.fed == feed.fed:
+            _end_one(connection, row, feed.valid_from)
+    values = {
+        "feeder": feed.feeder,
+        "outlet": feed.outlet,
+        "fed": feed.fed,
+        "valid_from": feed.valid_from.isoformat(),
+        "source": source,
+        "stated_by": actor,
+        "stated_at": now,
+    }
+    made: int = connection.execute(insert(feeds).values(values).returning(feeds.c.id)).scalar_one()
+    return made
+
+
+def _fed_from(connection: Connection, device: int) -> set[int]:
+    """Return every device that hangs on `device`, through however many others."""
+    open_ones = select(feeds.c.feeder, feeds.c.fed).where(
+        feeds.c.valid_to.is_(None), feeds.c.fed.is_not(None)
+    )
+    below: dict[int, set[int]] = {}
+    for row in connection.execute(open_ones):
+        below.setdefault(row.feeder, set()).add(row.fed)
+    found: set[int] = set()
+    waiting = [device]
+    while waiting:
+        for fed in below.get(waiting.pop(), ()):
+            if fed not in found:
+                found.add(fed)
+                waiting.append(fed)
+    return found
+
+
+def _end_one(connection: Connection, row: Any, on: dt.date) -> None:
+    """End a statement; one that began that very day never held, and goes."""
+    if _day(row.valid_from) >= on:
+        connection.execute(feeds.delete().where(feeds.c.id == row.id))
+    else:
+        connection.execute(update(feeds).where(feeds.c.id == row.id).values(valid_to=on.isoformat()))
+
+
+def _day(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
+
+
+def _end(text: str | None) -> dt.date | None:
+    return None if text is None else _day(text)

@@ -1,0 +1,204 @@
+"""Polls in the store: a target becomes a device, its half-hours add up to its register, and failures are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from support.estates import Estate
+from support.facts import held
+
+from roadworthy_collector.snmp import keeping
+from roadworthy_collector.snmp.keeping import Outcome
+from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, Refusal
+from roadworthy_collector.snmp.targets import Login, Polled
+from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.snmp_schema import outlet_half_hours, snmp_targets
+
+START = 1_789_999_200  # a multiple of 1800, some minutes before the estate's NOW
+PDU = Polled(
+    name="rack 4 pdu a",
+    host="10.1.2.3",
+    protocol="snmp",
+    port=161,
+    login=Login(),
+    login_name="old",
+    site="Server room",
+    unit="Infrastructure",
+    feeds={"3": ("A-00417",)},
+)
+WHO = Identity(kind="pdu", vendor="APC", model="AP8853", serial="5A1234E12345", firmware="6.8.2")
+
+
+def reading(name: str, kind: Any, place: Any, value: float, index: str = "1", **parts: Any) -> Reading:
+    source = f"snmp apc-rpdu2 1.3.6.1.4.1.318.{index}"
+    return Reading(
+        name=name, index=index, kind=kind, place=place, value=value, quality="metered", source=source, **parts
+    )
+
+
+def answer(watts: float, watt_hours: float, outlet_watts: float = 0.0, **parts: Any) -> DeviceAnswer:
+    return DeviceAnswer(
+        identity=parts.pop("identity", WHO),
+        profiles=("apc-rpdu2",),
+        why=("sysObjectID",),
+        readings=(
+            reading("input_power", "active_power", "input", watts),
+            reading("input_energy", "energy", "input", watt_hours, step_watt_hours=100.0),
+            reading("outlet_power", "active_power", "outlet", outlet_watts, "3", label="server 2"),
+            reading("outlet_power", "active_power", "outlet", 55.0, "4"),
+        ),
+        refusals=(Refusal("phase_power", "2", "sentinel", "-1 says that it is not measured"),),
+        **parts,
+    )
+
+
+def write(estate: Estate, *outcomes: Outcome) -> int:
+    with write_transaction(estate.engine) as connection:
+        return keeping.write_outcomes(connection, outcomes, estate.settings(), version="1.0.0")
+
+
+def targets(estate: Estate) -> list[dict[str, Any]]:
+    with estate.engine.connect() as connection:
+        query = select(snmp_targets).order_by(snmp_targets.c.name)
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def sync(estate: Estate, *polled: Polled) -> None:
+    with write_transaction(estate.engine) as connection:
+        keeping.sync(connection, polled)
+
+
+def polls(estate: Estate, count: int, *, every: int = 300) -> None:
+    """Poll a PDU that draws 600 W and gives 120 W of it through outlet 3."""
+    for number in range(count):
+        at = float(START + every * number)
+        register = 100_000 + 100 * (600 * every * number // 3600 // 100)
+        write(estate, Outcome(PDU, at, 0.05, answer(600.0, register, 120.0)))
+
+
+def test_a_target_that_answers_becomes_a_device_that_stands_where_its_file_says(estate: Estate) -> None:
+    sync(estate, PDU)
+    assert write(estate, Outcome(PDU, START, 0.05, answer(600.0, 100_000))) == 1
+    with estate.engine.connect() as connection:
+        query = (
+            select(
+                schema.devices, schema.sites.c.name.label("site_name"), schema.units.c.name.label("unit_name")
+            )
+            .join(schema.sites, schema.sites.c.id == schema.devices.c.site)
+            .join(schema.units, schema.units.c.id == schema.devices.c.unit)
+        )
+        (device,) = connection.execute(query).mappings()
+        now = connection.scalar(select(schema.device_now.c.now))
+        probe = connection.execute(select(schema.probe_status)).mappings().one()
+    assert (device["site_name"], device["unit_name"]) == ("Server room", "Infrastructure")
+    assert (device["device_class"], device["model"], device["serial"]) == ("pdu", "AP8853", "5A1234E12345")
+    assert device["hostname"] == "rack 4 pdu a"
+    assert now is not None
+    assert [one["latest_watts"] for one in now["energy"]] == [600.0]
+    assert [(one["name"], one["value"]) for one in now["readings"]][:2] == [
+        ("input_power", 600.0),
+        ("input_energy", 100_000.0),
+    ]
+    assert (probe["probe"], probe["status"]) == ("snmp", "ok")
+    assert [one["field"] for one in probe["missing"]] == ["phase_power 2"]
+    (row,) = targets(estate)
+    assert (row["device"], row["outcome"], row["readings"], row["polls"]) == (device["id"], "ok", 4, 1)
+    assert row["refused"][0]["code"] == "sentinel"
+
+
+def test_half_hours_are_those_of_the_whole_and_of_the_outlets_that_feed_something(estate: Estate) -> None:
+    sync(estate, PDU)
+    polls(estate, 13)
+    energy = held(estate.engine, "energy")
+    assert [(row["scope"], row["quality"], row["joules"], row["covered_seconds"]) for row in energy] == [
+        ("wall", "metered", 1_080_000, 1800),
+        ("wall", "metered", 1_080_000, 1800),
+    ]
+    assert energy[0]["source"] == "snmp apc-rpdu2, input"
+    with estate.engine.connect() as connection:
+        rows = connection.execute(select(outlet_half_hours)).mappings().all()
+    assert [(row["outlet"], row["start"], row["joules"]) for row in rows] == [
+        ("3", START, 216_000),
+        ("3", START + 1800, 216_000),
+    ]
+
+
+def test_what_was_written_twice_is_held_once(estate: Estate) -> None:
+    sync(estate, PDU)
+    polls(estate, 7)
+    again = Outcome(PDU, float(START + 1800), 0.05, answer(600.0, 100_300, 120.0))
+    write(estate, again, again)
+    assert len(held(estate.engine, "energy")) == 1
+    (row,) = targets(estate)
+    assert row["state"]["seq"] == 9
+
+
+def test_a_target_that_never_answers_is_no_device_and_says_why(estate: Estate) -> None:
+    sync(estate, PDU)
+    for number in range(3):
+        failed = Outcome(PDU, START + number, 4.0, code="no_answer", reason="rack 4 pdu a: no answer")
+        assert write(estate, failed) == 0
+    (row,) = targets(estate)
+    assert (row["device"], row["outcome"], row["failures"], row["polls"]) == (None, "no_answer", 3, 3)
+    assert (row["reason"], row["succeeded_at"]) == ("rack 4 pdu a: no answer", None)
+    with estate.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.devices)) == 0
+
+
+def test_a_device_that_no_profile_fits_is_said_to_be_one(estate: Estate) -> None:
+    sync(estate, PDU)
+    nothing = DeviceAnswer(identity=Identity(kind="other"), profiles=(), why=(), readings=())
+    write(estate, Outcome(PDU, START, 0.05, nothing))
+    (row,) = targets(estate)
+    assert (row["outcome"], row["reason"]) == ("no_profile", "no profile fits this device")
+    with estate.engine.connect() as connection:
+        assert connection.scalar(select(schema.probe_status.c.status)) == "not_supported"
+
+
+def test_targets_that_leave_the_file_are_marked_and_their_polls_are_not_written(estate: Estate) -> None:
+    ups = replace(PDU, name="ups", host="10.1.2.4")
+    sync(estate, PDU, ups)
+    sync(estate, replace(ups, host="10.1.2.5"))
+    assert [(row["name"], row["host"], row["removed"]) for row in targets(estate)] == [
+        ("rack 4 pdu a", "10.1.2.3", True),
+        ("ups", "10.1.2.5", False),
+    ]
+    assert write(estate, Outcome(PDU, START, 0.05, answer(600.0, 100_000))) == 0
+    sync(estate, PDU, ups)
+    assert not any(row["removed"] for row in targets(estate))
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        (("input", "phase", "outlet"), "input"),
+        (("output", "phase", "outlet"), "output"),
+        (("phase", "bank", "outlet"), "phase"),
+        (("supply_unit",), "supply_unit"),
+    ],
+)
+def test_the_outermost_place_is_the_whole_and_the_others_are_never_added(
+    estate: Estate, places: tuple[str, ...], expected: str
+) -> None:
+    sync(estate, PDU)
+    rows = tuple(reading("power", "active_power", place, 100.0) for place in places)
+    write(estate, Outcome(PDU, START, 0.05, replace(answer(0, 0), readings=rows)))
+    with estate.engine.connect() as connection:
+        now = connection.scalar(select(schema.device_now.c.now))
+    assert now is not None
+    (energy,) = now["energy"]
+    assert (energy["latest_watts"], energy["source"].rsplit(", ")[-1]) == (100.0, expected)
+
+
+def test_apparent_power_is_no_power(estate: Estate) -> None:
+    sync(estate, PDU)
+    rows = (reading("input_apparent", "apparent_power", "input", 640.0),)
+    write(estate, Outcome(PDU, START, 0.05, replace(answer(0, 0), readings=rows)))
+    with estate.engine.connect() as connection:
+        now = connection.scalar(select(schema.device_now.c.now))
+    assert now is not None
+    assert "energy" not in now

@@ -1,0 +1,86 @@
+"""Each folder of tests/devices/snmp is a device built from its MIB: what is read of it, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadworthy_collector.snmp.dictionary_port import DictionaryPort
+from roadworthy_collector.snmp.port import Community, Target
+from roadworthy_collector.snmp.profile import Profile
+from roadworthy_collector.snmp.profile_file import shipped_profiles
+from roadworthy_collector.snmp.reading import read_device
+from roadworthy_collector.snmp.readings import DeviceAnswer, Reading
+from roadworthy_collector.snmp.recording import read_recording
+
+FOLDERS = sorted((Path(__file__).parents[2] / "devices" / "snmp").iterdir())
+TARGET = Target(name="device", host="device", credentials=Community("2c", "public"))
+
+
+@pytest.fixture(scope="module")
+def profiles() -> tuple[Profile, ...]:
+    return shipped_profiles()
+
+
+def read(folder: Path, profiles: tuple[Profile, ...]) -> DeviceAnswer:
+    session = DictionaryPort.of_recording(folder / "walk.snmprec").begin(TARGET)
+    return asyncio.run(read_device(session, profiles))
+
+
+def told(reading: Reading) -> dict[str, Any]:
+    label = {} if reading.label is None else {"label": reading.label}
+    value = (
+        reading.value if isinstance(reading.value, str) else pytest.approx(reading.value, rel=1e-9, abs=1e-12)
+    )
+    return {
+        "name": reading.name,
+        "index": reading.index,
+        "place": reading.place,
+        "value": value,
+        "unit": reading.unit,
+        "quality": reading.quality,
+        **label,
+    }
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: (row["name"], row["index"]))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_recorded_device_reads_as_its_folder_says(folder: Path, profiles: tuple[Profile, ...]) -> None:
+    expected = json.loads((folder / "expected.json").read_text("utf-8"))
+    answer = read(folder, profiles)
+    assert list(answer.profiles) == expected["profiles"]
+    assert in_order(expected["readings"]) == in_order([told(reading) for reading in answer.readings])
+    refused = [{"name": one.name, "index": one.index, "code": one.code} for one in answer.refusals]
+    assert in_order(refused) == in_order(expected["refusals"])
+    identity = answer.identity
+    said = {name: getattr(identity, name) for name in type(identity).__dataclass_fields__}
+    assert {name: value for name, value in said.items() if value is not None} == expected["identity"]
+    assert answer.flags == expected["flags"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_recording_is_in_order_and_names_what_it_is_built_from(folder: Path) -> None:
+    # snmpsim, which serves these files too, wants them in order of OID.
+    lines = (folder / "walk.snmprec").read_text("latin-1").splitlines()
+    oids = [tuple(int(part) for part in line.split("|")[0].split(".")) for line in lines]
+    assert oids == sorted(oids)
+    assert len(read_recording(folder / "walk.snmprec")) == len(lines)
+    source = (folder / "SOURCE.md").read_text("utf-8")
+    assert "Built from" in source
+    assert "Trap:" in source
+
+
+def test_each_shipped_family_has_a_recorded_folder(profiles: tuple[Profile, ...]) -> None:
+    read_from = {
+        name
+        for folder in FOLDERS
+        for name in json.loads((folder / "expected.json").read_text("utf-8"))["profiles"]
+    }
+    assert {profile.name for profile in profiles} == read_from
