@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from support.estates import Estate
 from support.facts import held
 
+from roadworthy_collector.jobs.rollup import roll_up
+from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.snmp import keeping
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, Refusal
 from roadworthy_collector.snmp.targets import Login, Polled
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.queries import outlets
 from roadworthy_collector.store.snmp_schema import outlet_half_hours, snmp_targets
 
 START = 1_789_999_200  # a multiple of 1800, some minutes before the estate's NOW
@@ -202,3 +206,30 @@ def test_apparent_power_is_no_power(estate: Estate) -> None:
         now = connection.scalar(select(schema.device_now.c.now))
     assert now is not None
     assert "energy" not in now
+
+
+@pytest.mark.parametrize(
+    ("start", "date", "half_hours"),
+    [
+        (1_774_742_400, "2026-03-29", 46),  # the clocks go forward; the local day begins as the UTC day does
+        (1_792_882_800, "2026-10-25", 50),  # and back: it begins an hour before
+        (1_790_031_600, "2026-09-22", 48),
+    ],
+)
+def test_outlets_add_up_by_local_day(estate: Estate, start: int, date: str, half_hours: int) -> None:
+    device = estate.device()
+    with write_transaction(estate.engine) as connection:
+        for number in range(-2, half_hours + 2):
+            row = {"device": device, "outlet": "3", "start": start + 1800 * number}
+            told = {"joules": 100 + number, "covered_seconds": 1800, "quality": "metered"}
+            connection.execute(insert(outlet_half_hours).values(**row, **told))
+        for day in {(start + 1800 * number) // 86400 * 86400 for number in range(half_hours)}:
+            connection.execute(insert(schema.dirty).values(device=device, day=day, marked_at=0))
+    work = Work(estate.engine, estate.settings(), clock=lambda: start + 10 * 86400.0)
+    roll_up(work)
+    expected = sum(100 + number for number in range(half_hours))
+    with estate.engine.connect() as connection:
+        found = outlets.read(connection, dt.date.fromisoformat(date), dt.date.fromisoformat(date))
+    assert {(key[1], value) for key, value in found.items()} == {
+        ("3", (expected, 1800 * half_hours, "metered"))
+    }

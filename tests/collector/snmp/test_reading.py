@@ -205,13 +205,13 @@ def test_a_row_without_the_unit_or_state_that_others_have_is_refused() -> None:
     )
     left = {oid: value for oid, value in whole.items() if oid not in {unit, state}}
     refused = {(one.name, one.index): one.code for one in ask(left).refusals}
-    assert refused[("outlet_power", "1.1.5")] == "unknown_unit"
-    assert refused[("outlet_current", "1.1.1")] == "not_believed"
+    assert refused[("outlet_power", "1.1")] == "unknown_unit"
+    assert refused[("outlet_current", "1.1")] == "not_believed"
     # A device that has neither column at all is read by the MIB's units.
-    columns = (unit[:-4], state[:-4])
+    columns = (unit[:-3], state[:-3])
     without = {oid: value for oid, value in whole.items() if not any(oid[: len(c)] == c for c in columns)}
     told = {(one.name, one.index): one.value for one in ask(without).readings}
-    assert told[("outlet_power", "1.1.5")] == 318.0
+    assert told[("outlet_power", "1.1")] == 318.0
 
 
 def test_a_standard_sensor_that_does_not_tell_its_state_is_refused() -> None:

@@ -84,3 +84,14 @@ def test_each_shipped_family_has_a_recorded_folder(profiles: tuple[Profile, ...]
         for name in json.loads((folder / "expected.json").read_text("utf-8"))["profiles"]
     }
     assert {profile.name for profile in profiles} == read_from
+
+
+def test_power_and_energy_of_one_meter_have_one_index(profiles: tuple[Profile, ...]) -> None:
+    # A register and the power beside it are one counter; with two indexes the same watt-hours would count twice.
+    for folder in FOLDERS:
+        answer = read(folder, profiles)
+        powers = {(one.place, one.index) for one in answer.readings if one.kind == "active_power"}
+        refused = {one.index for one in answer.refusals if one.name.endswith("_power")}
+        for one in answer.readings:
+            if one.kind == "energy" and any(place == one.place for place, _ in powers):
+                assert (one.place, one.index) in powers or one.index in refused, (folder.name, one.name)

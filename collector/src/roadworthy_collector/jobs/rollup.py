@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Table
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.queries import jobs as queries
-from roadworthy_collector.store.queries import totals
+from roadworthy_collector.store.queries import outlets, totals
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS, STATES
 from roadworthy_inventory.calendar import Span, local_date, local_days, utc_day_start
 
@@ -60,12 +60,13 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
         )
         return
     span = Span(day, day + DAY_SECONDS)
-    local = [
+    touched = [
         (date, one)
         for date, one in local_days(local_date(span.start, zone), local_date(span.end - 1, zone), zone)
-        # One that is the UTC day is not said twice (`local_totals`): five months of the year in the United Kingdom.
-        if one.start >= pruned and one != span
+        if one.start >= pruned
     ]
+    # One that is the UTC day is not said twice (`local_totals`): five months of the year in the United Kingdom.
+    local = [(date, one) for date, one in touched if one != span]
     whole = Span(
         min([day, *(one.start for _, one in local)]), max([span.end, *(one.end for _, one in local)])
     )
@@ -78,6 +79,7 @@ def roll_up_some(connection: Connection, day: int, some: Sequence[int], *, now: 
         same = calendar.timegm(date.timetuple())
         mine = [own | row for row in day_rows(facts, places, one, same)]
         _write(connection, schema.local_days, mine, facts, one, now)
+    outlets.roll_up(connection, taken, touched)
     queries.mark_site_dirty(connection, day)
 
 
