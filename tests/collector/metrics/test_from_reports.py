@@ -41,7 +41,7 @@ def samples(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 def rolled(engine: Engine, folder: Path) -> dict[str, dict[tuple[str, ...], float]]:
-    fleet.compute(Work(engine, Settings(data=folder), clock=lambda: NOW + 1))
+    fleet.compute(Work(engine, Settings(data=folder), clock=lambda: NOW + 1, rests=False))
     with engine.connect() as connection:
         wanted = select(schema.snapshots.c.body).where(schema.snapshots.c.name == "fleet_metrics")
         return samples(str(connection.scalar(wanted)))
@@ -110,7 +110,9 @@ def test_reported_half_hours_roll_up_and_reported_values_are_shown(tmp_path: Pat
             engine, device, report(device, now=now, probes=probes, periods=[period(), period(START - 1800)])
         )
         # The day that is going on is rolled up once an hour.
-        assert rollup.roll_up(Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 3600)) == 1
+        assert (
+            rollup.roll_up(Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 3600, rests=False)) == 1
+        )
         with engine.connect() as connection:
             (day,) = connection.execute(select(schema.days)).all()
         assert (day.periods, day.observed_seconds, day.cpu_mean_ratio) == (2, 3600, 0.25)
@@ -170,7 +172,7 @@ def test_reported_sign_ins_and_states_are_told_of_groups_of_five(tmp_path: Path)
                 "periods": [period(day, state_seconds=state)],
             }
             write(engine, device, report(device, facts=FACTS, **parts))
-        rollup.roll_up(Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 1))
+        rollup.roll_up(Work(engine, Settings(data=tmp_path), clock=lambda: NOW + 1, rests=False))
         found = rolled(engine, tmp_path)
         assert found["roadworthy_site_signin_seconds_count"] == {("other",): 4, ("unassigned",): 1}
         assert found["roadworthy_model_signin_seconds_bucket"]["OptiPlex 7010", "3.0"] == 1

@@ -41,7 +41,7 @@ def names(text: str) -> set[str]:
 def fill(estate: Estate) -> None:
     estate.device(unit="IT")
     estate.device(unit="CID")
-    fleet.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW))
+    fleet.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
 
 
 def test_the_holder_exposes_what_is_of_the_database_and_serve_what_is_its_own(estate: Estate) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
+from collector.commands import call_here
 from sqlalchemy import update
 from support import free_port, wait_until
 from support.estates import Estate
-from support.running import Running, call, running
+from support.running import Running, running
 
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, write_transaction
@@ -139,7 +140,7 @@ def fall_silent(database: Path, device: int) -> None:
 
 @pytest.mark.needs("prometheus")
 def test_prometheus_finds_scrapes_and_forgets_devices(tmp_path: Path) -> None:
-    done = call("first-start", "--secrets", str(tmp_path / "secrets"), folder=tmp_path)
+    done = call_here("first-start", "--secrets", str(tmp_path / "secrets"), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     database = tmp_path / "data/roadworthy.db"
     devices = fill(database)
@@ -166,8 +167,9 @@ def test_prometheus_finds_scrapes_and_forgets_devices(tmp_path: Path) -> None:
 
             collector.process.terminate()
             collector.process.wait(60)
+            # Without jobs: what is asked from here on is of devices, and `serve` answers it alone.
             with running(
-                "up", folder=tmp_path, port=port, ROADWORTHY_DEVICE_DETAIL="true", ROADWORTHY_SHARDS="3"
+                "serve", folder=tmp_path, port=port, ROADWORTHY_DEVICE_DETAIL="true", ROADWORTHY_SHARDS="3"
             ) as again:
                 again.wait_ready()
                 found.waits_for(f'count(up{{job="{JOB}",shard=~"[012]/3"}} == 1)', 3)

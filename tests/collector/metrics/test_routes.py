@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from roadworthy_collector.store.books_schema import benefits, register_items
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries.jobs import STATES, write_job
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
+from roadworthy_collector.store.snmp_schema import snmp_targets
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def scrape_token(estate: Estate) -> dict[str, str]:
 
 
 def roll(estate: Estate, now: float = NOW) -> None:
-    fleet.compute(Work(estate.engine, estate.settings(), clock=lambda: now))
+    fleet.compute(Work(estate.engine, estate.settings(), clock=lambda: now, rests=False))
 
 
 def families(text: str) -> dict[str, Any]:
@@ -80,11 +82,11 @@ def wear(estate: Estate, device: int) -> None:
 def carbon(estate: Estate, in_use: dict[str, int]) -> None:
     """Give the metrics of energy and carbon something to say."""
     told = [5, 5, 5, 5, 1, 0, 0, 1, 0.0, 0.0, {}]
-    sums = {"month": {"2025-08": told}, "place": {"force": told}}
-    closed = {"month": "2025-08", "closed": True, "digest": "x", "restricted": "[]", "sums": sums}
+    sums = {"month": {"2026-03": told}, "place": {"force": told}}
+    closed = {"month": "2026-03", "closed": True, "digest": "x", "restricted": "[]", "sums": sums}
     saved = {"groups": {"1.1": {"unused_on": [1, 60, 1, 2, 3]}}}
     with write_transaction(estate.engine) as connection:
-        figures.write(connection, "energy.2025-08", closed, now=int(NOW), seconds=0.1)
+        figures.write(connection, "energy.2026-03", closed, now=int(NOW), seconds=0.1)
         figures.write(connection, "avoidable", saved, now=int(NOW), seconds=0.1)
         of_site = {"site": "HQ", "metered_kwh": 2.0, "missing_half_hours": 1, "claimed_kwh": 1.0}
         compared = {"compared_meter_kwh": 2.0, "above_half_hours": 0}
@@ -111,6 +113,42 @@ def decided(estate: Estate) -> None:
     with write_transaction(estate.engine) as connection:
         for name, content in kept.items():
             figures.write(connection, name, content, now=int(NOW), seconds=0.1)
+
+
+def polled(estate: Estate) -> None:
+    """Put a UPS that is polled: it draws, has a battery to replace, and drew yesterday."""
+    energy = {
+        "scope": "wall",
+        "joules": 5,
+        "counter_end_joules": 5,
+        "quality": "metered",
+        "latest_watts": 310.0,
+    }
+    now = {"now": {"energy": [energy], "flags": {"battery_replace": True}}}
+    device = estate.device(now=now, device_class="ups")
+    times = {"polled_at": int(NOW), "succeeded_at": int(NOW), "duration_seconds": 0.2}
+    counts = {"outcome": "ok", "polls": 5, "successes": 4, "readings": 3, "refused": []}
+    estate.put(
+        snmp_targets,
+        name="ups 1",
+        device=device,
+        host="10.1.2.3",
+        protocol="snmp",
+        kind="ups",
+        **times,
+        **counts,
+    )
+    day = dt.datetime.fromtimestamp(NOW - 86400, dt.UTC).date().isoformat()
+    whole = {
+        "date": day,
+        "start": int(NOW) // 86400 * 86400 - 90000,
+        "half_hours": 48,
+        "site": estate.site("HQ"),
+    }
+    states = {f"{state}_seconds": 0 for state in STATES} | {"unobserved_seconds": 86400}
+    drew = {"unit": estate.unit("IT"), "periods": 48, "observed_seconds": 86400, "startups": 0}
+    joules = {"wall": {"metered": 3_600_000}}
+    estate.put(schema.local_days, device=device, joules=joules, **whole, **drew, **states)
 
 
 def everything(estate: Estate) -> None:
@@ -168,6 +206,7 @@ def everything(estate: Estate) -> None:
         figures.write(
             connection, METRICS, {"2025/26": dict.fromkeys("ABC", share)}, now=int(NOW), seconds=0.1
         )
+    polled(estate)
     decided(estate)
     books.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     organisation.compute(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
@@ -389,7 +428,7 @@ def test_an_unreadable_database_is_not_ready(estate: Estate, tmp_path: Path) -> 
 def test_rolling_up_shows_in_the_backlog(estate: Estate) -> None:
     device = estate.device()
     estate.put(schema.dirty, device=device, day=int(NOW) // 86400 * 86400)
-    rollup.roll_up(Work(estate.engine, estate.settings(), clock=lambda: NOW))
+    rollup.roll_up(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     with serving(estate) as client:
         found = families(client.get("/metrics").text)
     assert found["roadworthy_rollup_backlog"].samples[0].value == 0

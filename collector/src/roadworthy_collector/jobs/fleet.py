@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.metrics import books, carbon, costs, fleet, intensity, lifecycle, meters, money
+from roadworthy_collector.metrics import (
+    books,
+    carbon,
+    costs,
+    fleet,
+    intensity,
+    lifecycle,
+    meters,
+    money,
+    polled,
+)
 from roadworthy_collector.store.columns import pack_text
 from roadworthy_collector.store.queries import jobs as queries
 from roadworthy_collector.store.queries.metrics import read_snapshot
@@ -21,6 +31,7 @@ def compute(work: Work) -> int:
         of_lifecycle = lifecycle.read(connection)
         of_grid = intensity.read(connection, now)
         of_meters = meters.read(connection)
+        of_polled = polled.read(connection, now, work.settings.reporting_timezone)
         of_carbon = carbon.read(connection)
     before = fleet.parse_members(None if kept is None else kept.body)
     members = fleet.admitted(before, estate.histograms)
@@ -29,6 +40,7 @@ def compute(work: Work) -> int:
         lifecycle.render(of_lifecycle)
         + intensity.render(of_grid)
         + meters.render(of_meters)
+        + polled.render(of_polled)
         + carbon.render(of_carbon)
     )
     body = pack_text(fleet.render(estate, members) + told)

@@ -20,6 +20,7 @@ from roadworthy_collector.metrics.intensity_catalogue import INTENSITY
 from roadworthy_collector.metrics.lifecycle_catalogue import LIFECYCLE
 from roadworthy_collector.metrics.meters_catalogue import METERS
 from roadworthy_collector.metrics.money_catalogue import MONEY
+from roadworthy_collector.metrics.polled_catalogue import POLLED
 
 __all__ = ["CATALOGUE", "MAX_MEMBERS", "OTHER", "UNKNOWN", "Endpoint", "Kind", "Metric", "metric"]
 
@@ -661,6 +662,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *CARBON,
     *INTENSITY,
     *METERS,
+    *POLLED,
     *_DEVICES,
     *_SENT,
     *_HEALTH,

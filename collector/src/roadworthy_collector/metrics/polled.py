@@ -1,0 +1,170 @@
+"""Gauges of polled devices: each target's polls, and power, energy and batteries by site.
+
+Restricted sites are in no series; a site past the first 200 is part of `other`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from roadworthy_collector.metrics.catalogue import metric
+from roadworthy_collector.metrics.text import labels, number
+from roadworthy_collector.store.queries import local_totals
+from roadworthy_collector.store.queries.states import MISSING_INTERVALS
+from roadworthy_collector.store.schema import days, device_now, devices, local_days, sites
+from roadworthy_collector.store.snmp_schema import snmp_targets
+from roadworthy_inventory.calendar import local_date, utc_day
+from roadworthy_inventory.device_class import ASKED
+
+MOST_TARGETS, MOST_SITES = 1000, 200
+OTHER = "other"
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What is told of polled devices: targets as rows, and sums by (site, kind)."""
+
+    targets: list[Any] = field(default_factory=list)
+    unlisted: int = 0
+    outcomes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    watts: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    joules: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    batteries: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+def read(connection: Connection, now: float, zone: str, *, interval_seconds: int = 900) -> Polled:
+    """Return what there is to tell; nothing where nothing is polled."""
+    rows = _targets(connection)
+    asked = _devices(connection)
+    if not rows and not asked:
+        return Polled()
+    open_ones = [row for row in rows if not row.restricted]
+    open_ones.sort(key=lambda row: (-row.failures, row.name))
+    watts: dict[tuple[str, str], float] = defaultdict(float)
+    batteries: Counter[tuple[str, str]] = Counter()
+    for row in asked:
+        told = row.now or {}
+        if row.at is not None and now - row.at <= MISSING_INTERVALS * (
+            row.next_call_seconds or interval_seconds
+        ):
+            for energy in told.get("energy", ()):
+                if energy.get("scope") == "wall" and energy.get("latest_watts") is not None:
+                    watts[row.site, row.device_class] += energy["latest_watts"]
+        if row.device_class == "ups":
+            replace = (told.get("flags") or {}).get("battery_replace")
+            word = "unknown" if replace is None else "replace" if replace else "ok"
+            batteries[row.site, word] += 1
+    return Polled(
+        targets=open_ones[:MOST_TARGETS],
+        unlisted=len(rows) - len(open_ones[:MOST_TARGETS]),
+        outcomes=Counter((row.kind, row.outcome) for row in rows),
+        watts=watts,
+        joules=_joules(connection, asked, local_date(now, zone) - dt.timedelta(days=1), zone),
+        batteries=batteries,
+    )
+
+
+def render(found: Polled) -> str:
+    """Return the gauges in the text format; empty where nothing is polled."""
+    if not found.outcomes and not found.watts and not found.joules and not found.batteries:
+        return ""
+    text = _family("polled_targets", found.outcomes)
+    if found.outcomes:
+        text += _family("polled_targets_unlisted", {(): found.unlisted})
+    of_target = {(row.name, row.kind): row for row in found.targets}
+    for name, value in (
+        ("up", lambda row: float(row.outcome in {"ok", "no_profile"}) if row.polls else None),
+        ("poll_duration_seconds", lambda row: row.duration_seconds),
+        ("last_success_timestamp_seconds", lambda row: row.succeeded_at),
+        ("polls_total", lambda row: row.polls),
+        ("successful_polls_total", lambda row: row.successes),
+        ("refused_readings", lambda row: len(row.refused) if row.refused is not None else None),
+    ):
+        told = {key: value(row) for key, row in of_target.items()}
+        text += _family(f"target_{name}", {key: one for key, one in told.items() if one is not None})
+    text += _family("site_polled_watts", _most(found.watts))
+    text += _family("site_polled_joules", _most(found.joules))
+    return text + _family("site_ups_batteries", _most(found.batteries))
+
+
+def _targets(connection: Connection) -> list[Any]:
+    column = snmp_targets.c
+    query = (
+        select(
+            *(column.name, column.kind, column.outcome, column.failures, column.polls, column.successes),
+            *(column.duration_seconds, column.succeeded_at, column.refused, sites.c.restricted),
+        )
+        .outerjoin(devices, devices.c.id == column.device)
+        .outerjoin(sites, sites.c.id == devices.c.site)
+        .where(column.removed.is_(False))
+    )
+    return list(connection.execute(query))
+
+
+def _devices(connection: Connection) -> list[Any]:
+    """Return the devices that are polled, here or by a relay, with what they told last."""
+    query = (
+        select(
+            *(
+                devices.c.id,
+                devices.c.device_class,
+                devices.c.next_call_seconds,
+                device_now.c.at,
+                device_now.c.now,
+            ),
+            sites.c.name.label("site"),
+        )
+        .join(sites, sites.c.id == devices.c.site)
+        .outerjoin(device_now, device_now.c.device == devices.c.id)
+        .where(
+            devices.c.device_class.in_(ASKED), devices.c.retired_at.is_(None), sites.c.restricted.is_(False)
+        )
+    )
+    return list(connection.execute(query))
+
+
+def _joules(
+    connection: Connection, asked: list[Any], day: dt.date, zone: str
+) -> Mapping[tuple[str, str], float]:
+    """Return the joules of a local day by site and kind, of devices that told any."""
+    by_id = {row.id: row for row in asked}
+    found: dict[tuple[str, str], float] = defaultdict(float)
+    if local_totals.is_utc_day(day, zone):
+        query = select(days.c.device, days.c.joules).where(days.c.day == utc_day(day).start)
+        key = days.c.device
+    else:
+        query = select(local_days.c.device, local_days.c.joules).where(local_days.c.date == day.isoformat())
+        key = local_days.c.device
+    ids = sorted(by_id)
+    for place in range(0, len(ids), _AT_ONCE):
+        for row in connection.execute(query.where(key.in_(ids[place : place + _AT_ONCE]))):
+            told = (row.joules or {}).get("wall")
+            if told:
+                device = by_id[row.device]
+                found[device.site, device.device_class] += sum(told.values())
+    return found
+
+
+def _most(told: Mapping[tuple[str, str], float]) -> Mapping[tuple[str, ...], float]:
+    """Return the sums of the first sites under their names, of the rest as one."""
+    sites_told = sorted({site for site, _ in told})
+    named = set(sites_told[:MOST_SITES])
+    found: dict[tuple[str, ...], float] = defaultdict(float)
+    for (site, kind), value in sorted(told.items()):
+        found[site if site in named else OTHER, kind] += value
+    return found
+
+
+def _family(name: str, values: Mapping[Any, float]) -> str:
+    if not values:
+        return ""
+    row = metric(f"roadworthy_{name}")
+    lines = [f"{row.name}{labels(row.labels, key)} {number(value)}\n" for key, value in values.items()]
+    return row.header + "".join(lines)
