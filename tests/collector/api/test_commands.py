@@ -97,6 +97,9 @@ OPERATIONS = {
     "lifecycle bought show": "GET /api/v1/lifecycle/bought",
     "lifecycle bought try": "POST /api/v1/lifecycle/bought/try",
     "lifecycle bought save": "POST /api/v1/lifecycle/bought",
+    "lifecycle planned show": "GET /api/v1/lifecycle/planned",
+    "lifecycle planned try": "POST /api/v1/lifecycle/planned/try",
+    "lifecycle planned save": "PUT /api/v1/lifecycle/planned",
     "legacy systems": "GET /api/v1/legacy/systems",
     "legacy show": "GET /api/v1/legacy/systems/{system}",
     "legacy score": "PUT /api/v1/legacy/systems/{system}/scores/{criterion}",
@@ -112,6 +115,7 @@ OPERATIONS = {
     "costs undo": "POST /api/v1/costs/batches/{batch}/undo",
     "costs shares": "GET /api/v1/costs/shares",
     "costs lines": "GET /api/v1/costs/lines",
+    "costs bridge": "GET /api/v1/costs/bridge",
     "costs correct": "PUT /api/v1/costs/lines/{line}",
     "costs rules show": "GET /api/v1/costs/rules",
     "costs rules try": "POST /api/v1/costs/rules/try",
@@ -120,6 +124,7 @@ OPERATIONS = {
     "costs method save": "PUT /api/v1/costs/method",
     "export": "GET /api/v1/export/{table}",
     "organisation tree": "GET /api/v1/organisation",
+    "organisation groups": "GET /api/v1/organisation/groups",
     "organisation add": "POST /api/v1/organisation/units",
     "organisation move": "POST /api/v1/organisation/units",
     "organisation rename": "POST /api/v1/organisation/units",
@@ -179,6 +184,8 @@ OPERATIONS = {
     "meters undo": "POST /api/v1/meters/batches/{batch}/undo",
     "meters supplies": "GET /api/v1/meters/supplies",
     "meters add": "PUT /api/v1/meters/supplies",
+    "meters list": "GET /api/v1/meters/list",
+    "meters load-list": "POST /api/v1/meters/list",
     "meters sites": "GET /api/v1/meters/sites",
     "meters place": "PUT /api/v1/meters/sites",
     "meters unplace": "POST /api/v1/meters/sites/remove",
@@ -209,6 +216,12 @@ OPERATIONS = {
     "carbon shifts show": "GET /api/v1/carbon/shifts",
     "carbon shifts try": "POST /api/v1/carbon/shifts/try",
     "carbon shifts save": "PUT /api/v1/carbon/shifts",
+    "snmp profiles": "GET /api/v1/snmp/profiles",
+    "snmp targets": "GET /api/v1/snmp/targets",
+    "snmp readings": "GET /api/v1/snmp/devices/{device_id}/readings",
+    "snmp feeds list": "GET /api/v1/snmp/feeds",
+    "snmp feeds state": "POST /api/v1/snmp/feeds",
+    "snmp feeds end": "POST /api/v1/snmp/feeds/{number}/end",
 }
 EXCEPTIONS = {
     "serve": "it is what answers the API",
@@ -218,6 +231,10 @@ EXCEPTIONS = {
     "first-start": "makes the first user, before anybody could call",
     "db upgrade": "nothing serves on a schema that is behind",
     "db restore": "nothing may run on the database meanwhile",
+    "snmp try": "asks an address with a credential: from a token that would be a way into every network the collector sees",
+    "snmp record": "asks an address, as `snmp try`",
+    "snmp poll": "asks every target, as `snmp try`",
+    "snmp sweep": "asks a range of addresses, as `snmp try`",
 }
 
 

@@ -22,7 +22,9 @@ from roadworthy_collector.api import (
     meters,
     operations,
     organisation,
+    organisation_groups,
     plan,
+    planned_life,
     ratings,
     reconciliation,
     register,
@@ -30,6 +32,7 @@ from roadworthy_collector.api import (
     relay_files,
     reports,
     sites,
+    snmp,
     staff_time,
     users,
 )
@@ -39,11 +42,12 @@ _BEARER = HTTPBearer(
     description="A token `rwu1_...` of a user, who has a role. Pages use their session and send X-CSRF-Token.",
     auto_error=False,  # `api.calls.caller` refuses, in the form of every other error
 )
-router = APIRouter(dependencies=[Depends(_BEARER)])
-for _part in (
+_PARTS = (
     devices,
     sites,
+    snmp,
     organisation,
+    organisation_groups,
     keys,
     users,
     holds,
@@ -53,6 +57,7 @@ for _part in (
     reconciliation,
     ratings,
     lifecycle,
+    planned_life,
     legacy,
     costs,
     plan,
@@ -67,5 +72,14 @@ for _part in (
     meters,
     exports,
     operations,
-):
-    router.include_router(_part.router)
+)
+
+
+def include_in(router: APIRouter) -> None:
+    """Include every operation of the API in `router`.
+
+    Each part by itself, not through a router of the API's own: FastAPI works out anew at every level what each
+    operation takes, and a collector would start half a second later.
+    """
+    for part in _PARTS:
+        router.include_router(part.router, dependencies=[Depends(_BEARER)])

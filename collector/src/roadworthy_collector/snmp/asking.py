@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.port import Port, SnmpError
 from roadworthy_collector.snmp.profile import Profile
-from roadworthy_collector.snmp.reading import read_device
+from roadworthy_collector.snmp.reading import Known, read_known_device
 from roadworthy_collector.snmp.readings import DeviceAnswer
 from roadworthy_collector.snmp.targets import Polled, TargetsError
+
+
+# How long a device is asked only for what changes; new outlets and other names are seen after so long.
+FULL_EVERY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What a full poll found, of which target, and until when it stands."""
+
+    polled: Polled
+    known: Known
+    until: float
 
 
 class Asker(Protocol):
@@ -40,6 +54,7 @@ class Asking:
         self._redfish = redfish
         self._clock = clock
         self._monotonic = monotonic
+        self._remembered: dict[str, _Remembered] = {}
 
     async def ask(self, polled: Polled) -> Outcome:
         """Return how one poll went."""
@@ -60,7 +75,15 @@ class Asking:
             profiles = tuple(one for one in profiles if one.name == polled.profile)
             if not profiles:
                 raise TargetsError(f"{polled.name}: profile: there is none called {polled.profile}")
-        return await read_device(self._port.begin(polled.target()), profiles)
+        kept = self._remembered.get(polled.name)
+        if kept is not None and (kept.polled != polled or self._monotonic() >= kept.until):
+            kept = None
+        session = self._port.begin(polled.target())
+        answer, known = await read_known_device(session, profiles, None if kept is None else kept.known)
+        if kept is None or known is not kept.known:
+            until = self._monotonic() + FULL_EVERY_SECONDS
+            self._remembered[polled.name] = _Remembered(polled, known, until)
+        return answer
 
     def _failed(self, polled: Polled, began: float, code: str, error: Exception) -> Outcome:
         seconds = self._monotonic() - began

@@ -23,6 +23,7 @@ from roadworthy_collector.snmp.profile import (
 )
 from roadworthy_collector.snmp.readings import Quality, Reading, Refusal
 from roadworthy_collector.snmp.values import (
+    UNTOLD_FACTOR,
     Beside,
     Trouble,
     bits_set,
@@ -121,6 +122,8 @@ def candidates(profile: Profile, spec: ReadingSpec, held: Held) -> Judged:
         return judged
     for index, raw in spec_rows(spec, held):
         judged.put(_judge_value(profile, spec, held, index, raw))
+    if spec.single and len(judged.readings) == 1 and not judged.refusals:
+        judged.readings = [replace(judged.readings[0], index="")]
     if spec.total is not None and (judged.readings or judged.refusals):
         judged.put(_total(profile, spec, spec.total, held, judged))
     return judged
@@ -234,7 +237,7 @@ def _beside(spec: ReadingSpec, held: Held, index: Index) -> Beside:
         digits=_told(spec.digits, held, index),
         exponent=_told(spec.exponent, held, index, missing=-99),
         entity_scale=_told(spec.entity_scale, held, index),
-        factor=_told(spec.factor, held, index, missing=0),
+        factor=_told(spec.factor, held, index, missing=UNTOLD_FACTOR),
         whole=None
         if share is None
         else held.whole(share.column, index)

@@ -67,28 +67,32 @@ def state(
     *,
     now: int,
     actor: str,
+    scope: Scope = EVERYTHING,
 ) -> int:
     """State what hangs on an outlet ("" on all of it) from a day on; return the statement's id.
 
     `feeder` and `fed` are device ids, host names, serial numbers or asset tags; `fed` None says that nothing known
     hangs there. What was stated of the same outlet before, and of the same fed device, ends that day where they
-    contradict. NotFoundError for a device that is not there or not the only one called so.
+    contradict. NotFoundError for a device that is not there, not within the `scope`, or not the only one called so.
     """
     if len(outlet) > _MOST_OUTLET or not outlet.isprintable():
         raise RoadworthyError(f"outlet: at most {_MOST_OUTLET} printable characters, as the device calls it")
-    feeding, being_fed = (
-        find_device(connection, feeder),
-        None if fed is None else find_device(connection, fed),
-    )
+    feeding = find_device(connection, feeder, scope)
+    being_fed = None if fed is None else find_device(connection, fed, scope)
     made = _state(connection, Feed(feeding, outlet, being_fed, since, None), "stated", now=now, actor=actor)
     detail = {"outlet": outlet, "fed": fed or NOTHING_KNOWN, "from": since.isoformat()}
     record(connection, now, actor, "feeds.state", feeder, detail)
     return made
 
 
-def end(connection: Connection, feed: int, on: dt.date, *, now: int, actor: str) -> None:
+def end(
+    connection: Connection, feed: int, on: dt.date, *, now: int, actor: str, scope: Scope = EVERYTHING
+) -> None:
     """End a statement: from the day `on` it no longer holds. NotFoundError where there is none that holds."""
-    row = connection.execute(select(feeds).where(feeds.c.id == feed)).first()
+    query = select(feeds).join(devices, devices.c.id == feeds.c.feeder).where(feeds.c.id == feed)
+    if scope is not None:
+        query = query.where(devices.c.unit.in_(sorted(scope)))
+    row = connection.execute(query).first()
     if row is None or (row.valid_to is not None and _day(row.valid_to) <= on):
         raise NotFoundError(f"{feed}: no statement of that number holds on {on.isoformat()}")
     _end_one(connection, row, on)
@@ -177,14 +181,15 @@ def list_feeds(
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def find_device(connection: Connection, text: str) -> int:
+def find_device(connection: Connection, text: str, scope: Scope = EVERYTHING) -> int:
     """Return the row id of the device of that id, host name, serial number or asset tag, letter case aside."""
     low = text.strip().lower()
     names = (devices.c.hostname, devices.c.serial, devices.c.asset_tag)
     matches = or_(devices.c.device_id == text.strip(), *(func.lower(name) == low for name in names))
-    found = connection.scalars(
-        select(devices.c.id).where(and_(matches, devices.c.retired_at.is_(None))).limit(2)
-    ).all()
+    query = select(devices.c.id).where(and_(matches, devices.c.retired_at.is_(None)))
+    if scope is not None:
+        query = query.where(devices.c.unit.in_(sorted(scope)))
+    found = connection.scalars(query.limit(2)).all()
     if len(found) != 1:
         many = "more than one device is" if found else "no device in service is"
         raise NotFoundError(

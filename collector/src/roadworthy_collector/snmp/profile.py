@@ -139,6 +139,9 @@ class ReadingSpec:
     wraps_bits: int | None = None
     not_believed: str | None = None  # why the value is never a reading
     expected: bool = False  # its absence is a refusal
+    single: bool = (
+        False  # one row alone is the device's and has no index: its power and its energy are then one row
+    )
     total: Total | None = None
 
     @property

@@ -204,6 +204,7 @@ def _where_it_is(keys: Keys) -> dict[str, Any]:
         "most": keys.decimal("most"),
         "not_believed": keys.maybe_text("not_believed"),
         "expected": keys.flag("expected"),
+        "single": keys.flag("single"),
     }
 
 

@@ -8,12 +8,15 @@ The order of questions, and what it costs:
    picks the rows, where one does), then one request for all single values and for the other columns of those rows.
 
 A quantity of a place that a more particular profile gave is not asked for again: one source is chosen, never two.
+
+A device that was read before (`Known`) is asked only for what changes, mostly in one request; names, units, scales and
+which rows there are stand as they were told. It is read in full again when it is another device or a value is gone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from roadworthy_collector.snmp.evaluation import (
@@ -24,9 +27,11 @@ from roadworthy_collector.snmp.evaluation import (
     identity_value,
     is_where,
     judge,
+    spec_rows,
 )
 from roadworthy_collector.snmp.matching import (
     SYS_NAME,
+    SYS_OBJECT_ID,
     Matched,
     first_questions,
     matched_profiles,
@@ -38,6 +43,18 @@ from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, 
 from roadworthy_collector.snmp.values import text_of
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a full poll found of a device: `asked` is what changes, `steady` what stands until the next full poll."""
+
+    asked: tuple[Oid, ...]
+    steady: Mapping[Oid, Value]
+    who: Mapping[Oid, Value]  # sysObjectID and serial numbers; another value means another device
+    wanted: frozenset[
+        tuple[str, str]
+    ]  # (profile, reading) asked for; others were left to a more particular profile
+
+
 async def read_device(
     session: Session, profiles: Sequence[Profile], *, clock: Callable[[], float] = time.monotonic
 ) -> DeviceAnswer:
@@ -46,26 +63,49 @@ async def read_device(
     A device that none fits gives an answer without readings. SnmpError where it could not be asked; a single table
     that cannot be walked is a refusal of its readings.
     """
+    return (await read_known_device(session, profiles, None, clock=clock))[0]
+
+
+async def read_known_device(
+    session: Session,
+    profiles: Sequence[Profile],
+    known: Known | None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[DeviceAnswer, Known]:
+    """Return what `read_device` does, in one request where `known` is what the last poll of the device returned.
+
+    Give None now and then (once an hour, and after a change of profiles): new rows and names are only seen then.
+    """
     began = clock()
+    found = None if known is None else await _again(session, known)
+    if found is not None and known is not None:
+        await _read_profiles(session, profiles, found)
+        # What was left to a more particular profile is wanted now that this one gave nothing: it was not asked for.
+        if found.wanted <= known.wanted:
+            return found.answer(session.requests, clock() - began), known
     values: dict[Oid, Value] = dict(await session.get(first_questions(profiles)))
     more = second_questions(profiles, values)
     if more:
         values.update(await session.get(more))
-    found = _Found(values)
-    for matched in matched_profiles(profiles, values):
+    found = _Found(values, is_full=True)
+    await _read_profiles(session, profiles, found)
+    return found.answer(session.requests, clock() - began), found.known()
+
+
+async def _read_profiles(session: Session, profiles: Sequence[Profile], found: _Found) -> None:
+    for matched in matched_profiles(profiles, found.values):
         await _read_profile(session, matched, found)
-    name = text_of(values.get(SYS_NAME))
-    identity = found.identity or Identity(kind="other")
-    return DeviceAnswer(
-        identity=identity if identity.name is not None else replace(identity, name=name),
-        profiles=tuple(found.profiles),
-        why=tuple(found.why),
-        readings=tuple(found.readings),
-        refusals=tuple(found.refusals),
-        requests=session.requests,
-        seconds=clock() - began,
-        flags=found.flags,
-    )
+
+
+async def _again(session: Session, known: Known) -> _Found | None:
+    """Ask a known device for what changes; None where it is another one, or no longer has all of it."""
+    if not known.asked:
+        return None
+    fresh = await session.get(known.asked)
+    if len(fresh) < len(known.asked) or any(fresh[oid] != value for oid, value in known.who.items()):
+        return None
+    return _Found({**known.steady, **fresh}, is_full=False)
 
 
 @dataclass(slots=True)
@@ -73,6 +113,7 @@ class _Found:
     """What a poll has brought so far."""
 
     values: dict[Oid, Value]
+    is_full: bool
     failed: dict[Oid, str] = field(default_factory=dict)
     identity: Identity | None = None
     profiles: list[str] = field(default_factory=list)
@@ -80,6 +121,37 @@ class _Found:
     readings: list[Reading] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     flags: dict[str, bool] = field(default_factory=dict)
+    changing: dict[Oid, None] = field(default_factory=dict)
+    who: dict[Oid, None] = field(default_factory=lambda: {SYS_OBJECT_ID: None})
+    wanted: set[tuple[str, str]] = field(default_factory=set)
+
+    def answer(self, requests: int, seconds: float) -> DeviceAnswer:
+        """Return what was found as the answer of one poll."""
+        identity = self.identity or Identity(kind="other")
+        named = (
+            identity
+            if identity.name is not None
+            else replace(identity, name=text_of(self.values.get(SYS_NAME)))
+        )
+        return DeviceAnswer(
+            identity=named,
+            profiles=tuple(self.profiles),
+            why=tuple(self.why),
+            readings=tuple(self.readings),
+            refusals=tuple(self.refusals),
+            requests=requests,
+            seconds=seconds,
+            flags=self.flags,
+        )
+
+    def known(self) -> Known:
+        """Return what the next poll need not find out. A table that went wrong is asked for in full next time."""
+        who = {oid: self.values[oid] for oid in self.who if oid in self.values}
+        asked = tuple(oid for oid in {**self.changing, **self.who} if oid in self.values)
+        steady = {
+            oid: value for oid, value in self.values.items() if oid not in self.changing and oid not in who
+        }
+        return Known(() if self.failed else asked, steady, who, frozenset(self.wanted))
 
 
 async def _read_profile(session: Session, matched: Matched, found: _Found) -> None:
@@ -91,8 +163,13 @@ async def _read_profile(session: Session, matched: Matched, found: _Found) -> No
     flags = [flag for flag in profile.flags if flag.name not in found.flags]
     known = found.identity or Identity(kind=profile.kind)
     fields = [spec for spec in profile.identity if getattr(known, spec.field) is None]
-    await _fetch(session, _Wanted.of(specs, fields, flags), found)
+    if found.is_full:
+        await _fetch(session, _Wanted.of(specs, fields, flags), found)
+    found.wanted.update((profile.name, spec.name) for spec in specs)
     held = Held(found.values, found.failed)
+    if found.is_full:
+        found.changing.update(dict.fromkeys(_changing(specs, flags, held)))
+        found.who.update(dict.fromkeys(_serials(fields, held)))
     judged = judge(profile, specs, held)
     # Modelled power is for devices that nobody measured; a more particular profile may have.
     kept = [one for one in judged.readings if _key(one.kind, one.place, one.name) not in given]
@@ -106,6 +183,30 @@ async def _read_profile(session: Session, matched: Matched, found: _Found) -> No
     found.profiles.append(profile.name)
     ending = f"; left to a more particular profile: {', '.join(left)}" if left else ""
     found.why.append(matched.why + ending)
+
+
+def _changing(specs: Iterable[ReadingSpec], flags: Iterable[FlagSpec], held: Held) -> Iterator[Oid]:
+    """Yield the OIDs whose values change from poll to poll: of readings, of what they are trusted by, of flags."""
+    for spec in specs:
+        yield from (trust.oid for trust in spec.trust if trust.oid is not None)
+        columns = [spec.quality_column, *(trust.column for trust in spec.trust)]
+        columns += [where.column for where in spec.where if where.matches is None]
+        for index, _ in spec_rows(spec, held):
+            yield spec.at + index
+            yield from (column + index for column in columns if column is not None)
+    for flag in flags:
+        if flag.oid is not None:
+            yield flag.oid
+        if flag.column is not None:
+            yield from (flag.column + index for index in held.rows(flag.column))
+
+
+def _serials(fields: Iterable[IdentitySpec], held: Held) -> Iterator[Oid]:
+    for spec in fields:
+        if spec.field == "serial" and spec.oid is not None:
+            yield spec.oid
+        if spec.field == "serial" and spec.column is not None:
+            yield from (spec.column + index for index in list(held.rows(spec.column))[:1])
 
 
 def _key(kind: str, place: str, name: str) -> tuple[str, ...]:

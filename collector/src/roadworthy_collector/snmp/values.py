@@ -46,6 +46,8 @@ PLAUSIBLE: dict[Kind, tuple[Decimal, Decimal]] = {
 _MAY_BE_NEGATIVE = frozenset({"temperature"})
 _MOST_DIGITS = 12  # decimal places any sensor has; more is a misread column
 _PREFIXES = 24  # 10^-24 to 10^24: the ends of RFC 3433's and RFC 7461's multipliers
+UNTOLD_FACTOR = 1 << 40  # stands for a factor that the device should tell and does not
+_MOST_FACTOR = 10**9
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,12})?")
 _LONGEST_TEXT = 200
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -151,6 +153,8 @@ def _scaled(number: Decimal, beside: Beside) -> Number:
             return Trouble("unknown_unit", f"{number} times ten to the {beside.exponent}")
         shift += beside.exponent
     scaled = number.scaleb(shift)
+    if beside.factor is not None and abs(beside.factor) > _MOST_FACTOR:
+        return Trouble("unknown_unit", f"{number} times a factor that is not told or cannot be")
     if beside.factor:
         scaled = scaled * beside.factor if beside.factor > 0 else scaled / -beside.factor
     return scaled * unit.factor + unit.offset

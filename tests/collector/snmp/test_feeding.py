@@ -1,0 +1,164 @@
+"""What hangs on what: statements begin and end, contradict one another, and come from three sources."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from support.estates import NOW, Estate
+
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.snmp import feeding
+from roadworthy_collector.snmp.feeding import Feed
+from roadworthy_collector.snmp.targets import NOTHING_KNOWN, Login, Polled
+from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
+
+DAY = dt.date(2026, 9, 1)
+LATER = DAY + dt.timedelta(days=10)
+TODAY = DAY + dt.timedelta(days=20)
+
+
+@pytest.fixture
+def rack(estate: Estate) -> dict[str, int]:
+    """Return a PDU, a UPS and two servers, by host name."""
+    found = {name: estate.device(hostname=name, device_class=name[:3]) for name in ("pdu-a", "ups-1")}
+    for number in (1, 2):
+        serial = {"serial": f"EX{number}", "asset_tag": f"A-{number}"}
+        found[f"srv-{number}"] = estate.device(hostname=f"srv-{number}", device_class="server", **serial)
+    return found
+
+
+def state(estate: Estate, feeder: str, outlet: str, fed: str | None, since: dt.date = DAY) -> int:
+    with write_transaction(estate.engine) as connection:
+        return feeding.state(connection, feeder, outlet, fed, since, now=int(NOW), actor="ann")
+
+
+def held(estate: Estate, first: dt.date = DAY, last: dt.date = TODAY) -> list[Feed]:
+    with estate.engine.connect() as connection:
+        return feeding.read_feeds(connection, first, last)
+
+
+def test_an_outlet_feeds_one_device_at_a_time(estate: Estate, rack: dict[str, int]) -> None:
+    state(estate, "pdu-a", "3", "A-1")
+    state(estate, "PDU-A", "3", "ex2", LATER)
+    first, second = held(estate)
+    assert first == Feed(rack["pdu-a"], "3", rack["srv-1"], DAY, LATER)
+    assert second == Feed(rack["pdu-a"], "3", rack["srv-2"], LATER, None)
+    assert [first.holds_on(day) for day in (DAY, LATER - dt.timedelta(days=1), LATER)] == [True, True, False]
+    assert held(estate, LATER, LATER) == [second]
+
+
+def test_a_whole_unit_feeds_many_and_nothing_known_ends_them(estate: Estate, rack: dict[str, int]) -> None:
+    state(estate, "ups-1", "", "srv-1")
+    state(estate, "ups-1", "", "pdu-a")
+    assert [one.fed for one in held(estate)] == [rack["srv-1"], rack["pdu-a"]]
+    state(estate, "ups-1", "", None, LATER)
+    assert [(one.fed, one.valid_to) for one in held(estate)] == [
+        (rack["srv-1"], LATER),
+        (rack["pdu-a"], LATER),
+        (None, None),
+    ]
+
+
+def test_nothing_feeds_itself_through_however_many(estate: Estate, rack: dict[str, int]) -> None:
+    state(estate, "ups-1", "", "pdu-a")
+    state(estate, "pdu-a", "3", "srv-1")
+    with pytest.raises(RoadworthyError, match="cannot feed itself"):
+        state(estate, "pdu-a", "", "pdu-a")
+    with pytest.raises(RoadworthyError, match="two cannot feed each other"):
+        state(estate, "srv-1", "", "ups-1")
+
+
+def test_a_name_that_is_nobodys_or_two_devices_is_refused(estate: Estate, rack: dict[str, int]) -> None:
+    assert rack
+    estate.device(hostname="srv-1")
+    with pytest.raises(NotFoundError, match="more than one device is called srv-1"):
+        state(estate, "pdu-a", "3", "srv-1")
+    with pytest.raises(NotFoundError, match="no device in service is called srv-9"):
+        state(estate, "pdu-a", "3", "srv-9")
+
+
+def test_a_statement_ends_once(estate: Estate, rack: dict[str, int]) -> None:
+    assert rack
+    number = state(estate, "pdu-a", "3", "srv-1")
+    with write_transaction(estate.engine) as connection:
+        feeding.end(connection, number, LATER, now=int(NOW), actor="ann")
+        with pytest.raises(NotFoundError):
+            feeding.end(connection, number, LATER, now=int(NOW), actor="ann")
+    assert [one.valid_to for one in held(estate)] == [LATER]
+    with estate.engine.connect() as connection:
+        assert feeding.list_feeds(connection) == []
+        (row,) = feeding.list_feeds(connection, ended=True)
+    assert (row["feeder_name"], row["fed_name"], row["stated_by"]) == ("pdu-a", "srv-1", "ann")
+
+
+def polled(**hanging: tuple[str, ...]) -> Polled:
+    told: dict[str, Any] = {"protocol": "snmp", "port": 161, "login": Login(), "login_name": "x"}
+    named = {outlet.removeprefix("o"): names for outlet, names in hanging.items()}
+    return Polled(name="rack 4", host="10.0.0.1", feeds=named, **told)
+
+
+def take(estate: Estate, target: Polled, today: dt.date = DAY) -> list[str]:
+    with write_transaction(estate.engine) as connection:
+        return feeding.take_from_targets(connection, [target], now=int(NOW), today=today)
+
+
+def test_the_targets_file_is_what_holds_from_the_day_it_says_so(estate: Estate, rack: dict[str, int]) -> None:
+    row = {"host": "10.0.0.1", "protocol": "snmp"}
+    assert take(estate, polled(o3=("srv-1",))) == []  # it has not answered yet
+    assert held(estate) == []
+    estate.put(snmp_targets, name="rack 4", device=rack["pdu-a"], **row)
+    assert take(estate, polled(o3=("srv-1",), o4=(NOTHING_KNOWN,))) == []
+    assert take(estate, polled(o3=("srv-1",), o4=(NOTHING_KNOWN,)), LATER) == []
+    assert [(one.outlet, one.fed, one.valid_to) for one in held(estate)] == [
+        ("3", rack["srv-1"], None),
+        ("4", None, None),
+    ]
+    take(estate, polled(o3=("srv-2",)), LATER)
+    assert [(one.outlet, one.fed, one.valid_from, one.valid_to) for one in held(estate)] == [
+        ("3", rack["srv-1"], DAY, LATER),
+        ("3", rack["srv-2"], LATER, None),
+        ("4", None, DAY, LATER),
+    ]
+
+
+def test_a_device_that_is_not_found_ends_nothing(estate: Estate, rack: dict[str, int]) -> None:
+    estate.put(snmp_targets, name="rack 4", device=rack["pdu-a"], host="10.0.0.1", protocol="snmp")
+    take(estate, polled(o3=("srv-1",)))
+    (said,) = take(estate, polled(o3=("srv-1-renamed",)), LATER)
+    assert said.startswith("rack 4, outlet 3: no device in service is called srv-1-renamed")
+    assert [(one.fed, one.valid_to) for one in held(estate)] == [(rack["srv-1"], None)]
+
+
+def test_a_controller_measures_the_server_whose_serial_it_tells(estate: Estate, rack: dict[str, int]) -> None:
+    controller = estate.device(hostname="bmc-1", device_class="controller", serial="ex1 ")
+    estate.device(hostname="bmc-9", device_class="controller", serial="NOBODY9")
+    estate.device(hostname="bmc-0", device_class="controller", serial="To Be Filled By O.E.M.")
+    for day in (DAY, LATER):
+        with write_transaction(estate.engine) as connection:
+            assert feeding.take_controllers(connection, now=int(NOW), today=day) == 1
+    assert held(estate) == [Feed(controller, "", rack["srv-1"], DAY, None)]
+    with estate.engine.connect() as connection:
+        assert connection.scalars(select(feeds.c.source)).all() == ["register"]
+    estate.device(hostname="srv-1b", device_class="server", serial="EX1")
+    with write_transaction(estate.engine) as connection:  # which of the two it is, nobody knows now
+        assert feeding.take_controllers(connection, now=int(NOW), today=LATER) == 0
+    assert [one.valid_to for one in held(estate)] == [LATER]
+
+
+def test_of_some_units_only_what_stands_there(estate: Estate, rack: dict[str, int]) -> None:
+    assert rack
+    elsewhere = estate.device(hostname="srv-x", unit="Elsewhere")
+    it = estate.unit("IT")
+    with write_transaction(estate.engine) as connection:
+        scope = frozenset({it})
+        with pytest.raises(NotFoundError):
+            feeding.state(connection, "pdu-a", "3", "srv-x", DAY, now=1, actor="ann", scope=scope)
+        number = feeding.state(connection, "srv-x", "1", "srv-1", DAY, now=1, actor="ann")
+        assert feeding.list_feeds(connection, scope=frozenset({it})) == []
+        with pytest.raises(NotFoundError):
+            feeding.end(connection, number, LATER, now=1, actor="ann", scope=frozenset({it}))
+    assert elsewhere
