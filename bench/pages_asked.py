@@ -15,7 +15,6 @@ from load.estate import device_id
 from pages_estate import OFTEN_OPENED
 from sqlalchemy import URL, func, select
 
-from roadworthy_collector.api.router import router as management
 from roadworthy_collector.console import routes as console
 from roadworthy_collector.metrics import routes as metrics
 from roadworthy_collector.security import routes as people
@@ -85,7 +84,7 @@ def forgotten(addresses: Iterable[str]) -> list[str]:
     paths = {address.partition("?")[0] for address in addresses}
     known = {
         route.path
-        for router in (console.router, management, people.router, metrics.router)
+        for router in (console.router, people.router, metrics.router)
         for route in router.routes
         if isinstance(route, APIRoute) and "GET" in (route.methods or ())
     }

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+import typer.testing
 from sqlalchemy import URL
 from support import postgres
 from support.estates import NOW, Estate, make_database
@@ -47,6 +53,71 @@ def estate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Estate]:
         require_estate(estate.engine, simulated=False)
     yield estate
     estate.engine.dispose()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was put into an empty SQLite database: its file, and the number of the next device."""
+
+    content: bytes
+    number: int
+
+
+def _beside(database: Path) -> set[Path]:
+    """Return what else there is in the folder of a database that nobody has open."""
+    return {path for path in database.parent.iterdir() if not path.name.startswith(database.name)}
+
+
+Filling = Callable[[Estate], object]
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[Filling, _Kept]:
+    return {}
+
+
+@pytest.fixture
+def filled_once(estate: Estate, kept: dict[Filling, _Kept]) -> Callable[[Filling], Estate]:
+    """Return what fills the test's estate: on SQLite once a file of tests, copied for each test after the first.
+
+    Every test has a database of its own all the same. What fills it writes nothing beside the database.
+    """
+
+    def fill(filling: Filling) -> Estate:
+        if estate.url is not None:
+            filling(estate)
+        elif (held := kept.get(filling)) is None:
+            beside = _beside(estate.path)
+            filling(estate)
+            estate.engine.dispose()  # all of it is in the file then
+            assert _beside(estate.path) == beside
+            held = kept[filling] = _Kept(estate.path.read_bytes(), next(estate._number))
+            estate._number = itertools.count(held.number)  # the one just taken is still free
+        else:
+            estate.engine.dispose()
+            estate.path.write_bytes(held.content)
+            estate._number = itertools.count(held.number)
+        return estate
+
+    return fill
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_made_once() -> Iterator[None]:
+    """Typer makes hundreds of commands anew whenever one is run in this process, for a tenth of a second."""
+    made = typer.main.get_command
+
+    @functools.cache
+    def once(app: typer.Typer, _groups: int) -> Any:  # other distributions may add groups
+        return made(app)
+
+    def get_command(app: typer.Typer) -> Any:
+        return once(app, len(app.registered_groups))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(typer.main, "get_command", get_command)
+        patched.setattr(typer.testing, "_get_command", get_command)
+        yield
 
 
 @pytest.fixture

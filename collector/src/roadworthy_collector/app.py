@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from roadworthy_collector import __version__
 from roadworthy_collector.api import errors as api_errors
-from roadworthy_collector.api.router import router as management
+from roadworthy_collector.api import router as management
 from roadworthy_collector.console import routes as console
 from roadworthy_collector.console.view import templates
 from roadworthy_collector.ingest import enrol
@@ -147,7 +147,10 @@ def _routes() -> APIRouter:
     that once a process, not once an application.
     """
     found = APIRouter()
-    for part in (enrol.router, metrics.router, management, people.router, console.router):
+    for part in (enrol.router, metrics.router):
+        found.include_router(part)
+    management.include_in(found)
+    for part in (people.router, console.router):
         found.include_router(part)
     return found
 
@@ -163,6 +166,8 @@ def _described(title: str, version: str) -> dict[str, Any]:
     """Return the document of all routes, which is the same for every application; nobody changes it."""
     document = get_openapi(title=title, version=version, routes=_routes().routes)
     document["paths"].update(openapi_paths())
+    components = document["components"]
+    components["schemas"] = dict(sorted((components["schemas"] | api_errors.schemas()).items()))
     return document
 
 

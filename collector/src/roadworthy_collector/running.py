@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import sys
@@ -56,13 +57,18 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
 
     `simulated` says which kind of IT estate the database must hold; the other kind is refused.
     """
-    from roadworthy_collector.app import create_app
-    from roadworthy_collector.connections import allow_connections
-    from roadworthy_collector.ingest.direct import protocol_for
-    from roadworthy_collector.security.access import ensure_may_bind
-    from roadworthy_collector.serving import Draining, make_server, warn_of_others
-    from roadworthy_collector.store.engine import open_engine, require_estate
-    from roadworthy_collector.store.upgrade import make_ready
+    from roadworthy_collector.jobs.garbage import put_off
+
+    with put_off():  # all of it stays: to look for garbage there takes a tenth of a second each time
+        from roadworthy_collector.app import create_app
+        from roadworthy_collector.connections import allow_connections
+        from roadworthy_collector.ingest.direct import protocol_for
+        from roadworthy_collector.security.access import ensure_may_bind
+        from roadworthy_collector.serving import Draining, make_server, warn_of_others
+        from roadworthy_collector.store.engine import open_engine, require_estate
+        from roadworthy_collector.store.upgrade import make_ready
+
+        gc.freeze()
 
     with _in_use(settings):
         make_ready(settings.database)

@@ -86,11 +86,24 @@ _WORDS = {
 }
 _RETRY_AFTER_SECONDS = (30, 90)
 _ALWAYS = (400, 401, 403, 421, 422, 503)
+_REFERENCE = "#/components/schemas/{model}"
 
 
 def documented(*more: int) -> dict[int | str, dict[str, Any]]:
     """Return the refusals of an operation for OpenAPI: those any may give, and `more` statuses."""
-    return {status: {"model": Error, "description": _WORDS[status]} for status in sorted({*_ALWAYS, *more})}
+    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(model=Error.__name__)}}}
+    return {
+        status: {"description": _WORDS[status], "content": content} for status in sorted({*_ALWAYS, *more})
+    }
+
+
+def schemas() -> dict[str, Any]:
+    """Return what `documented` refers to, by name, for the document's components.
+
+    Named as a model of each refusal, FastAPI would make a validator for each: over a thousand, all of them alike.
+    """
+    found = Error.model_json_schema(ref_template=_REFERENCE)
+    return {**found.pop("$defs"), Error.__name__: found}
 
 
 def refusal(
