@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+from collector.commands import call_here
 from support.estates import make_database
 from support.running import call
 
 
 def test_a_table_shows_ids_whole_in_a_narrow_window(tmp_path: Path) -> None:
     make_database(tmp_path / "data" / "roadworthy.db")
-    assert call("enrol-key", "create", folder=tmp_path).returncode == 0
-    (row,) = json.loads(call("enrol-key", "list", "--format", "json", folder=tmp_path).stdout)
+    assert call_here("enrol-key", "create", folder=tmp_path).returncode == 0
+    (row,) = json.loads(call_here("enrol-key", "list", "--format", "json", folder=tmp_path).stdout)
     table = call("enrol-key", "list", folder=tmp_path, COLUMNS="60").stdout
     assert row["id"] in table
     assert table.count("unassigned") == 2  # nor is a column cut off at the right
@@ -29,7 +30,7 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--site", "--unit"])
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 101])
 def test_a_site_or_unit_has_a_usable_name(tmp_path: Path, option: str, name: str) -> None:
-    done = call("enrol-key", "create", option, name, folder=tmp_path)
+    done = call_here("enrol-key", "create", option, name, folder=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"roadworthy: {option}: ")
@@ -43,7 +44,7 @@ def test_a_database_that_is_not_there_is_refused_and_not_made(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     """Beside `make run` a forgotten ROADWORTHY_DATA would speak to a database of its own."""
-    done = call(*command, folder=tmp_path)
+    done = call_here(*command, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"roadworthy: no database at {tmp_path / 'data' / 'roadworthy.db'}: ")
@@ -60,6 +61,6 @@ def test_what_upgrade_makes_is_spoken_to(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "up", "demo", "jobs"])
 def test_help_names_the_defaults(tmp_path: Path, command: str) -> None:
-    text = call(command, "--help", folder=tmp_path, COLUMNS="200").stdout
+    text = call_here(command, "--help", folder=tmp_path, COLUMNS="200").stdout
     assert "./data if not said" in text
     assert command == "jobs" or "8470 if not said" in text

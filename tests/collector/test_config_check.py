@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from collector.commands import call_here
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import postgres
@@ -130,11 +131,11 @@ def test_the_command_says_it_for_people_and_for_programs(tmp_path: Path) -> None
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 2
     assert 'reporting_timezone = "Europe/London"' in done.stdout
-    done = call("check-config", "--config", str(path), "--format", "json", folder=tmp_path)
+    done = call_here("check-config", "--config", str(path), "--format", "json", folder=tmp_path)
     found = json.loads(done.stdout)
     assert (done.returncode, [fault["setting"] for fault in found["faults"]]) == (2, ["port", "host"])
     assert found["settings"]["host"] == "0.0.0.0"  # noqa: S104 - as it was set
-    assert call("check-config", folder=tmp_path).returncode == 0
+    assert call_here("check-config", folder=tmp_path).returncode == 0
 
 
 def test_what_is_printed_is_toml_and_means_the_same(tmp_path: Path) -> None:
@@ -151,8 +152,8 @@ def test_what_is_printed_is_toml_and_means_the_same(tmp_path: Path) -> None:
     assert set(read) | unset == set(Settings.model_fields)
     assert "tls_certificate" in unset
     assert done.stdout.splitlines()[-1] != ""
-    first = call("check-config", "--config", str(path), "--format", "json", folder=tmp_path)
-    second = call("check-config", "--config", str(again), "--format", "json", folder=tmp_path)
+    first = call_here("check-config", "--config", str(path), "--format", "json", folder=tmp_path)
+    second = call_here("check-config", "--config", str(again), "--format", "json", folder=tmp_path)
     assert json.loads(first.stdout)["settings"] == json.loads(second.stdout)["settings"]
 
 

@@ -75,12 +75,25 @@ def test_every_page_fits_is_accessible_and_breaks_no_rule(
         page = watched.open(path)
         wait_for_charts(page)
         assert overflow(page) == 0
-        # Swagger UI is somebody else's; the table above it says the same.
+        _thin_out(page)
         assert serious_findings(page) == []
         assert (
             watched.errors == []
         )  # a refused resource is an error too: nothing broke the content security policy
         assert watched.elsewhere == []
+
+
+def _thin_out(page: Page) -> None:
+    """Leave three operations of each kind that Swagger UI shows: it draws all alike, and axe takes long over hundreds."""
+    page.evaluate(
+        """() => {
+            const seen = {};
+            for (const one of document.querySelectorAll("#swagger-ui .opblock")) {
+                seen[one.className] = (seen[one.className] || 0) + 1;
+                if (seen[one.className] > 3) one.remove();
+            }
+        }"""
+    )
 
 
 @pytest.mark.parametrize("path", ["/", f"/devices/{device_id(0)}", "/startups"])

@@ -92,6 +92,29 @@ def place(tmp_path: Path) -> Iterator[Place]:
     postgres.drop_database(url)
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two collectors on one database that nobody harms, each told to expose the roll-ups."""
+
+    place: Place
+    a: Running
+    b: Running
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    url = postgres.fresh_database()
+    place = Place(tmp_path_factory.mktemp("pair"), url)
+    assert place.scrape_token  # there is a user, before anything serves
+    at_serve = {"ROADWORTHY_ROLLUPS_AT": "serve"}
+    with (
+        place.program("serve", "a", **at_serve) as a,
+        place.program("serve", "b", **at_serve) as b,
+    ):
+        yield Pair(place, a, b)
+    postgres.drop_database(url)
+
+
 @contextmanager
 def nginx(folder: Path, *ports: int) -> Iterator[tuple[int, ssl.SSLContext]]:
     """Run nginx with the shipped configuration, but for addresses and the certificate; yield where and whom to trust."""
@@ -202,10 +225,8 @@ def test_a_rolling_restart_under_load_loses_nothing(place: Place, monkeypatch: p
     assert set(crowd.answers) <= {200} | crowds.RETRYABLE, crowd.answers
 
 
-def test_through_nginx_names_are_checked_and_metrics_are_not_shown(place: Place) -> None:
-    assert place.scrape_token  # there is a user
-    ports = free_port(), free_port()
-    with place.program("serve", "a", ports[0]), nginx(place.folder, *ports) as (port, context):
+def test_through_nginx_names_are_checked_and_metrics_are_not_shown(pair: Pair) -> None:
+    with nginx(pair.place.folder, pair.a.port, pair.b.port) as (port, context):
         status, _ = asked(port, context, "/")
         assert status == 303  # to sign in; X-Forwarded-* is no reason to refuse once somebody can
         assert asked(port, context, "/", host="evil.example")[0] == 421
@@ -213,28 +234,28 @@ def test_through_nginx_names_are_checked_and_metrics_are_not_shown(place: Place)
             assert asked(port, context, path)[0] == 404, path
 
 
-def test_what_one_collector_does_to_a_token_holds_at_the_other(place: Place) -> None:
+def test_what_one_collector_does_to_a_token_holds_at_the_other(pair: Pair) -> None:
+    place, a, b = pair.place, pair.a, pair.b
     key = place.run("enrol-key", "create").split()[-1]
-    with place.program("serve", "a") as a, place.program("serve", "b") as b:
-        crowd = Crowd(place.url, devices=0)
-        crowd.fleet = enrol_over_api("127.0.0.1", a.port, key, 2, context=None)
-        moved, revoked = crowd.fleet
-        line = crowds.line(crowd)
-        assert line(b, revoked, 0)[0] == 200  # enrolled at one, reporting at the other
-        assert line(b, moved, 0)[0] == 200
-        place.run("devices", "rotate", moved.device_id)
-        status, answer = line(a, moved, 1)
-        assert status == 200
-        newer = Member(moved.device_id, answer["token"])
-        assert line(b, moved, 2)[0] == 200  # the old one works until the new one is used
-        assert line(b, newer, 3)[0] == 200
-        status, answer = line(a, moved, 4)
-        assert (status, answer["error"]["code"]) == (401, "re_enrol")
-        assert line(a, newer, 4)[0] == 200
-        place.run("devices", "revoke", revoked.device_id)
-        for each in (a, b):
-            status, answer = line(each, revoked, 1)
-            assert (status, answer["error"]["code"]) == (403, "revoked")
+    crowd = Crowd(place.url, devices=0)
+    crowd.fleet = enrol_over_api("127.0.0.1", a.port, key, 2, context=None)
+    moved, revoked = crowd.fleet
+    line = crowds.line(crowd)
+    assert line(b, revoked, 0)[0] == 200  # enrolled at one, reporting at the other
+    assert line(b, moved, 0)[0] == 200
+    place.run("devices", "rotate", moved.device_id)
+    status, answer = line(a, moved, 1)
+    assert status == 200
+    newer = Member(moved.device_id, answer["token"])
+    assert line(b, moved, 2)[0] == 200  # the old one works until the new one is used
+    assert line(b, newer, 3)[0] == 200
+    status, answer = line(a, moved, 4)
+    assert (status, answer["error"]["code"]) == (401, "re_enrol")
+    assert line(a, newer, 4)[0] == 200
+    place.run("devices", "revoke", revoked.device_id)
+    for each in (a, b):
+        status, answer = line(each, revoked, 1)
+        assert (status, answer["error"]["code"]) == (403, "revoked")
 
 
 def test_it_says_that_it_is_not_ready_before_it_ends(place: Place) -> None:
@@ -256,16 +277,11 @@ def test_it_says_that_it_is_not_ready_before_it_ends(place: Place) -> None:
     assert crowd.ledger(place.url).balanced
 
 
-def test_several_that_each_expose_the_rollups_are_told_so(place: Place) -> None:
-    at_serve = {"ROADWORTHY_ROLLUPS_AT": "serve"}
-    with (
-        place.program("serve", "a", **at_serve) as a,
-        place.program("serve", "b", **at_serve) as b,
-    ):
-        assert "rollups_at" not in a.said()
-        (line,) = [line for line in b.said().splitlines() if "rollups_at" in line]
-        assert f":{a.port}" in line
-        assert f":{b.port}" not in line
+def test_several_that_each_expose_the_rollups_are_told_so(pair: Pair) -> None:
+    assert "rollups_at" not in pair.a.said()
+    (line,) = [line for line in pair.b.said().splitlines() if "rollups_at" in line]
+    assert f":{pair.a.port}" in line
+    assert f":{pair.b.port}" not in line
 
 
 def test_a_database_that_was_not_upgraded_is_one_clear_line(tmp_path: Path) -> None:

@@ -9,14 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from support import free_port, wait_until
+from support import facts, free_port, wait_until
 from support.running import Running, call, call_json, running
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def this_machine(up: Running) -> dict[str, Any]:
+    """Return what the command line lists of the only device."""
+    (row,) = call_json("devices", "list", folder=up.data.parent)
+    return dict(row)
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +44,20 @@ def test_it_says_where_it_is(up: Running) -> None:
     assert "agent on this machine" in up.said()
 
 
-def test_the_figures_are_this_machines(up: Running) -> None:
+def test_the_figures_are_this_machines(up: Running, this_machine: dict[str, Any]) -> None:
     text = up.get("/metrics/devices")[1]
     (memory,) = re.findall(r"^roadworthy_device_memory_ratio\{.*\} (\S+)$", text, re.MULTILINE)
     assert float(memory) == pytest.approx(psutil.virtual_memory().percent / 100, abs=0.25)
     (uptime,) = re.findall(r"^roadworthy_device_uptime_seconds\{.*\} (\S+)$", text, re.MULTILINE)
     assert float(uptime) == pytest.approx(time.time() - psutil.boot_time(), abs=300)
-    (row,) = call_json("devices", "list", folder=up.data.parent)
-    assert row["hostname"] == socket.gethostname()
-    assert row["site"] == row["unit"] == "unassigned"
+    assert this_machine["hostname"] == socket.gethostname()
+    assert this_machine["site"] == this_machine["unit"] == "unassigned"
 
 
-def test_the_pages_name_this_machine_and_what_is_not_measured(up: Running) -> None:
-    (row,) = call_json("devices", "list", folder=up.data.parent)
-    for path in ("/", "/devices", f"/devices/{row['device_id']}"):
+def test_the_pages_name_this_machine_and_what_is_not_measured(
+    up: Running, this_machine: dict[str, Any]
+) -> None:
+    for path in ("/", "/devices", f"/devices/{this_machine['device_id']}"):
         status, page = up.get(path)
         assert status == 200, (path, page)
         assert socket.gethostname() in page, path
@@ -72,42 +81,60 @@ def test_a_second_start_beside_the_first_is_one_clear_line(up: Running, command:
     assert up.get("/readyz")[0] == 200
 
 
-def test_a_second_start_keeps_the_device(tmp_path: Path) -> None:
-    devices = []
-    for _ in range(2):
-        with running("up", "--with-agent", folder=tmp_path) as started:
-            started.wait_ready()
-            began = time.time()
-            wait_until(
-                lambda began=began: any(
-                    (row["last_report_at"] or 0) >= int(began) - 5
-                    for row in call_json("devices", "list", folder=tmp_path)
-                ),
-                what="a report",
-            )
-            devices.append([row["device_id"] for row in call_json("devices", "list", folder=tmp_path)])
-    assert devices[0] == devices[1]
-    assert len(devices[0]) == 1
+@dataclass(frozen=True)
+class Ended:
+    """One start of the command on the same data, and its end by Ctrl-C."""
+
+    devices: list[str]
+    returncode: int
+    seconds: float
+    left: list[psutil.Process]
+    said: str
 
 
-@pytest.mark.parametrize("ignored", [False, True], ids=["as usual", "SIGINT inherited ignored"])
-def test_ctrl_c_ends_every_process_within_two_seconds(tmp_path: Path, ignored: bool) -> None:  # noqa: FBT001 - a parameter
+def start_and_end(folder: Path, *, ignored: bool) -> Ended:
+    """Start all four, wait for a report of this start and press Ctrl-C; `ignored` as a shell's background jobs inherit it."""
+
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    with running("up", "--with-agent", folder=tmp_path, preexec=ignore if ignored else None) as started:
+    with running("up", "--with-agent", folder=folder, preexec=ignore if ignored else None) as started:
         started.wait_ready()
+        began = int(time.time())
+        database = started.data / "roadworthy.db"
+        last = "SELECT 1 FROM devices WHERE last_report_at >= ?"
+        wait_until(lambda: facts.query(database, last, began - 5), what="a report")
+        devices = [device for (device,) in facts.query(database, "SELECT device_id FROM devices")]
         family = wait_until(
             lambda: found if len(found := started.family()) >= 4 else None, what="all four processes"
         )
-        began = time.monotonic()
+        pressed = time.monotonic()
         started.process.send_signal(signal.SIGINT)
-        assert started.process.wait(20) == 0
-        assert time.monotonic() - began < 10  # two seconds where nothing else runs
-        assert not [
-            process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
-    assert "Traceback" not in started.said()
+        returncode = started.process.wait(20)
+        seconds = time.monotonic() - pressed
+        left = [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        return Ended(devices, returncode, seconds, left, started.said())
+
+
+@pytest.fixture(scope="module")
+def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Ended]:
+    """Start twice on the same data, the second time with SIGINT inherited ignored."""
+    folder = tmp_path_factory.mktemp("twice")
+    return {ignored: start_and_end(folder, ignored=ignored) for ignored in (False, True)}
+
+
+def test_a_second_start_keeps_the_device(starts: dict[bool, Ended]) -> None:
+    assert starts[False].devices == starts[True].devices
+    assert len(starts[False].devices) == 1
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["as usual", "SIGINT inherited ignored"])
+def test_ctrl_c_ends_every_process_within_two_seconds(starts: dict[bool, Ended], ignored: bool) -> None:  # noqa: FBT001 - a parameter
+    ended = starts[ignored]
+    assert ended.returncode == 0
+    assert ended.seconds < 10  # two seconds where nothing else runs
+    assert ended.left == []
+    assert "Traceback" not in ended.said
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from agent.devices import Device, ManualClock
 from sqlalchemy import Engine, Table, select
 from support import facts
-from support.running import Running, call, running
+from support.running import Running, running
 
 from roadworthy_agent import startups
 from roadworthy_agent.delivery import Delivery, Kind
@@ -20,8 +20,9 @@ from roadworthy_agent.probe import Context
 from roadworthy_agent.reading import Sample
 from roadworthy_agent.send import Accepted, Collector
 from roadworthy_agent.settings import Settings
+from roadworthy_collector.security.tokens import create_enrol_key
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.engine import open_engine, write_transaction
 
 HALF_HOUR = 1800
 YEAR = 365.25 * 86_400
@@ -115,12 +116,12 @@ def connect(device: Device, collector: Running, again: Remembering | None = None
     if again is not None:
         catch_up(device)
         return line
-    key = call("enrol-key", "create", folder=collector.data.parent)
-    assert key.returncode == 0, key.stderr
-    catch_up(
-        device
-    )  # after the command: the device's clock stands still, and a few seconds are an error of it
-    device.delivery.enrol(key.stdout.strip())
+    engine = open_engine(collector.data / "roadworthy.db")
+    with write_transaction(engine) as connection:
+        key = create_enrol_key(connection, now=int(time.time()))
+    engine.dispose()
+    catch_up(device)  # the device's clock stands still, and a few seconds are an error of it
+    device.delivery.enrol(key.text)
     return line
 
 

@@ -106,6 +106,20 @@ class Collector:
         """Start the same application in a process that kills itself at `stage` of its so many'th transaction."""
         return self._start(name, [sys.executable, str(STAGES), stage, str(transaction)], None)
 
+    def die_in_turn(self, turns: Sequence[tuple[str, int]]) -> None:
+        """Have one `serve` after the other kill itself at a stage; return when the last has."""
+        words = [word for stage, transaction in turns for word in (stage, str(transaction))]
+        forking = self._start("serve", [sys.executable, str(STAGES), *words], None)
+        process = self.processes.pop("serve")
+        try:
+            assert process.wait(60 * len(turns)) == 0, self.said()
+        finally:
+            if process.poll() is None:
+                for one in forking.children():
+                    one.kill()
+            process.kill()
+            process.wait()
+
     def start_hurried(self) -> psutil.Process:
         """Start `jobs` that rolls up and prunes all the time, so that it is killed at its work."""
         return self.start_to_die(HURRIED, 0, "jobs")

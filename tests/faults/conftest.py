@@ -28,9 +28,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[URL | None]:
     postgres.drop_database(url)
 
 
-@pytest.fixture
-def server() -> Iterator[servers.HarmedServer]:
-    """Yield a PostgreSQL server of the test's own, as durable as an administrator runs it."""
+@pytest.fixture(scope="session")
+def harmed_server() -> Iterator[servers.HarmedServer]:
+    """Yield a PostgreSQL server of these tests' own, as durable as an administrator runs it."""
     folder = postgres.run_folder() / f"server-{secrets.token_hex(4)}"
     made = servers.HarmedServer(folder)
     made.begin()
@@ -38,6 +38,13 @@ def server() -> Iterator[servers.HarmedServer]:
     if made.runs():
         made.stop("immediate")
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def server(harmed_server: servers.HarmedServer) -> servers.HarmedServer:
+    """Return that server, running again whatever was done to it, with an empty database."""
+    harmed_server.renew()
+    return harmed_server
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """`roadworthy serve` or `jobs` that kills itself: `python stages.py STAGE N`, at STAGE of its Nth transaction.
 
+With several pairs of STAGE and N, all of `serve`, one process after the other does.
+
 Of `serve`, whose transactions are groups of reports: before: the transaction has not begun. statement: between two
 statements of it, facts written in part. written: all is written, nothing committed. committed: on the disk, nobody
 answered. answering: the first of the group is answered, the others are not. between: all are answered, the next group
@@ -16,7 +18,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,7 +26,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from roadworthy_collector.ingest import writer
-from roadworthy_collector.jobs.runner import JOBS, run_jobs
 from roadworthy_collector.running import serve
 from roadworthy_collector.settings import load
 from roadworthy_collector.store import schema
@@ -142,6 +143,11 @@ class DyingJobs:
 
 def hurried_jobs() -> None:
     """Do the jobs of `_WORK` all the time, as `roadworthy jobs` does them, until SIGTERM."""
+    from roadworthy_collector.jobs.runner import (
+        JOBS,
+        run_jobs,
+    )  # half a second that `serve` need not wait for
+
     stop = threading.Event()
     stop_on_signals(stop)
     some = [replace(job, every_seconds=_PAUSE_SECONDS) for job in JOBS if job.name in _WORK]
@@ -158,5 +164,28 @@ def main(stage: str, transaction: int) -> None:
         hurried_jobs()
 
 
+def in_turn(turns: Sequence[tuple[str, int]]) -> None:
+    """Run a process for each stage of `serve`, the next when the one before is dead; exit with 1 where one just ends.
+
+    Forked from here, where everything is imported once: that takes longer than all the rest of it.
+    """
+    from roadworthy_collector import app, connections, serving  # noqa: F401 - what `serve` imports, for the forks
+    from roadworthy_collector.ingest import direct  # noqa: F401 - as above
+
+    for stage, transaction in turns:
+        child = os.fork()
+        if not child:
+            main(stage, transaction)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+            sys.exit(f"stage {stage} has not killed its process: {status}")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    words = iter(sys.argv[1:])
+    wanted = [(word, int(next(words))) for word in words]
+    if len(wanted) > 1:
+        in_turn(wanted)
+    else:
+        main(*wanted[0])

@@ -29,10 +29,10 @@ from support.running import call
 
 from roadworthy_collector.store.engine import open_engine
 
-AGENTS = sized(50, 200)  # each on a connection of its own, all at once
+AGENTS = sized(30, 200)  # each on a connection of its own, all at once
 DAYS = 21
 PERIODS_A_REPORT = 252
-NEWCOMERS = sized(60, 500)
+NEWCOMERS = sized(40, 500)
 SENDERS = 12
 
 
@@ -91,7 +91,7 @@ def test_reports_that_come_doubled_shuffled_and_at_once(tmp_path: Path, store: U
     with prepared(tmp_path, store, plan=plan, devices=20) as collector:
         collector.start()
         collector.wait_ready()
-        bodies, reports = Bodies(plan), list(itertools.product(range(20), range(sized(20, 70))))
+        bodies, reports = Bodies(plan), list(itertools.product(range(20), range(sized(12, 70))))
         made = [
             (one, bodies.body(one[0], collector.fleet[one[0]].device_id, one[1], time.time()))
             for one in reports

@@ -82,6 +82,7 @@ def test_a_data_folder_without_space(
 def test_a_server_without_space(tmp_path: Path, disk: SmallDisk) -> None:
     server = HarmedServer(disk.folder / "postgres")
     server.begin()
+    server.renew()
     try:
         with prepared(tmp_path, server.database) as collector, Load(collector) as load:
             collector.start()

@@ -42,10 +42,8 @@ def test_a_process_killed_at_any_stage_of_a_commit_loses_and_doubles_nothing(
     tmp_path: Path, store: URL | None
 ) -> None:
     with prepared(tmp_path, store) as collector, Load(collector) as load:
-        for stage in STAGES * ROUNDS:
-            # Whether an answer gets out before the end is chance; what got out is held at the end.
-            collector.start_to_die(stage, random.choice(GROUPS))  # noqa: S311 - whichever
-            collector.wait_dead()
+        # Whether an answer gets out before the end is chance; what got out is held at the end.
+        collector.die_in_turn([(stage, random.choice(GROUPS)) for stage in STAGES * ROUNDS])  # noqa: S311 - whichever
         collector.start()
         load.wait_more(100)
         require_balance(collector, load, least=100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -27,10 +28,16 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     postgres.drop_database(url)
 
 
+@pytest.fixture(scope="module")
+def document(collector: Collector) -> Any:
+    """Return the collector's own document."""
+    return schemathesis.openapi.from_url(f"{collector.address}/openapi.json", timeout=60)
+
+
 @pytest.mark.needs("postgresql")
 @pytest.mark.parametrize("path", ["/api/v1/enrol", "/api/v1/reports"])
-def test_nothing_a_device_can_send_is_a_server_error(collector: Collector, path: str) -> None:
-    operation = schemathesis.openapi.from_url(f"{collector.address}/openapi.json", timeout=60)[path]["POST"]
+def test_nothing_a_device_can_send_is_a_server_error(collector: Collector, document: Any, path: str) -> None:
+    operation = document[path]["POST"]
     sent = {"Authorization": f"Bearer {collector.fleet[0].token}"} if path.endswith("reports") else {}
 
     @given(case=operation.as_strategy())

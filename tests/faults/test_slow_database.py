@@ -11,11 +11,9 @@ import pytest
 from faults.clients import Load
 from faults.collector import FULL, prepared, sized
 from faults.proxy import Proxy
-from faults.servers import DATABASE, HarmedServer
+from faults.servers import HarmedServer
 from faults.test_killed import require_balance
-from sqlalchemy import URL
 from support import wait_until
-from support.postgres import USER
 
 QUEUE = 32
 CONNECTIONS = 200
@@ -31,7 +29,7 @@ def resident_bytes(process: psutil.Process) -> int:
 @pytest.mark.parametrize("delay_seconds", [0.2, 1.0] if FULL else [0.2])
 def test_a_database_far_away(tmp_path: Path, server: HarmedServer, delay_seconds: float) -> None:
     with Proxy("127.0.0.1", server.port) as proxy:
-        url = URL.create("postgresql", username=USER, host="127.0.0.1", port=proxy.port, database=DATABASE)
+        url = server.database.set(port=proxy.port)
         settings = {"queue_reports": str(QUEUE)}
         with (
             prepared(tmp_path, url, via=server.database, settings=settings) as collector,
@@ -83,7 +81,7 @@ def test_a_table_somebody_else_has_locked(tmp_path: Path, server: HarmedServer) 
 @pytest.mark.needs("postgresql")
 def test_connections_to_the_database_that_break_in_the_middle(tmp_path: Path, server: HarmedServer) -> None:
     with Proxy("127.0.0.1", server.port) as proxy:
-        url = URL.create("postgresql", username=USER, host="127.0.0.1", port=proxy.port, database=DATABASE)
+        url = server.database.set(port=proxy.port)
         with prepared(tmp_path, url, via=server.database) as collector, Load(collector) as load:
             collector.start()
             load.wait_more(100)
@@ -102,7 +100,7 @@ def test_jobs_end_although_the_database_answers_nothing(tmp_path: Path, server: 
     query = "SELECT client_port FROM pg_stat_activity WHERE application_name = 'roadworthy jobs lock'"
     done = "SELECT count(*) FROM jobs"
     with Proxy("127.0.0.1", server.port) as proxy:
-        url = URL.create("postgresql", username=USER, host="127.0.0.1", port=proxy.port, database=DATABASE)
+        url = server.database.set(port=proxy.port)
         with (
             prepared(tmp_path, url, via=server.database, devices=1) as collector,
             psycopg.connect(server.database.render_as_string(), autocommit=True) as administrator,

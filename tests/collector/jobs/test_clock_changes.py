@@ -42,7 +42,7 @@ def work(estate: Estate, now: float) -> Work:
     settings = estate.settings(
         half_hour_retention_days=RETENTION_DAYS, daily_retention_days=DAILY_DAYS, reporting_timezone=ZONE
     )
-    return Work(estate.engine, settings, clock=lambda: now)
+    return Work(estate.engine, settings, clock=lambda: now, rests=False)
 
 
 def arrive(estate: Estate, device: int, *starts: int) -> None:

@@ -31,7 +31,7 @@ def midnight(year: int, month: int, day: int) -> int:
 
 
 def work(estate: Estate, now: float) -> Work:
-    return Work(estate.engine, estate.settings(), clock=lambda: now)
+    return Work(estate.engine, estate.settings(), clock=lambda: now, rests=False)
 
 
 def fill(estate: Estate, device: int, start: int, end: int, joules: int = 7) -> None:

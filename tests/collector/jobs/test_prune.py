@@ -22,7 +22,7 @@ HORIZON = (int(NOW) - (RETENTION_DAYS + 1) * DAY_SECONDS) // DAY_SECONDS * DAY_S
 
 def work(estate: Estate) -> Work:
     settings = estate.settings(half_hour_retention_days=RETENTION_DAYS)
-    return Work(estate.engine, settings, clock=lambda: NOW)
+    return Work(estate.engine, settings, clock=lambda: NOW, rests=False)
 
 
 def add(estate: Estate, device: int, start: int, *, dirty: bool = True) -> None:

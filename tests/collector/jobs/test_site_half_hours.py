@@ -25,7 +25,7 @@ YESTERDAY = TODAY - DAY_SECONDS
 
 
 def work(estate: Estate, now: float = NOW) -> Work:
-    return Work(estate.engine, estate.settings(), clock=lambda: now)
+    return Work(estate.engine, estate.settings(), clock=lambda: now, rests=False)
 
 
 def add(estate: Estate, device: int, start: int, **parts: Any) -> None:

@@ -31,7 +31,7 @@ ENERGY = {"scope": "cpu", "joules": 5, "counter_end_joules": 5, "quality": "sens
 
 def work(estate: Estate, now: float = NOW, **values: Any) -> Work:
     values.setdefault("state_half_hour_retention_days", STATE_DAYS)
-    return Work(estate.engine, estate.settings(**values), clock=lambda: now)
+    return Work(estate.engine, estate.settings(**values), clock=lambda: now, rests=False)
 
 
 def mark(estate: Estate, device: int, start: int) -> None:

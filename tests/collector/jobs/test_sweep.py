@@ -44,7 +44,7 @@ SAID: dict[str, Any] = {
 
 
 def work(estate: Estate) -> Work:
-    return Work(estate.engine, estate.settings(), clock=lambda: NOW)
+    return Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False)
 
 
 def silent(estate: Estate, *, for_seconds: int = SILENT_SECONDS + 1, start: int = START) -> int:

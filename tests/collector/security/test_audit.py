@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collector.commands import call_here, call_json_here
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from support.estates import NOW, Estate, make_database
-from support.running import call, call_json
+from support.running import call
 
 from roadworthy_collector.admin_audit import instant
 from roadworthy_collector.errors import RoadworthyError
@@ -176,7 +177,9 @@ def test_retention_is_the_one_way_out_and_says_so_itself(estate: Estate) -> None
 
 def test_everything_pruned_leaves_the_row_that_says_so(estate: Estate) -> None:
     add(estate, 3, NOW - 400 * DAY)
-    prune_audit(Work(estate.engine, estate.settings(audit_retention_days=366), clock=lambda: NOW))
+    prune_audit(
+        Work(estate.engine, estate.settings(audit_retention_days=366), clock=lambda: NOW, rests=False)
+    )
     found = verify(estate)
     assert (found.rows, found.broken) == (1, None)
     add(estate, 1)
@@ -254,30 +257,30 @@ def test_instants_are_read_in_utc() -> None:
 
 def test_list_export_and_verify(tmp_path: Path) -> None:
     make_database(tmp_path / "data" / "roadworthy.db")
-    assert call("user", "create", "ada", folder=tmp_path, stdin=PASSWORD + "\n").returncode == 0
-    assert call("sites", "restrict", "=Annexe", folder=tmp_path).returncode == 0
-    table_text = call("audit", "list", folder=tmp_path, COLUMNS="200").stdout
+    assert call_here("user", "create", "ada", folder=tmp_path, stdin=PASSWORD + "\n").returncode == 0
+    assert call_here("sites", "restrict", "=Annexe", folder=tmp_path).returncode == 0
+    table_text = call_here("audit", "list", folder=tmp_path, COLUMNS="200").stdout
     assert "user.create" in table_text
     assert f"{datetime.now(UTC):%Y-%m-}" in table_text  # at: as in every other table
     assert " UTC " in table_text
-    (newest, *_) = call_json("audit", "list", folder=tmp_path)
+    (newest, *_) = call_json_here("audit", "list", folder=tmp_path)
     assert isinstance(newest["at"], int)
     assert str(newest["at"]) not in table_text
-    exported = call("audit", "export", folder=tmp_path)
+    exported = call_here("audit", "export", folder=tmp_path)
     rows = [json.loads(line) for line in exported.stdout.splitlines()]
     assert [row["action"] for row in rows] == ["user.create", "site.restrict", "audit.export"]
-    cells = call("audit", "export", "--format", "csv", "--since", "2000-01-01", folder=tmp_path).stdout
+    cells = call_here("audit", "export", "--format", "csv", "--since", "2000-01-01", folder=tmp_path).stdout
     assert ",'=Annexe," in cells
-    assert call("audit", "export", "--until", "2000-01-01", folder=tmp_path).stdout == ""
-    verified = call("audit", "verify", folder=tmp_path)
+    assert call_here("audit", "export", "--until", "2000-01-01", folder=tmp_path).stdout == ""
+    verified = call_here("audit", "verify", folder=tmp_path)
     assert verified.returncode == 0
     noted = verified.stdout.split()[-1]
-    assert call("audit", "verify", "--known", noted, folder=tmp_path).returncode == 0
+    assert call_here("audit", "verify", "--known", noted, folder=tmp_path).returncode == 0
     wrong = call("audit", "verify", "--known", f"1:{'0' * 64}", folder=tmp_path)
     assert wrong.returncode == 2
     assert "row 1 is not the row whose hash was noted" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert call("audit", "verify", "--known", "nonsense", folder=tmp_path).returncode == 2
+    assert call_here("audit", "verify", "--known", "nonsense", folder=tmp_path).returncode == 2
     for output in (exported.stdout, cells, table_text):
         assert PASSWORD not in output
 

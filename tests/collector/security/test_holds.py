@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collector.commands import call_here, call_json_here
 from sqlalchemy import select
 from support.estates import NOW, Estate, make_database
 from support.facts import half_hour, held, put
 from support.people import Person
-from support.running import call, call_json
 
 from roadworthy_collector.jobs.prune import prune, prune_history
 from roadworthy_collector.jobs.work import Work
@@ -172,12 +172,12 @@ def test_pruning_leaves_held_devices_alone(estate: Estate) -> None:
     old = int(NOW) // DAY * DAY - 60 * DAY
     put(estate.engine, [half_hour(kept, old), half_hour(other, old)])
     hold = place(estate, kept)
-    prune(Work(estate.engine, estate.settings(), clock=lambda: NOW))
+    prune(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     assert {row["device"] for row in held(estate.engine, "periods")} <= {kept}
     assert len(held(estate.engine, "periods")) == len(held(estate.engine, "states")) == 1
     with write_transaction(estate.engine) as connection:
         holds.lift(connection, hold, reason="no longer needed", now=int(NOW))
-    prune(Work(estate.engine, estate.settings(), clock=lambda: NOW))
+    prune(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
     assert held(estate.engine, "periods") == held(estate.engine, "states") == []
 
 
@@ -201,7 +201,9 @@ HISTORY: dict[str, dict[str, Any]] = {
 def test_every_kind_that_has_a_history_is_looked_at(estate: Estate) -> None:
     for name, row in HISTORY.items():
         put_history(estate, name, row, estate.device())
-    assert prune_history(Work(estate.engine, estate.settings(), clock=lambda: NOW)) == len(HISTORY)
+    assert prune_history(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False)) == len(
+        HISTORY
+    )
 
 
 @pytest.mark.parametrize("name", HISTORY)
@@ -210,7 +212,7 @@ def test_no_kind_of_history_of_a_held_device_goes(estate: Estate, name: str) -> 
     for device in (kept, other):
         put_history(estate, name, HISTORY[name], device)
     place(estate, kept)
-    assert prune_history(Work(estate.engine, estate.settings(), clock=lambda: NOW)) == 1
+    assert prune_history(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False)) == 1
     with estate.engine.connect() as connection:
         assert connection.scalars(select(metadata.tables[name].c.device)).all() == [kept]
 
@@ -288,15 +290,15 @@ def test_an_approver_at_the_command_line_says_who_they_are(estate: Estate) -> No
 
 def test_the_commands(tmp_path: Path) -> None:
     make_database(tmp_path / "data" / "roadworthy.db")
-    assert call("user", "create", "ada", folder=tmp_path, stdin=PASSWORD + "\n").returncode == 0
+    assert call_here("user", "create", "ada", folder=tmp_path, stdin=PASSWORD + "\n").returncode == 0
     for command in (
         ("hold", "place", "rwd_nobody", "--reason", "tribunal 77"),
         ("hold", "lift", "1", "--reason", "tribunal 77"),
     ):
-        done = call(*command, folder=tmp_path)
+        done = call_here(*command, folder=tmp_path)
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     for command in ("approve", "approve-lift"):
-        done = call("hold", command, "1", "--as", "ada", folder=tmp_path, stdin="wrong\n")
+        done = call_here("hold", command, "1", "--as", "ada", folder=tmp_path, stdin="wrong\n")
         assert done.returncode == 2
         assert "name or password is not right" in done.stderr
-    assert call_json("hold", "list", folder=tmp_path) == []
+    assert call_json_here("hold", "list", folder=tmp_path) == []

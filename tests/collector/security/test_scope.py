@@ -153,7 +153,7 @@ def test_a_scoped_scrape_token_reads_its_units_and_nothing_else(
     web: Client, engine: Engine, estate: Estate, devices: dict[str, str], tmp_path: Path
 ) -> None:
     create_user(engine, "ada", "x" * 20, now=NOW)
-    fleet.compute(Work(engine, Settings(data=tmp_path), clock=lambda: NOW))
+    fleet.compute(Work(engine, Settings(data=tmp_path), clock=lambda: NOW, rests=False))
     with write_transaction(engine) as connection:
         scoped = create_scrape_token(connection, now=int(NOW), only_units=["Custody"])
         whole = create_scrape_token(connection, now=int(NOW))
@@ -175,7 +175,7 @@ def test_a_scoped_scrape_token_reads_its_units_and_nothing_else(
 def test_a_scoped_user_reads_the_same_metrics_as_a_scoped_token(
     web: Client, engine: Engine, devices: dict[str, str], tmp_path: Path
 ) -> None:
-    fleet.compute(Work(engine, Settings(data=tmp_path), clock=lambda: NOW))
+    fleet.compute(Work(engine, Settings(data=tmp_path), clock=lambda: NOW, rests=False))
     person = Person(engine, "ada", Role.SERVICE_DESK, ["Traffic"])
     for how in (person.cookie, person.bearer):
         assert set(re.findall(r'unit="([^"]*)"', web.get("/metrics", **how).text)) == {"Traffic"}

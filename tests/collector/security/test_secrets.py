@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from collector.commands import call_here
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
@@ -110,23 +111,23 @@ def test_no_secret_is_in_what_a_collector_says(tmp_path: Path) -> None:
     (tmp_path / "receiver").chmod(0o600)
     make_database(tmp_path / "data" / "roadworthy.db")
     assert call("user", "create", "ada", folder=tmp_path, stdin=PLANTED + "\n").returncode == 0
-    scrape = call("scrape-token", "create", folder=tmp_path).stdout.strip()
-    user = call("user", "tokens", "create", "ada", folder=tmp_path).stdout.strip()
-    key = call("enrol-key", "create", folder=tmp_path).stdout.strip()
+    scrape = call_here("scrape-token", "create", folder=tmp_path).stdout.strip()
+    user = call_here("user", "tokens", "create", "ada", folder=tmp_path).stdout.strip()
+    key = call_here("enrol-key", "create", folder=tmp_path).stdout.strip()
     secrets = [PLANTED, *(one.rpartition("_")[2] for one in (scrape, user, key, TOKEN))]
     said = [
-        call("check-config", folder=tmp_path, ROADWORTHY_REMOTE_WRITE_TOKEN_FILE=str(tmp_path / "receiver"),
+        call_here("check-config", folder=tmp_path, ROADWORTHY_REMOTE_WRITE_TOKEN_FILE=str(tmp_path / "receiver"),
              ROADWORTHY_REMOTE_WRITE_URL="http://127.0.0.1:1/write"),
-        call("check-config", folder=tmp_path, ROADWORTHY_DATABASE_URL=f"postgresql://x:{PLANTED}@localhost/x"),
+        call_here("check-config", folder=tmp_path, ROADWORTHY_DATABASE_URL=f"postgresql://x:{PLANTED}@localhost/x"),
         call("check-config", folder=tmp_path, ROADWORTHY_PORT=TOKEN),
-        call("user", "list", folder=tmp_path),
-        call("user", "tokens", "list", folder=tmp_path),
-        call("scrape-token", "list", "--format", "json", folder=tmp_path),
-        call("enrol-key", "list", "--format", "json", folder=tmp_path),
-        call("audit", "export", folder=tmp_path),
-        call("user", "create", "ada", folder=tmp_path, stdin=PLANTED + "\n"),
-        call("user", "tokens", "revoke", TOKEN, folder=tmp_path),
-        call("no-such-command", folder=tmp_path),
+        call_here("user", "list", folder=tmp_path),
+        call_here("user", "tokens", "list", folder=tmp_path),
+        call_here("scrape-token", "list", "--format", "json", folder=tmp_path),
+        call_here("enrol-key", "list", "--format", "json", folder=tmp_path),
+        call_here("audit", "export", folder=tmp_path),
+        call_here("user", "create", "ada", folder=tmp_path, stdin=PLANTED + "\n"),
+        call_here("user", "tokens", "revoke", TOKEN, folder=tmp_path),
+        call_here("no-such-command", folder=tmp_path),
     ]  # fmt: skip
     texts = [done.stdout + done.stderr for done in said]
     with running("serve", folder=tmp_path) as server:
