@@ -84,8 +84,8 @@ def test_the_factors_part_is_a_sentence_nobody_can_take_credit_for() -> None:
     assert found.sentence == (
         "Emissions fell by 1.3 t from 2025/26 to 2026/27. The electricity factor alone fell 26.0 %, from 0.17700 to "
         "0.13096 kgCO2e/kWh (factor sets 2025 v1 and 2026 revised): that takes away 2.9 t, and is nothing this "
-        "organisation did. All other changes together add 1.6 t. A part of the fall is a change of the set's own "
-        "method: its data are one year old and no longer two."
+        "organisation did. All other changes together add 1.6 t. A part of the factor's fall is a change of the set's "
+        "own method: its data are one year old and no longer two."
     )
     same = explain(BEFORE, after(kwh=67_000, factor="0.177"))
     assert same.sentence.endswith("The electricity factor did not change (2025 v1 and 2026 revised).")

@@ -92,7 +92,7 @@ def test_everything_counted() -> None:
     ]
     assert value(found, "scope2_market") == 0
     assert value(found, "scope2_location") == 177  # the contract changes nothing here
-    assert value(found, "scope3_homeworking") == Fraction("0.354")
+    assert value(found, "scope3_homeworking") == 2 * (Fraction("0.177") + Fraction("0.01853"))
 
 
 def test_an_optional_row_without_a_factor_says_why_and_a_mandatory_one_is_an_error() -> None:

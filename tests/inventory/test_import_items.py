@@ -222,7 +222,7 @@ def test_strict_with_warnings_only_is_fine() -> None:
 def test_no_register_is_a_million_rows_long() -> None:
     rows = [f"A{number},M,F,S,,," for number in range(5)]
     assert len(read(*rows, most_rows=5)[0]) == 5
-    with pytest.raises(UnreadableFileError, match=r"line 5: has more than 4 rows; split it"):
+    with pytest.raises(UnreadableFileError, match=r"line 6: has more than 4 rows; split it"):
         read(*rows, most_rows=4)
 
 

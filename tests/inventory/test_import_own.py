@@ -8,7 +8,7 @@ import io
 from dataclasses import replace
 
 import xlsxwriter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadworthy_inventory.importing import own
@@ -109,11 +109,13 @@ def imported(body: bytes, name: str = "register.csv") -> tuple[RegisterItem, ...
     return tuple(item for _line, item in under_way)
 
 
+@settings(max_examples=40)  # each a whole register
 @given(REGISTERS)
 def test_what_is_exported_imports_unchanged(register: tuple[RegisterItem, ...]) -> None:
     assert imported(exported(register)) == register
 
 
+@settings(max_examples=40)  # each a whole register
 @given(REGISTERS)
 def test_no_cell_of_an_export_is_a_formula(register: tuple[RegisterItem, ...]) -> None:
     for item in register:

@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roadworthy_inventory.calendar import local_day, zone
@@ -101,6 +101,7 @@ def long_form(day: dt.date, values: list[str], *, ends: bool = False) -> list[st
 
 
 @pytest.mark.parametrize("day", [PLAIN, LEAP, SPRING, AUTUMN])
+@settings(max_examples=30)  # of each kind of day, in five forms
 @given(data=st.data())
 def test_columns_and_long_form_give_the_same_and_half_hours_add_up_to_the_day(
     day: dt.date, data: Any

@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from roadworthy_inventory.planned_life import (
     AGE_BANDS,
     BANDS,
+    OwnLife,
+    OwnLifeError,
     age_band,
     ageing,
+    parse_own_lives,
     parse_planned_lives,
     planned_lives,
 )
@@ -54,8 +57,15 @@ def test_bands(since: date | None, band: str) -> None:
 
 def test_what_the_register_and_the_organisation_say_goes_first() -> None:
     since = date(2021, 11, 21)
-    assert ageing("laptop", since, ON, own={"laptop": 10.0}).planned_years == 10
-    found = ageing("laptop", since, ON, own={"laptop": 10.0}, planned_end=date(2027, 11, 21))
+    assert ageing("laptop", since, ON, own={"laptop": OwnLife(10.0, "ICT strategy")}).planned_years == 10
+    assert (
+        ageing("laptop", since, ON, own={"laptop": OwnLife(10.0, "ICT strategy")}).source
+        == "stated by the organisation: ICT strategy"
+    )
+    assert ageing("dock", since, ON, own={"dock": OwnLife(6)}).source == "stated by the organisation"
+    found = ageing(
+        "laptop", since, ON, own={"laptop": OwnLife(10.0, "ICT strategy")}, planned_end=date(2027, 11, 21)
+    )
     assert found.planned_years == pytest.approx(6, abs=0.01)
     assert found.source == "the register's planned end"
     assert (
@@ -100,3 +110,28 @@ def test_every_age_has_a_band_and_time_only_moves_it_on(since: date, item_class:
 def test_a_wrong_table_is_refused_with_its_line(row: str, message: str) -> None:
     with pytest.raises(TableError, match=f"planned_life.csv: {message}"):
         parse_planned_lives(HEADER + row)
+
+
+def test_an_organisation_states_its_own_lives() -> None:
+    text = '[laptop]\nyears = 5\nsource = "ICT strategy"\n\n[monitor]\nyears = 7.5\n'
+    assert parse_own_lives(text) == {"laptop": OwnLife(5.0, "ICT strategy"), "monitor": OwnLife(7.5)}
+    assert parse_own_lives("# nothing yet") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("laptop = 5\n", "line 1: write a table"),
+        ("[laptop]\nyears = nan\n", "line 2: years"),
+        ("[laptop]\nyears = true\n", "line 2: years"),
+        ('[laptop]\nyears = "5"\n', "line 2: years"),
+        ("[laptop]\n", "line 1: years"),
+        ("[laptop]\nyears = 5\nwhy = 1\n", "line 3: why is no key"),
+        ("[laptop]\nyears = 5\nsource = 1\n", "line 3: source"),
+        ("\n[toaster]\nyears = 5\n", "line 2: toaster is no class"),
+        ("[laptop", "planned lives: "),
+    ],
+)
+def test_lives_that_are_wrong_are_refused_with_their_line(text: str, said: str) -> None:
+    with pytest.raises(OwnLifeError, match=said):
+        parse_own_lives(text)

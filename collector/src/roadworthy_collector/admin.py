@@ -22,6 +22,7 @@ from roadworthy_collector import (
     admin_meters,
     admin_money,
     admin_organisation,
+    admin_organisation_groups,
     admin_people,
     admin_register,
     admin_report,
@@ -42,6 +43,7 @@ def add_to(app: typer.Typer) -> None:
     admin_legacy.add_to(app)
     admin_money.add_to(app)
     admin_organisation.add_to(app)
+    admin_organisation_groups.add_to(admin_organisation.organisation)
     admin_identity.add_to(admin_devices.devices)
     admin_register.add_to(app)
     admin_export.add_to(app)

@@ -84,8 +84,24 @@ def run_reconciliation(config: ConfigFile = None, output: Format = "table") -> N
 @reconcile.command("gaps", epilog="Example: roadworthy reconcile gaps no_agent")
 def list_gap(
     place: Annotated[
-        Literal["not_in_mdm", "no_agent", "silent", "reporting", "ghost"],
-        typer.Argument(help="Where the records stand; ghost: not in the register."),
+        Literal[
+            "not_in_mdm",
+            "no_agent",
+            "silent",
+            "reporting",
+            "ghost",
+            "register",
+            "in_mdm",
+            "with_both",
+            "with_agent",
+            "reporting_this_week",
+            "mdm",
+            "agents",
+            "former",
+        ],
+        typer.Argument(
+            help="Where the records stand (ghost: not in the register), or which sum is to be listed."
+        ),
     ],
     config: ConfigFile = None,
     state: Annotated[

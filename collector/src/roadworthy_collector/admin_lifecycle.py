@@ -9,16 +9,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from roadworthy_collector.admin_planned import planned
 from roadworthy_collector.command_support import ConfigFile, Format, connected, show, stored
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
 
 lifecycle = typer.Typer(
-    help="Support dates, extended updates, Windows 11, planned life: show, devices, dates, load, override, bought.",
+    help="Support dates, extended updates, Windows 11, planned life: show, devices, dates, load, override, bought, planned.",
     no_args_is_help=True,
 )
 bought = typer.Typer(help="Which paid extended updates were bought: show, try, save.", no_args_is_help=True)
 lifecycle.add_typer(bought, name="bought")
+lifecycle.add_typer(planned, name="planned")
 _Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; save nothing.")]
 _LONGEST_FILE_BYTES = 4 << 20

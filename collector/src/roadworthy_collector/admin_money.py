@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from roadworthy_collector.command_support import ConfigFile, Format, show, stored
+from roadworthy_collector.command_support import ConfigFile, Format, show, stored, text_of
 from roadworthy_collector.errors import RoadworthyError
 
 costs = typer.Typer(help="Cost: import a ledger, shares, lines, rules.", no_args_is_help=True)
@@ -251,6 +251,28 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.echo(f"{len(rows):,} of {found.total:,} lines, {pounds(found.pence)} in all")
 
 
+@costs.command("bridge", epilog="Example: roadworthy costs bridge --part moved --year 2025")
+def list_bridge(
+    config: ConfigFile = None,
+    part: Annotated[
+        Literal["ledger", "left_out", "moved"],
+        typer.Option(help="As booked, left out by the basis, or moved by spreading prepaid."),
+    ] = "ledger",
+    year: Annotated[int | None, typer.Option(help="The year the financial year begins in.")] = None,
+    centre: Annotated[str | None, typer.Option(help="Only this cost centre.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many, the largest first.")] = 50,
+    output: Format = "table",
+) -> None:
+    """List the lines behind the bridge from the ledger to what is counted."""
+    from roadworthy_collector.books.cost_bridge import Wanted, read_lines
+
+    with stored(config) as (_, engine), engine.connect() as connection:
+        found = read_lines(connection, Wanted(part=part, year=year, centre=centre), limit=limit)
+    show([one._asdict() for one in found.rows], output)
+    if output == "table":
+        typer.echo(f"{len(found.rows):,} of {found.total:,} lines, {pounds(found.pence)} in all")
+
+
 @costs.command(
     "correct", epilog="Example: roadworthy costs correct KEY --pool break_fix --reason 'invoice 77'"
 )
@@ -277,13 +299,6 @@ def correct_line(
         shares.refresh(engine, now)
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RoadworthyError(f"{file}: cannot be read ({error}); give a TOML file in UTF-8") from None
-
-
 def _show_edition(config: Path | None, which: Any) -> None:
     from roadworthy_collector.books import cost_texts
 
@@ -301,7 +316,7 @@ def _save_edition(config: Path | None, which: Any, file: Path) -> None:
     now = int(time.time())
     with stored(config) as (_, engine):
         with write_transaction(engine) as connection:
-            new = cost_texts.save(connection, which, _text(file), actor=_ACTOR, now=now)
+            new = cost_texts.save(connection, which, text_of(file), actor=_ACTOR, now=now)
         shares.refresh(engine, now)
     typer.echo("saved" if new else "these are in force already; nothing was changed")
 
@@ -324,7 +339,7 @@ def try_rules(file: TomlFile, config: ConfigFile = None, output: Format = "table
     from roadworthy_collector.books import cost_review
 
     with stored(config) as (_, engine), engine.connect() as connection:
-        found = cost_review.try_rules(connection, _text(file))
+        found = cost_review.try_rules(connection, text_of(file))
     if output == "json":
         typer.echo(json.dumps(found._asdict(), indent=2))
         return

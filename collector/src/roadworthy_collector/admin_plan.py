@@ -163,12 +163,9 @@ def say_why(
     if output == "json":
         typer.echo(json.dumps(one, indent=2))
         return
+    row = plan_row(one) | {"stays in the plan": plan_row(one, short=True)["stays in the plan"]}
     show(
-        [
-            {"name": name, "value": value}
-            for name, value in plan_row(one).items()
-            if name not in {"why", "carbon"}
-        ],
+        [{"name": name, "value": value} for name, value in row.items() if name not in {"why", "carbon"}],
         output,
     )
     typer.echo(one["why"])

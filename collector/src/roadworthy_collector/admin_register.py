@@ -184,6 +184,9 @@ def export_register(  # noqa: PLR0913 - options of a command
     state: Annotated[str | None, typer.Option(help="Only those in this lifecycle state.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
     search: Annotated[str | None, typer.Option(help="Tag, serial or model that begins so.")] = None,
+    command: Annotated[str | None, typer.Option(help="Only those of this command.")] = None,
+    cost_centre: Annotated[str | None, typer.Option(help="Only those of this cost centre's code.")] = None,
+    system: Annotated[str | None, typer.Option(help="Only those of this system.")] = None,
     marking: Annotated[
         str, typer.Option(help="Protective marking of the file; that of the settings if not said.")
     ] = "",
@@ -194,13 +197,15 @@ def export_register(  # noqa: PLR0913 - options of a command
     """Write the register to a file, which imports again unchanged."""
     from roadworthy_collector.books import export_notes
     from roadworthy_collector.books.exporting import checked_marking, write
-    from roadworthy_collector.books.register import Wanted
+    from roadworthy_collector.books.register_wanted import Wanted
 
     said = checked_marking(marking)
     ending: Literal["csv", "xlsx"] = "csv" if file.suffix.lower() == ".csv" else "xlsx"
     if file.suffix.lower() != f".{ending}":
         raise RoadworthyError(f"{file}: end the name with .csv or .xlsx")
-    wanted = Wanted(unit, site, state, kind, search, restricted=restricted)
+    wanted = Wanted(
+        unit, site, state, kind, search, restricted=restricted, command=command, cost_centre=cost_centre, system=system
+    )  # fmt: skip
     with stored(config) as (settings, engine), engine.connect() as connection:
         said, now = said or settings.protective_marking, time.time()
         try:
@@ -217,19 +222,25 @@ def export_register(  # noqa: PLR0913 - options of a command
 @register.command(
     "list", epilog="Example: roadworthy register list --unit 'Operations / Custody' --state deployed"
 )
-def list_register(
+def list_register(  # noqa: PLR0913, PLR0917 - options of a command
     config: ConfigFile = None,
     unit: Annotated[str | None, typer.Option(help="Only those of this unit, A / B, and below it.")] = None,
     site: Annotated[str | None, typer.Option(help="Only those at this site.")] = None,
     state: Annotated[str | None, typer.Option(help="Only those in this lifecycle state.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
     search: Annotated[str | None, typer.Option(help="Tag, serial or model that begins so.")] = None,
+    command: Annotated[str | None, typer.Option(help="Only those of this command.")] = None,
+    cost_centre: Annotated[str | None, typer.Option(help="Only those of this cost centre's code.")] = None,
+    system: Annotated[str | None, typer.Option(help="Only those of this system.")] = None,
     output: Format = "table",
 ) -> None:
     """List items, those at restricted sites too."""
-    from roadworthy_collector.books.register import Wanted, read_all
+    from roadworthy_collector.books.register import read_all
+    from roadworthy_collector.books.register_wanted import Wanted
 
-    wanted = Wanted(unit, site, state, kind, search, restricted=True)
+    wanted = Wanted(
+        unit, site, state, kind, search, restricted=True, command=command, cost_centre=cost_centre, system=system
+    )  # fmt: skip
     with stored(config) as (_, engine), engine.connect() as connection:
         rows = [item_answer(row.id, row.item, row.updated_at) for row in read_all(connection, wanted)]
     if output == "table":

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from roadworthy_collector.admin_export import export_table
-from roadworthy_collector.command_support import ConfigFile, Format, show, stored
+from roadworthy_collector.command_support import ConfigFile, Format, show, stored, text_of
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
 
@@ -78,20 +78,13 @@ def show_assumptions(config: ConfigFile = None) -> None:
     typer.echo(edition.content, nl=False)
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RoadworthyError(f"{file}: cannot be read ({error}); give a TOML file in UTF-8") from None
-
-
 @assumptions.command("try", epilog="Example: roadworthy staff-time assumptions try assumptions.toml")
 def try_assumptions(file: TomlFile, config: ConfigFile = None, output: Format = "table") -> None:
     """Say what assumptions would make of the newest twelve months, changing nothing."""
     from roadworthy_collector.books import staff_time_show as shown
 
     with stored(config) as (_, engine), engine.connect() as connection:
-        found = shown.try_text(connection, _text(file))
+        found = shown.try_text(connection, text_of(file))
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
@@ -111,7 +104,7 @@ def save_assumptions(file: TomlFile, config: ConfigFile = None) -> None:
     from roadworthy_collector.books import staff_time_text
     from roadworthy_collector.store.engine import write_transaction
 
-    text = _text(file)
+    text = text_of(file)
     with stored(config) as (_, engine), write_transaction(engine) as connection:
         new = staff_time_text.save(connection, text, now=int(time.time()), actor=COMMAND_LINE)
     typer.echo("saved" if new else "these are in force already; nothing was changed")

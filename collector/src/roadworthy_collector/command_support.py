@@ -23,6 +23,20 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file
 Format = Annotated[Literal["table", "json"], typer.Option("--format", help="For people or for programs.")]
 
 _NAME_LENGTH = 100
+SIMULATED = "SIMULATED IT ESTATE: every device and figure here is made up"
+
+
+_LONGEST_TEXT_BYTES = 4 << 20
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a TOML file somebody wrote; RoadworthyError where it is none, or longer than any can be."""
+    try:
+        if file.stat().st_size > _LONGEST_TEXT_BYTES:
+            raise RoadworthyError(f"{file}: is larger than {_LONGEST_TEXT_BYTES >> 20} MiB")
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RoadworthyError(f"{file}: cannot be read ({error}); give a TOML file in UTF-8") from None
 
 
 def require_database(settings: Settings) -> None:
@@ -52,6 +66,14 @@ def stored(config: Path | None, *, makes: bool = False) -> Iterator[tuple[Settin
         yield settings, engine
     finally:
         engine.dispose()
+
+
+def mark_simulated(connection: Connection) -> None:
+    """Print that every figure is made up, where the IT estate is a simulated one."""
+    from roadworthy_collector.store.queries.console import is_simulated
+
+    if is_simulated(connection):
+        typer.echo(SIMULATED)
 
 
 @contextmanager

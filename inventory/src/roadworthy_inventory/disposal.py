@@ -18,7 +18,16 @@ from typing import Literal
 from roadworthy_inventory import tables
 from roadworthy_inventory.calendar import financial_year_of
 
-ROUTES = ("reuse", "resale", "recycling", "destruction", "return_to_lessor", "unknown")
+ROUTES = (
+    "reuse",
+    "resale",
+    "recycling",
+    "energy_recovery",
+    "landfill",
+    "destruction",
+    "return_to_lessor",
+    "unknown",
+)
 UNDATED = "undated"
 _FILE = "weee_categories.csv"
 _COLUMNS = ("kind", "category", "category_name", "stores_data", "basis", "note", "source", "as_of")

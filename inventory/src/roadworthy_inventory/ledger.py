@@ -19,12 +19,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, get_args
 
 from roadworthy_inventory.calendar import financial_year_of
 from roadworthy_inventory.money import spread
 
-MEASURES = ("budget", "forecast", "outturn")
 CAPITAL_REVENUE = ("capital", "revenue", "unknown")
 KINDS = ("actual", "accrual", "depreciation", "recharge_in", "recharge_out", "payroll", "credit")
 BASES = ("cash", "accruals")
@@ -33,6 +32,7 @@ YEAR_END_PERIOD = 13
 _LONGEST_SPREAD_DAYS = 36525  # a hundred years: beyond it a date was mistyped
 
 Measure = Literal["budget", "forecast", "outturn"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 CapitalOrRevenue = Literal["capital", "revenue", "unknown"]
 Kind = Literal["actual", "accrual", "depreciation", "recharge_in", "recharge_out", "payroll", "credit"]
 Basis = Literal["cash", "accruals"]

@@ -8,19 +8,26 @@ published a life for has none here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from roadworthy_inventory import tables
+from roadworthy_inventory.device_class import CLASSES
+from roadworthy_inventory.register import ITEM_KINDS
+from roadworthy_inventory.toml_lines import TomlLines
 
 _FILE = "planned_life.csv"
 _COLUMNS = ("item_class", "years", "low_years", "high_years", "note", "source", "as_of")
 DAYS_A_YEAR = 365.25
 Band = Literal["first_half", "second_half", "past", "long_past", "unknown_age", "no_planned_life"]
 BANDS: tuple[Band, ...] = ("first_half", "second_half", "past", "long_past", "unknown_age", "no_planned_life")
+STATED = "stated by the organisation"
+OWN_CLASSES = tuple(sorted({*CLASSES, *ITEM_KINDS} - {"unknown"}))
+LONGEST_SOURCE = 300
 LONG_PAST = 1.5  # times the planned life; the bands are ours
 AGE_BANDS = ("under_1", "1_to_2", "2_to_3", "3_to_4", "4_to_5", "5_to_6", "6_to_7", "7_and_over", "unknown")
 
@@ -36,6 +43,22 @@ class PlannedLife:
     note: str
     source: str
     as_of: dt.date
+
+
+class OwnLifeError(ValueError):
+    """What an organisation says of its planned lives is wrong; each problem with its line, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLife:
+    """How many years an organisation plans with, and what it says that by."""
+
+    years: float
+    source: str = ""
+
+    def said(self) -> str:
+        """Return who says so."""
+        return f"{STATED}: {self.source}" if self.source else STATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +105,41 @@ def planned_lives() -> MappingProxyType[str, PlannedLife]:
     return MappingProxyType(parse_planned_lives(tables.read_text(_FILE)))
 
 
+def parse_own_lives(text: str, name: str = "planned lives") -> dict[str, OwnLife]:
+    """Return {class: planned life} of a TOML text, a table a class; OwnLifeError with every problem and its line."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OwnLifeError(f"{name}: {error}") from None
+    lines = TomlLines(text)
+    found, problems = {}, []
+    for item_class, table in content.items():
+        wrong = list(_wrong(item_class, table))
+        problems += [f"{name}: line {lines.of((item_class, *place))}: {said}" for place, said in wrong]
+        if not wrong:
+            found[item_class] = OwnLife(float(table["years"]), table.get("source", "").strip())
+    if problems:
+        raise OwnLifeError("\n".join(problems))
+    return found
+
+
+def _wrong(item_class: str, table: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (key, what is wrong there) of one table."""
+    if item_class not in OWN_CLASSES:
+        yield (), f"{item_class} is no class; known: {', '.join(OWN_CLASSES)}"
+    if not isinstance(table, dict):
+        yield (), f"write a table [{item_class}] with years"
+        return
+    for key in table.keys() - {"years", "source"}:
+        yield (key,), f"{key} is no key; known: years, source"
+    years, source = table.get("years"), table.get("source", "")
+    # TOML has inf and nan, which are in no range; nothing here is planned for a century.
+    if isinstance(years, bool) or not isinstance(years, int | float) or not 0 < years < 100:
+        yield ("years",), f"years: a number above 0 and below 100 is wanted, and this is {years!r}"
+    if not isinstance(source, str) or len(source) > LONGEST_SOURCE:
+        yield ("source",), f"source: a text of at most {LONGEST_SOURCE} characters is wanted"
+
+
 def age_years(since: dt.date | None, on: dt.date) -> float | None:
     """Return the age in years; None where it is not known or lies in the future."""
     return None if since is None or since > on else (on - since).days / DAYS_A_YEAR
@@ -99,11 +157,11 @@ def ageing(
     on: dt.date,
     *,
     planned_end: dt.date | None = None,
-    own: Mapping[str, float] | None = None,
+    own: Mapping[str, OwnLife] | None = None,
 ) -> Ageing:
     """Return how a thing in use `since` a day has aged on the day `on`.
 
-    `planned_end` is the item's own planned end, `own` the organisation's planned years per class; in this order
+    `planned_end` is the item's own planned end, `own` the organisation's own lives per class; in this order
     they go before the shipped ones.
     """
     years, source = _planned(item_class, since, planned_end, own or {})
@@ -125,11 +183,11 @@ def ageing(
 
 
 def _planned(
-    item_class: str, since: dt.date | None, planned_end: dt.date | None, own: Mapping[str, float]
+    item_class: str, since: dt.date | None, planned_end: dt.date | None, own: Mapping[str, OwnLife]
 ) -> tuple[float | None, str | None]:
     if planned_end is not None and since is not None and planned_end > since:
         return (planned_end - since).days / DAYS_A_YEAR, "the register's planned end"
-    if own.get(item_class, 0) > 0:
-        return own[item_class], "the organisation's own planned life"
+    if item_class in own:
+        return own[item_class].years, own[item_class].said()
     shipped = planned_lives().get(item_class)
     return (shipped.years, shipped.source) if shipped else (None, None)

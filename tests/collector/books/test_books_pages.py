@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,8 @@ def work_out(estate: Estate) -> None:
     rating.rate_now(work)
 
 
-@pytest.fixture
-def books(estate: Estate) -> Estate:
-    """Return an IT estate with a matched item, a pair to decide, an orphan and a hidden device, worked out."""
+def put_books(estate: Estate) -> None:
+    """Put in a matched item, a pair to decide, an orphan and a hidden device, worked out."""
     with write_transaction(estate.engine) as connection:
         row = {
             "kind": "laptop",
@@ -55,7 +54,11 @@ def books(estate: Estate) -> Estate:
     estate.device(**DEVICE, serial="5CG0000002", site="North", unit="Ops")
     estate.device(**DEVICE | {"hostname": "hidden-1"}, site="Annexe", restricted=True)
     work_out(estate)
-    return estate
+
+
+@pytest.fixture
+def books(filled_once: Callable[..., Estate]) -> Estate:
+    return filled_once(put_books)
 
 
 @pytest.fixture
@@ -244,7 +247,7 @@ def test_the_api_tells_the_same_and_keeps_to_units(books: Estate, client: Client
     assert get(f"/ratings/why?name={device}") == get(f"/devices/{device}/rating") | {"name": device}
     assert get("/ratings/why?name=fp1")["device_id"] is not None
     assert get("/ratings/why?name=FP2")["device_id"] is None
-    assert client.get("/api/v1/ratings/why?name=FP2", **ann).status_code == 404
+    assert client.get("/api/v1/ratings/why?name=FP2", **ann.bearer).status_code == 404
     assert [row["tag"] for row in get("/ratings/imported")["rows"]] == ["FP2", "FP3"]
     assert post("/reconciliation/run", None, 202)["within_seconds"] == 60
     text = get("/rating-rules")["text"]

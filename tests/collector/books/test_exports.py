@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.books_schema import exceptions, register_items
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.importing.problems import restored
 from roadworthy_inventory.replacement_lists import ListedDevice, claim_under_warranty
 
 ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -37,9 +39,8 @@ DEVICE = {"device_class": "laptop", "environment": "physical", "system_medium": 
 PLAN_ITEM = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
 
 
-@pytest.fixture
-def books(estate: Estate) -> Estate:
-    """Return an IT estate with something in each table, a formula as a name, and a hidden device."""
+def put_books(estate: Estate) -> None:
+    """Put in something in each table, a formula as a name, and a hidden device."""
     with write_transaction(estate.engine) as connection:
         for number in range(1, 4):
             values = PLAN_ITEM | {"tag": f"FP{number}", "serial": f"5CG000000{number}", "model": FORMULA}
@@ -64,7 +65,11 @@ def books(estate: Estate) -> Estate:
     fleet.compute(work)
     on = local_day(NOW, "Europe/London")
     planning.run(estate.engine, planning.Asked(text=EXAMPLE, budget=Budget(), runs=1), now=NOW, on=on)
-    return estate
+
+
+@pytest.fixture
+def books(filled_once: Callable[..., Estate]) -> Estate:
+    return filled_once(put_books)
 
 
 @pytest.fixture
@@ -109,7 +114,11 @@ def test_each_table_says_what_it_is(books: Estate, client: Client, name: str, ki
         assert rows[4][0]
         body = rows[5:]
     cells = [cell for row in body for cell in row]
-    assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
+    if kind == "csv":
+        assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
+    else:  # a text as it stands, which no workbook runs
+        assert not any(cell.startswith(("'=", "'+", "'@")) for cell in cells)
+        assert b"<f" not in zipfile.ZipFile(io.BytesIO(answer.content)).read("xl/worksheets/sheet1.xml")
     assert not any("hidden-1" in cell for cell in cells)
     if name in {
         "devices",
@@ -174,7 +183,12 @@ devices = ["=b", "a"]
     with write_transaction(books.engine) as connection:
         lifecycle_bought.save_bought(connection, text, now=int(NOW), actor="ada")
     (entry,) = told("support-bought")
-    assert (entry["entry"], entry["versions"], entry["bought"], entry["said_by"]) == ("1", "22h2", "yes", "ada")
+    assert (entry["entry"], entry["versions"], entry["bought"], entry["said_by"]) == (
+        "1",
+        "22h2",
+        "yes",
+        "ada",
+    )
     assert (entry["units"], entry["devices"], entry["until"]) == ("Ops", "'=b; a", "")
 
 
@@ -274,8 +288,18 @@ def test_money_and_shares_are_numbers(tmp_path: Path) -> None:
         write_table(tmp_path / name, ["pounds", "share", "text"], rows, about)
     assert (tmp_path / "a.csv").read_text("utf-8-sig").splitlines()[-1] == "-200.00,0.5321,'-200.00"
     book = python_calamine.CalamineWorkbook.from_path(tmp_path / "a.xlsx")
-    assert book.get_sheet_by_index(0).to_python()[-1] == [-200.0, 0.5321, "'-200.00"]
+    assert book.get_sheet_by_index(0).to_python()[-1] == [-200.0, 0.5321, "-200.00"]
     assert (pounds_of(None), ratio(None)) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''", "'tis", "plain", "\uff1d1", "-"])
+def test_a_text_of_a_workbook_is_the_text_that_was_held(tmp_path: Path, text: str) -> None:
+    about = About("A table", "now", text, "1 row", "")
+    write_table(tmp_path / "a.xlsx", ["text"], [{"text": text}], about)
+    rows = python_calamine.CalamineWorkbook.from_path(tmp_path / "a.xlsx").get_sheet_by_index(0).to_python()
+    assert restored(rows[-1][0]) == text
+    write_table(tmp_path / "a.csv", ["text"], [{"text": text}], about)
+    assert restored((tmp_path / "a.csv").read_text("utf-8-sig").splitlines()[-1]) == text
 
 
 def noted(books: Estate) -> list[tuple[str, str, str, Any]]:

@@ -8,7 +8,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +103,8 @@ def contract(estate: Estate, of: int, ends: str, **values: Any) -> None:
         connection.execute(insert(contracts).values(**row | values))
 
 
-@pytest.fixture
-def custody(estate: Estate) -> Estate:
-    """Return an IT estate with a legacy system of three devices, a new one of one, and one nobody names."""
+def put_custody(estate: Estate) -> None:
+    """Put in a legacy system of three devices, a new one of one, and one nobody names."""
     old, new = system(estate, "Custody records", unit=estate.unit("Custody")), system(estate, "Mail")
     system(estate, "Forgotten")
     bought = (TODAY - dt.timedelta(days=5 * 365)).isoformat()
@@ -123,7 +122,11 @@ def custody(estate: Estate) -> Estate:
     contract(estate, old, "2020-01-01", reference="K1")
     rating.rate_now(work_of(estate))
     lifecycle_run.work_out(work_of(estate))
-    return estate
+
+
+@pytest.fixture
+def custody(filled_once: Callable[..., Estate]) -> Estate:
+    return filled_once(put_custody)
 
 
 def shown(estate: Estate, name: str) -> dict[str, Any]:

@@ -334,3 +334,89 @@ def test_the_ledger_stands_beside_each_cost_centre(door: Door) -> None:
     door.estate.unit("Custody")
     door.people["part"] = Person(door.estate.engine, "part", "viewer", ["Custody"])
     assert "£" not in door.page("/organisation", "part").text
+
+
+def put_items(door: Door) -> None:
+    """Put items of two commands, two cost centres and three sites into the register, one site of them restricted."""
+    door.estate.site("Annexe R", restricted=True)
+    door.api(
+        "POST",
+        "/register/import",
+        content="Asset tag,Lifecycle state,Unit,Command,Cost centre,Site,System served\n"
+        "FP1,deployed,Custody,Crime,7310,Hall,PNC\nFP2,stores,Custody,Crime,7310,Yard,\n"
+        "FP3,deployed,Traffic,,9000,Hall,\nFP4,deployed,Traffic,Crime,,Annexe R,\n",
+    )
+
+
+def test_figures_by_command_cost_centre_and_site_open_their_items(door: Door) -> None:
+    put_items(door)
+    door.estate.device(unit="Custody", site="Hall", hostname="PC-1")
+    door.estate.device(unit="Custody", site="Annexe R", restricted=True, hostname="SECRET")
+
+    def told(by: str, who: str = "ada") -> dict[tuple[str | None, bool], dict[str, int]]:
+        rows = door.api("GET", f"/organisation/groups?by={by}", who).json()["rows"]
+        return {(row["name"], row["restricted"]): row["figures"] for row in rows}
+
+    crime = told("command")["Crime", False]
+    assert (crime["items"], crime["items_deployed"], crime["linked"]) == (3, 2, 0)
+    assert told("command")[None, False]["items"] == 1
+    assert told("cost_centre")["7310", False]["items"] == 2
+    sites = told("site")
+    assert (sites["Hall", False]["items"], sites["Hall", False]["devices"]) == (2, 1)
+    assert (sites[None, True]["items"], sites[None, True]["devices"]) == (1, 1)
+    assert not {name for name, _ in sites} & {"Annexe R"}
+    door.people["eve"] = Person(door.estate.engine, "eve", "viewer")
+    found = door.api("GET", "/register/items?command=Crime", "eve").json()
+    assert ({row["tag"] for row in found["rows"]}, found["restricted"]) == ({"FP1", "FP2"}, 1)
+    for query, tags in {
+        "unknown=command": {"FP3"},
+        "cost_centre=7310&state=stores": {"FP2"},
+        "system=PNC": {"FP1"},
+        "known=system": {"FP1"},
+        "command=Nobody": set(),
+        "matched=false": set(),
+        "matched=true&site=Yard": {"FP2"},
+    }.items():
+        rows = door.api("GET", f"/register/items?{query}", "eve").json()["rows"]
+        assert {row["tag"] for row in rows} == tags, query
+    at_hall = door.api("GET", "/organisation/groups/rows?site=Hall").json()["rows"]
+    assert [row["hostname"] for row in at_hall] == ["PC-1"]
+    assert door.api("GET", "/organisation/groups/rows?site=Annexe+R").status_code == 404
+    door.people["bob"] = Person(door.estate.engine, "bob", "viewer", ["Traffic"])
+    assert told("command", "bob") == {("Crime", False): {"items": 1, "linked": 0, "items_deployed": 1}} | {
+        (None, False): {"items": 1, "linked": 0, "items_deployed": 1}
+    }
+
+
+@ONE_STORE
+def test_pages_by_group_say_what_is_hidden_and_refuse_what_is_not_there(door: Door) -> None:
+    put_items(door)
+    for by in ("command", "cost_centre", "site", "nonsense"):
+        text = door.page(f"/organisation/groups?by={by}").text
+        assert "Annexe R" not in text
+        assert "never listed" in text
+    assert "restricted sites" in door.page("/organisation/groups?by=site").text
+    assert door.page("/organisation/groups/rows?site=Hall&kind=half_hours").status_code == 200
+    assert door.page("/organisation/groups/rows?site=Annexe+R").status_code == 404
+    register = door.page("/register?command=Crime&unknown=purchased&matched=yes").text
+    assert "command Crime, purchased not known, that could report" in register
+    assert "FP1" in register
+    assert door.page("/register?known=nonsense&matched=maybe&made_by=x").status_code == 200
+    assert "FP4" not in door.page("/register?made_by=1").text
+    assert "FP1" in door.page("/register?made_by=1").text
+    assert "No item matches" in door.page("/register?changed_by=1").text
+
+
+@ONE_STORE
+def test_the_command_shows_groups_and_lists_a_command(door: Door) -> None:
+    put_items(door)
+    folder = door.estate.path.parent
+    told = json.loads(run(folder, "groups", "--by", "command", "--format", "json").output)
+    assert [(row["name"], row["figures"]["items"]) for row in told] == [("Crime", 3), (None, 1)]
+    assert "restricted sites" in run(folder, "groups", "--by", "site").output
+    listed = CliRunner().invoke(
+        app,
+        ["register", "list", "--command", "Crime", "--format", "json"],
+        env={"ROADWORTHY_DATA": str(folder)},
+    )
+    assert [row["tag"] for row in json.loads(listed.output)] == ["FP1", "FP2", "FP4"]

@@ -286,7 +286,7 @@ def test_nothing_in_a_sheet_runs(tmp_path: Path) -> None:
     assert "Protective marking: OFFICIAL" in (tmp_path / "t.csv").read_text("utf-8-sig")
     write_table(tmp_path / "t.xlsx", columns, told, ABOUT)
     book = python_calamine.CalamineWorkbook.from_path(str(tmp_path / "t.xlsx"))
-    assert book.get_sheet_by_name("Rows").to_python()[5] == ["'=cmd()", 1.5, "", "2026-01-02"]
+    assert book.get_sheet_by_name("Rows").to_python()[5] == ["=cmd()", 1.5, "", "2026-01-02"]
     assert book.get_sheet_by_name("Rows").to_python()[1][0] == "Title: all"
     for path in (tmp_path / "t.pdf", tmp_path / "no folder" / "t.csv"):
         with pytest.raises(RoadworthyError):

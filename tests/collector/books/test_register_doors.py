@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from collector.commands import call_here
 from sqlalchemy import func, select
 from support.estates import NOW, Estate, make_database
 from support.people import Person
@@ -147,7 +148,7 @@ def test_a_program_is_told_what_is_wrong_with_a_file(door: Door, body: bytes, sa
 
 @ONE_STORE
 def test_a_file_beyond_the_limit_is_not_read(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadworthy_collector.api.register.UPLOAD_BYTES", 1000)
+    monkeypatch.setattr("roadworthy_collector.api.uploads.UPLOAD_BYTES", 1000)
     monkeypatch.setattr(uploads, "UPLOAD_BYTES", 1000)
     answer = door.api("POST", "/import", content=HEAD + ROWS * 20)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
@@ -327,20 +328,20 @@ def test_a_command_brings_a_file_in(
     )
     corrected = tmp_path / "assets.corrections.csv"
     corrected.write_bytes(corrected.read_bytes().replace(b"31/02/2024", b"2024-02-28"))
-    assert "new 1, " in call("register", "import", str(corrected), folder=tmp_path).stdout
+    assert "new 1, " in call_here("register", "import", str(corrected), folder=tmp_path).stdout
     tags = "FP001\nFP404\n"
     changed = call("register", "change", "--tags-file", "-", "--state", "repair", folder=tmp_path, stdin=tags)
     assert "changed 1, unchanged 0, not in the register 1" in changed.stdout
-    shown = json.loads(call("register", "show", "fp001", "--format", "json", folder=tmp_path).stdout)
+    shown = json.loads(call_here("register", "show", "fp001", "--format", "json", folder=tmp_path).stdout)
     assert (shown["lifecycle_state"], len(shown["history"])) == ("repair", 2)
-    exported = call(
+    exported = call_here(
         "register", "export", str(tmp_path / "all.xlsx"), "--marking", "OFFICIAL", folder=tmp_path
     )
     assert exported.returncode == 0, exported.stderr
-    undone = call("register", "undo", "1", folder=tmp_path)
+    undone = call_here("register", "undo", "1", folder=tmp_path)
     assert "removed 1, rows removed 0, left 1" in undone.stdout
     assert "left: FP001: changed by batch 3" in undone.stdout
-    assert len(json.loads(call("register", "batches", "--format", "json", folder=tmp_path).stdout)) == 3
+    assert len(json.loads(call_here("register", "batches", "--format", "json", folder=tmp_path).stdout)) == 3
 
 
 WRONG: tuple[tuple[tuple[str, ...], str], ...] = (

@@ -19,7 +19,6 @@ from roadworthy_collector.books.exporting import csv_pieces, write_xlsx
 from roadworthy_collector.books.importing import FileRefusedError, Outcome, Wishes, import_file
 from roadworthy_collector.books.places import Places
 from roadworthy_collector.books.register import (
-    Wanted,
     history,
     linked_devices,
     read_all,
@@ -27,6 +26,7 @@ from roadworthy_collector.books.register import (
     read_page,
     summarise,
 )
+from roadworthy_collector.books.register_wanted import Wanted
 from roadworthy_collector.store.books_schema import (
     exceptions,
     mdm_devices,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -40,9 +40,8 @@ def pages() -> Iterator[str]:
             yield route.path
 
 
-@pytest.fixture
-def worked(estate: Estate) -> Estate:
-    """Return an IT estate of two units and a restricted site, worked out."""
+def put_worked(estate: Estate) -> None:
+    """Put in devices of two units and a restricted site, worked out."""
     estate.device(**DEVICE, hostname="ours", serial="5CG0000001", site="North", unit="Ops")
     estate.device(**DEVICE, hostname="theirs", serial="5CG0000002", site="South", unit="Legal")
     estate.device(**DEVICE, hostname="hidden", serial="5CG0000003", site="Annexe", restricted=True)
@@ -50,7 +49,11 @@ def worked(estate: Estate) -> Estate:
     reconciling.reconcile_now(work)
     rating.rate_now(work)
     lifecycle_run.work_out(work)
-    return estate
+
+
+@pytest.fixture
+def worked(filled_once: Callable[..., Estate]) -> Estate:
+    return filled_once(put_worked)
 
 
 @pytest.mark.parametrize("kind", READERS)

@@ -203,7 +203,8 @@ def test_a_month_that_is_too_short_gives_its_last_day(twin: Twin) -> None:
 def test_the_books_are_full_and_say_that_they_are_simulated(twin: Twin) -> None:
     """Register, reconciliation, ratings, costs and plan have what their pages show."""
     assert twin.rows("SELECT kind, count(*) FROM batches WHERE NOT unfinished GROUP BY 1 ORDER BY 1") == [
-        ("contracts", 1), ("disposals", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("payments", 1), ("warranties", 1),
+        ("contracts", 1), ("disposals", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("meters", 3), ("payments", 1),
+        ("warranties", 1),
     ]  # fmt: skip
     assert twin.rows("SELECT DISTINCT made_by FROM batches") == [("simulated",)]
     kinds = {row[0] for row in twin.rows("SELECT DISTINCT kind FROM register_items")}
@@ -242,8 +243,16 @@ def test_there_is_one_of_each_case_of_money(twin: Twin) -> None:
     assert told["target"]["reason"] is None
     assert sorted(abs(one["difference_pence"]) for one in told["controls"]) == [0, 125_000]
     assert any(year["committed"] for year in told["years"].values())
-    (steps,), = twin.rows("SELECT steps FROM benefits")  # fmt: skip
-    assert [step["state"] for step in json.loads(str(steps))] == ["identified", "agreed"]
+    one, other = (json.loads(str(row[0])) for row in twin.rows("SELECT steps FROM benefits ORDER BY id"))
+    assert [step["state"] for step in one] == ["identified", "agreed"]
+    assert (other[-1]["state"], other[-1]["role"]) == ("removed from budget", "finance")
+    # Recharges count with both sides or not at all.
+    assert told["left_out"]["recharge with one side only"]["lines"] > 0
+    kinds = [json.loads(str(row[0])).get("kind") for row in twin.rows("SELECT content FROM ledger_lines")]
+    assert (
+        kinds.count("recharge_out") - kinds.count("recharge_in")
+        == told["left_out"]["recharge with one side only"]["lines"]
+    )
     assert int(str(twin.rows("SELECT count(*) FROM disposals")[0][0])) > 0
     assert int(str(twin.rows("SELECT count(*) FROM signins")[0][0])) > 0
 

@@ -155,12 +155,15 @@ def advance_benefit(call: Stepper, number: Number, step: Literal["agree", "deliv
 def list_contracts(
     call: Looker,
     notice_days: Annotated[int, Query(ge=0, le=3660, description="Notice due within so many days.")] = 90,
+    ends: Annotated[str, Query(pattern=r"^([0-9]{4}-[0-9]{2}|ended|later|unknown|)$")] = "",
+    stands: Literal["", "running", "notice due"] = "",
+    lacks: Literal["", "value", "notice"] = "",
 ) -> Contracts:
-    """Contracts that count, the newest of each reference, with what is due."""
+    """Contracts that count, the newest of each reference, with what is due; `rows` narrowed to what is asked for."""
     with call.engine.connect() as connection:
-        return Contracts.model_validate(
-            contract_books.overview(connection, _today(call), within_days=notice_days)
-        )
+        found = contract_books.overview(connection, _today(call), within_days=notice_days)
+    rows = contract_books.choose(found, contract_books.Wanted(ends, stands, lacks))
+    return Contracts.model_validate(found | {"rows": rows})
 
 
 @router.put(

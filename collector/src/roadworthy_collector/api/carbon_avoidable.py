@@ -25,18 +25,23 @@ Kind = Literal["unused_on", "sleep_fails", "out_of_family", "idle_server"]
 class Avoidable(BaseModel):
     """Avoidable electricity of 28 whole local days by kind and site: kWh first, pounds where a price is stated.
 
-    `total` is unused-on time and idle servers; where sleep fails is a part of the first, out of family beside it.
-    `suppressed`: kinds not shown because fewer than five devices tell them. `untold` tell no half-hours.
+    `told_days` of the `days` have half-hours; unused time of the others is not counted. `total` is unused-on time and idle servers; where sleep fails is a part of the first, out of family beside it.
+    `prices`: pence a kWh of each open site and where it is from; `pence_per_kwh` is what the shift calendars state, for
+    sites no supply with a tariff feeds. `suppressed`: kinds not shown because fewer than five devices tell them. `untold` tell no half-hours.
     """
 
     first: str
     last: str
+    told_days: int
+    days: int
     made_at: int
     untold: int | None
     must_be_on: int | None
     no_watts: int | None
+    no_profile: int | None
     calendar: dict[str, Any]
     pence_per_kwh: float | None
+    prices: list[dict[str, Any]]
     factor_set: str | None
     suppressed: list[str]
     kinds: dict[str, dict[str, float | None]]
@@ -78,6 +83,7 @@ class ShiftsTried(BaseModel):
     changes: bool
     pence_per_kwh: float | None
     unknown_sites: list[str]
+    unknown_units: list[str]
     sites: list[dict[str, Any]]
 
 

@@ -6,13 +6,12 @@ import datetime as dt
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Reason, RowCursor, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
+from roadworthy_collector.api.uploads import file_body, work_on
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import (
     embodied,
@@ -36,13 +35,7 @@ _LINE = r"^[^\x00-\x1f\x7f]*$"
 Year = Annotated[str, Query(max_length=12, description="A financial year, such as 2025/26.")]
 Word = Annotated[str, Query(max_length=128, pattern=_LINE)]
 Line = Annotated[str, Query(min_length=1, max_length=512, pattern=_LINE)]
-_FILE = {
-    "requestBody": {
-        "required": True,
-        "description": f"The official flat file (XLSX), {factor_store.MOST_BYTES:,} bytes at most.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+_FILE = file_body(f"The official flat file (XLSX), {factor_store.MOST_BYTES:,} bytes at most.")
 
 
 class FactorSetRow(BaseModel):
@@ -200,6 +193,9 @@ class CarbonReturn(BaseModel):
     known_kwh: list[float] | None
     known_tco2e: list[float] | None
     e_waste_kg: dict[str, float] | None
+    e_waste: list[dict[str, Any]] | None
+    home: dict[str, float | None] | None
+    simulated: bool
     may_be_issued: bool
     provisional: list[str]
     targets: list[dict[str, Any]]
@@ -252,15 +248,14 @@ async def load_factor_set(
     sheet: Word = "",
 ) -> Proposed:
     """Take the body as the file. The set holds once another person has confirmed it."""
-    body = await read_upload(request)
     told = factor_store.Told(year, version, published, source, *([sheet] if sheet else []))
 
-    def run() -> int:
+    def run(body: bytes) -> int:
         found = factor_store.read_file(body, name, told, actor=call.actor, today=_today(call))
         with write_transaction(call.engine) as connection:
             return factor_store.propose(connection, found, actor=call.actor, now=call.at)
 
-    return Proposed(number=await anyio.to_thread.run_sync(run))
+    return Proposed(number=await work_on(request, run))
 
 
 @router.post(

@@ -30,7 +30,7 @@ UnitName = Annotated[
 class EnergyFigures(BaseModel):
     """Energy at the wall in kWh with its 90 % interval, by how it is known, and what it emits.
 
-    `unknown_hours` are of devices that should have told something, and are in no sum. `basis` says what the figure is.
+    Null where no month of the period is in the ledger: not known is not nought. `unknown_hours` are of devices that should have told something, and are in no sum. `basis` says what the figure is.
     """
 
     period: str
@@ -39,13 +39,13 @@ class EnergyFigures(BaseModel):
     months_missing: list[str]
     months_open: list[str]
     made_at: int | None
-    kwh: float
-    low_kwh: float
-    high_kwh: float
+    kwh: float | None
+    low_kwh: float | None
+    high_kwh: float | None
     by_quality: dict[str, dict[str, float | None]]
-    devices: int
-    device_days: int
-    unknown_hours: float
+    devices: int | None
+    device_days: int | None
+    unknown_hours: float | None
     coverage_ratio: float | None
     emissions: dict[str, Any]
     by: str | None

@@ -8,16 +8,14 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Reason, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
-from roadworthy_collector.books import cost_import, cost_review, cost_texts, shares
+from roadworthy_collector.api.uploads import TABLE_BODY, FileName, MappingText, work_on
+from roadworthy_collector.books import cost_bridge, cost_import, cost_review, cost_texts, shares
 from roadworthy_collector.books.cost_lines import in_force
-from roadworthy_collector.books.uploads import UPLOAD_BYTES
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
@@ -27,7 +25,6 @@ Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE, everywhere=True))]
 Preparer = Annotated[Call, Depends(caller(Right.PREPARE_FINANCE, everywhere=True))]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=60_000, pattern=r"^[^\x00]*$")]
 # A name and no way anywhere: it is what the file is called in a folder of its own.
-FileName = Annotated[str, Query(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .()-]{0,99}$")]
 LineKey = Annotated[str, Path(pattern=r"^[0-9a-f]{24}$")]
 # More lines than this are worked out by the jobs process, not while somebody waits.
 MOST_LINES = 5_000
@@ -69,6 +66,32 @@ class Line(BaseModel):
     conflicts: list[str]
     corrected_by: str | None
     members: dict[str, str]
+
+
+class BridgeLine(BaseModel):
+    """A line behind the bridge from the ledger to counted cost, and `why` it is there."""
+
+    line: str
+    year: int
+    period: int | None
+    measure: str
+    pence: int
+    cost_centre: str | None
+    code: str | None
+    description: str | None
+    supplier: str | None
+    source: str
+    source_line: int
+    why: str
+
+
+class BridgePage(BaseModel):
+    """A page of them, the largest sums first; `total` and `pence` of all that match, `next` null on the last one."""
+
+    rows: list[BridgeLine]
+    total: int
+    pence: int
+    next: int | None
 
 
 class LinesPage(BaseModel):
@@ -203,6 +226,28 @@ def list_lines(
     )
 
 
+@router.get("/costs/bridge", summary="The lines behind the bridge", responses=documented())
+def list_bridge(
+    call: Looker,
+    part: cost_bridge.Part = "ledger",
+    year: Annotated[int | None, Query(ge=0, le=9999, description="The financial year begins in it.")] = None,
+    measure: Literal["budget", "forecast", "outturn"] | None = None,
+    centre: Annotated[str | None, Query(max_length=64, description="Empty: none told.")] = None,
+    period: Annotated[int | None, Query(ge=0, le=13, description="0: none told.")] = None,
+    after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before.")] = 0,
+    limit: Limit = 100,
+) -> BridgePage:
+    """Lines as booked, those the basis leaves out with the reason, or what spreading prepaid moved."""
+    wanted = cost_bridge.Wanted(part=part, year=year, measure=measure, centre=centre, period=period)
+    with call.engine.connect() as connection:
+        found = cost_bridge.read_lines(connection, wanted, offset=after, limit=limit)
+    end = after + len(found.rows)
+    rows = [BridgeLine.model_validate(one._asdict() | {"line": one.key}) for one in found.rows]
+    return BridgePage(
+        rows=rows, total=found.total, pence=found.pence, next=end if end < found.total else None
+    )
+
+
 def _line(one: cost_review.Shown) -> Line:
     values = one._asdict()
     return Line.model_validate(values | {"line": values.pop("key"), "conflicts": list(one.conflicts)})
@@ -235,22 +280,14 @@ def list_batches(call: Looker) -> Batches:
     "/costs/import",
     summary="Import a ledger, payments or contracts",
     responses=documented(408, 413),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": f"The file itself: CSV or XLSX, {UPLOAD_BYTES:,} bytes at most.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=TABLE_BODY,
 )
 async def import_money(
     call: Preparer,
     request: Request,
     name: FileName = "upload.csv",
     kind: Literal["ledger", "payments", "contracts"] = "ledger",
-    mapping: Annotated[
-        str | None, Query(max_length=16_000, description="The text of a mapping file (TOML).")
-    ] = None,
+    mapping: MappingText = None,
     strict: Annotated[bool | None, Query(description="Without: all or nothing for a ledger only.")] = None,
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
     overlap: Annotated[
@@ -258,7 +295,6 @@ async def import_money(
     ] = "refuse",
 ) -> ImportedMoney:
     """Take the body as the file. The same file again, while it counts, changes nothing."""
-    body = await read_upload(request)
     choices = cost_import.Choices(
         kind=kind,
         mapping=cost_import.mapping_of(mapping, "mapping"),
@@ -268,7 +304,7 @@ async def import_money(
     )
     on = datetime.fromtimestamp(call.now, ZoneInfo(call.settings.reporting_timezone)).date()
 
-    def run() -> ImportedMoney:
+    def run(body: bytes) -> ImportedMoney:
         with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
             path = FilePath(folder) / name
             path.write_bytes(body)
@@ -276,7 +312,7 @@ async def import_money(
         _refreshed(call)
         return _imported(done)
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 def _imported(done: cost_import.Outcome) -> ImportedMoney:

@@ -6,27 +6,34 @@ import datetime as dt
 import io
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
+from roadworthy_collector.api.uploads import TABLE_BODY, FileName, MappingText, work_on
 from roadworthy_collector.books import disposal as books
-from roadworthy_collector.books import disposal_import
+from roadworthy_collector.books import disposal_import, disposal_lists
 from roadworthy_collector.books.cost_import import mapping_of
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.books.uploads import UPLOAD_BYTES
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
 router = APIRouter(prefix=PREFIX, tags=["disposal"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER))]
-FileName = Annotated[str, Query(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .()-]{0,99}$")]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 Pence = Annotated[int, Field(ge=0, le=10**12)]
+Route = Literal[
+    "reuse",
+    "resale",
+    "recycling",
+    "energy_recovery",
+    "landfill",
+    "destruction",
+    "return_to_lessor",
+    "unknown",
+]
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before.")]
 
 
@@ -69,7 +76,7 @@ class DisposalTold(Sent):
     """What is put right about an item; what is left out stays."""
 
     tag: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    route: Literal["reuse", "resale", "recycling", "destruction", "return_to_lessor", "unknown"] | None = None
+    route: Route | None = None
     weight_grams: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     left: dt.date | None = None
     certificate: Line | None = None
@@ -108,9 +115,20 @@ def show_disposal(call: Looker) -> Disposal:
 
 
 @router.get("/disposal/items", summary="Items gone or on their way out", responses=documented())
-def list_items(call: Looker, after: After = 0, limit: Limit = 100) -> Disposed:
-    """Items with their records, by number."""
-    return _page([books.row_of(one) for one in _held(call)], after, limit)
+def list_items(
+    call: Looker,
+    route: Route | None = None,
+    year: Annotated[
+        str | None, Query(max_length=8, description="2026/27, or undated: when the item left.")
+    ] = None,
+    category: Annotated[int | None, Query(ge=0, le=14, description="WEEE; 0: none known.")] = None,
+    which: disposal_lists.Which | None = None,
+    after: After = 0,
+    limit: Limit = 100,
+) -> Disposed:
+    """Items with their records, by number; of one route, year or category, or of which something is not known."""
+    wanted = disposal_lists.Wanted(route, year, category, which)
+    return _page(disposal_lists.choose(_held(call), wanted, _today(call)).rows, after, limit)
 
 
 @router.get("/disposal/missing", summary="Missing certificates", responses=documented())
@@ -142,26 +160,17 @@ def set_disposal(call: Keeper, sent: DisposalTold) -> DisposalSet:
     "/disposal/import",
     summary="Import a list of disposals",
     responses=documented(408, 413),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": f"The file itself: CSV or XLSX, {UPLOAD_BYTES:,} bytes at most.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=TABLE_BODY,
 )
 async def import_disposals(
     call: Keeper,
     request: Request,
     name: FileName = "upload.csv",
-    mapping: Annotated[
-        str | None, Query(max_length=16_000, description="The text of a mapping file (TOML).")
-    ] = None,
+    mapping: MappingText = None,
     strict: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
 ) -> DisposalImported:
     """Take the body as the file: one batch, which the register's undo takes back."""
-    body = await read_upload(request)
     wishes = disposal_import.Wishes(
         mapping=mapping_of(mapping, "mapping"),
         strict=strict,
@@ -170,13 +179,13 @@ async def import_disposals(
         restricted=call.sees_restricted,
     )
 
-    def run() -> DisposalImported:
+    def run(body: bytes) -> DisposalImported:
         done = disposal_import.import_file(
             call.engine, io.BytesIO(body), name, wishes, actor=call.actor, now=call.now, on=_today(call)
         )
         return _imported(done)
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 def _imported(done: disposal_import.Outcome) -> DisposalImported:

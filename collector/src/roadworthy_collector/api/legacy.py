@@ -128,6 +128,7 @@ def list_systems(
     standing: Literal["", "legacy", "not_legacy", "unknown", "no_devices"] = "",
     search: Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = "",
     unsigned: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
+    red_rated: bool = False,  # noqa: FBT001, FBT002 - as above
     after: RowCursor = 0,
     limit: Limit = 100,
 ) -> SystemList:
@@ -139,6 +140,7 @@ def list_systems(
             standing=standing,
             search=search,
             unsigned=unsigned,
+            red_rated=red_rated,
             after=after,
             limit=limit,
             scope=call.scope,

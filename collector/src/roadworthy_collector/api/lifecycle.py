@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, RowCursor, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
+from roadworthy_collector.api.uploads import file_body, work_on
 from roadworthy_collector.books import (
     lifecycle_bought,
     lifecycle_dates,
@@ -32,7 +31,6 @@ Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 # Dates and what was bought hold for everybody's devices.
 WholeKeeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER, everywhere=True))]
 Word = Annotated[str, Query(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
-FileName = Annotated[str, Query(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _OVERRIDE, _BOUGHT = lifecycle_editions.OVERRIDE, lifecycle_editions.BOUGHT
 # So many devices at most are tried in a request; the command tries all.
 MOST_TRIED = 20_000
@@ -260,12 +258,8 @@ def count_lifecycle(call: Looker) -> LifecycleCounts:
         found = lifecycle_lists.counts(connection, call.scope)
     content: dict[str, Any] = {"on": None, "records": 0, "kinds": {}, "releases": []} | found.content
     names = ("status", "extension", "bucket", "windows11", "band", "age")
-    return LifecycleCounts.model_validate(
-        {"restricted": None, "texts": None}
-        | {name: {} for name in names}
-        | content
-        | {"made_at": found.made_at}
-    )
+    empty: dict[str, Any] = {"restricted": None, "texts": None} | {name: {} for name in names}
+    return LifecycleCounts.model_validate(empty | content | {"made_at": found.made_at})
 
 
 @router.get(
@@ -309,24 +303,19 @@ def list_dates(call: Looker, product: Word = "") -> SupportDates:
     "/lifecycle/dates/load",
     summary="Load a newer endoflife.date dump",
     responses=documented(408, 413),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "The answer of https://endoflife.date/api/v1/products/full, or of one product. Nothing is fetched.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=file_body(
+        "The answer of https://endoflife.date/api/v1/products/full, or of one product. Nothing is fetched."
+    ),
 )
 async def load_dates(
     call: WholeKeeper,
     request: Request,
-    name: FileName = "upload",
+    name: Word = "upload",
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
 ) -> DatesMoved:
     """Take the body as the file; with `dry_run` say what would change and save nothing."""
-    body = await read_upload(request)
 
-    def run() -> Moved:
+    def run(body: bytes) -> Moved:
         if dry_run:
             with call.engine.connect() as connection:
                 return lifecycle_dates.try_dump(connection, body)
@@ -335,7 +324,7 @@ async def load_dates(
                 connection, body, source=name or "upload", now=call.at, actor=call.actor
             )
 
-    return DatesMoved.model_validate((await anyio.to_thread.run_sync(run)).told())
+    return DatesMoved.model_validate((await work_on(request, run)).told())
 
 
 @router.post(

@@ -6,16 +6,14 @@ import datetime as dt
 import io
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, PlaceName, Sent, caller
-from roadworthy_collector.api.costs import FileName, Text
+from roadworthy_collector.api.costs import Text
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
+from roadworthy_collector.api.uploads import TABLE_BODY, FileName, work_on
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.books.uploads import UPLOAD_BYTES
 from roadworthy_collector.carbon import (
     bill,
     meter_coverage,
@@ -25,6 +23,7 @@ from roadworthy_collector.carbon import (
     meter_undo,
     supplies,
     supplies_shown,
+    supply_list,
     tariff_store,
 )
 from roadworthy_collector.security.roles import Right
@@ -117,17 +116,41 @@ class Unplaced(Sent):
 
 
 class Tariffs(Sent):
-    """The text of a file of tariffs, CSV or TOML."""
+    """The text of a file of tariffs, CSV or TOML; `whole`: it holds all there are, and those it has not go."""
 
     content: Text
     format: Literal["csv", "toml"] = "csv"
+    whole: bool = False
 
 
 class Loaded(BaseModel):
-    """How many tariffs are new, and how many were held alike."""
+    """How many tariffs are new, how many were held alike, and how many went because a whole list has them not."""
 
     new: int
     held: int
+    gone: int = 0
+
+
+class Listed(BaseModel):
+    """The supplies with their sites as CSV."""
+
+    content: str
+
+
+class SupplyList(Sent):
+    """A list of supplies with their sites as CSV; with `dry_run` nothing is written."""
+
+    content: Text
+    dry_run: bool = False
+
+
+class ListLoaded(BaseModel):
+    """Supplies that are new, told anew, and as held; `changes` what becomes of each."""
+
+    new: int
+    changed: int
+    unchanged: int
+    changes: list[dict[str, Any]]
 
 
 class Billed(BaseModel):
@@ -167,6 +190,29 @@ def put_supply(call: Preparer, sent: Supplied) -> Response:
             now=call.at,
         )
     return Response(status_code=204)
+
+
+@router.get("/meters/list", summary="Supplies and their sites as CSV", responses=documented())
+def show_list(call: Looker) -> Listed:
+    """Give the list `POST` takes; supplies of restricted sites only for who may see these."""
+    with call.engine.connect() as connection:
+        return Listed(content=supply_list.write(connection, restricted=call.sees_restricted))
+
+
+@router.post("/meters/list", summary="Load supplies and their sites", responses=documented(408, 413))
+def load_list(call: Preparer, sent: SupplyList) -> ListLoaded:
+    """Take supplies with all their sites, all or none; supplies the list does not name stay."""
+    seen = call.sees_restricted
+    with call.engine.connect() as connection:
+        told = supply_list.tried(connection, sent.content, "list.csv", restricted=seen)
+    new = sum(one["new"] for one in told)
+    if sent.dry_run:
+        return ListLoaded(new=new, changed=len(told) - new, unchanged=0, changes=told)
+    with write_transaction(call.engine) as connection:
+        done = supply_list.load(
+            connection, sent.content, "list.csv", restricted=seen, actor=call.actor, now=call.at
+        )
+    return ListLoaded(new=done.new, changed=done.changed, unchanged=done.unchanged, changes=told)
 
 
 @router.get("/meters/sites", summary="Which supply feeds which site", responses=documented())
@@ -214,10 +260,15 @@ def list_tariffs(call: Looker) -> Rows:
 @router.post("/meters/tariffs", summary="Load tariffs", responses=documented(408, 413))
 def load_tariffs(call: Preparer, sent: Tariffs) -> Loaded:
     """Take tariffs, all or none; two of one supply on the same day are refused."""
+    name = f"tariffs.{sent.format}"
     with write_transaction(call.engine) as connection:
-        new, held = tariff_store.load(
-            connection, sent.content, f"tariffs.{sent.format}", actor=call.actor, now=call.at
-        )
+        if sent.whole:
+            done = tariff_store.replace(
+                connection, sent.content, name, restricted=call.sees_restricted, actor=call.actor, now=call.at
+            )
+            held = len(tariff_store.listed(connection, restricted=call.sees_restricted)) - len(done.new)
+            return Loaded(new=len(done.new), held=held, gone=len(done.gone))
+        new, held = tariff_store.load(connection, sent.content, name, actor=call.actor, now=call.at)
     return Loaded(new=new, held=held)
 
 
@@ -262,6 +313,7 @@ def show_share(
             zone_name=call.settings.reporting_timezone,
             site=site,
             restricted=call.sees_restricted,
+            today=_today(call),
         )
     return Rows(rows=rows)
 
@@ -291,13 +343,7 @@ def list_batches(call: Looker) -> Rows:
     "/meters/import",
     summary="Import a meter file",
     responses=documented(408, 413),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": f"The file itself: CSV or XLSX, {UPLOAD_BYTES:,} bytes at most.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=TABLE_BODY,
 )
 async def import_meters(  # noqa: PLR0913, PLR0917 - each a parameter of the address
     call: Preparer,
@@ -313,19 +359,18 @@ async def import_meters(  # noqa: PLR0913, PLR0917 - each a parameter of the add
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
 ) -> Imported:
     """Take the body as a file of half-hours or register readings. The same file again changes nothing."""
-    body = await read_upload(request)
     how = How(time=time, stamps=stamps, unit=unit, status=status, long_day=long_day, number=supply)
     choices = meter_import.in_zone(
         meter_import.Choices(how=how, overlap=overlap, dry_run=dry_run), call.settings.reporting_timezone
     )
 
-    def run() -> Imported:
+    def run(body: bytes) -> Imported:
         done = meter_import.import_file(
             call.engine, io.BytesIO(body), name, choices, actor=call.actor, now=call.at, on=_today(call)
         )
         return Imported(**meter_import.as_json(done), corrections=done.corrections)
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 @router.post(

@@ -9,13 +9,12 @@ from dataclasses import asdict
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
+from roadworthy_collector.api.uploads import TABLE_BODY, work_on
 from roadworthy_collector.books import (
     organisation_figures,
     organisation_places,
@@ -26,7 +25,6 @@ from roadworthy_collector.books.organisation import Asked, change, checked_day
 from roadworthy_collector.books.organisation_files import import_file, noted_export
 from roadworthy_collector.books.organisation_rows_told import What
 from roadworthy_collector.books.organisation_tree import read
-from roadworthy_collector.books.uploads import UPLOAD_BYTES
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.calendar import local_date
 
@@ -46,13 +44,6 @@ _RIGHTS = {
     "sites": Right.MANAGE_SITES,
     "systems": Right.MANAGE_REGISTER,
     "cost_centres": Right.PREPARE_FINANCE,
-}
-_UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "description": f"The file itself: CSV or XLSX, {UPLOAD_BYTES:,} bytes at most.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
 }
 
 
@@ -200,7 +191,8 @@ class Put(BaseModel):
     dry_run: bool
 
 
-def _context(call: Call, connection: Any, at: dt.date | None, over: int) -> organisation_figures.Context:
+def context_of(call: Call, connection: Any, at: dt.date | None, over: int) -> organisation_figures.Context:
+    """Return what figures of the caller are made with."""
     zone = call.settings.reporting_timezone
     asked = organisation_figures.Asked(checked_day(at or local_date(call.now, zone)), over)
     return organisation_figures.Context(connection, read(connection), asked, zone, call.now, call.scope)
@@ -220,7 +212,7 @@ Over = Annotated[
 def show_tree(call: Looker, at: DayAsked = None, over: Over = 7) -> Tree:
     """Units within the caller's, by the tree of the day; money only for callers of the whole IT estate."""
     with call.engine.connect() as connection:
-        found = organisation_figures.figures(_context(call, connection, at, over))
+        found = organisation_figures.figures(context_of(call, connection, at, over))
     return Tree(
         day=found.asked.day.isoformat(),
         first=found.asked.first.isoformat(),
@@ -246,7 +238,7 @@ def list_rows(
 ) -> RowsPage:
     """Rows that count to a unit and those under it at a day; what stands at a restricted site is counted only."""
     with call.engine.connect() as connection:
-        context = _context(call, connection, at, over)
+        context = context_of(call, connection, at, over)
         wanted = organisation_rows.Wanted(kind, unit, state)
         return RowsPage.model_validate(
             organisation_rows.rows(context, wanted, after=after, limit=limit)._asdict()
@@ -266,7 +258,7 @@ def change_unit(call: Keeper, sent: UnitChange) -> UnitChanged:
 
 @router.post(
     "/organisation/import", summary="Bring in a file of the organisation", responses=documented(408, 413),
-    openapi_extra=_UPLOAD,
+    openapi_extra=TABLE_BODY,
 )  # fmt: skip
 async def import_organisation(
     call: Importer,
@@ -279,16 +271,15 @@ async def import_organisation(
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
 ) -> ImportedFile:
     """All rows or none. Units and sites need the right to manage sites, systems the register, cost centres finance."""
-    body = await read_upload(request)
 
-    def run() -> ImportedFile:
+    def run(body: bytes) -> ImportedFile:
         found = import_file(
             call.engine, io.BytesIO(body), name or "upload", actor=call.actor, now=call.now,
             zone=call.settings.reporting_timezone, day=at, what=what, dry_run=dry_run,
         )  # fmt: skip
         return ImportedFile.model_validate(asdict(found))
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 @router.get(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.books import plan_lists, plan_queue, planning
+from roadworthy_collector.books import plan_chosen, plan_lists, plan_queue, planning
 from roadworthy_collector.books.plan_example import EXAMPLE
 from roadworthy_collector.books.plan_text import Budget
 from roadworthy_collector.errors import NotFoundError
@@ -137,14 +137,20 @@ def show_example(_: Looker) -> PlanExample:
 @router.get("/plan/items", summary="Items of the last plan", responses=documented(404))
 def list_items(
     call: Looker,
-    action: Action | None = None,
+    action: Action | Literal["done", "repair", "not_decided"] | None = None,
+    year: Annotated[str, Query(max_length=8, description="2026/27: what is bought in it.")] = "",
+    uses: Annotated[
+        str, Query(max_length=64, description="capital, revenue, installations or a stock, in the year.")
+    ] = "",
+    model: Annotated[str, Query(max_length=128)] = "",
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before.")] = 0,
     limit: Limit = 100,
 ) -> PlanItems:
-    """Items page by page, those of one action or all."""
+    """Items page by page: of one action, bought in a year, that use a limit, of a model, or all."""
+    wanted = plan_chosen.Wanted(action or "", year, uses, model)
     with call.engine.connect() as connection:
         summary, _ = planning.require(connection)
-        rows, total = planning.page(connection, summary, action, after, limit)
+        rows, total, _ = plan_chosen.page(connection, summary, wanted, after, limit)
     end = after + len(rows)
     return PlanItems(rows=rows, total=total, next=end if rows and end < total else None)
 

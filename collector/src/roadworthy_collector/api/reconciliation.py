@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, RowCursor, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.books import figures, lists, reviewing
+from roadworthy_collector.books.reconciled_at import Listed
 from roadworthy_collector.books.reconciling import FIGURE, count_reporting
 from roadworthy_collector.books.waterfall import waterfall, with_agent
 from roadworthy_collector.security.roles import Right
@@ -22,17 +23,20 @@ Keeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER))]
 # Decisions are about records of any unit; who holds a role for some units decides theirs in the queue alone.
 WholeKeeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER, everywhere=True))]
 PairId = Annotated[int, Path(ge=1, le=MAX_ID)]
-Place = Literal["not_in_mdm", "no_agent", "silent", "reporting", "ghost"]
 
 
 class Step(BaseModel):
-    """A step of the waterfall; `gap` dropped out here and stand at `place`. `share` is of the register."""
+    """A step of the waterfall; `gap` dropped out here and stand at `place`. `share` is of the register.
+
+    `rows` is the place under which `/reconciliation/gaps` lists the items.
+    """
 
     name: str
     items: int
     share: float | None
     gap: int
     place: str | None
+    rows: str
 
 
 class Reconciliation(BaseModel):
@@ -180,12 +184,12 @@ def run_soon(call: WholeKeeper) -> Asked:
 @router.get("/reconciliation/gaps", summary="The rows behind a gap, page by page", responses=documented())
 def list_gap(
     call: Looker,
-    place: Place,
+    place: Listed,
     state: Annotated[Literal["", "matched", "undecided", "orphan", "agent", "mdm", "both"], Query()] = "",
     after: RowCursor = 0,
     limit: Limit = 100,
 ) -> Records:
-    """List records that stand at a place, within the caller's units; those at restricted sites are never listed."""
+    """List records that stand at a place, or behind a sum of the waterfall, within the caller's units; those at restricted sites are never listed."""
     with call.engine.connect() as connection:
         page = lists.gap(connection, place, state=state, after=after, limit=limit, scope=call.scope)
     return Records.model_validate(page._asdict())

@@ -6,8 +6,7 @@ import io
 from dataclasses import asdict, replace
 from typing import Annotated, BinaryIO, Literal
 
-import anyio.to_thread
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import Field
 
@@ -27,11 +26,11 @@ from roadworthy_collector.api.register_models import (
     Problem,
     Undone,
 )
+from roadworthy_collector.api.uploads import bounded, file_body, work_on
 from roadworthy_collector.books import batches, changes, export_notes, exporting
 from roadworthy_collector.books import register as queries
 from roadworthy_collector.books.importing import Outcome, Wishes, import_file, starter_mapping
-from roadworthy_collector.books.uploads import UPLOAD_BYTES, UPLOAD_SECONDS
-from roadworthy_collector.ingest.http import ClientGoneError, read_body
+from roadworthy_collector.books.register_wanted import Tellable, Wanted
 from roadworthy_collector.security.access import AccessRefusedError
 from roadworthy_collector.security.roles import Right
 
@@ -40,28 +39,38 @@ Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
 Keeper = Annotated[Call, Depends(caller(Right.MANAGE_REGISTER))]
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 Text = Annotated[str, Query(max_length=256, pattern=_LINE)]
+Said = Annotated[Tellable, Query(description="One of these that is, or is not, told of the item.")]
 BatchId = Annotated[int, Field(ge=1, le=MAX_ID)]
-_UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "description": f"The file itself: CSV, XLSX or JSON, {UPLOAD_BYTES:,} bytes at most.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
+_UPLOAD = file_body(bounded("The file itself: CSV, XLSX or JSON"))
 
 
-def _wanted(
+def _wanted(  # noqa: PLR0913, PLR0917 - parameters of the address
     call: Looker,
     unit: Text | None = None,
     site: Text | None = None,
     state: Text | None = None,
     kind: Text | None = None,
     search: Text | None = None,
-) -> queries.Wanted:
-    return queries.Wanted(unit, site, state, kind, search, scope=call.scope, restricted=call.sees_restricted)
+    command: Text | None = None,
+    cost_centre: Text | None = None,
+    system: Text | None = None,
+    known: Said | None = None,
+    unknown: Said | None = None,
+    matched: Annotated[
+        bool | None, Query(description="Those reconciliation takes part in, or those it leaves out.")
+    ] = None,
+    made_by: Annotated[int | None, Query(ge=1, le=MAX_ID, description="The batch that made them.")] = None,
+    changed_by: Annotated[
+        int | None, Query(ge=1, le=MAX_ID, description="A batch that changed them.")
+    ] = None,
+) -> Wanted:
+    return Wanted(
+        unit, site, state, kind, search, call.scope, call.sees_restricted, command, cost_centre, system, known,
+        unknown, matched, made_by, changed_by,
+    )  # fmt: skip
 
 
-Filter = Annotated[queries.Wanted, Depends(_wanted)]
+Filter = Annotated[Wanted, Depends(_wanted)]
 
 
 def _item(row: queries.Listed) -> Item:
@@ -151,18 +160,17 @@ async def import_items(  # noqa: PLR0913, PLR0917 - parameters of the address
     again: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
 ) -> Imported:
     """Take the body as the file. Good rows come in, bad ones are told; with `strict` all rows or none do."""
-    body = await read_upload(request)
     wishes = Wishes(
         format_, mapping, "mapping", date_order, strict, dry_run, again, call.scope, call.sees_restricted
     )
 
-    def run() -> Imported:
+    def run(body: bytes) -> Imported:
         found = import_file(
             call.engine, io.BytesIO(body), name or "upload", wishes, actor=call.actor, now=call.now
         )
         return imported(found)
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 @router.post(
@@ -174,17 +182,8 @@ async def import_items(  # noqa: PLR0913, PLR0917 - parameters of the address
 )
 async def make_mapping(call: Keeper, request: Request, name: Text = "upload") -> Response:  # noqa: ARG001 - `call` is who may
     """Return TOML to be edited: which column is which field. Nothing is written; columns about people are left out."""
-    body = await read_upload(request)
-    text = await anyio.to_thread.run_sync(starter_mapping, io.BytesIO(body), name or "upload")
+    text = await work_on(request, lambda body: starter_mapping(io.BytesIO(body), name or "upload"))
     return Response(text, media_type="text/plain")
-
-
-async def read_upload(request: Request) -> bytes:
-    """Return the body of an upload, once its sender is known; EnvelopeError 413 or 408 beyond its bounds."""
-    try:
-        return await read_body(request.scope, request.receive, UPLOAD_BYTES, timeout_seconds=UPLOAD_SECONDS)
-    except ClientGoneError:
-        raise HTTPException(400, "the body ended before it was whole") from None
 
 
 def imported(found: Outcome) -> Imported:

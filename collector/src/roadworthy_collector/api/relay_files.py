@@ -9,17 +9,15 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.api.register import read_upload
-from roadworthy_collector.books.uploads import UPLOAD_BYTES
+from roadworthy_collector.api.uploads import BINARY, bounded, file_body, work_on
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import require_estate
 
@@ -32,14 +30,7 @@ RelayId = Annotated[str, InPath(pattern=r"^[0-9a-f]{16}$", description="A relay'
 Name = Annotated[
     str, Query(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .()-]{0,127}$", description="What messages call the file.")
 ]
-_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _MEBIBYTE = 1_048_576
-
-
-def _body(what: str) -> dict[str, Any]:
-    """Return how OpenAPI tells of a body that is a file."""
-    said = f"{what}, {UPLOAD_BYTES:,} bytes at most."
-    return {"requestBody": {"required": True, "description": said, "content": _BINARY}}
 
 
 class Identity(BaseModel):
@@ -113,7 +104,7 @@ def show_identity(call: Operator) -> Identity:
     response_class=Response,
     responses={
         **documented(408, 413),
-        200: {"description": "The file, signed.", "content": _BINARY},
+        200: {"description": "The file, signed.", "content": BINARY},
         204: {"description": "Every report is in a file."},
     },
 )
@@ -153,13 +144,12 @@ def export(call: Operator, sent: Wanted) -> Response:
     "/import",
     summary="Read a relay's file",
     responses=documented(408, 413),
-    openapi_extra=_body("The file itself (.rwdrop)"),
+    openapi_extra=file_body(bounded("The file itself (.rwdrop)")),
 )
 async def import_file(call: Operator, request: Request, name: Name = "upload.rwdrop") -> ImportedFile:
     """Take the body as the file: verified first, checked like any report, read twice without harm."""
-    content = await read_upload(request)
 
-    def run() -> ImportedFile:
+    def run(content: bytes) -> ImportedFile:
         from roadworthy_collector.relay.importing import Importer, missing
 
         require_estate(call.engine, simulated=False)
@@ -170,7 +160,7 @@ async def import_file(call: Operator, request: Request, name: Name = "upload.rwd
             asdict(done) | {"rejected": dict(done.rejected), "missing": lacking}
         )
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 @router.get(
@@ -179,7 +169,7 @@ async def import_file(call: Operator, request: Request, name: Name = "upload.rwd
     response_class=Response,
     responses={
         **documented(404),
-        200: {"description": "The acknowledgement, signed.", "content": _BINARY},
+        200: {"description": "The acknowledgement, signed.", "content": BINARY},
     },
 )
 def show_acknowledgement(call: Operator, relay: RelayId) -> Response:
@@ -193,19 +183,18 @@ def show_acknowledgement(call: Operator, relay: RelayId) -> Response:
     "/acknowledge",
     summary="Let go of what a main collector holds",
     responses=documented(408, 413),
-    openapi_extra=_body("The acknowledgement itself (.rwack)"),
+    openapi_extra=file_body(bounded("The acknowledgement itself (.rwack)")),
 )
 async def acknowledge(call: Operator, request: Request, name: Name = "upload.rwack") -> AllLetGo:
     """Take the body as an acknowledgement: verified first; what it says is held is let go of."""
-    content = await read_upload(request)
 
-    def run() -> AllLetGo:
+    def run(content: bytes) -> AllLetGo:
         from roadworthy_collector.relay.exporting import acknowledge_one
 
         done = acknowledge_one(call.engine, call.settings, content, name, now=call.at, actor=call.actor)
         return AllLetGo.model_validate({"rows": done})
 
-    return await anyio.to_thread.run_sync(run)
+    return await work_on(request, run)
 
 
 def _told(told: Told) -> Identity:

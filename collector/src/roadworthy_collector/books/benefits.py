@@ -199,6 +199,31 @@ def overview(connection: Connection) -> dict[str, Any]:
     return {"rows": [row_of(number, one) for number, one in held], "sums": sums_of(one for _, one in held)}
 
 
+class Wanted(NamedTuple):
+    """Which benefits; empty means any. `year` as 2026/27, `cashable` yes or no, `net` unknown: with none told in `year`."""
+
+    state: str = ""
+    year: str = ""
+    cashable: str = ""
+    net: str = ""
+
+
+def choose(rows: Iterable[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]:
+    """Return the rows of an overview that are behind one of its sums."""
+
+    def in_year(year: dict[str, Any]) -> bool:
+        told = wanted.net != "unknown" or year["net_pence"] is None
+        return wanted.year in {"", year["financial_year"]} and told
+
+    return [
+        row
+        for row in rows
+        if wanted.state in {"", row["state"]}
+        and wanted.cashable in {"", "yes" if row["cashable"] else "no"}
+        and any(in_year(year) for year in row["years"])
+    ]
+
+
 def sums_of(held: Iterable[Benefit]) -> list[dict[str, Any]]:
     """Return the sums, the financial year as `2026/27`."""
     return [asdict(one) | {"financial_year": _year(one.financial_year)} for one in sums(held)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -133,6 +134,52 @@ def overview(connection: Connection, on: dt.date, *, within_days: int = NOTICE_D
             "total": at.total,
         },
     }
+
+
+class Wanted(NamedTuple):
+    """Which contracts of an overview; empty means any.
+
+    `ends`: a month as 2026-11, or ended, later or unknown, as the overview counts them. `stands`: running (notice
+    passed or not), ended or notice due. `lacks`: value or notice.
+    """
+
+    ends: str = ""
+    stands: str = ""
+    lacks: str = ""
+
+
+STANDS = ("running", "notice due")
+LACKS = ("value", "notice")
+
+
+def choose(found: Mapping[str, Any], wanted: Wanted) -> list[dict[str, Any]]:
+    """Return the rows of an overview that are behind one of its figures."""
+    months = [f"{one['year']}-{one['month']:02d}" for one in found["cliffs"]["months"]]
+    return [
+        row
+        for row in found["rows"]
+        if wanted.ends in {"", _ending(row["ends"], found["on"], months)}
+        and _stands(row, wanted.stands)
+        and _lacks(row, wanted.lacks)
+    ]
+
+
+def _ending(ends: str | None, on: str, months: Sequence[str]) -> str:
+    if ends is None:
+        return "unknown"
+    return "ended" if ends < on else ends[:7] if ends[:7] in months else "later"
+
+
+def _stands(row: Mapping[str, Any], wanted: str) -> bool:
+    if wanted == "running":
+        return row["state"] in {"running", "notice passed"}
+    return not wanted or bool(row["notice_due"])
+
+
+def _lacks(row: Mapping[str, Any], wanted: str) -> bool:
+    if wanted == "notice":
+        return row["notice"] is None and row["state"] != "ended"
+    return not wanted or row["value_pence_per_year"] is None
 
 
 class Told(NamedTuple):

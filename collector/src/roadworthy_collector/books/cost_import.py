@@ -7,7 +7,6 @@ never counts.
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from roadworthy_collector.books.cost_lines import (
     read_payments,
     write,
 )
+from roadworthy_collector.books.file_scan import scanned
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.books_schema import batches, contracts, ledger_lines
 from roadworthy_collector.store.engine import write_transaction
@@ -49,7 +49,6 @@ from roadworthy_inventory.ledger import LedgerLine
 Kind = Literal["ledger", "payments", "contracts"]
 KINDS = (LEDGER, PAYMENTS, CONTRACTS)
 _PIECE = 400  # lines a transaction: some ten milliseconds
-_HASHED = 1024 * 1024
 SHOWN_ROWS = 20  # problems named in a message; the correction file has all
 
 
@@ -150,7 +149,7 @@ def import_file(
     `on`: the day it is of. `name`: what the file was called where it came from. `progress` is told what is being done and how many lines are through. Raises CostsError
     for a file that cannot be taken, with line and column where one can be named.
     """
-    digest = _digest(path)
+    digest = _digest(path, name or path.name)
     with engine.connect() as connection:
         same = [one.id for one in in_force(connection, choices.kind) if one.file_sha256 == digest]
     if same:
@@ -164,15 +163,14 @@ def import_file(
     return outcome
 
 
-def _digest(path: Path) -> str:
-    found = hashlib.sha256()
+def _digest(path: Path, name: str) -> str:
     try:
         with path.open("rb") as stream:
-            while part := stream.read(_HASHED):
-                found.update(part)
+            return scanned(stream, name)
     except OSError as error:
         raise CostsError(f"{path}: cannot be read ({error.strerror}); give the path of an export") from None
-    return found.hexdigest()
+    except ImportRefusedError as error:
+        raise CostsError(str(error)) from None
 
 
 def _parse(

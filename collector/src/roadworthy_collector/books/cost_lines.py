@@ -115,9 +115,9 @@ def in_force(connection: Connection, *kinds: str) -> list[Batch]:
     return [Batch(*row) for row in connection.execute(query.order_by(batches.c.id))]
 
 
-def read_ledger(connection: Connection) -> list[LedgerLine]:
-    """Return every line of the ledger that counts, by batch and place in it."""
-    return [ledger_line(content) for content in _contents(connection, LEDGER)]
+def read_ledger(connection: Connection, lines: Sequence[int] | None = None) -> list[LedgerLine]:
+    """Return every line of the ledger that counts, by batch and place in it; only those of `lines` of their files."""
+    return [ledger_line(content) for content in _contents(connection, LEDGER, lines)]
 
 
 def read_payments(connection: Connection) -> list[PaymentLine]:
@@ -125,13 +125,17 @@ def read_payments(connection: Connection) -> list[PaymentLine]:
     return [payment_line(content) for content in _contents(connection, PAYMENTS)]
 
 
-def _contents(connection: Connection, kind: str) -> Iterator[Mapping[str, Any]]:
+def _contents(
+    connection: Connection, kind: str, lines: Sequence[int] | None = None
+) -> Iterator[Mapping[str, Any]]:
     query = (
         select(ledger_lines.c.content)
         .join(batches, batches.c.id == ledger_lines.c.batch)
         .where(batches.c.kind == kind, counts())
         .order_by(ledger_lines.c.id)
     )
+    if lines is not None:
+        query = query.where(ledger_lines.c.line.in_(lines))
     yield from connection.scalars(query.execution_options(yield_per=_READ))
 
 

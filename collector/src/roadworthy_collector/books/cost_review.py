@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.books import cost_texts, share_rows
+from roadworthy_collector.books import cost_ready, cost_texts, share_rows
+from roadworthy_collector.books.cost_keys import Keys, keys
 from roadworthy_collector.books.cost_lines import (
     CostsError,
-    key_of,
     read_corrections,
     read_ledger,
     write_correction,
-    year_of,
+)
+from roadworthy_collector.books.cost_ready import (
+    ANSWERS,
+    MEMBER_WORDS,
+    MEMBERS,
+    READY_LINES,
+    Member,
+    Ready,
+    Shown,
+    Wanted,
 )
 from roadworthy_collector.books.shares import Inputs, book_of, read_inputs, said, year_name
-from roadworthy_collector.books.shares import key as key_of_all
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.cost_rules import (
-    ANSWERS,
+    ANSWERS as WORDS,
+)
+from roadworthy_inventory.cost_rules import (
     INTENTS,
     POOLS,
     Classification,
@@ -34,158 +45,101 @@ from roadworthy_inventory.cost_rules import (
     classify_lines,
     with_kinds,
 )
-from roadworthy_inventory.costs import DEFINITIONS, Definition, membership, shares
+from roadworthy_inventory.costs import DEFINITIONS, membership, shares
 from roadworthy_inventory.ledger import Measure
 
-Member = Literal["in", "out", "open"]
-MEMBERS: tuple[Member, ...] = ("in", "out", "open")
-READY_LINES = 200_000  # some 120 MB; of more none are kept
-_ANSWERS: dict[bool | None, Member] = {True: "in", False: "out", None: "open"}
+__all__ = [
+    "MEMBERS", "MEMBER_WORDS", "Lines", "Member", "Said", "Shown", "Trial", "Wanted", "correct", "find_line",
+    "read_lines", "try_rules", "try_text",
+]  # fmt: skip
+_KEY = re.compile(r"(?:[0-9a-f]{2})+")
 _making = threading.Lock()
-_held: WeakKeyDictionary[Engine, tuple[tuple[str, str, str], list[Shown]]] = WeakKeyDictionary()
-MEMBER_WORDS = {"in": "counted in the share", "out": "not in the share", "open": "unclassified"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which lines. `year`: the year it begins in. `member` is of the share `definition`. `centre` "" is none told."""
-
-    kind: Literal["ledger", "payments"] = "ledger"
-    year: int | None = None
-    measure: Measure = "outturn"
-    definition: Definition = "B"
-    member: Member | None = None
-    centre: str | None = None
-    pool: str | None = None
-    text: str = ""
-    period: int | None = None
-
-    def in_words(self) -> str:
-        """Return the filter as people read it."""
-        found = [f"{self.kind}, {self.measure}, share {self.definition}"]
-        found += [] if self.year is None else [year_name(self.year)]
-        found += [MEMBER_WORDS[self.member]] if self.member else []
-        found += [] if self.centre is None else [f"cost centre {self.centre or 'not told'}"]
-        found += [] if self.period is None else [f"accounting period {self.period}"]
-        found += [one for one in (self.pool, self.text and f"with {self.text}") if one]
-        return ", ".join(found)
-
-
-class Shown(NamedTuple):
-    """One line as counted: of a prepaid line the part of the year. `members`: {A, B, C: in, out or open}."""
-
+class _Held(NamedTuple):
     key: str
-    year: int
-    period: int | None
-    pence: int
-    cost_centre: str | None
-    code: str | None
-    description: str | None
-    supplier: str | None
-    source: str
-    source_line: int
-    pool: str
-    intent: str
-    maintenance: str
-    legacy: str
-    confidence: float
-    rule: str | None
-    conflicts: tuple[str, ...]
-    corrected_by: str | None
-    members: dict[str, Member]
+    name: str
+    lines: Ready
+
+
+_held: WeakKeyDictionary[Engine, _Held] = WeakKeyDictionary()
 
 
 class Lines(NamedTuple):
-    """Lines, the largest sums first; `pence` and `total` of all that match, `rows` those of the page."""
+    """Lines, the largest sums first; `pence` and `total` of all that match, `rows` those of the page.
+
+    `made_at` (UTC epoch seconds) where something moved since these were worked out, None where they are as the store is.
+    """
 
     rows: list[Shown]
     total: int
     pence: int
+    made_at: int | None = None
 
 
-def read_lines(connection: Connection, wanted: Wanted, *, offset: int = 0, limit: int = 100) -> Lines:
-    """Return the lines that match, from `offset` on."""
-    found = [one for one in _ready(connection, wanted.kind, wanted.measure) if _matches(one, wanted)]
-    return Lines(found[offset : offset + limit], len(found), sum(one.pence for one in found))
+def read_lines(
+    connection: Connection, wanted: Wanted, *, offset: int = 0, limit: int = 100, at_once: bool = False
+) -> Lines:
+    """Return the lines that match, from `offset` on.
 
-
-def _ready(connection: Connection, kind: str, measure: Measure) -> list[Shown]:
-    """Return all lines of a kind and measure, the largest sums first, classified once for as long as nothing moved.
-
-    Fifty thousand take more than a second, and who looks at them looks at several pages. Those asked for last are
-    kept, up to READY_LINES of them, for each engine.
+    `at_once`: rather those kept ready before an import, rules or the method moved than a wait for new ones.
     """
-    of = (key_of_all(connection), kind, measure)
+    ready, made_at = _ready(connection, wanted.kind, wanted.measure, at_once=at_once)
+    found = ready.find(wanted)
+    rows = [ready.shown(at) for at in found[offset : offset + limit]]
+    return Lines(rows, len(found), ready.pence(found), made_at)
+
+
+def _ready(connection: Connection, kind: str, measure: Measure, *, at_once: bool) -> tuple[Ready, int | None]:
+    """Return all lines of a kind and measure, and when they were made where they are no longer those of the store.
+
+    Those asked for last are kept, up to READY_LINES of them, for each engine.
+    """
+    now, name = keys(connection), cost_ready.figure(kind, measure)
     with _making:  # who comes meanwhile waits for it: two at once would each take twice as long
         held = _held.get(connection.engine)
-        if held is not None and held[0] == of:
-            return held[1]
-        found = sorted(
-            _shown(read_inputs(connection), kind, measure),
-            key=lambda one: (-abs(one.pence), one.key, one.source_line, one.period or 0),
-        )
+        if held is not None and (held.key, held.name) == (now.whole, name):
+            return held.lines, None
+        kept = cost_ready.kept(connection, name)
+        found = None if kept is None else _brought_up(connection, kept, now)
+        if found is None and kept is not None and at_once:
+            return cost_ready.unpack(kept.packed), kept.made_at
+        if found is None:
+            found = _classified(read_inputs(connection), kind, measure)
         _held.pop(connection.engine, None)
         if len(found) <= READY_LINES:
-            _held[connection.engine] = of, found
-        return found
+            _held[connection.engine] = _Held(now.whole, name, found)
+        return found, None
 
 
-def _shown(inputs: Inputs, kind: str, measure: Measure) -> Iterable[Shown]:
-    least = inputs.counting.method.minimum_confidence
+def _classified(inputs: Inputs, kind: str, measure: Measure) -> Ready:
     if kind == "ledger":
-        for entry in book_of(inputs).lines:
-            line = entry.line
-            if line.measure == measure:
-                yield _one(line, line.amount_pence, line.accounting_period, entry.result, least)
-        return
-    for payment in inputs.payments:
-        if inputs.rules.in_scope(payment.facts):
-            yield _one(payment, payment.cost_pence, None, inputs.rules.classify(payment.facts), least)
+        return cost_ready.of_ledger(book_of(inputs), measure)
+    return cost_ready.of_payments(inputs.payments, inputs.rules, inputs.counting.method.minimum_confidence)
 
 
-def _one(line: Any, pence: int, period: int | None, result: Classification, least: float) -> Shown:
-    return Shown(
-        key=key_of(line),
-        year=year_of(line),
-        period=period,
-        pence=pence,
-        cost_centre=line.cost_centre,
-        code=getattr(line, "subjective_code", None) or getattr(line, "code", None),
-        description=line.description or getattr(line, "expense_type", None),
-        supplier=line.supplier,
-        source=line.source,
-        source_line=line.source_line,
-        pool=result.pool,
-        intent=result.intent,
-        maintenance=result.maintenance,
-        legacy=result.legacy,
-        confidence=result.confidence,
-        rule=result.rule,
-        conflicts=result.conflicts,
-        corrected_by=result.corrected_by,
-        members={letter: _ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS},
-    )
-
-
-def _matches(one: Shown, wanted: Wanted) -> bool:
-    if wanted.year not in (None, one.year):
-        return False
-    if wanted.member is not None and one.members[wanted.definition] != wanted.member:
-        return False
-    if wanted.centre is not None and (one.cost_centre or "") != wanted.centre:
-        return False
-    if wanted.period is not None and one.period != wanted.period:
-        return False
-    if wanted.pool is not None and one.pool != wanted.pool:
-        return False
-    text = wanted.text.casefold()
-    told = (one.description, one.supplier, one.code, one.rule)
-    return not text or any(text in part.casefold() for part in told if part)
+def _brought_up(connection: Connection, kept: cost_ready.Kept, now: Keys) -> Ready | None:
+    """Return lines kept ready with what people have said of some since; None where more than that moved."""
+    if kept.base != now.base or not kept.corrected.keys() <= now.corrected.keys():
+        return None
+    lines = cost_ready.unpack(kept.packed)
+    said = [key for key, digest in now.corrected.items() if kept.corrected.get(key) != digest]
+    places = lines.places(said)
+    if not places:
+        return lines
+    rules = cost_texts.rules_of(cost_texts.current(connection, "cost_rules").content)
+    counting = cost_texts.counting_of(cost_texts.current(connection, "cost_method").content)
+    numbers = {lines.source_line(at) for of in places.values() for at in of}
+    booked = {line.key: line for line in read_ledger(connection, sorted(numbers)) if line.key in places}
+    mine = with_kinds(booked.values(), rules)
+    results = classify_lines(mine, rules, read_corrections(connection))
+    told = {line.key: result for line, result in zip(mine, results, strict=True)}
+    return lines.changed(told, counting.method.minimum_confidence)
 
 
 def find_line(connection: Connection, key: str) -> dict[str, Any]:
     """Return the line of the ledger with this key, as booked; NotFoundError where there is none."""
-    lines = [line for line in read_ledger(connection) if line.key == key]
+    lines = [line for line in read_ledger(connection, _numbers(connection, key)) if line.key == key]
     if not lines:
         raise NotFoundError(f"{key}: no line of the ledger that counts has this key")
     first = lines[0]
@@ -195,7 +149,7 @@ def find_line(connection: Connection, key: str) -> dict[str, Any]:
     least = counting.method.minimum_confidence
     return {
         "classed": asdict(result),
-        "members": {letter: _ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS},
+        "members": {letter: ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS},
         "least_confidence": least,
         "key": key,
         "lines": len(lines),
@@ -209,6 +163,15 @@ def find_line(connection: Connection, key: str) -> dict[str, Any]:
         "source": first.source,
         "source_line": first.source_line,
     }
+
+
+def _numbers(connection: Connection, key: str) -> list[int] | None:
+    """Return where in its file a line stands by what is held ready of the store as it is, None where nothing is."""
+    held = _held.get(connection.engine)
+    if held is None or held.key != keys(connection).whole:
+        return None
+    places = held.lines.places([key]).get(key, []) if _KEY.fullmatch(key) else []
+    return [held.lines.source_line(at) for at in places] or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +191,8 @@ def correct(connection: Connection, key: str, told: Said, *, actor: str, now: in
     for name, allowed in (
         ("pool", tuple(POOLS)),
         ("intent", INTENTS),
-        ("maintenance", ANSWERS),
-        ("legacy", ANSWERS),
+        ("maintenance", WORDS),
+        ("legacy", WORDS),
     ):
         if getattr(told, name) not in allowed:
             raise CostsError(f"{name}: {getattr(told, name)!r} is none of {', '.join(allowed)}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from roadworthy_collector.books import batches as batch_rows
 from roadworthy_collector.books import items
 from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Source
 from roadworthy_collector.books.disposal import DisposalError, values_of
+from roadworthy_collector.books.file_scan import scanned
 from roadworthy_collector.books.matching import Keys
 from roadworthy_collector.store.books_schema import disposals
 from roadworthy_collector.store.engine import write_transaction
@@ -34,7 +34,6 @@ from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, 
 from roadworthy_inventory.importing.reading import open_table
 
 KIND = "disposals"
-_HASHED = 1024 * 1024
 _ROOM = {"tag": 64, "certificate": 128, "contractor": 128}
 
 
@@ -69,7 +68,10 @@ def import_file(
     engine: Engine, stream: BinaryIO, name: str, wishes: Wishes, *, actor: str, now: float, on: dt.date
 ) -> Outcome:
     """Import the open, seekable file `stream`; DisposalError for what cannot be imported at all."""
-    digest = _sha256(stream)
+    try:
+        digest = scanned(stream, name, before=b"disposals\0")
+    except ImportRefusedError as error:
+        raise DisposalError(str(error)) from None
     with engine.connect() as connection:
         same = batch_rows.same_file(connection, digest)
         if same is not None:
@@ -86,15 +88,6 @@ def import_file(
         source = Source(KIND, KIND, actor, name[:256], digest)
         batch = _write(engine, records, register, source, counts, now)
     return Outcome(batch, None, report, disposed, len(records) - disposed, corrections)
-
-
-def _sha256(stream: BinaryIO) -> str:
-    found = hashlib.sha256(b"disposals\0")
-    stream.seek(0)
-    while piece := stream.read(_HASHED):
-        found.update(piece)
-    stream.seek(0)
-    return found.hexdigest()
 
 
 class _Register:

@@ -8,7 +8,8 @@ from typing import BinaryIO
 from sqlalchemy import Connection
 
 from roadworthy_collector.books import sheets
-from roadworthy_collector.books.register import Summary, Wanted, read_all, summarise
+from roadworthy_collector.books.register import Summary, read_all, summarise
+from roadworthy_collector.books.register_wanted import Wanted
 from roadworthy_collector.books.sheets import MEDIA_TYPES, About, FileKind, as_at, checked_marking
 from roadworthy_inventory.importing.own import export_header, export_row
 

@@ -50,6 +50,7 @@ class Former(NamedTuple):
     """A device that is the former self of another: the same hardware, set up anew. `until` in UTC epoch seconds."""
 
     id: int
+    unit: int
     now: str
     enrolled_at: int
     until: int
@@ -184,7 +185,8 @@ def _formers(found: Iterable[tuple[Agent, Identity]]) -> list[Former]:
         others = [agent for agent in of if agent is not newest]
         if all((agent.last_report_at or 0) <= newest.enrolled_at + _OVERLAP_SECONDS for agent in others):
             formers += [
-                Former(agent.id, newest.device_id, agent.enrolled_at, newest.enrolled_at) for agent in others
+                Former(agent.id, agent.unit, newest.device_id, agent.enrolled_at, newest.enrolled_at)
+                for agent in others
             ]
     return formers
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gc
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from sqlalchemy import Engine
 
 from roadworthy_collector.books import batches, items, sources
 from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Source
+from roadworthy_collector.books.file_scan import scanned
 from roadworthy_collector.books.matching import Keys, Matched, Matcher, matching
 from roadworthy_collector.books.places import Places, Wanted
 from roadworthy_collector.books.telling import SHOWN_CHANGES, ItemChange, item_change
@@ -36,7 +36,6 @@ from roadworthy_inventory.importing.values import DateOrder
 
 Progress = Callable[[str, int, int | None], None]
 _REPORT_EVERY = 2_000
-_HASH_BYTES = 1024 * 1024
 
 
 class FileRefusedError(RoadworthyError):
@@ -114,7 +113,12 @@ def import_file(
     `progress` is given (stage, done, total or None): bytes while reading, rows while writing. Raises FileRefusedError
     for what cannot be imported at all, or with `strict` not wholly; BatchRunningError while another import is written.
     """
-    sha256 = _sha256(stream, wishes.mapping)
+    # A file is another import where it is read by another mapping.
+    after = b"" if wishes.mapping is None else b"\0mapping\0" + wishes.mapping.encode()
+    try:
+        sha256 = scanned(stream, name, after=after)
+    except ImportRefusedError as error:
+        raise FileRefusedError(error) from None
     with engine.connect() as connection:
         same = None if wishes.again else batches.same_file(connection, sha256)
         if same is not None:
@@ -154,18 +158,6 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _sha256(stream: BinaryIO, mapping: str | None) -> str:
-    """Return the hash of the file, and of its mapping after it: read otherwise it is another import."""
-    found = hashlib.sha256()
-    stream.seek(0)
-    while piece := stream.read(_HASH_BYTES):
-        found.update(piece)
-    stream.seek(0)
-    if mapping is not None:
-        found.update(b"\0mapping\0" + mapping.encode())
-    return found.hexdigest()
 
 
 class _Watched:

@@ -135,7 +135,7 @@ def summarise(connection: Connection, scope: Scope = EVERYTHING) -> Summary:
         unsigned += len(one.unsigned)
         result = legacy_scores.result(one.assessment)
         complete += result is not None
-        red += result is not None and result.is_red_rated
+        red += _is_red(one)
     return Summary(
         None if held is None else held[1],
         None if held is None else held[0]["on"],
@@ -149,17 +149,23 @@ def summarise(connection: Connection, scope: Scope = EVERYTHING) -> Summary:
     )
 
 
+def _is_red(one: System) -> bool:
+    result = legacy_scores.result(one.assessment)
+    return result is not None and result.is_red_rated
+
+
 def list_systems(
     connection: Connection,
     *,
     standing: str = "",
     search: str = "",
     unsigned: bool = False,
+    red_rated: bool = False,
     after: int = 0,
     limit: int = PAGE,
     scope: Scope = EVERYTHING,
 ) -> Page:
-    """Return a page of systems by row id, of one standing or with something unsigned if said."""
+    """Return a page of systems by row id, of one standing, with something unsigned or red-rated if said."""
     begins = search.replace("\0", "")[:SEARCH_LENGTH].strip().lower()
     wanted = and_(_mine(scope), systems.c.id > after)
     if begins:
@@ -167,7 +173,9 @@ def list_systems(
     found = [
         one
         for one in _read(connection, figures.read(connection, FIGURE), wanted)
-        if (not standing or one.standing == standing) and (not unsigned or one.unsigned)
+        if (not standing or one.standing == standing)
+        and (not unsigned or one.unsigned)
+        and (not red_rated or _is_red(one))
     ]
     return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 

@@ -36,7 +36,7 @@ _SYSTEM_COLUMN, _UNIT_COLUMN, _RELEASE_COLUMN = (
 
 
 class Wanted(NamedTuple):
-    """Which records; an empty text means any. `unit` with all below it."""
+    """Which records; an empty text means any. `unit` with all below it. Of a column of WORDS several, with commas."""
 
     status: str = ""
     extension: str = ""
@@ -50,9 +50,9 @@ class Wanted(NamedTuple):
     unit: str = ""
     system: str = ""
 
-    def words(self) -> dict[str, str]:
-        """Return the columns of numbers that are asked for, and which word of each."""
-        return {name: word for name in WORDS if (word := getattr(self, name))}
+    def words(self) -> dict[str, list[str]]:
+        """Return the columns of numbers that are asked for, and which words of each."""
+        return {name: told.split(",") for name in WORDS if (told := getattr(self, name))}
 
     def in_words(self) -> str:
         """Return the filter as a person reads it."""
@@ -133,7 +133,10 @@ def _keys(
     scope: Scope,
 ) -> list[int]:
     """Return the keys of the next records that fit, column by column: most pieces are skipped by one comparison."""
-    asked = {Codes._fields.index(name): {WORDS[name].index(word)} for name, word in wanted.words().items()}
+    asked = {
+        Codes._fields.index(name): {WORDS[name].index(word) for word in words}
+        for name, words in wanted.words().items()
+    }
     if wanted.system:
         asked[_SYSTEM_COLUMN] = {places.system(wanted.system) or 0}
     units = None if scope is None else set(scope)
@@ -193,7 +196,7 @@ def _page(
 
 def _fits(life: Life, reader: Reader, wanted: Wanted) -> bool:
     codes = life.codes(reader.on, 0)
-    if any(WORDS[name][getattr(codes, name)] != word for name, word in wanted.words().items()):
+    if any(WORDS[name][getattr(codes, name)] not in words for name, words in wanted.words().items()):
         return False
     support = life.support
     product, version = (None, None) if support is None else (support.product, support.version)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, exists, select
 
-from roadworthy_collector.books import figures
+from roadworthy_collector.books import figures, planned_text
 from roadworthy_collector.books.conditions import system_of
 from roadworthy_collector.books.identities import DEVICE_KINDS, GONE_STATES
 from roadworthy_collector.books.imported import Supports, date_of
@@ -28,7 +28,7 @@ from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.store.books_schema import mdm_devices, reconciled, register_devices, register_items
 from roadworthy_collector.store.schema import devices, sites
 from roadworthy_inventory.lifecycle import SupportStatus, System
-from roadworthy_inventory.planned_life import AGE_BANDS, BANDS, DAYS_A_YEAR, Ageing, age_band, ageing
+from roadworthy_inventory.planned_life import AGE_BANDS, BANDS, DAYS_A_YEAR, Ageing, OwnLife, age_band, ageing
 from roadworthy_inventory.windows11 import Eligibility, Machine, eligibility
 
 AGENT, REGISTER, MDM = range(len(KINDS))
@@ -115,11 +115,19 @@ class Life(NamedTuple):
 class Reader:
     """Reads records on one day; `run` is the newest reconciliation, 0 where there is none."""
 
-    def __init__(self, connection: Connection, on: dt.date, supports: Supports | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        on: dt.date,
+        supports: Supports | None = None,
+        lives: Mapping[str, OwnLife] | None = None,
+    ) -> None:
+        """Take what to judge by where it is not what is in force: support data, the organisation's planned lives."""
         held = figures.read(connection, RECONCILED)
         self.run: int = 0 if held is None else held[0]["run"]
         self.on = on
         self._supports = Supports.read(connection, on) if supports is None else supports
+        self._lives = planned_text.lives(connection) if lives is None else lives
         query = select(sites.c.id).where(sites.c.restricted.is_(True))
         self._restricted = frozenset(connection.scalars(query))
 
@@ -225,7 +233,7 @@ class Reader:
             for name, words in (("purchased", "bought"), ("warranty_start", "warranty began")):
                 if since is None and item[name] is not None:
                     since, since_from = date_of(item[name]), words
-        aged = ageing(device_class, since, self.on, planned_end=planned_end)
+        aged = ageing(device_class, since, self.on, planned_end=planned_end, own=self._lives)
         if aged.planned_years is not None and since is not None and planned_end is None:
             planned_end = since + dt.timedelta(days=round(aged.planned_years * DAYS_A_YEAR))
         return _Aged(since, since_from, aged, planned_end)

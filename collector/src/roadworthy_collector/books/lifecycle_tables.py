@@ -39,9 +39,10 @@ _BOUGHT = (
 def wanted_of(told: Mapping[str, str]) -> Wanted:
     """Return the filter that parts of an address or of a command name; RoadworthyError for a word nothing has."""
     wanted = Wanted(**{name: told.get(name, "") for name in Wanted._fields})
-    for name, word in wanted.words().items():
-        if word not in WORDS[name]:
-            raise RoadworthyError(f"{name}: {word!r} is none of {', '.join(WORDS[name])}")
+    for name, words in wanted.words().items():
+        for word in words:
+            if word not in WORDS[name]:
+                raise RoadworthyError(f"{name}: {word!r} is none of {', '.join(WORDS[name])}")
     return wanted
 
 

@@ -6,13 +6,14 @@ Restricted sites are never listed. A page begins after the row of a given id; `n
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, or_, select
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.places import Places
+from roadworthy_collector.books.reconciled_at import standing_at
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.books_schema import (
@@ -62,11 +63,15 @@ def gap(
     limit: int = PAGE,
     scope: Scope = EVERYTHING,
 ) -> Page:
-    """Return records that stand at `place` (see `reconciled`), of one `state` if said."""
+    """Return records that stand at `place` (see `reconciled_at`), of one `state` if said."""
     held = figures.read(connection, RECONCILED)
     if held is None:
         return Page([], None)
-    conditions = [reconciled.c.run == held[0]["run"], reconciled.c.place == place, reconciled.c.id > after]
+    conditions = [
+        reconciled.c.run == held[0]["run"],
+        standing_at(place, held[1]),
+        reconciled.c.id > after,
+    ]
     if state:
         conditions.append(reconciled.c.state == state)
     if scope is not None:
@@ -195,6 +200,7 @@ class Wanted(NamedTuple):
     rule: str = ""
     imported: bool = False
     model: str = ""
+    not_judged: str = ""  # a rule too little was known for
 
 
 def rating_counts(connection: Connection, wanted: Wanted, scope: Scope = EVERYTHING) -> dict[str, int]:
@@ -311,9 +317,9 @@ def _device_conditions(
     if wanted.unit:
         found.append(devices.c.unit.in_(_units_below(connection, wanted.unit)))
     if wanted.model:
-        found.append(devices.c.model == wanted.model)
-    if wanted.rule:
-        found.append(_has_rule(ratings, wanted.rule))
+        unknown = wanted.model == "unknown"
+        found.append(devices.c.model.is_(None) if unknown else devices.c.model == wanted.model)
+    found += _by_rule(ratings, wanted)
     return found
 
 
@@ -333,14 +339,16 @@ def _imported_conditions(
         found.append(table.c.site == _id_of(connection, sites, wanted.site))
     if wanted.unit:
         found.append(table.c.unit.in_(_units_below(connection, wanted.unit)))
-    if wanted.rule:
-        found.append(_has_rule(table, wanted.rule))
+    found += _by_rule(table, wanted)
     return found
 
 
-def _has_rule(table: Any, rule: str) -> ColumnElement[bool]:
-    """Return the condition that a rule was met; reasons are written as compact JSON, a rule's id in quotes."""
-    return cast(table.c.reasons, Text).contains(f'"rule":{json.dumps(rule)}', autoescape=True)
+def _by_rule(table: Any, wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that a rule was met, or not judged; both are written as compact JSON, a rule's id in quotes."""
+    if wanted.rule:
+        yield cast(table.c.reasons, Text).contains(f'"rule":{json.dumps(wanted.rule)}', autoescape=True)
+    if wanted.not_judged:
+        yield cast(table.c.not_judged, Text).contains(f"{json.dumps(wanted.not_judged)}:", autoescape=True)
 
 
 def _list_imported(connection: Connection, wanted: Wanted, *, after: int, limit: int, scope: Scope) -> Page:

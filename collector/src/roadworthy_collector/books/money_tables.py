@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from roadworthy_collector.books.cost_review import MEMBER_WORDS, Shown
+from roadworthy_collector.books.cost_ready import MEMBER_WORDS, Shown
 from roadworthy_collector.books.shares import year_name
 from roadworthy_collector.books.sheets import About, Ratio, as_at, pounds_of, ratio, write_table
 from roadworthy_inventory.money import pounds

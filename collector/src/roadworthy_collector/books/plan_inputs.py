@@ -74,11 +74,12 @@ class Item:
 
 @dataclass(slots=True)
 class Read:
-    """The items a plan is about, and how many of the register it is not about, by reason."""
+    """The items a plan is about, and how many it is not about, by reason; `left_out_at`: that reason's list's filter."""
 
     items: list[Item]
     left_out: Counter[str]
     on: date
+    left_out_at: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def read_items(
@@ -94,13 +95,18 @@ def read_items(
     """
     left_out: Counter[str] = Counter()
     found: dict[int, Item] = {}
+    left_out_at: dict[str, dict[str, str]] = {}
     for row in connection.execute(_items().execution_options(yield_per=_READ)):
         if row.restricted:
             left_out["at a restricted site"] += 1
         elif text is not None and row.kind not in text.kinds:
-            left_out[f"kind {row.kind}, not in the plan's scope"] += 1
+            reason = f"kind {row.kind}, not in the plan's scope"
+            left_out[reason] += 1
+            left_out_at[reason] = {"kind": row.kind}
         elif text is not None and row.lifecycle_state not in text.lifecycle_states:
-            left_out[f"{row.lifecycle_state.replace('_', ' ')}, not in the plan's scope"] += 1
+            reason = f"{row.lifecycle_state.replace('_', ' ')}, not in the plan's scope"
+            left_out[reason] += 1
+            left_out_at[reason] = {"state": row.lifecycle_state, "kind": ",".join(sorted(text.kinds))}
         else:
             found[row.id] = Item(row.id, row.tag or f"#{row.id}", row)
     progress("items read", len(found))
@@ -115,7 +121,7 @@ def read_items(
     _holds(connection, found, by_device, on)
     _covers(connection, found)
     progress("items with start-ups, disks, ratings and exceptions", len(found))
-    return Read(sorted(found.values(), key=lambda item: item.tag), left_out, on)
+    return Read(sorted(found.values(), key=lambda item: item.tag), left_out, on, left_out_at)
 
 
 def _items() -> Select[Any]:
@@ -342,28 +348,30 @@ def fits(rule: Fits, item: Item, on: date) -> bool | None:
 
 @dataclass(slots=True)
 class Inputs:
-    """Devices for the planner, in the order of items, and how each of their figures is known: {figure: {how: n}}."""
+    """Devices for the planner, in the order of items, and how figures are known: {figure: {how: n}}, of each tag `how`."""
 
     devices: list[PlanDevice]
     known: dict[str, dict[str, int]]
-    how_kwh: dict[str, str]
+    how: dict[str, dict[str, str]]
 
 
 def plan_devices(items: Sequence[Item], text: PlanText, on: date) -> Inputs:
     """Return the planner's devices."""
-    known: dict[str, Counter[str]] = {
-        "support cost": Counter(), "staff hours": Counter(), "electricity": Counter(), "whether every option fits": Counter(),
-    }  # fmt: skip
-    how: dict[str, str] = {}
+    known: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    how: dict[str, dict[str, str]] = {}
     found = []
     for item in items:
         support = next((pence for rule, pence in text.support if fits(rule, item, on)), None)
-        kwh, how[item.tag] = _kwh(item, text)
+        kwh, how_kwh = _kwh(item, text)
         answers = {option.offer.name: fits(option.fits, item, on) for option in text.options}
-        known["support cost"]["from the file" if support else "not known"] += 1
-        known["staff hours"]["measured" if item.hours else "not known"] += 1
-        known["electricity"][how[item.tag]] += 1
-        known["whether every option fits"]["not known" if None in answers.values() else "known"] += 1
+        how[item.tag] = {
+            "support cost": "from the file" if support else "not known",
+            "staff hours": "measured" if item.hours else "not known",
+            "electricity": how_kwh,
+            "whether every option fits": "not known" if None in answers.values() else "known",
+        }
+        for name, told in how[item.tag].items():
+            known[name][told] += 1
         found.append(
             PlanDevice(
                 tag=item.tag,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadworthy_collector.books.planning import ACTION_WORDS
+from roadworthy_collector.books.sheets import ratio
 
 FIGURES = {
     "pounds_pence": ("pounds", 100),
@@ -29,5 +30,11 @@ def plan_row(one: Mapping[str, Any], *, short: bool = False) -> dict[str, Any]:
             if not short or part == "likely":
                 told = None if value is None else round(value / unit, 2)
                 row[title if short else f"{title} {part}"] = told
-    row["stays in the plan"] = None if one["stays_ratio"] is None else f"{one['stays_ratio'] * 100:.0f} %"
-    return row if short else row | {"why": one["why"], "carbon": one["carbon"], "electricity": one["how_kwh"]}
+    stays = one["stays_ratio"]
+    if short:
+        return row | {"stays in the plan": None if stays is None else f"{stays * 100:.0f} %"}
+    return (
+        row
+        | {"stays in the plan": ratio(stays)}
+        | {"why": one["why"], "carbon": one["carbon"], "electricity": one["how_kwh"]}
+    )

@@ -7,9 +7,10 @@ The last plan is kept in pieces under `plan.<when>.<number>`, each with items of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from math import isnan
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, select
@@ -22,6 +23,7 @@ from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.replacement import Decision, Plan, make_plan
+from roadworthy_inventory.replacement_book import LIKELY
 from roadworthy_inventory.replacement_inputs import PlanInputError, Range
 from roadworthy_inventory.replacement_reasons import why
 from roadworthy_inventory.replacement_stability import Stability, stability
@@ -96,7 +98,8 @@ def run(
     deadline = began + _STABILITY_SECONDS
     sure = stability(plan, runs=asked.runs, seed=1, go_on=lambda: time.perf_counter() < deadline)
     progress("runs with inputs that vary", sure.runs)
-    summary = _summary(plan, sure, inputs, asked, on) | {"left_out": dict(read.left_out)}
+    summary = _summary(plan, sure, inputs, asked, on)
+    summary |= {"left_out": dict(read.left_out), "left_out_at": read.left_out_at}
     lists = plan_lists.make(read, text, replaced=_replaced(plan))
     _keep(engine, summary, _rows(plan, sure, inputs, progress), now, began, asked.actor)
     plan_lists.keep(engine, lists, now)
@@ -161,6 +164,7 @@ class _Row(NamedTuple):
 def _rows(plan: Plan, sure: Stability, inputs: Inputs, progress: Progress) -> list[_Row]:
     """Return every item with what is to be done, why, and what that was made from."""
     found = []
+    uses = [plan.use_of(kind) for kind in range(3)]
     for place, one in enumerate(plan.decisions()):
         reason = why(plan, place)
         action = one.action if one.status == "decided" else one.status
@@ -175,13 +179,24 @@ def _rows(plan: Plan, sure: Stability, inputs: Inputs, progress: Progress) -> li
                 name: _told(getattr(plan.book.devices[place], f"{name}"))
                 for name in ("support_pence", "hours", "kwh")
             },
-            "how_kwh": inputs.how_kwh[one.tag],
+            "how_kwh": inputs.how[one.tag]["electricity"],
+            "how": inputs.how[one.tag],
+            "spends": None if one.offer is None else _spends(plan, int(plan.offers[place]), uses),
         }
         found.append(_Row(action, content))
         if (place + 1) % 1_000 == 0:
             progress("reasons written", place + 1)
     found.sort(key=lambda row: (ACTIONS.index(row.action), row.content["tag"]))
     return found
+
+
+def _spends(plan: Plan, offer: int, uses: Sequence[Any]) -> dict[str, Any]:
+    """Return what an offer uses of the limits: pence, installations, a stock; `embodied` None where it is not known."""
+    making = float(plan.book.prices[LIKELY, 2][offer])
+    found: dict[str, Any] = {
+        name: int(of[offer]) for name, of in zip(("capital", "revenue", "installations"), uses, strict=True)
+    }
+    return found | {"stock": plan.book.offers[offer].stock, "embodied": None if isnan(making) else making}
 
 
 def _decision(one: Decision, plan: Plan) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def reconcile_now(work: Work) -> dict[str, Any]:
 def _rows(
     found: domain.Reconciliation, sides: Sides, reporting: set[str], *, with_mdm: bool
 ) -> Iterator[Row]:
-    """Yield where every register item, every record without one, and every pair to decide stands."""
+    """Yield where every register item, every record without one, every former self and every pair to decide stands."""
     for match in found.matches:
         group = match.group
         if group.register is None:
@@ -105,6 +105,8 @@ def _rows(
     for group in found.ghosts:
         state = "both" if group.mdm and group.agent else "mdm" if group.mdm else "agent"
         yield _row(sides, "ghost", state, group, None)
+    for former in sides.formers:
+        yield Row("former", "former", former.unit, None, None, former.id, None)
     for review in found.review:
         whole = domain.Group(*(one or other for one, other in zip(review.left, review.right, strict=True)))
         pair: dict[str, Any] = {

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from roadworthy_collector.books import items
 from roadworthy_collector.books.places import Places
+from roadworthy_collector.books.register_wanted import (
+    COVERED,
+    Wanted,
+    conditions,
+    covered_words,
+    told,
+    visible,
+)
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.books_schema import (
     batches,
@@ -24,44 +32,10 @@ from roadworthy_collector.store.books_schema import (
 )
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.schema import devices, sites
-from roadworthy_inventory.register import FIELDS, UNKNOWN, RegisterItem
+from roadworthy_inventory.register import FIELDS, RegisterItem
 
 PAGE_ROWS = 100
-SEARCH_LENGTH = 128
 _READ_ROWS = 2_000
-# What coverage is told of: how many items say it.
-COVERED = ("serial", "unit", "site", "purchased", "purchase_cost_pence", "warranty_end")
-_WORDS_COVERED = ("kind", "lifecycle_state")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which items: None means any. `unit` is a path, units below it included; `search` begins a tag, serial or model.
-
-    `restricted`: items at restricted sites too.
-    """
-
-    unit: str | None = None
-    site: str | None = None
-    state: str | None = None
-    kind: str | None = None
-    search: str | None = None
-    scope: Scope = EVERYTHING
-    restricted: bool = False
-
-    def in_words(self) -> str:
-        """Return the filter as people read it, `all items` where there is none."""
-        said = {
-            "unit": self.unit,
-            "site": self.site,
-            "state": self.state,
-            "kind": self.kind,
-            "search": self.search,
-        }
-        parts = [f"{name} {value}" for name, value in said.items() if value is not None]
-        if self.scope is not None:
-            parts.append("units of the reader only")
-        return ", ".join(parts) or "all items"
 
 
 class Listed(NamedTuple):
@@ -94,9 +68,7 @@ class Summary(NamedTuple):
 
     def coverage(self) -> str:
         """Return the coverage in one line."""
-        parts = [
-            f"{name.replace('_pence', '').replace('_', ' ')} {count}" for name, count in self.known.items()
-        ]
+        parts = [f"{covered_words(name)} {count}" for name, count in self.known.items()]
         return f"of {self.total} items known: {', '.join(parts)}; linked to a device: {self.linked}"
 
 
@@ -158,51 +130,20 @@ def _listed(row: Any, places: Places) -> Listed:
     return Listed(row.id, RegisterItem(**found), row.updated_at)
 
 
-def conditions(wanted: Wanted, places: Places) -> ColumnElement[bool]:
-    """Return the condition over `register_items` that keeps what is wanted; of an unknown place it keeps none."""
-    columns = register_items.c
-    found = [visible(wanted.scope, restricted=wanted.restricted)]
-    if wanted.unit is not None:
-        found.append(columns.unit.in_(places.units_below(places.unit(wanted.unit))))
-    if wanted.site is not None:
-        found.append(columns.site == places.site(wanted.site))
-    if wanted.state is not None:
-        found.append(columns.lifecycle_state == wanted.state)
-    if wanted.kind is not None:
-        found.append(columns.kind == wanted.kind)
-    if wanted.search:
-        begins = wanted.search.replace("\0", "")[:SEARCH_LENGTH].strip().lower()
-        texts = (columns.tag, columns.serial, columns.model)
-        found.append(or_(*(func.lower(text).startswith(begins, autoescape=True) for text in texts)))
-    return and_(*found)
-
-
-def visible(scope: Scope, *, restricted: bool) -> ColumnElement[bool]:
-    """Return the condition that keeps items a reader may see."""
-    mine = true() if scope is None else register_items.c.unit.in_(sorted(scope))
-    if restricted:
-        return mine
-    hidden = select(sites.c.id).where(sites.c.restricted.is_(True))
-    return and_(mine, or_(register_items.c.site.is_(None), register_items.c.site.not_in(hidden)))
-
-
 def summarise(connection: Connection, wanted: Wanted) -> Summary:
     """Return the counts of what is wanted."""
     places = Places(connection)
     kept = conditions(wanted, places)
-    columns = register_items.c
-    told = [func.count(columns[name]).label(name) for name in COVERED]
-    told += [func.count(func.nullif(columns[name], UNKNOWN)).label(name) for name in _WORDS_COVERED]
-    counts = connection.execute(select(func.count().label("total"), *told).where(kept)).mappings().one()
-    open_links = select(register_devices.c.item).where(register_devices.c.valid_to.is_(None))
-    linked = connection.scalar(select(func.count()).where(kept, columns.id.in_(open_links)))
+    known = [func.sum(case((told(name), 1), else_=0)).label(name) for name in COVERED]
+    counts = connection.execute(select(func.count().label("total"), *known).where(kept)).mappings().one()
+    linked = connection.scalar(select(func.count()).select_from(register_items).where(kept, told("device")))
     everything = conditions(_with_restricted(wanted), places)
     all_of_them = connection.scalar(select(func.count()).select_from(register_items).where(everything))
     return Summary(
         counts["total"],
         _by(connection, kept, "lifecycle_state"),
         _by(connection, kept, "kind"),
-        {name: counts[name] for name in (*COVERED, *_WORDS_COVERED)},
+        {name: counts[name] or 0 for name in COVERED},
         linked or 0,
         (all_of_them or 0) - counts["total"],
     )

@@ -6,22 +6,20 @@ what is kept and says so where the key is no longer that of the store.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.books import cost_texts, figures
+from roadworthy_collector.books import cost_ready, cost_texts, figures
+from roadworthy_collector.books.cost_keys import FORMAT, keys
 from roadworthy_collector.books.cost_lines import (
     LEDGER,
     NO_YEAR,
     PAYMENTS,
     count_lines,
-    in_force,
     read_corrections,
     read_ledger,
     read_payments,
@@ -38,7 +36,6 @@ from roadworthy_collector.books.share_rows import (
     planned,
     variance_rows,
 )
-from roadworthy_collector.store.books_schema import ledger_corrections
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.cost_benchmarks import benchmarks
 from roadworthy_inventory.cost_reconciliation import reconcile
@@ -68,7 +65,6 @@ from roadworthy_inventory.payments import PaymentLine, PaymentShare, payment_sha
 
 FIGURE, METRICS, PLANNED = "costs.shares", "costs.metrics", "costs.planned"
 METRIC_YEARS = 6  # the last, so that series stay few
-_FORMAT = 3  # of the figure: another number and what is kept is made again
 _CONFLICTS = 50
 Content = dict[str, Any]
 
@@ -81,17 +77,6 @@ class Inputs(NamedTuple):
     rules: CostRules
     counting: Counting
     corrections: Sequence[Correction]
-
-
-def key(connection: Connection) -> str:
-    """Return what the shares depend on, in one word: it changes when any of it does."""
-    held = [(one.id, one.kind, one.file_sha256) for one in in_force(connection, LEDGER, PAYMENTS)]
-    texts = [cost_texts.current(connection, which).digest for which in ("cost_rules", "cost_method")]
-    corrected = connection.execute(
-        select(ledger_corrections.c.line_hash, ledger_corrections.c.made_at, ledger_corrections.c.classes)
-    )
-    said = sorted((bytes(row.line_hash).hex(), row.made_at, json.dumps(row.classes)) for row in corrected)
-    return blake2b(repr((_FORMAT, held, texts, said)).encode(), digest_size=16).hexdigest()
 
 
 def read_inputs(connection: Connection) -> Inputs:
@@ -122,7 +107,7 @@ def book_of(inputs: Inputs) -> CostBook:
 def kept(connection: Connection) -> tuple[Content, int] | None:
     """Return what is kept and when it was made (UTC epoch seconds), of whatever key; None where nothing is."""
     found = figures.read(connection, FIGURE)
-    return None if found is None or found[0].get("format") != _FORMAT else found
+    return None if found is None or found[0].get("format") != FORMAT else found
 
 
 def refresh(engine: Engine, now: float, *, most_lines: int | None = None) -> bool:
@@ -131,35 +116,46 @@ def refresh(engine: Engine, now: float, *, most_lines: int | None = None) -> boo
     `most_lines`: leave it to the jobs process where there are more.
     """
     began = time.perf_counter()
-    content = made(engine, most_lines=most_lines)
-    if content is None:
+    found = made(engine, most_lines=most_lines)
+    if found is None:
         return False
     with write_transaction(engine) as connection:
-        keep(connection, content, now, time.perf_counter() - began)
+        keep(connection, found, now, time.perf_counter() - began)
     return True
 
 
-def made(engine: Engine, *, most_lines: int | None = None) -> Content | None:
+class Worked(NamedTuple):
+    """The figure worked out anew, and {figure: lines behind it kept ready}."""
+
+    content: Content
+    lines: Mapping[str, Content]
+
+
+def made(engine: Engine, *, most_lines: int | None = None) -> Worked | None:
     """Return the figure worked out anew, None where what is kept holds or there are more than `most_lines`."""
     with engine.connect() as connection:
-        wanted = key(connection)
+        wanted = keys(connection)
         found = kept(connection)
-        if found is not None and found[0]["key"] == wanted:
+        if found is not None and found[0]["key"] == wanted.whole:
             return None
         if most_lines is not None:
-            lines = count_lines(connection, LEDGER) + count_lines(connection, PAYMENTS)
-            if lines > most_lines:
+            if count_lines(connection, LEDGER) + count_lines(connection, PAYMENTS) > most_lines:
                 return None
         inputs = read_inputs(connection)
-    return compute(inputs) | {"key": wanted}
+    book = book_of(inputs)
+    lines = cost_ready.contents(book, inputs.payments, inputs.rules, wanted.base, wanted.corrected)
+    return Worked(compute(inputs, book) | {"key": wanted.whole}, lines)
 
 
-def keep(connection: Connection, content: Content, now: float, seconds: float) -> None:
+def keep(connection: Connection, found: Worked, now: float, seconds: float) -> None:
     """Leave the figure for pages, and the little of it that metrics show.
 
     Where years are counted by another method than before, what was shown until then stays beside it, marked.
     """
+    content = found.content
     content["restated"] = _restated(kept(connection), content)
+    for name, lines in found.lines.items():
+        figures.write(connection, name, lines, now, seconds)
     figures.write(connection, FIGURE, content, now, seconds)
     last = list(content["years"].values())[-METRIC_YEARS:]
     shown = {year["name"]: year["measures"]["outturn"] for year in last if "outturn" in year["measures"]}
@@ -191,15 +187,14 @@ def _fields(method: Mapping[str, Any]) -> dict[str, Any]:
     return {("rules_digest" if name == "rules" else name): value for name, value in method.items()}
 
 
-def compute(inputs: Inputs) -> Content:
+def compute(inputs: Inputs, book: CostBook) -> Content:
     """Return the figure without its key: plain values that JSON can say; years are texts, amounts pence."""
-    book = book_of(inputs)
     booked = booked_periods(book)
     years = sorted({entry.line.financial_year for entry in book.lines})
     by_year = {str(year): _year(book, year, booked) for year in years}
     bridges = reconcile(book.on_basis, inputs.counting.controls)
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "lines": len(inputs.ledger),
         "counted": len(book.lines),
         "unknown_capital": len(book.on_basis.unknown_capital),
@@ -274,7 +269,7 @@ def _year(book: CostBook, year: int, booked: Booked) -> Content:
         "periods": {measure: periods_in_words(booked[year, measure]) for measure in told},
         "committed": committed(book, year, booked),
         "measures": {
-            measure: _all(shares(book, book.select(year, measure)))  # type: ignore[arg-type]  # the measures
+            measure: _all(shares(book, book.select(year, measure)))
             for measure in told
         },
         "by_cost_centre": _places(book, year, "cost_centre") if outturn else [],
@@ -396,4 +391,4 @@ def _payment_year(found: Mapping[Any, PaymentShare]) -> Content:
 
 def is_current(connection: Connection, content: Mapping[str, Any]) -> bool:
     """Whether what is kept is of the store as it is."""
-    return bool(content["key"] == key(connection))
+    return bool(content["key"] == keys(connection).whole)

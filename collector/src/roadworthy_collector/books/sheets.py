@@ -1,7 +1,7 @@
 """A table as CSV or XLSX for somebody's spreadsheet: nothing in it runs, and it says what it is and as at when.
 
 Every table leaves through here. Above its header stand the protective marking, what it is with its filter, the time it
-is as at, and its coverage. A text that begins like a formula gets an apostrophe in CSV and is written as text in XLSX.
+is as at, and its coverage. A text that begins like a formula gets an apostrophe in CSV; in XLSX it is a text as it stands, which nothing runs.
 Money and shares are numbers, so that they can be added up: `-200.00` and `0.532`, which a workbook shows as 53.2 %.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_inventory.importing.problems import neutralised
+from roadworthy_inventory.importing.problems import neutralised, restored
 
 FileKind = Literal["csv", "xlsx"]
 MEDIA_TYPES: dict[str, str] = {
@@ -135,7 +135,7 @@ def write_xlsx(target: BinaryIO, header: Sequence[str], cells: Iterable[Cells], 
         sheet = book.add_worksheet("Rows")
         above = about.lines() if about is not None else []
         for number, line in enumerate(above):
-            sheet.write_string(number, 0, line[:_LONGEST_CELL])
+            sheet.write_string(number, 0, _as_text(line))
         bold = book.add_format({"bold": True})
         for column, title in enumerate(header):
             sheet.write_string(len(above), column, title, bold)
@@ -160,9 +160,15 @@ def _write_row(sheet: Any, number: int, row: Cells, shown_as: Mapping[type, Any]
     for column, cell in enumerate(row):
         if isinstance(cell, str):
             if cell:
-                sheet.write_string(number, column, cell[:_LONGEST_CELL])
+                sheet.write_string(number, column, _as_text(cell))
         else:
             sheet.write_number(number, column, float(cell), shown_as.get(type(cell)))
+
+
+def _as_text(cell: str) -> str:
+    """Return what a cell of XLSX holds: the text before it was made safe for CSV, unless an import would take it for that."""
+    text = restored(cell)
+    return (text if restored(text) == text else cell)[:_LONGEST_CELL]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], about: About) -> int:

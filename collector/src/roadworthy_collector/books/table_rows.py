@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from roadworthy_collector.books import excepting, figures, lists
+from roadworthy_collector.books import excepting, figures, lists, reconciled_at
 from roadworthy_collector.books import rating as rated
+from roadworthy_collector.books.reconciled_at import LISTED
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.errors import RoadworthyError
@@ -211,11 +212,10 @@ def _pages(read: Callable[[int], lists.Page]) -> Iterator[dict[str, Any]]:
 def gaps(of: Source) -> Made:
     """Return the records that stand at a place of the reconciliation, or at all of them."""
     chosen, state = of.filters.get("place", ""), of.filters.get("state", "")
-    if chosen and chosen not in PLACES:
-        raise RoadworthyError(f"place is one of {', '.join(PLACES)}")
+    if chosen and chosen not in LISTED:
+        raise RoadworthyError(f"place is one of {', '.join(LISTED)}")
     places = [chosen] if chosen else list(PLACES)
-    counts = lists.counts(of.connection, of.scope)
-    total = sum(n for (place, of_state), n in counts.items() if place in places and state in {"", of_state})
+    total = sum(reconciled_at.count(of.connection, place, state, of.scope) for place in places)
     held = figures.read(of.connection, RECONCILED)
 
     def rows() -> Iterator[dict[str, Any]]:

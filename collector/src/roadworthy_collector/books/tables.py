@@ -23,7 +23,7 @@ from roadworthy_collector.books import (
 )
 from roadworthy_collector.books.sheets import About, as_at
 from roadworthy_collector.books.table_rows import Made, Source
-from roadworthy_collector.carbon import avoidable_show
+from roadworthy_collector.carbon import avoidable_show, meter_tables
 from roadworthy_collector.carbon import show as carbon_show
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
@@ -99,6 +99,12 @@ TABLES: dict[str, Table] = {
     "avoidable-devices": Table(
         "Avoidable electricity by device", ("kind", "site"), avoidable_show.device_table, people=True
     ),
+    "meter-supplies": Table("Supplies and their sites", (), meter_tables.supply_rows, whole=True),
+    "meter-days": Table("Days of meters", ("year", "supply"), meter_tables.day_rows, whole=True),
+    "meter-gaps": Table("Gaps of meters", ("year",), meter_tables.gap_rows, whole=True),
+    "meter-tariffs": Table("Tariffs", (), meter_tables.tariff_rows, whole=True),
+    "meter-share": Table("Devices' share of the meters", ("month",), meter_tables.share_rows, whole=True),
+    "meter-bill": Table("Bill by supply", ("year",), meter_tables.bill_rows, whole=True),
     "audit": Table("Audit", (), table_rows.audit_rows, right=Right.EXPORT_AUDIT, audited=True),
 }
 

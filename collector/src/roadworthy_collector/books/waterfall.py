@@ -12,11 +12,12 @@ _STEPS = (
     ("reporting this week", "silent"),
 )
 # With an export each step is of those the one before left: an item with an agent that no MDM knows is in none of them.
+_LEFT = {"not_in_mdm": "in_mdm", "no_agent": "with_both", "silent": "reporting"}
 _BOTH = {"no_agent": "in the MDM export and with an agent", "silent": "of those, reporting this week"}
 
 
 class Step(NamedTuple):
-    """A step: what is left of the register there, and how many dropped out, standing at `place`.
+    """A step: what is left of the register there (listed as `rows`), and how many dropped out, standing at `place`.
 
     `share` is of the register, None where that is empty.
     """
@@ -26,6 +27,7 @@ class Step(NamedTuple):
     share: float | None
     gap: int
     place: str | None
+    rows: str
 
 
 def waterfall(counts: Mapping[tuple[str, str], int], *, with_mdm: bool) -> list[Step]:
@@ -35,7 +37,7 @@ def waterfall(counts: Mapping[tuple[str, str], int], *, with_mdm: bool) -> list[
         return sum(counts.get((place, state), 0) for state in STATES)
 
     total = sum(at(place) for place in ("not_in_mdm", "no_agent", "silent", "reporting"))
-    found = [Step("register items that could report", total, 1.0 if total else None, 0, None)]
+    found = [Step("register items that could report", total, 1.0 if total else None, 0, None, "register")]
     left = total
     for name, place in _STEPS if with_mdm else _STEPS[1:]:
         gap = at(place)
@@ -47,6 +49,7 @@ def waterfall(counts: Mapping[tuple[str, str], int], *, with_mdm: bool) -> list[
                 left / total if total else None,
                 gap,
                 place,
+                _LEFT[place] if with_mdm or place == "silent" else "with_agent",
             )
         )
     return found

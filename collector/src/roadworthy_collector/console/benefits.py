@@ -32,17 +32,27 @@ STEP_WORDS = {"agree": "Agree", "deliver": "It is delivered", "remove": "Remove 
 
 
 @router.get("/benefits")
-def show_benefits(request: Request, reader: Who) -> HTMLResponse:
-    """Show the sums by state and year, every benefit with its steps, and the form to claim one."""
+def show_benefits(
+    request: Request, reader: Who, state: str = "", year: str = "", cashable: str = "", net: str = ""
+) -> HTMLResponse:
+    """Show the sums by state and year, every benefit (or those behind a sum), and the form to claim one."""
     ensure_whole_estate(reader)
-    return _page(View(request, reader))
+    return _page(View(request, reader), wanted=benefits.Wanted(state[:32], year[:8], cashable[:3], net[:8]))
 
 
 def _page(
-    view: View, given: dict[str, str] | None = None, error: str | None = None, status: int = HTTPStatus.OK
+    view: View,
+    given: dict[str, str] | None = None,
+    error: str | None = None,
+    status: int = HTTPStatus.OK,
+    wanted: benefits.Wanted | None = None,
 ) -> HTMLResponse:
+    wanted = wanted or benefits.Wanted()
     with view.engine.connect() as connection:
         found = benefits.overview(connection)
+    every = len(found["rows"])
+    found["rows"] = benefits.choose(found["rows"], wanted)
+    with view.engine.connect() as connection:
         names = list(connection.scalars(select(systems.c.name).order_by(systems.c.name)))
     reader = view.reader
     for row in found["rows"]:
@@ -54,6 +64,8 @@ def _page(
         )
     context: dict[str, Any] = {
         "rows": found["rows"],
+        "every": every,
+        "wanted": wanted,
         "sums": found["sums"],
         "systems": names,
         "given": dict.fromkeys(_FIELDS, "") | (given or {}),
@@ -148,14 +160,29 @@ def advance_benefit(
 
 
 @router.get("/contracts")
-def show_contracts(request: Request, reader: Who) -> HTMLResponse:
-    """Show what ends when and must be given notice, and every contract."""
+def show_contracts(
+    request: Request, reader: Who, ends: str = "", stands: str = "", lacks: str = ""
+) -> HTMLResponse:
+    """Show what ends when and must be given notice, and every contract, or those behind a figure."""
     ensure_whole_estate(reader)
     view = View(request, reader)
     today = local_day(view.now, view.settings.reporting_timezone)
     with view.engine.connect() as connection:
         found = contracts.overview(connection, today)
-    return view.html("contracts.html", {"found": found, "pounds": pounds})
+    wanted = contracts.Wanted(
+        ends[:8],
+        stands if stands in contracts.STANDS else "",
+        lacks if lacks in contracts.LACKS else "",
+    )
+    rows = contracts.choose(found, wanted)
+    context = {
+        "found": found,
+        "rows": rows,
+        "wanted": wanted,
+        "pence": sum(row["value_pence_per_year"] or 0 for row in rows),
+        "pounds": pounds,
+    }
+    return view.html("contracts.html", context)
 
 
 @router.get("/contracts/warranties")

@@ -123,8 +123,8 @@ def show_embodied(request: Request, reader: Who, year: str = "") -> HTMLResponse
 
 
 def _behind(**wanted: str) -> str:
-    """Return the address of the items behind a figure; a row of restricted sites has none."""
-    if embodied.RESTRICTED_TITLE in wanted.values():
+    """Return the address of the items behind a figure; a row that restricted sites are in has none."""
+    if set(embodied.OTHERS.values()) & set(wanted.values()):
         return ""
     return "/embodied/items?" + urlencode(
         {name.rstrip("_"): value for name, value in wanted.items() if value}

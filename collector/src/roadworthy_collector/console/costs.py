@@ -92,7 +92,9 @@ def show_lines(request: Request, reader: Who) -> HTMLResponse:
     asked = request.query_params
     wanted, page = _wanted(asked), _number(asked.get("page"), 1)
     with view.engine.connect() as connection:
-        found = cost_review.read_lines(connection, wanted, offset=(page - 1) * _PAGE, limit=_PAGE)
+        found = cost_review.read_lines(
+            connection, wanted, offset=(page - 1) * _PAGE, limit=_PAGE, at_once=True
+        )
     query = {name: value for name, value in asked.items() if name != "page" and value}
     return view.html(
         "cost_lines.html",

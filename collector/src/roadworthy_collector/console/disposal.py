@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -28,6 +29,16 @@ _GRAMS_PER_KG = 1000
 _FIELDS = ("tag", "route", "weight_kg", "left", "certificate", "certificate_date")
 
 
+def items_at(**query: Any) -> str:
+    """Return the address of the items behind a figure."""
+    return "/disposal/items?" + urlencode({name: value for name, value in query.items() if value is not None})
+
+
+def kilograms(grams: int) -> str:
+    """Return a weight as people write it."""
+    return f"{grams / _GRAMS_PER_KG:,.1f} kg"
+
+
 @router.get("/disposal")
 def show_disposal(request: Request, reader: Who, tag: str = "") -> HTMLResponse:
     """Show what went where and what is owed; `tag` begins the form."""
@@ -49,7 +60,8 @@ def _page(
         "given": dict.fromkeys(_FIELDS, "") | given,
         "error": error,
         "pounds": pounds,
-        "kilograms": lambda grams: f"{grams / _GRAMS_PER_KG:,.1f} kg",
+        "items_at": items_at,
+        "kilograms": kilograms,
     }
     return view.html("disposal.html", context, status)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from roadworthy_collector.carbon import avoidable_show, shifts, shifts_try
 from roadworthy_collector.carbon.avoidable import PEOPLE
 from roadworthy_collector.carbon.behind import LIMIT, devices_behind
-from roadworthy_collector.carbon.estate import DIMENSIONS, Dimension, Row, periods
+from roadworthy_collector.carbon.estate import DIMENSIONS, OTHERS, Dimension, Row, periods
 from roadworthy_collector.carbon.show import Asked, Shown, chosen_period, coverage, shown, tonnes
 from roadworthy_collector.console.charts import Figure
 from roadworthy_collector.console.text_forms import TextForm
@@ -88,7 +88,7 @@ def _figure(view: View, found: Shown) -> Figure | None:
 
 def _behind(year: str, by: Dimension, row: Row) -> str | None:
     """Return the address of the devices behind a row; None where there are none to show."""
-    if row.key == "restricted":
+    if row.key == OTHERS:
         return None
     return "/carbon/devices?" + urlencode({"year": year, "by": by, "key": row.key})
 

@@ -27,21 +27,35 @@ _MOST_ID = 2**63 - 1
 _REASON = (5, 512)
 _PERSON_LENGTH = 128
 _FIELDS = ("what", "reason", "owner", "begins", "expires")
+# What a tile counts, and the states of the exceptions behind it.
+_SHOWN = {
+    "in force": ("in force",),
+    "waiting": ("waiting",),
+    "to come": ("to come",),
+    "over": ("expired", "ended", "refused", "lapsed"),
+}
 
 
 @router.get("/ratings/exceptions")
-def show_exceptions(request: Request, reader: Who, what: str = "", rule: str = "") -> HTMLResponse:
-    """Show what somebody agreed to leave as it is, and what waits; `what` and `rule` begin a form."""
+def show_exceptions(
+    request: Request, reader: Who, what: str = "", rule: str = "", state: str = ""
+) -> HTMLResponse:
+    """Show what somebody agreed to leave as it is, and what waits, of one state if said; `what` and `rule` begin a form."""
     given = {"what": what[:64], "rules": [rule[:64]] if rule else []}
-    return _page(View(request, reader), given)
+    return _page(View(request, reader), given, state=state if state in _SHOWN else "")
 
 
 def _page(
-    view: View, given: dict[str, Any], error: str | None = None, status: int = HTTPStatus.OK
+    view: View,
+    given: dict[str, Any],
+    error: str | None = None,
+    status: int = HTTPStatus.OK,
+    state: str = "",
 ) -> HTMLResponse:
     today = local_day(view.now, view.settings.reporting_timezone)
     with view.engine.connect() as connection:
         rows = excepting.list_entries(connection, today, view.scope)
+        rows = [row for row in rows if not state or row["state"] in _SHOWN[state]]
         counts = excepting.count(connection, today, view.scope)
         known = [one.rule_id for one in rules.current(connection)[0].rules]
     reader = view.reader
@@ -51,6 +65,7 @@ def _page(
     context = {
         "rows": rows,
         "counts": counts,
+        "state": state,
         "known": known,
         "given": dict.fromkeys(_FIELDS, "") | {"rules": []} | given,
         "error": error,

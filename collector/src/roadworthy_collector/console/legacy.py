@@ -48,14 +48,21 @@ def show_systems(request: Request, reader: Who) -> HTMLResponse:
     query = request.query_params
     standing = query.get("standing", "") if query.get("standing", "") in STANDINGS else ""
     search = query.get("search", "")[: legacy_systems.SEARCH_LENGTH]
-    unsigned = query.get("unsigned", "") == "yes"
+    unsigned, red = query.get("unsigned", "") == "yes", query.get("red", "") == "yes"
     after = _number(query.get("after", ""))
     with view.engine.connect() as connection:
         counts = legacy_systems.summarise(connection, view.scope)
         page = legacy_systems.list_systems(
-            connection, standing=standing, search=search, unsigned=unsigned, after=after, scope=view.scope
+            connection,
+            standing=standing,
+            search=search,
+            unsigned=unsigned,
+            red_rated=red,
+            after=after,
+            scope=view.scope,
         )
     told = {"standing": standing, "search": search, "unsigned": "yes" if unsigned else ""}
+    told["red"] = "yes" if red else ""
     rows = [{"label": title, "count": counts.standings[word]} for word, title in STANDINGS.items()]
     context = {
         "counts": counts,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
 from roadworthy_collector.books import (
     lifecycle_bought,
@@ -20,13 +20,11 @@ from roadworthy_collector.books.lifecycle_codes import BUCKETS, WORDS
 from roadworthy_collector.books.lifecycle_lists import Wanted
 from roadworthy_collector.books.lifecycle_read import Reader as Records
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.console import login
+from roadworthy_collector.console.text_forms import TextForm
 from roadworthy_collector.console.view import View
-from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.bounds import long_text
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.os_rows import products
 from roadworthy_inventory.planned_life import AGE_BANDS, BANDS
 
@@ -147,7 +145,7 @@ def _wanted(request: Request) -> tuple[Wanted, int]:
     """Return the filter of an address; a word nothing has is no filter."""
     query = request.query_params
     told = {name: query.get(name, "")[:_LONGEST_NAME].replace("\0", "") for name in Wanted._fields}
-    told |= {name: "" for name, words in WORDS.items() if told[name] not in words}
+    told |= {name: "" for name, words in WORDS.items() if not {*told[name].split(",")} <= {*words}}
     after = query.get("after", "")
     number = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
     return Wanted(**told), number
@@ -206,32 +204,39 @@ def show_dates(request: Request, reader: Who, product: str = "") -> HTMLResponse
     return view.html("lifecycle_dates.html", context)
 
 
+def _held(connection: Connection) -> dict[str, Any]:
+    held = lifecycle_editions.current(connection, lifecycle_editions.BOUGHT)
+    return {
+        "held": held,
+        "text": held.content or lifecycle_bought.EXAMPLE,
+        "editions": lifecycle_editions.editions(connection, lifecycle_editions.BOUGHT),
+    }
+
+
+def _undo(connection: Connection, **by: Any) -> None:
+    lifecycle_editions.undo(connection, lifecycle_editions.BOUGHT, **by)
+
+
+def _form(request: Request, reader: Reader) -> TextForm:
+    view = View(request, reader)
+    zone = view.settings.reporting_timezone
+    return TextForm(
+        "lifecycle_bought.html",
+        "/lifecycle/bought",
+        _held,
+        lambda connection, text: lifecycle_trying.try_bought(
+            connection.engine, text, view.now, zone, most=_MOST_TRIED
+        ),
+        lifecycle_bought.save_bought,
+        undo=_undo,
+        all_read=True,
+    )
+
+
 @router.get("/lifecycle/bought")
 def show_bought(request: Request, reader: Who) -> HTMLResponse:
     """Show which extended updates were bought, and a form to say so for whom that is."""
-    return _bought_page(View(request, reader))
-
-
-def _bought_page(
-    view: View,
-    text: str | None = None,
-    *,
-    error: str | None = None,
-    tried: Any = None,
-    status: int = HTTPStatus.OK,
-) -> HTMLResponse:
-    with view.engine.connect() as connection:
-        held = lifecycle_editions.current(connection, lifecycle_editions.BOUGHT)
-        editions = lifecycle_editions.editions(connection, lifecycle_editions.BOUGHT)
-    context = {
-        "held": held,
-        "text": (held.content or lifecycle_bought.EXAMPLE) if text is None else text,
-        "editions": editions,
-        "error": error,
-        "tried": tried,
-        "edits": view.reader is not None and view.reader.may(Right.MANAGE_REGISTER) and view.scope is None,
-    }
-    return view.html("lifecycle_bought.html", context, status)
+    return _form(request, reader).show(request, reader)
 
 
 @router.post(
@@ -246,23 +251,4 @@ def change_bought(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try what was bought on the devices, put it in force, or go back to the edition before."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    view = View(request, reader)
-    if view.scope is not None:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "This holds for every unit; your role holds for some.")
-    text = text.replace("\r\n", "\n")
-    now = int(view.now)
-    try:
-        if do == "save":
-            with write_transaction(view.engine) as connection:
-                lifecycle_bought.save_bought(connection, text, now=now, actor=reader.name)
-            return RedirectResponse("/lifecycle/bought", HTTPStatus.SEE_OTHER)
-        if do == "undo":
-            with write_transaction(view.engine) as connection:
-                lifecycle_editions.undo(connection, lifecycle_editions.BOUGHT, now=now, actor=reader.name)
-            return RedirectResponse("/lifecycle/bought", HTTPStatus.SEE_OTHER)
-        zone = view.settings.reporting_timezone
-        tried = lifecycle_trying.try_bought(view.engine, text, view.now, zone, most=_MOST_TRIED)
-    except (RoadworthyError, NotFoundError) as error:
-        return _bought_page(view, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _bought_page(view, text, tried=tried)
+    return _form(request, reader).edit(request, reader, text=text, do=do, csrf=csrf)

@@ -62,7 +62,7 @@ def _number(text: str) -> int | None:
     return int(text) if fits and 0 < int(text) <= _MOST_ID else None
 
 
-def _asked(view: View, at: str, over: str) -> organisation_figures.Asked:
+def asked_of(view: View, at: str, over: str) -> organisation_figures.Asked:
     """Return the day and span an address names, today and a week for anything else."""
     today = local_date(view.now, view.settings.reporting_timezone)
     try:
@@ -72,7 +72,10 @@ def _asked(view: View, at: str, over: str) -> organisation_figures.Asked:
     return organisation_figures.Asked(day, int(over) if over in map(str, _OVER) else 7)
 
 
-def _context(view: View, connection: Any, asked: organisation_figures.Asked) -> organisation_figures.Context:
+def context_of(
+    view: View, connection: Any, asked: organisation_figures.Asked
+) -> organisation_figures.Context:
+    """Return what figures of the reader are made with."""
     zone = view.settings.reporting_timezone
     return organisation_figures.Context(connection, read(connection), asked, zone, view.now, view.scope)
 
@@ -88,7 +91,7 @@ def rows_at(asked: organisation_figures.Asked, kind: str, unit: int | None, **mo
 def show_organisation(request: Request, reader: Who, at: str = "", over: str = "") -> HTMLResponse:
     """Show the units of a day with their figures, sites by kind, cost centres and systems."""
     view = View(request, reader)
-    return _page(view, _asked(view, at, over))
+    return _page(view, asked_of(view, at, over))
 
 
 def _page(
@@ -101,7 +104,7 @@ def _page(
     status: int = HTTPStatus.OK,
 ) -> HTMLResponse:
     with view.engine.connect() as connection:
-        context = _context(view, connection, asked)
+        context = context_of(view, connection, asked)
         found = organisation_figures.figures(context)
         places = site_queries.read_page(
             connection, scope=view.scope, restricted=False, limit=_MOST_SITES
@@ -154,7 +157,7 @@ def change_unit(
     login.ensure_own_form(request, csrf, reader.csrf)
     view = View(request, reader)
     given = {"action": action, "unit": unit[:_LENGTH], "to": to[:_LENGTH], "day": day[:10]}
-    now = _asked(view, "", "")
+    now = asked_of(view, "", "")
     try:
         wanted = _change_asked(given)
         done = change(
@@ -194,7 +197,7 @@ def show_rows(
 ) -> HTMLResponse:
     """Show the rows behind a figure of a unit at a day."""
     view = View(request, reader)
-    asked = _asked(view, at, over)
+    asked = asked_of(view, at, over)
     found = next((one for one in organisation_rows.KINDS if one == kind), None)
     number = _number(unit)
     if found is None or (unit and number is None):
@@ -202,7 +205,7 @@ def show_rows(
     chosen = state.replace("\0", "")[:24] or None
     try:
         with view.engine.connect() as connection:
-            context = _context(view, connection, asked)
+            context = context_of(view, connection, asked)
             wanted = organisation_rows.Wanted(found, number, chosen)
             page = organisation_rows.rows(context, wanted, after=_number(after) or 0)
             tree = context.organisation.at(asked.day)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
 
 from roadworthy_collector.books import excepting, figures, lists, rating, rules
 from roadworthy_collector.books.lists import Wanted
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.books.standing import by_reason
-from roadworthy_collector.console import login
+from roadworthy_collector.console.text_forms import TextForm
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.words import LOOKS
-from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.rating import UNMEASURED
 from roadworthy_inventory.rating_measures import RATINGS
 
@@ -89,13 +87,14 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
 
 def _wanted(request: Request) -> tuple[Wanted, int]:
     query = request.query_params
-    site, unit, rule, model = (
-        query.get(name, "")[:_LONGEST_NAME].replace("\0", "") for name in ("site", "unit", "rule", "model")
+    site, unit, rule, model, left = (
+        query.get(name, "")[:_LONGEST_NAME].replace("\0", "")
+        for name in ("site", "unit", "rule", "model", "not_judged")
     )
     verdict, after = query.get("rating", ""), query.get("after", "")
     number = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
     imported = query.get("imported", "") == "yes"
-    return Wanted(verdict if verdict in RATINGS else "", site, unit, rule, imported, model), number
+    return Wanted(verdict if verdict in RATINGS else "", site, unit, rule, imported, model, left), number
 
 
 def _address(wanted: Wanted, **changed: str) -> str:
@@ -105,6 +104,7 @@ def _address(wanted: Wanted, **changed: str) -> str:
         "unit": wanted.unit,
         "rule": wanted.rule,
         "model": wanted.model,
+        "not_judged": wanted.not_judged,
         "imported": "yes" if wanted.imported else "",
     } | changed
     kept = {name: value for name, value in parts.items() if value}
@@ -118,35 +118,34 @@ def _largest(groups: dict[str, Any]) -> list[tuple[str, Any]]:
 # --- the rules ----------------------------------------------------------------------------------------------
 
 
+def _held(connection: Connection) -> dict[str, Any]:
+    found, text, about = rules.current(connection)
+    return {
+        "rules": found,
+        "text": text,
+        "about": about,
+        "editions": rules.editions(connection),
+        "changes_shown": _CHANGES_SHOWN,
+    }
+
+
+def _form(request: Request, reader: Reader) -> TextForm:
+    view = View(request, reader)
+    zone = view.settings.reporting_timezone
+    return TextForm(
+        "rating_rules.html",
+        "/ratings/rules",
+        _held,
+        lambda connection, text: rating.try_text(connection.engine, text, view.now, zone, most=_MOST_TRIED),
+        rules.save,
+        all_read=True,
+    )
+
+
 @router.get("/ratings/rules")
 def show_rules(request: Request, reader: Who) -> HTMLResponse:
     """Show the rules in force, and a form to try and save others for whom that is."""
-    return _rules_page(View(request, reader))
-
-
-def _rules_page(
-    view: View,
-    text: str | None = None,
-    *,
-    error: str | None = None,
-    tried: Any = None,
-    status: int = HTTPStatus.OK,
-) -> HTMLResponse:
-    with view.engine.connect() as connection:
-        found, held, about = rules.current(connection)
-        context = {
-            "rules": found,
-            "text": held if text is None else text,
-            "about": about,
-            "editions": rules.editions(connection),
-            "error": error,
-            "tried": tried,
-            "changes_shown": _CHANGES_SHOWN,
-            "edits": view.reader is not None
-            and view.reader.may(Right.MANAGE_REGISTER)
-            and view.scope is None,
-        }
-    return view.html("rating_rules.html", context, status)
+    return _form(request, reader).show(request, reader)
 
 
 @router.post("/ratings/rules")
@@ -158,18 +157,4 @@ def change_rules(
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Try rules on the devices, or put them in force."""
-    login.ensure_own_form(request, csrf, reader.csrf)
-    view = View(request, reader)
-    if view.scope is not None:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "The rules hold for every unit; your role holds for some.")
-    text = text.replace("\r\n", "\n")
-    try:
-        if do == "save":
-            with write_transaction(view.engine) as connection:
-                rules.save(connection, text, now=int(view.now), actor=reader.name)
-            return RedirectResponse("/ratings/rules", HTTPStatus.SEE_OTHER)
-        zone = view.settings.reporting_timezone
-        tried = rating.try_text(view.engine, text, view.now, zone, most=_MOST_TRIED)
-    except RoadworthyError as error:
-        return _rules_page(view, text, error=str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _rules_page(view, text, tried=tried)
+    return _form(request, reader).edit(request, reader, text=text, do=do, csrf=csrf)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from roadworthy_collector.books import figures, lists, reviewing
+from roadworthy_collector.books import figures, lists, reconciled_at, reviewing
 from roadworthy_collector.books.reconciling import FIGURE, count_reporting
 from roadworthy_collector.books.waterfall import STATES, waterfall, with_agent
 from roadworthy_collector.console import login
@@ -30,11 +30,26 @@ PLACES = {
     "reporting": ("Reporting", "register items whose agent reported within seven days"),
     "ghost": ("Ghosts", "devices and MDM records without a register item"),
 }
+# What a list is of: a place, or a sum of several.
+_LISTS = PLACES | {
+    "register": ("Register items that could report", "all that reconciliation looked for"),
+    "in_mdm": ("In the MDM export", "register items the newest MDM export knows"),
+    "with_both": ("In the MDM export and with an agent", "register items known to both"),
+    "with_agent": ("With an agent", "register items with an agent, whether an MDM knows them or not"),
+    "reporting_this_week": (
+        "Reporting this week",
+        "register items whose agent reported within seven days, whether an MDM knows them or not",
+    ),
+    "mdm": ("MDM records", "what the newest MDM export holds, wherever it stands"),
+    "agents": ("Agents", "devices in service, with a register item or without"),
+    "former": ("Former selves", "devices whose hardware was set up anew since: part of their item's history"),
+}
 ITEM_STATES = {
     "matched": "matched",
     "undecided": "waits in the review queue",
     "orphan": "shares nothing with any device",
 }
+_OF_ITEMS = {*PLACES, "register", "in_mdm", "with_both", "with_agent", "reporting_this_week"} - {"ghost"}
 GHOST_STATES = {"agent": "an agent alone", "mdm": "the MDM export alone", "both": "agent and MDM export"}
 REASONS = {
     "one_key": "one key alone agrees",
@@ -123,23 +138,25 @@ def decide(
 
 @router.get("/reconciliation/{place}")
 def show_gap(place: str, request: Request, reader: Who, state: str = "", after: str = "") -> HTMLResponse:
-    """Show the records that stand at a place."""
-    if place not in PLACES:
+    """Show the records that stand at a place, or behind a sum of the waterfall."""
+    if place not in _LISTS:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such list.")
     view = View(request, reader)
-    states = GHOST_STATES if place == "ghost" else ITEM_STATES
+    told = ITEM_STATES | {name: f"no register item: {said}" for name, said in GHOST_STATES.items()}
+    told["former"] = "set up anew since"
+    states = GHOST_STATES if place == "ghost" else ITEM_STATES if place in _OF_ITEMS else told
     state = state if state in states else ""
     with view.engine.connect() as connection:
         page = lists.gap(connection, place, state=state, after=_number(after), scope=view.scope)
-        counts = lists.counts(connection, view.scope)
+        total = reconciled_at.count(connection, place, state, view.scope)
     context = {
         "place": place,
-        "title": PLACES[place][0],
-        "about": PLACES[place][1],
+        "title": _LISTS[place][0],
+        "about": _LISTS[place][1],
         "page": page,
         "state": state,
         "states": states,
-        "total": sum(n for (at, of), n in counts.items() if at == place and state in {"", of}),
+        "total": total,
         "first": not _number(after),
         "keys": KEYS,
     }

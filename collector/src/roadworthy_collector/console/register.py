@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from http import HTTPStatus
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import urlencode
 
 import anyio.to_thread
@@ -24,6 +24,7 @@ from roadworthy_collector.books.importing import (
     import_file,
     starter_mapping,
 )
+from roadworthy_collector.books.register_wanted import TELLABLE, Wanted, covered_words
 from roadworthy_collector.console import corrections as kept_corrections
 from roadworthy_collector.console import forms, login, register_standing
 from roadworthy_collector.console.forms import FormRefusedError
@@ -39,7 +40,9 @@ from roadworthy_inventory.register import ITEM_KINDS, LIFECYCLE_STATES
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
-_FILTERS = ("unit", "site", "state", "kind", "search")
+_FILTERS = ("unit", "site", "command", "cost_centre", "system", "state", "kind", "search")
+_BATCHES = ("made_by", "changed_by")
+_MATCHED = {"yes": True, "no": False}
 _LENGTH = 256
 _MOST_ID = 2**63 - 1
 
@@ -48,6 +51,11 @@ def _filter(request: Request) -> dict[str, str]:
     found = {
         name: request.query_params.get(name, "").replace("\0", "").strip()[:_LENGTH] for name in _FILTERS
     }
+    params = request.query_params
+    for name in ("known", "unknown"):
+        found[name] = params[name] if params.get(name) in TELLABLE else ""
+    found["matched"] = params["matched"] if params.get("matched") in _MATCHED else ""
+    found |= {name: str(_id(params.get(name, "")) or "") for name in _BATCHES}
     return {name: value for name, value in found.items() if value}
 
 
@@ -67,14 +75,9 @@ def show_register(request: Request, reader: Who) -> HTMLResponse:
     """Show the items a filter finds, counted by state, and how much is known of them."""
     view = View(request, reader)
     asked = _filter(request)
-    wanted = queries.Wanted(
-        asked.get("unit"),
-        asked.get("site"),
-        asked.get("state"),
-        asked.get("kind"),
-        asked.get("search"),
-        scope=reader.scope,
-    )
+    told: dict[str, Any] = {name: value for name, value in asked.items() if name != "matched"}
+    told |= {name: int(asked[name]) for name in _BATCHES if name in asked}
+    wanted = Wanted(**told, matched=_MATCHED.get(asked.get("matched", "")), scope=reader.scope)
     after = _id(request.query_params.get("after", "")) or 0
     with view.engine.connect() as connection:
         page = queries.read_page(connection, wanted, after=after)
@@ -84,9 +87,8 @@ def show_register(request: Request, reader: Who) -> HTMLResponse:
         "asked": asked,
         "rows": page.rows,
         "counts": counts,
-        "known": [
-            (name.removesuffix("_pence").replace("_", " "), count) for name, count in counts.known.items()
-        ],
+        "coverage": _coverage(counts, asked),
+        "narrowed": wanted.in_words(),
         "states": [
             (state, count, _address("/register", **(everything | {"state": state})))
             for state, count in counts.states.items()
@@ -100,6 +102,21 @@ def show_register(request: Request, reader: Who) -> HTMLResponse:
         ],
     }
     return view.html("register.html", context)
+
+
+def _coverage(counts: queries.Summary, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """Return of how many items each thing is known and of how many not, with the lists of both."""
+    rest = {name: value for name, value in asked.items() if name not in {"known", "unknown"}}
+    return [
+        {
+            "name": covered_words(name) if name != "device" else "linked to a device",
+            "known": count,
+            "unknown": counts.total - count,
+            "known_at": _address("/register", **(rest | {"known": name})),
+            "unknown_at": _address("/register", **(rest | {"unknown": name})),
+        }
+        for name, count in (*counts.known.items(), ("device", counts.linked))
+    ]
 
 
 @router.get("/register/item/{item}")

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from roadworthy_collector.books import plan_lists, plan_queue, planning, standing
+from roadworthy_collector.books import plan_chosen, plan_lists, plan_queue, planning, standing
 from roadworthy_collector.console.costs import ensure_whole_estate, pounds
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError
@@ -21,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 _PAGE = 50
 _MODELS = 30
 _TICKETS = 100
+_LONGEST = 128
 
 
 @router.get("/replacement")
@@ -31,11 +32,18 @@ def show_replacement(
     ensure_whole_estate(reader)
     view = View(request, reader)
     asked = request.query_params
-    action = asked.get("action") if asked.get("action") in planning.ACTIONS else None
+    wanted = _wanted(asked)
     number = asked.get("page", "1")
     page = max(1, int(number)) if number.isascii() and number.isdecimal() and len(number) < 7 else 1
     tag = asked.get("tag", "").strip()[:64]
-    context: dict[str, Any] = {"plan": None, "made_at": None, "rows": [], "total": 0, "missed": False}
+    context: dict[str, Any] = {
+        "plan": None,
+        "made_at": None,
+        "rows": [],
+        "total": 0,
+        "used": None,
+        "missed": False,
+    }
     with view.engine.connect() as connection:
         held = planning.last(connection)
         if held is not None:
@@ -47,8 +55,7 @@ def show_replacement(
                 except NotFoundError:
                     context["missed"] = True
             else:
-                rows, total = planning.page(connection, summary, action, (page - 1) * _PAGE, _PAGE)
-                context |= {"rows": rows, "total": total}
+                context |= plan_chosen.page(connection, summary, wanted, (page - 1) * _PAGE, _PAGE)._asdict()
         lists = plan_lists.kept(connection)
         queued = plan_queue.read(connection)
         shown = [_list(one, reader) for one in lists]
@@ -63,17 +70,34 @@ def show_replacement(
             "items": items,
             "tickets_shown": _TICKETS,
             "models_shown": _MODELS,
-            "action": action,
-            "actions": planning.ACTION_WORDS,
+            "action": wanted.action or None,
+            "wanted": wanted,
+            "exported": wanted.action if wanted.action in planning.ACTIONS else None,
+            "actions": {**planning.ACTION_WORDS, **plan_chosen.GROUP_WORDS},
+            "items_at": items_at,
             "tag": tag,
             "page": page,
             "pages": max(1, -(-context["total"] // _PAGE)),
-            "at": lambda number: "/replacement?" + urlencode({"action": action or "", "page": number}),
+            "at": lambda number: items_at(**wanted._asdict(), page=number),
             "pounds": pounds,
             "money": lambda found: money_range(_range(found)),
             "amount": lambda found, unit: plain_range(_range(found), unit),
         },
     )
+
+
+def _wanted(asked: Any) -> plan_chosen.Wanted:
+    """Return what an address asks for; what is no action is not chosen."""
+    told = {name: asked.get(name, "")[:_LONGEST].replace("\0", "") for name in plan_chosen.Wanted._fields}
+    if told["action"] not in {*planning.ACTIONS, *plan_chosen.GROUPS}:
+        told["action"] = ""
+    return plan_chosen.Wanted(**told)
+
+
+def items_at(**query: Any) -> str:
+    """Return the address of the items behind a figure of the plan."""
+    kept = {name: value for name, value in query.items() if value not in (None, "")}
+    return "/replacement?" + urlencode(kept)
 
 
 def _range(found: list[float] | None) -> Range | None:

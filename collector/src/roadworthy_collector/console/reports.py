@@ -112,7 +112,11 @@ def _page(
             found = report_reading.row_of(row) | dict.fromkeys(
                 ("figures", "sentences", "journals", "late", "changes"), ()
             )
-            found |= {"provisional": (), "frozen": False}
+            entered = [
+                {**one, "kwh": one["kwh_thousandths"] / 1000}
+                for one in report_reading.journals(connection, row.id)
+            ]
+            found |= {"provisional": (), "frozen": False, "journals": entered}
             trouble = str(fault)
         following = found["next"]
         signed = reader.signed_in and reader.may(Right.PREPARE_CARBON)

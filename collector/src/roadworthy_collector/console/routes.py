@@ -30,23 +30,31 @@ from roadworthy_collector.console import (
     carbon_factors,
     chart_style,
     corrections,
+    cost_bridge,
     cost_files,
     cost_rules,
     costs,
     device,
     devices,
     disposal,
+    disposal_items,
     energy,
     exceptions,
     exports,
     figures,
+    file_pages,
     legacy,
     lifecycle,
     login,
+    meter_lists,
     meters,
     organisation,
+    organisation_groups,
     overview,
+    place_forms,
+    planned_life,
     plans,
+    power,
     ratings,
     reconciliation,
     register,
@@ -70,23 +78,31 @@ router.include_router(login.router)
 router.include_router(audits.router)
 router.include_router(costs.router)
 router.include_router(cost_files.router)
+router.include_router(cost_bridge.router)
 router.include_router(cost_rules.router)
 router.include_router(corrections.router)
 router.include_router(staff_time.router)
 router.include_router(benefits.router)
 router.include_router(disposal.router)
+router.include_router(disposal_items.router)
 router.include_router(replacement.router)
 router.include_router(reports.router)
 router.include_router(plans.router)
 router.include_router(reconciliation.router)
 router.include_router(register.router)
 router.include_router(organisation.router)
+router.include_router(organisation_groups.router)
 router.include_router(ratings.router)
 router.include_router(lifecycle.router)
+router.include_router(planned_life.router)
+router.include_router(file_pages.router)
+router.include_router(place_forms.router)
 router.include_router(legacy.router)
 router.include_router(exceptions.router)
 router.include_router(energy.router)
 router.include_router(meters.router)
+router.include_router(power.router)
+router.include_router(meter_lists.router)
 router.include_router(exports.router)
 router.include_router(bulk.router)
 router.include_router(carbon_factors.router)

@@ -21,11 +21,11 @@ from roadworthy_collector.store.engine import write_transaction
 
 @dataclass(frozen=True, slots=True)
 class TextForm:
-    """What such a page shows and does; it is for readers of the whole IT estate.
+    """What such a page shows and does; it is for readers of the whole IT estate, `all_read`: others may look at it.
 
     `held` gives what the template is told of the text in force, at least its `text`. `try_text` says what a text
-    would change, `save` puts it in force; both raise RoadworthyError for one that cannot be. `after`: where saving
-    leads, once `saved` was done.
+    would change, `save` puts it in force, `undo` the edition before; they raise RoadworthyError for what cannot be.
+    `after`: where saving leads, once `saved` was done.
     """
 
     template: str
@@ -34,26 +34,33 @@ class TextForm:
     try_text: Callable[[Connection, str], Any]
     save: Callable[..., Any]
     saved: Callable[[View], Any] = lambda _: None
+    undo: Callable[..., Any] | None = None
+    all_read: bool = False
 
     def show(self, request: Request, reader: Reader) -> HTMLResponse:
         """Show the text in force."""
-        ensure_whole_estate(reader)
+        if not self.all_read:
+            ensure_whole_estate(reader)
         return self._page(View(request, reader))
 
     def edit(self, request: Request, reader: Reader, *, text: str, do: str, csrf: str) -> Response:
-        """Try the text, or put it in force where `do` says save."""
+        """Try the text; put it in force where `do` says save, the edition before where it says undo."""
         login.ensure_own_form(request, csrf, reader.csrf)
         ensure_whole_estate(reader)
         view = View(request, reader)
         # Browsers send the ends of lines of other systems; no database keeps a NUL.
         text = text.replace("\r\n", "\n").replace("\0", "")
         try:
-            if do != "save":
+            if do == "undo" and self.undo is not None:
+                with write_transaction(view.engine) as connection:
+                    self.undo(connection, actor=reader.name, now=int(view.now))
+            elif do == "save":
+                with write_transaction(view.engine) as connection:
+                    self.save(connection, text, actor=reader.name, now=int(view.now))
+            else:
                 with view.engine.connect() as connection:
                     tried = self.try_text(connection, text)
                 return self._page(view, text, tried=tried)
-            with write_transaction(view.engine) as connection:
-                self.save(connection, text, actor=reader.name, now=int(view.now))
         except RoadworthyError as error:
             return self._page(view, text, error=str(error))
         self.saved(view)

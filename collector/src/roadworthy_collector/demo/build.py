@@ -5,6 +5,7 @@
 3. The last days: half-hours, gaps, start-ups, facts and probe statuses, through the in-process ingest.
 4. Those days' totals: by the collector's own roll-up, so that every page has its figures at once.
 5. The books: the organisation's files (`papers`), imported as people import theirs, and what the jobs make of them.
+6. Energy: the ledger of the months reports are about, avoidable electricity, the devices' share of the meters.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, func, select
 
-from roadworthy_collector.demo import load, papers
+from roadworthy_collector.demo import energy, load, papers
 from roadworthy_collector.demo.estate import SEED, Device, compose
 from roadworthy_collector.demo.generate import Timeline
 from roadworthy_collector.demo.history import history, working_days
@@ -34,7 +35,7 @@ from roadworthy_collector.store.statements import upsert
 from roadworthy_inventory.calendar import DAY_SECONDS, utc_date, utc_day, utc_day_start
 
 # Raised whenever the same seed gives another estate than before, so that an older demo is built anew.
-VERSION = 4
+VERSION = 5
 DEVICES, DAYS, MONTHS = 1000, 14, 25
 _DEVICES_AT_ONCE = 40
 _ROLLUPS_AT_ONCE = 500
@@ -161,6 +162,7 @@ class _Builder:
             ("Half-hours of the last days", self._ingest),
             ("Daily totals of the last days", self._roll_up),
             ("Register, ledger, ratings and plan", self._books),
+            ("Energy, meters and the bill", self._energy),
         ):
             began = self._monotonic()
             for done, total in step():
@@ -220,6 +222,9 @@ class _Builder:
 
     def _books(self) -> Iterator[tuple[int, int]]:
         yield from papers.fill(self._engine, self._settings, self._plan)
+
+    def _energy(self) -> Iterator[tuple[int, int]]:
+        yield from energy.fill(self._engine, self._settings, self._plan)
 
 
 def ingest(engine: Engine, settings: Settings, told: list[Told]) -> None:

@@ -24,6 +24,7 @@ DISPOSALS_HEADER = (
     "Disposal cost", "Contractor",
 )  # fmt: skip
 BENEFIT_SYSTEM = "File Stores (invented)"
+SWITCHED_OFF = "Command Log (invented)"
 _KILOGRAMS = {"Laptop": (1.3, 2.4), "Desktop": (5.0, 9.5), "Mini PC": (1.0, 2.0), "All-in-one": (6.0, 9.0),
               "Server": (14.0, 28.0), "Tablet": (0.6, 1.1), "Monitor": (3.0, 5.5)}  # fmt: skip
 _DATA = frozenset(_KILOGRAMS) - {"Monitor"}

@@ -16,6 +16,7 @@ from roadworthy_collector.demo.assets import COST_CENTRES, Row, unit_path
 LEDGER_HEADER = (
     "Financial year", "Accounting period", "Cost centre", "Account code", "Account description", "Line description",
     "Supplier", "Capital/Revenue", "Current budget", "Forecast", "Outturn", "Service from", "Service to",
+    "Transaction type", "Recharge reference",
 )  # fmt: skip
 PAYMENTS_HEADER = (
     "Transaction date",
@@ -76,6 +77,7 @@ _CONTRACTS_OF = {
 }
 _NOBODYS = "4206"  # a contract nobody answers for: it has neither a cost centre nor a unit
 _PREPAID_YEARS = 3
+_RECHARGED = (2, 5, 8, 11)  # accounting periods
 
 
 def _pounds(amount: float) -> str:
@@ -111,14 +113,38 @@ def ledger(devices: int, seed: int, today: date) -> Iterator[Row]:
                         f"{year}/{(year + 1) % 100:02}", str(period), centre.split()[0], line.code, line.account,
                         line.text, f"{line.supplier} (invented)", line.funding, _pounds(planned),
                         _pounds(spent if closed else planned * 1.02), _pounds(spent) if closed else "", "", "",
+                        "Invoice", "",
                     )  # fmt: skip
         credit = -9.5 * devices
         yield (
             f"{year}/{(year + 1) % 100:02}", "2", COST_CENTRES["Corporate Services"].split()[0], "4101",
             "Hardware maintenance", "Hardware maintenance, credit for devices given back", "Fulmar Support (invented)",
             "Revenue", "0.00", _pounds(credit), _pounds(credit) if _month_of(year, 3) <= today else "", "", "",
+            "Credit note", "",
         )  # fmt: skip
+        yield from _recharges(devices, year, today)
     yield _prepaid(devices, this_year - 1)
+
+
+def _recharges(devices: int, year: int, today: date) -> Iterator[Row]:
+    """Yield what IT charges within the organisation: once with both sides in this ledger, once with one side only.
+
+    The other side of the second stands in the ledger of a department that is not in this one.
+    """
+    local, corporate = (COST_CENTRES[name].split()[0] for name in ("Local Services", "Corporate Services"))
+    name = f"{year}/{(year + 1) % 100:02}"
+    for period in _RECHARGED:
+        closed = _month_of(year, period) + timedelta(days=31) <= today
+        for centre, thousands, kind, reference in (
+            (local, 6.0, "Recharge in", f"IR-{year}-{period}"),
+            (corporate, -6.0, "Recharge out", f"IR-{year}-{period}"),
+            (corporate, -2.5, "Recharge out", f"XR-{year}-{period}"),
+        ):
+            amount = _pounds(thousands * devices)
+            yield (
+                name, str(period), centre, "4110", "Service desk", "Service desk, charged within the organisation",
+                "Corporate IT (invented)", "Revenue", amount, amount, amount if closed else "", "", "", kind, reference,
+            )  # fmt: skip
 
 
 def _prepaid(devices: int, year: int) -> Row:
@@ -128,6 +154,7 @@ def _prepaid(devices: int, year: int) -> Row:
         f"{year}/{(year + 1) % 100:02}", "1", COST_CENTRES["Specialist Services"].split()[0], "4103",
         "Software maintenance", "Software support, evidence store, three years paid ahead", "Merlin Software (invented)",
         "Revenue", amount, amount, amount, f"{year}-04-01", f"{year + _PREPAID_YEARS}-03-31",
+        "Invoice", "",
     )  # fmt: skip
 
 
@@ -137,7 +164,7 @@ def method(devices: int, seed: int, today: date) -> str:
     name = f"{base}/{(base + 1) % 100:02}"
     head = (
         "# How the invented organisation counts its IT cost.\n"
-        'basis = "cash"\nrecharges = "neither"\nspread_prepaid = true\nminimum_confidence = 0.5\n\n'
+        'basis = "cash"\nrecharges = "both"\nspread_prepaid = true\nminimum_confidence = 0.5\n\n'
         f'[target]\ndefinition = "B"\nbase_year = "{name}"\n'
         f'target_year = "{base + 4}/{(base + 5) % 100:02}"\ncut_percent = 30\nterms = "cash"\n'
     )

@@ -30,13 +30,15 @@ from roadworthy_collector.books import (
 )
 from roadworthy_collector.books.importing import Wishes, import_file
 from roadworthy_collector.books.plan_text import Budget
-from roadworthy_collector.demo import assets, leaving, money
+from roadworthy_collector.carbon import meter_import, supply_list, tariff_store
+from roadworthy_collector.demo import assets, leaving, meters, money
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.jobs import books, costs
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.benefits import Role
 from roadworthy_inventory.calendar import utc_date
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ _MONEY: dict[str, cost_import.Kind] = {
     "contracts.csv": "contracts",
 }
 _DISPOSALS = "disposals.csv"
+_SUPPLIES, _TARIFFS = "supplies.csv", "tariffs.csv"
+_METERS = ("half-hours.csv", "half-hours-data-centre.csv", "gas-readings.csv")
 METHOD_FILE, PLAN_FILE = "method.toml", "plan.toml"
 
 
@@ -59,6 +63,9 @@ def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
     devices, now = planned.compose(), planned.timeline.now
     count, seed, today = len(devices), planned.seed, utc_date(now)
     register = list(assets.register(devices, now))
+    zone = planned.timeline.zone
+    first = meters.begins(today, utc_date(planned.timeline.first_day))
+    wide, long, gas = _METERS
     return {
         "units.csv": (leaving.UNITS_HEADER, leaving.units()),
         "cost-centres.csv": (leaving.CENTRES_HEADER, leaving.cost_centres()),
@@ -70,6 +77,11 @@ def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
         "payments.csv": (money.PAYMENTS_HEADER, money.payments(count, seed, today)),
         "contracts.csv": (money.CONTRACTS_HEADER, money.contracts(count, seed, today)),
         _DISPOSALS: (leaving.DISPOSALS_HEADER, leaving.disposals(register, seed, today)),
+        _SUPPLIES: (meters.SUPPLIES_HEADER, meters.supplies(first)),
+        _TARIFFS: (meters.TARIFFS_HEADER, meters.tariffs(first, today)),
+        wide: (meters.WIDE_HEADER, meters.half_hours(count, seed, first, today, zone)),
+        long: (meters.LONG_HEADER, meters.long_half_hours(count, seed, first, today, zone)),
+        gas: (meters.GAS_HEADER, meters.gas(count, seed, first, today)),
     }
 
 
@@ -142,7 +154,7 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
     """Bring the files into the books and work out the figures; yields (steps done, steps there are)."""
     now = planned.timeline.now
     today = utc_date(now)
-    total = len(_ORGANISATION) + len(_REGISTER) + len(_MONEY) + 5
+    total = len(_ORGANISATION) + len(_REGISTER) + len(_MONEY) + len(_METERS) + 5
     done = 0
     zone = settings.reporting_timezone
     with tempfile.TemporaryDirectory(prefix="roadworthy-demo-") as name:
@@ -167,6 +179,9 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
         _decide(engine, (folder / METHOD_FILE).read_text("utf-8"), today, now)
         done += 1
         yield done, total
+        for _ in _meter(engine, folder, today, now):
+            done += 1
+            yield done, total
     work = Work(engine, settings, clock=lambda: float(now), rests=False)
     _except_some(engine, planned, today, now)
     yield done + 1, total
@@ -182,6 +197,20 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
     yield total, total
 
 
+def _meter(engine: Engine, folder: Path, today: date, now: int) -> Iterator[str]:
+    """Load the supplies and tariffs and import the meter files; yields each that is in."""
+    with write_transaction(engine) as connection:
+        text = (folder / _SUPPLIES).read_text("utf-8")
+        supply_list.load(connection, text, _SUPPLIES, restricted=True, actor=ACTOR, now=now)
+        text = (folder / _TARIFFS).read_text("utf-8")
+        tariff_store.load(connection, text, _TARIFFS, actor=ACTOR, now=now)
+    for file in _METERS:
+        with (folder / file).open("rb") as stream:
+            choices = meter_import.Choices()
+            meter_import.import_file(engine, stream, file, choices, actor=ACTOR, now=now, on=today)
+        yield file
+
+
 def _dispose(engine: Engine, file: Path, today: date, now: int) -> None:
     """Import the list of disposals, if the register had anything to get rid of."""
     if len(file.read_bytes().splitlines()) > 1:
@@ -191,18 +220,35 @@ def _dispose(engine: Engine, file: Path, today: date, now: int) -> None:
 
 
 def _decide(engine: Engine, method: str, today: date, now: int) -> None:
-    """Save the cost method, and put a benefit on the register that one person claims and another agreed to."""
+    """Save the cost method, and put two benefits on the register: one agreed to, one that finance has taken out."""
     year = today.year if today >= date(today.year, 4, 1) else today.year - 1
-    claim = benefits.Claim(
-        "BN-1", leaving.BENEFIT_SYSTEM, cashable=True, years=[(year, 1_200_000, 400_000), (year + 1, 4_800_000, 0)],
-        cost_centre="IT100",
+    claims = (
+        benefits.Claim(
+            "BN-1", leaving.BENEFIT_SYSTEM, cashable=True, cost_centre="IT100",
+            years=[(year, 1_200_000, 400_000), (year + 1, 4_800_000, 0)],
+        ),
+        benefits.Claim(
+            "BN-2", leaving.SWITCHED_OFF, cashable=True, cost_centre="IT200", decommissioned=today - timedelta(days=150),
+            years=[(year - 1, 600_000, 900_000), (year, 3_100_000, 0)],
+        ),
     )  # fmt: skip
+    service, finance = "Head of service (simulated)", "Head of finance (simulated)"
+    steps: tuple[tuple[tuple[str, str, Role, int], ...], ...] = (
+        (("agree", service, "service", 12),),
+        (
+            ("agree", service, "service", 200),
+            ("deliver", service, "service", 120),
+            ("remove", finance, "finance", 40),
+        ),
+    )
     with write_transaction(engine) as connection:
         cost_texts.save(connection, "cost_method", method, actor=ACTOR, now=now)
-        claimant, other = "Head of IT (simulated)", "Head of service (simulated)"
-        number = benefits.add(connection, claim, actor=claimant, on=today - timedelta(days=30), now=now)
-        on = today - timedelta(days=12)
-        benefits.advance_one(connection, number, "agree", actor=other, role="service", on=on, now=now)
+        for claim, taken in zip(claims, steps, strict=True):
+            claimed = today - timedelta(days=taken[0][3] + 18)
+            number = benefits.add(connection, claim, actor="Head of IT (simulated)", on=claimed, now=now)
+            for step, person, role, ago in taken:
+                on = today - timedelta(days=ago)
+                benefits.advance_one(connection, number, step, actor=person, role=role, on=on, now=now)
 
 
 def _except_some(engine: Engine, planned: Plan, today: date, now: int) -> None:

@@ -11,9 +11,9 @@ EVERY_SECONDS = 30.0
 def compute(work: Work) -> int:
     """Work the shares out if they moved; return whether they had."""
     began = work.monotonic()
-    content = shares.made(work.engine)
-    if content is None:
+    found = shares.made(work.engine)
+    if found is None:
         return 0
     with work.write() as connection:
-        shares.keep(connection, content, work.clock(), work.monotonic() - began)
+        shares.keep(connection, found, work.clock(), work.monotonic() - began)
     return 1

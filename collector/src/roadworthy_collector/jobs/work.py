@@ -127,7 +127,8 @@ class Work:
             self._measured(elapsed)
             done += count
             limit = pace.after(count, worked, elapsed - worked)
-            self.stop.wait(elapsed)
+            if self.rests:
+                self.stop.wait(elapsed)
         return done
 
     def for_each(

@@ -43,6 +43,8 @@ _ROUTE_WORDS = {
     "reuse": "reused, redeployed, donated, donation, refurbished, refurbish",
     "resale": "resold, sold, sale, remarketed, auction",
     "recycling": "recycled, recycle, weee, material recovery, weee recycling",
+    "energy_recovery": "energy recovery, energy from waste, recovered, recovery, incinerated, incineration",
+    "landfill": "landfilled, tipped, buried",
     "destruction": "destroyed, shredded, shredding, crushed, secure destruction, destroy",
     "return_to_lessor": "returned to lessor, lease return, returned, end of lease",
     "unknown": "other, n/a",

@@ -11,6 +11,7 @@ from typing import Any
 
 from roadworthy_inventory.importing.decoding import BROKEN
 from roadworthy_inventory.importing.fields import Binding, Bound, Context, Format, bind
+from roadworthy_inventory.importing.fitting import too_many
 from roadworthy_inventory.importing.plan import Orders, Step, UnknownWordError, conflict, date_orders, steps
 from roadworthy_inventory.importing.problems import (
     CORRECTION_COLUMNS,
@@ -20,7 +21,6 @@ from roadworthy_inventory.importing.problems import (
     Report,
     StrictRefusedError,
     Tally,
-    UnreadableFileError,
     is_correction,
     neutralised,
     shortened,
@@ -136,7 +136,7 @@ class Import:
             if not (self.strict and tally.quarantined):
                 yield line, value
             if tally.good + tally.quarantined >= self._most_rows:
-                self._end_at(line)
+                self._end()
         if self.strict and tally.quarantined:
             raise StrictRefusedError(self.table.file, self.report())
 
@@ -165,14 +165,10 @@ class Import:
             self._find_guessed(cells)
         return cells, found
 
-    def _end_at(self, line: int) -> None:
-        if next(self._rows, None) is not None:
-            raise UnreadableFileError(
-                self.table.file,
-                f"has more than {self._most_rows:,} rows",
-                "split it; no register is that long",
-                line=line,
-            )
+    def _end(self) -> None:
+        following = next(self._rows, None)
+        if following is not None:
+            raise too_many(self.table.file, self._most_rows, following[0])
 
     def _set_aside(self, line: int, cells: Sequence[Cell]) -> bool:
         """Count the row's problems; whether one of them keeps the row out."""

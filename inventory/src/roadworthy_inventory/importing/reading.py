@@ -26,7 +26,7 @@ COLUMNS = 2_000
 _TITLE_LINES = 25  # a header further down is none
 _SAMPLE_ROWS = 100
 _JSON_BYTES = 64 * 1024 * 1024
-_ZIP = b"PK\x03\x04"
+ZIP = b"PK\x03\x04"
 _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "is an old binary spreadsheet (XLS) or protected by a password",
     b"\x1f\x8b": "is packed by gzip",
@@ -100,12 +100,12 @@ def open_table(stream: ByteStream, file: str, *, sheet: str | None = None) -> Ta
     head = read_head(stream)
     if not head.strip(b" \t\r\n\0"):
         raise EmptyFileError(file, "is empty", "export it again")
-    if head.startswith(_ZIP):
+    if head.startswith(ZIP):
         return _workbook(head, stream, file, sheet)
     for signature, what in _SIGNATURES.items():
         if head[:5].lower().startswith(signature.lower()):
             raise UnreadableFileError(file, what, "save it as XLSX or CSV UTF-8")
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}:
+    if _is_json(head):
         return _json(head, stream, file)
     start = head[:4096]
     # A NUL here and there is a broken cell, one byte in twenty is no text.
@@ -114,6 +114,15 @@ def open_table(stream: ByteStream, file: str, *, sheet: str | None = None) -> Ta
             file, "is binary, or UTF-16 without its mark", "save it as XLSX or CSV UTF-8"
         )
     return _text(head, stream, file)
+
+
+def _is_json(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}
+
+
+def is_text(head: bytes) -> bool:
+    """Return whether a file that begins so is read as text, a row at a time, if it is a table at all."""
+    return bool(head) and not head.startswith(ZIP) and not _is_json(head)
 
 
 def _text(head: bytes, stream: ByteStream, file: str) -> Table:
