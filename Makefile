@@ -44,6 +44,7 @@ types: dev ## Mypy, strict, for Linux, Windows and macOS
 generate: dev ## Write the files made from code: metric catalogue, settings, dashboards
 	@$(VENV)/python -m roadworthy_collector.metrics.generate
 	@$(VENV)/python -m roadworthy_collector.settings_docs
+	@$(VENV)/python -m roadworthy_collector.snmp.families
 	@$(VENV)/roadworthy dashboards render
 
 lock: ## Resolve the locks anew (needs uv); hashes, no index addresses

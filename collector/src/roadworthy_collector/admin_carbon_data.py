@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from roadworthy_collector.admin_benefits import today
-from roadworthy_collector.command_support import ConfigFile, Format, password_from_person, show, stored
+from roadworthy_collector.command_support import (
+    ConfigFile,
+    Format,
+    mark_simulated,
+    password_from_person,
+    show,
+    stored,
+)
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
 
@@ -228,6 +235,8 @@ def show_embodied(
 
     with stored(config) as (_, engine), engine.connect() as connection:
         found = embodied.overview(connection, embodied.year_of(year))
+        if output == "table":
+            mark_simulated(connection)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
@@ -266,6 +275,8 @@ def show_keep_or_replace(
         found = keep_or_replace.told(
             keep_or_replace.compare(connection, today(settings), new_class=new_class)
         )
+        if output == "table":
+            mark_simulated(connection)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
@@ -301,13 +312,35 @@ def show_return(
         found = returns_told.read(
             connection, kind, year_of(year), today=today(settings), zone=settings.reporting_timezone
         )
+        if output == "table":
+            mark_simulated(connection)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
     typer.echo(f"{found['year']}, factor set {found['factor_set']}. {found['basis']}.")
-    show([{name: _cell(value) for name, value in row.items()} for row in found["rows"]], output)
+    # How a group is known is a sentence or two: a line of its own below the table.
+    apart = {"group", "how_known", "unknown"} if kind == "ggc" else set()
+    show(
+        [{name: _of_return(row, name) for name in row if name not in apart} for row in found["rows"]],
+        output,
+    )
+    for row in found["rows"] if apart else []:
+        typer.echo(f"{row['title']}: {'; '.join(one for one in (row['unknown'], row['how_known']) if one)}")
+    if found["e_waste"] and found["e_waste_kg"]:
+        names = {"title": "equipment that left", "items": "items", "not_weighed": "not weighed", "kg": "kg"}
+        show([{words: _cell(one[name]) for name, words in names.items()} for one in found["e_waste"]], output)
     for note in found["notes"]:
         typer.echo(note)
+
+
+def _of_return(row: Mapping[str, Any], name: str) -> str:
+    """Return a cell of a return; what has no value says why in its place, and what needs no reason has none."""
+    value = row[name]
+    if value is None and name in {"reason", "scope"}:
+        return ""
+    if value is None and name in {"kwh", "tco2e", "count"} and row.get("unknown"):
+        return str(row["unknown"]).partition(":")[0]
+    return _cell(value)
 
 
 def _cell(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from roadworthy_collector.command_support import ConfigFile, Format, show, stored
+from roadworthy_collector.command_support import SIMULATED, ConfigFile, Format, mark_simulated, show, stored
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
 
@@ -47,15 +47,24 @@ def show_energy(
 ) -> None:
     """Show kWh at the wall by how they are known, with a 90 % interval, and the kgCO2e they emit."""
     from roadworthy_collector.carbon.show import Asked, coverage, flat_row, shown
+    from roadworthy_collector.store.queries.console import is_simulated
 
     now = time.time()
     with stored(config) as (settings, engine), engine.connect() as connection:
         found = shown(connection, Asked(year, unit, rule), now=now, zone=settings.reporting_timezone)
+        if output == "text":
+            mark_simulated(connection)
+        made_up = f"{SIMULATED}. " if is_simulated(connection) else ""
     told = found.told(by)
     if output == "json":
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     elif output == "csv":
-        _write_csv([flat_row(row) for row in told["rows"]], f"{told['period']} by {by}", coverage(found), now)
+        _write_csv(
+            [flat_row(row) for row in told["rows"]],
+            f"{told['period']} by {by}",
+            made_up + coverage(found),
+            now,
+        )
     else:
         _text(told, coverage(found))
 
@@ -64,7 +73,7 @@ def rebuild(
     month: Annotated[str | None, typer.Option(help="Only this month, 2026-04; all if not said.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Have the ledger's months made anew from the daily totals; the jobs process does it, a month a minute."""
+    """Have the ledger's months made anew from the daily totals; the jobs process does it, some a minute."""
     from roadworthy_collector.carbon import energy
     from roadworthy_collector.store.engine import write_transaction
 
@@ -86,6 +95,9 @@ def _write_csv(rows: list[dict[str, Any]], what: str, said: str, now: float) -> 
 
 
 def _text(told: dict[str, Any], said: str) -> None:
+    if told["kwh"] is None:
+        typer.echo(f"{told['period']}: {said}")
+        return
     typer.echo(
         f"{told['period']}: {told['kwh']:,.0f} kWh at the wall ({told['low_kwh']:,.0f} to {told['high_kwh']:,.0f}, "
         "90 % interval)"
@@ -148,6 +160,8 @@ def show_avoidable(
     with stored(config) as (_, engine), engine.connect() as connection:
         found = shown.overview(connection)
         rows = shown.device_rows(connection, kind, None, scope=EVERYTHING, small_groups=True) if kind else []
+        if output == "table":
+            mark_simulated(connection)
     if found is None:
         raise RoadworthyError("nothing is worked out yet: the jobs process does it daily")
     if output == "json":
@@ -159,6 +173,13 @@ def show_avoidable(
         for name, told in row["kinds"].items()
     ]
     show(rows if kind else lines, output)
+    for one in [] if kind else found["prices"]:
+        price = (
+            "no price"
+            if one["pence_per_kwh"] is None
+            else f"{one['pence_per_kwh']:.2f}p a kWh, {one['from']}"
+        )
+        typer.echo(f"{one['site']}: {price}")
     typer.echo(shown.coverage(found))
 
 

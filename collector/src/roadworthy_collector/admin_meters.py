@@ -22,6 +22,9 @@ Year = Annotated[str | None, typer.Option(help="Financial year, 2025/26; the run
 
 def add_to(app: typer.Typer) -> None:
     """Register these commands on `app`."""
+    from roadworthy_collector.admin_meter_lists import add_lists
+
+    add_lists(meters)
     app.add_typer(meters, name="meters")
 
 
@@ -181,6 +184,14 @@ def add_supply(
     typer.echo(f"{number}: held")
 
 
+def text_of(file: Path, kind: str) -> str:
+    """Return the text of a file; RoadworthyError where it cannot be read, naming how to save it."""
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RoadworthyError(f"{file}: cannot be read ({error}); save it as {kind}") from None
+
+
 @meters.command("sites", epilog="Example: roadworthy meters sites")
 def list_sites(config: ConfigFile = None, output: Format = "table") -> None:
     """List which supply feeds which site, from when until when, and with what share."""
@@ -261,16 +272,23 @@ def list_tariffs(config: ConfigFile = None, output: Format = "table") -> None:
 def load_tariffs(
     file: Annotated[Path, typer.Argument(help="CSV with a row a tariff, or TOML with a [[tariff]] each.")],
     config: ConfigFile = None,
+    *,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The file holds all tariffs: those it has not go.")
+    ] = False,
 ) -> None:
     """Take tariffs from a file, all or none; two of one supply on the same day are refused."""
     from roadworthy_collector.carbon import tariff_store
     from roadworthy_collector.store.engine import write_transaction
 
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RoadworthyError(f"{file}: cannot be read ({error}); save it as CSV UTF-8 or TOML") from None
+    text = text_of(file, "CSV UTF-8 or TOML")
     with stored(config) as (_, engine), write_transaction(engine) as connection:
+        if whole:
+            done = tariff_store.replace(
+                connection, text, file.name, restricted=True, actor=_ACTOR, now=int(time.time())
+            )
+            typer.echo(f"{len(done.new):,} new tariffs, {len(done.gone):,} gone")
+            return
         new, held = tariff_store.load(connection, text, file.name, actor=_ACTOR, now=int(time.time()))
     typer.echo(f"{new:,} new tariffs, {held:,} held alike")
 
@@ -327,14 +345,21 @@ def show_share(
     with stored(config) as (settings, engine), engine.connect() as connection:
         first = meter_share.last_closed(today(settings)) if month is None else meter_share.parse_month(month)
         zone = settings.reporting_timezone
-        rows = meter_share.of_month(connection, first, zone_name=zone, site=site, restricted=True)
+        rows = meter_share.of_month(
+            connection, first, zone_name=zone, site=site, restricted=True, today=today(settings)
+        )
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
+        if row["ratio"] is not None:
+            low, likely, high = row["ratio"]
+            row["ratio"] = f"{likely:.1%} ({low:.1%} to {high:.1%})"
         for name in ("above", "profile"):
-            row.pop(name, None)
-    show([{name: row.get(name) for row_ in rows for name in row_} for row in rows], output)
+            row.pop(name)
+        for name in ("metered_kwh", "claimed_kwh", "compared_meter_kwh"):
+            row[name] = None if row[name] is None else f"{row[name]:,.1f}"
+    show(rows, output)
 
 
 @meters.command("bill", epilog="Example: roadworthy meters bill --year 2025/26")

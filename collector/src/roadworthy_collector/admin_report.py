@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from roadworthy_collector.command_support import ConfigFile, Format, password_from_person, show, stored
+from roadworthy_collector.command_support import (
+    ConfigFile,
+    Format,
+    mark_simulated,
+    password_from_person,
+    show,
+    stored,
+)
 from roadworthy_collector.errors import RoadworthyError
 
 report = typer.Typer(
@@ -189,6 +196,8 @@ def list_reports(config: ConfigFile = None, output: Format = "table") -> None:
 
     with stored(config) as (_, engine), engine.connect() as connection:
         rows = report_reading.listed(connection)
+        if output == "table":
+            mark_simulated(connection)
     if output == "json":
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -203,6 +212,8 @@ def show_report(number: Number, config: ConfigFile = None, output: Format = "tab
 
     with stored(config) as (settings, engine), engine.connect() as connection:
         found = report_doors.told(connection, settings, number, now=time.time())
+        if output == "table":
+            mark_simulated(connection)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
@@ -217,7 +228,7 @@ def show_report(number: Number, config: ConfigFile = None, output: Format = "tab
         ),
         ("Steps", found["steps"]),
         ("Adjustments", found["journals"]),
-        ("Days rolled up after it was closed", found["late"]),
+        ("What came after it was closed", found["late"]),
         ("What it changed", found["changes"]),
     ):
         if rows:

@@ -191,6 +191,10 @@ class Settings(BaseSettings):
     relay_outbox_max_days: int = Field(
         default=30, ge=1, le=3660, description="How long a relay keeps for its main collector."
     )
+    poll_targets_file: Path | None = Field(
+        default=None,
+        description="TOML file of power units, printers and switches to poll by SNMP or Redfish.",
+    )
     remote_write_url: str | None = Field(
         default=None,
         description="Receiver of closed half-hours by remote write 1.0: https://host/api/v1/write.",

@@ -10,7 +10,14 @@ from support import facts
 from support.estates import Estate
 
 from roadworthy_collector.books import lists, rating
-from roadworthy_collector.carbon import avoidable, avoidable_show, shifts, shifts_try
+from roadworthy_collector.carbon import (
+    avoidable,
+    avoidable_show,
+    shifts,
+    shifts_try,
+    supply_list,
+    tariff_store,
+)
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
@@ -21,6 +28,7 @@ from roadworthy_inventory.calendar import local_day
 
 NOW = dt.datetime(2026, 6, 10, 12, tzinfo=dt.UTC).timestamp()
 FIRST = dt.date(2026, 5, 13)  # 28 local days before 10 June
+MPAN = "1312345678907"
 PRICE = "pence_per_kwh = 25\n" + shifts.EXAMPLE
 
 
@@ -85,6 +93,37 @@ def test_no_price_no_pounds_and_who_made_the_calendar(estate: Estate) -> None:
     assert found["total"]["kgco2e"] is not None
 
 
+def test_pounds_are_by_the_tariff_of_the_supply_that_feeds_the_site(estate: Estate) -> None:
+    """Its own tariff before the stated price, which is for sites without one; which it was is said."""
+    said(estate, "pence_per_kwh = 40\n" + shifts.EXAMPLE)
+    for site in ("Fed", "Other"):
+        night(estate, device(estate, site=site), 25)
+    tariffs = (
+        "supply,valid_from,unit_pence,day_pence,night_pence,night_from,night_to,levies,source\n"
+        f"{MPAN},2026-04-01,,30,12,00:00,08:00,CCL=1,Contract A\n"
+    )
+    with write_transaction(estate.engine) as connection:
+        text = f"supply,site,valid_from\n{MPAN},Fed,2026-04-01\n"
+        supply_list.load(connection, text, "s.csv", actor="sam", now=int(NOW))
+        tariff_store.load(connection, tariffs, "t.csv", actor="sam", now=int(NOW))
+    found = worked_out(estate)
+    rows = {row["title"]: row["total"] for row in found["rows"]}
+    kwh = rows["Fed"]["kwh"]
+    assert kwh == rows["Other"]["kwh"] > 0
+    # A third of the day at 12 pence, the rest at 30, and a penny of levies.
+    assert rows["Fed"]["pounds"] == pytest.approx(kwh * 0.25, abs=0.005)
+    assert rows["Other"]["pounds"] == pytest.approx(kwh * 0.40, abs=0.005)
+    prices = {row["site"]: (row["pence_per_kwh"], row["from"]) for row in found["prices"]}
+    assert prices == {
+        "Fed": (25.0, "tariff of its supply: Contract A"),
+        "Other": (40.0, "stated in the shift calendars"),
+    }
+    said(estate, shifts.EXAMPLE)
+    found = worked_out(estate)
+    assert found["total"]["pounds"] == rows["Fed"]["pounds"]
+    assert found["total"]["unpriced_kwh"] == kwh
+
+
 def test_what_must_be_on_never_appears(estate: Estate) -> None:
     control, plain = device(estate), device(estate)
     words = {
@@ -100,6 +139,27 @@ def test_what_must_be_on_never_appears(estate: Estate) -> None:
     found = worked_out(estate)
     assert found["must_be_on"] == 1
     assert found["kinds"]["unused_on"]["devices"] == 1
+
+
+def test_what_stands_where_everything_must_be_on_never_appears(estate: Estate) -> None:
+    """Whatever its profile says, and it may say nothing: a custody terminal nobody entered in the register."""
+    for site, unit in (("Cells", "IT"), ("HQ", "Custody"), ("HQ", "IT")):
+        night(estate, device(estate, site=site, unit=unit), 5)
+    found = worked_out(estate)
+    assert (found["must_be_on"], found["no_profile"], found["told_days"]) == (0, 3, 5)
+    assert "3 devices have no usage profile" in avoidable_show.coverage(found)
+    assert "told of 5 alone" in avoidable_show.coverage(found)
+    text = shifts.EXAMPLE + '[must_be_on]\nsites = ["Cells", "Nowhere"]\nunits = ["Custody", "Nobody"]\n'
+    with estate.engine.connect() as connection:
+        tried = shifts_try.try_text(connection, text)
+    assert (tried["unknown_sites"], tried["unknown_units"]) == (["Nowhere"], ["Nobody"])
+    said(estate, text)
+    found = worked_out(estate)
+    assert (found["must_be_on"], found["no_profile"]) == (2, 1)
+    assert found["kinds"]["unused_on"]["devices"] == 1
+    for wrong in ("must_be_on = 1", "[must_be_on]\nsites = 1", "[must_be_on]\nrooms = []"):
+        with pytest.raises(RoadworthyError, match="must_be_on"):
+            shifts.parse(wrong + "\n[calendar]\n")
 
 
 def test_the_odd_one_of_a_model_and_an_idle_server(estate: Estate) -> None:
@@ -181,6 +241,8 @@ def test_restricted_sites_in_totals_alone_and_a_part_of_the_units(estate: Estate
     found = worked_out(estate)
     assert found["kinds"]["unused_on"]["devices"] == 2
     assert "Safe house" not in str(found)
+    (row,) = found["rows"]
+    assert (row["title"], row["kinds"]["unused_on"]["devices"]) == ("other", 2)
     part = worked_out(estate, scope=frozenset({estate.unit("IT")}))
     assert part["kinds"]["unused_on"]["devices"] == 1
     assert part["untold"] is None

@@ -21,7 +21,8 @@ from support.web import Client, client_of
 from typer.testing import CliRunner
 
 from roadworthy_collector.carbon import settings_edition
-from roadworthy_collector.carbon.settings_text import CarbonSettingsError, parse
+from roadworthy_collector.carbon.settings_reading import CarbonSettingsError
+from roadworthy_collector.carbon.settings_text import parse
 from roadworthy_collector.cli import app
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store import schema

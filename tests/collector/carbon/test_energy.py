@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from support.estates import Estate
 
-from roadworthy_collector.carbon import emitted, energy
+from roadworthy_collector.carbon import emitted, energy, energy_facts, energy_kept
 from roadworthy_collector.carbon import estate as ledger
 from roadworthy_collector.carbon.estate import financial_year, parse_period
+from roadworthy_collector.carbon.sums import Sum, together
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.security import erasure
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
@@ -254,6 +256,16 @@ def test_late_data_makes_a_closed_month_anew_and_nothing_else_does(estate: Estat
     assert read(estate, "2026-04").total.whole_joules == 2 * before
 
 
+def test_a_run_of_the_job_makes_the_months_there_is_time_for(estate: Estate) -> None:
+    told(estate, device(estate), "2026-04-01")
+    slow = itertools.count(0, 10)
+    work = work_of(estate)
+    work.monotonic = lambda: float(next(slow))
+    assert energy.refresh_some(work) == 1
+    assert energy.refresh_some(work_of(estate)) == 2
+    assert energy.refresh_some(work_of(estate)) == 0
+
+
 def test_other_models_make_all_anew(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
     told(estate, device(estate), "2026-04-01")
     assert made(estate) == 3
@@ -280,6 +292,88 @@ def test_what_an_erased_device_drew_stays_in_the_sums(estate: Estate) -> None:
         assert {row.key for row in after.rows("class")} == {"desktop", "erased"}
 
 
+APRIL = energy.month_of(dt.date(2026, 4, 1), dt.date(2026, 6, 10), ZONE)
+
+
+def ask_to_erase(estate: Estate, device: int) -> None:
+    estate.put(schema.erasures, device=device, asked_by="sam", asked_at=1, reason="asked for")
+
+
+def remove(estate: Estate, device: int) -> None:
+    with write_transaction(estate.engine) as connection:
+        assert erasure.remove(connection, device, now=work_of(estate).clock())
+
+
+@pytest.mark.parametrize("when", ["before its piece", "after its piece", "while its piece is read"])
+def test_an_erasure_in_the_midst_of_a_build_loses_nothing(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Its part of the month stays in the sums, and no row of it is left or comes back."""
+    monkeypatch.setattr(energy_facts, "AT_ONCE", 1)
+    some = [device(estate) for _ in range(3)]
+    for each in some:
+        told(estate, each, "2026-04-01")
+    made(estate)
+    before = read(estate, "2026-04")
+    gone, at = {
+        "before its piece": (some[2], some[0]),
+        "after its piece": (some[0], some[1]),
+        "while its piece is read": (some[1], some[1]),
+    }[when]
+    ask_to_erase(estate, gone)
+    read_leaving, leaving = energy_facts.read_leaving, []
+
+    def then(connection: Any, first: dt.date, between: tuple[int, int]) -> Any:
+        found = read_leaving(connection, first, between)
+        leaving.append(found)
+        if between[1] == at:
+            connection.rollback()  # the erasure has its own connection, and SQLite one who writes
+            remove(estate, gone)
+        return found
+
+    monkeypatch.setattr(energy_facts, "read_leaving", then)
+    assert energy.make(work_of(estate), APRIL)
+    monkeypatch.undo()
+    for _ in range(2):
+        after = read(estate, "2026-04")
+        assert after.total.joules == before.total.joules
+        assert after.total.devices == 3
+        with estate.engine.connect() as connection:
+            mine = energy_devices.c.device == gone
+            assert connection.scalar(select(func.count()).select_from(energy_devices).where(mine)) == 0
+        energy.make(work_of(estate), APRIL)
+
+
+def test_a_build_that_is_cut_off_goes_on_without_what_was_erased_since(estate: Estate) -> None:
+    one, other = device(estate), device(estate)
+    for each in (one, other):
+        told(estate, each, "2026-04-01")
+    made(estate)
+    before = read(estate, "2026-04")
+    energy_kept.begin(work_of(estate), "2026-04")
+    ask_to_erase(estate, one)
+    remove(estate, one)
+    assert energy.make(work_of(estate), APRIL)
+    assert read(estate, "2026-04").total.joules == before.total.joules
+
+
+def test_a_device_whose_days_are_going_counts_as_it_was_made_last(estate: Estate) -> None:
+    one, other = device(estate), device(estate)
+    for each in (one, other):
+        told(estate, each, "2026-04-01")
+    made(estate)
+    before = read(estate, "2026-04")
+    ask_to_erase(estate, one)
+    with write_transaction(estate.engine) as connection:
+        for table in (schema.days, schema.local_days):
+            connection.execute(table.delete().where(table.c.device == one))
+    assert energy.make(work_of(estate), APRIL)
+    assert read(estate, "2026-04").total.joules == before.total.joules
+    remove(estate, one)
+    assert energy.make(work_of(estate), APRIL)
+    assert read(estate, "2026-04").total.joules == before.total.joules
+
+
 def test_a_part_of_the_organisation_and_restricted_sites(estate: Estate) -> None:
     for site, unit, restricted in (
         ("HQ", "IT", False),
@@ -296,7 +390,8 @@ def test_a_part_of_the_organisation_and_restricted_sites(estate: Estate) -> None
     found = read(estate)
     assert "Safe house" not in str([row.title for row in found.rows("site")])
     assert "Covert" not in str([row.title for row in found.rows("unit")])
-    assert len(found.rows("site")) == 2
+    (others,) = found.rows("site")
+    assert (others.title, others.energy.whole_joules) == ("other sites", found.total.whole_joules)
     part = read(estate, unit="IT")
     assert {row.title for row in part.rows("unit")} == {"IT", "Patrol"}
     assert part.total.whole_joules * 3 == found.total.whole_joules * 2
@@ -304,6 +399,21 @@ def test_a_part_of_the_organisation_and_restricted_sites(estate: Estate) -> None
     assert scoped.total.whole_joules * 3 == found.total.whole_joules
     with pytest.raises(NotFoundError):
         read(estate, unit="Covert", scope=frozenset({estate.unit("Patrol")}))
+
+
+@given(st.dictionaries(st.sampled_from("abcdefg"), st.integers(0, 10**9)), st.integers(1, 10**9))
+def test_no_row_and_no_difference_of_two_is_a_restricted_sites_own(named: dict[str, int], hidden: int) -> None:
+    sums = {key: Sum([joules, 0, 0, 0]) for key, joules in named.items()}
+    sums[ledger.RESTRICTED] = Sum([0, hidden, 0, 0])
+    whole = together(sums.values()).energy()
+    none: dict[Any, Any] = {name: {} for name in ledger.DIMENSIONS}
+    found = ledger.Estate(ledger.financial_year(2025), whole, (), none | {"site": sums}, {})
+    rows = found.rows("site")
+    assert sum(row.energy.whole_joules for row in rows) == whole.whole_joules
+    assert ledger.RESTRICTED not in {row.key for row in rows}
+    (others,) = [row for row in rows if row.key == ledger.OTHERS]
+    beside = [key for key in others.of if key != ledger.RESTRICTED]
+    assert len(beside) == min(2, sum(joules > 0 for joules in named.values()))
 
 
 def test_tonnes_by_place_and_scope(estate: Estate) -> None:

@@ -28,6 +28,7 @@ from roadworthy_collector.carbon import (
 )
 from roadworthy_collector.carbon import meter_days as packing
 from roadworthy_collector.carbon.meter_import import Choices, MetersError, Outcome
+from roadworthy_collector.carbon.supply_places import SupplyError
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.carbon_schema import energy_groups, meter_days
@@ -191,14 +192,14 @@ def test_supplies_places_and_shares_are_checked(estate: Estate) -> None:
     site(estate, "Annex")
     with write_transaction(estate.engine) as connection:
         supplies.save(connection, "S 00 801 100 " + MPAN, name="Main", actor="sam", now=1)
-        with pytest.raises(supplies.SupplyError, match="does not check"):
+        with pytest.raises(SupplyError, match="does not check"):
             supplies.save(connection, "1312345678908", actor="sam", now=1)
         supplies.save(connection, "roof pv", "onsite", actor="sam", now=1)
         supplies.save(connection, GAS, "gas", actor="sam", now=1)
     place(estate, MPAN, "HQ", share=Fraction(3, 4), tenure="tenant")
-    with pytest.raises(supplies.SupplyError, match=r"add up to 1\.25"):
+    with pytest.raises(SupplyError, match=r"add up to 1\.25"):
         place(estate, MPAN, "Annex", share=Fraction(1, 2))
-    with pytest.raises(supplies.SupplyError, match="already"):
+    with pytest.raises(SupplyError, match="already"):
         place(estate, MPAN, "HQ", "2020-04-01")
     with pytest.raises(NotFoundError, match="no such site"):
         place(estate, MPAN, "Nowhere")

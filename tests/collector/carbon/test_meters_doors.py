@@ -15,7 +15,9 @@ from support.people import Person
 from support.web import Client, client_of
 from typer.testing import CliRunner
 
+from roadworthy_collector.carbon import meter_figures
 from roadworthy_collector.cli import app
+from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import meters as gauges
 from roadworthy_collector.store.books_schema import batches
 from roadworthy_collector.store.engine import open_engine, write_transaction
@@ -78,6 +80,23 @@ def test_a_file_is_tried_imported_shown_and_undone_by_the_page(estate: Estate, c
 
 
 @ONE_STORE
+def test_the_page_says_why_a_site_has_no_share(estate: Estate, client: Client) -> None:
+    """As after the first supply was added, when devices told no half-hour of the last closed month."""
+    sue = preparer(estate)
+    send = {"content": FILE.encode(), **sue.bearer}
+    assert client.post(f"{V1}/import?name=hh.csv&status=A", **send).json()["new"] == 3
+    placed = {"supply": MPAN, "site": "Force HQ", "valid_from": "2026-04-01"}
+    assert client.request("PUT", f"{V1}/sites", json=placed, **sue.bearer).status_code == 204
+    meter_figures.refresh(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
+    page = client.get("/meters", **sue.cookie)
+    assert page.status_code == 200
+    assert "no half-hours of its meters are held for this month" in page.text
+    (row,) = client.get(f"{V1}/share?month=2026-05", **sue.bearer).json()["rows"]
+    assert row["ratio"] is row["above_half_hours"] is row["profile"] is None
+    assert (row["supplies"], row["missing_half_hours"]) == (1, 28 * 48)
+
+
+@ONE_STORE
 def test_the_api_takes_a_file_and_answers_what_the_commands_do(estate: Estate, client: Client) -> None:
     sue = preparer(estate)
     send = {"content": (FILE + BAD).encode(), **sue.bearer}
@@ -92,6 +111,7 @@ def test_the_api_takes_a_file_and_answers_what_the_commands_do(estate: Estate, c
     assert client.post(f"{V1}/tariffs", json={"content": TARIFF}, **sue.bearer).json() == {
         "new": 1,
         "held": 0,
+        "gone": 0,
     }
     bill = client.get(f"{V1}/bill?year=2026/27", **sue.bearer).json()
     assert bill["pence"] == 3 * 48 * 25

@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import zipfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -24,12 +25,10 @@ from support.estates import Estate
 from support.people import Person
 from support.web import Client, client_of
 
-from roadworthy_collector.carbon import estate as ledgers
 from roadworthy_collector.carbon import (
     pack,
     pack_files,
     pack_verify,
-    report_crc,
     report_doors,
     report_reading,
     report_render,
@@ -37,16 +36,12 @@ from roadworthy_collector.carbon import (
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.pack_files import PackError
 from roadworthy_collector.carbon.report_doors import Door
-from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_shown import Frame
-from roadworthy_collector.carbon.supplies import CrcSupply
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.roles import RIGHTS, Reader, Role
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.carbon_schema import carbon_reports
 from roadworthy_collector.store.engine import open_engine, write_transaction
-from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer
-from roadworthy_inventory.carbon.factors import factor_book
 
 NOW = dt.datetime(2026, 6, 10, 12, tzinfo=dt.UTC).timestamp()
 YEAR = "2025/26"
@@ -80,6 +75,11 @@ def fill(estate: Estate) -> None:
         ledger.told(estate, two, day, unit="CID", joules={"machine": {"sensor": KWH // 3}})
         ledger.told(estate, three, day, site="Cells", unit="Custody")
     ledger.made(estate, NOW)
+
+
+@pytest.fixture
+def full(filled_once: Callable[..., Estate]) -> Estate:
+    return filled_once(fill)
 
 
 def door(estate: Estate, name: str, role: Role = Role.SUSTAINABILITY_PREPARER, now: float = NOW) -> Door:
@@ -122,8 +122,8 @@ def live(estate: Estate, kind: str = "carbon", year: str = YEAR) -> dict[str, An
     return dict(content)
 
 
+@pytest.mark.usefixtures("full")
 def test_a_report_goes_from_open_to_published_by_three_people(estate: Estate) -> None:
-    fill(estate)
     number = published(estate)
     found = row(estate, number)
     assert found["state"] == "published"
@@ -147,11 +147,11 @@ def test_a_report_goes_from_open_to_published_by_three_people(estate: Estate) ->
     assert verified.days == 8  # two devices, four days of the year; the restricted site has no daily rows
     assert any("restricted" in text for text in verified.remarks)
     assert not (estate.path.parent / "reports" / f"report-{number}-rows").exists()
+    check_daily_rows(pack_of(estate, number))
 
 
-def test_daily_rows_come_to_what_the_ledger_has(estate: Estate) -> None:
-    fill(estate)
-    path = pack_of(estate, published(estate))
+def check_daily_rows(path: Path) -> None:
+    """Check that daily rows come to what the ledger has, and that nothing of a restricted site is in them."""
     found = pack_verify.verify(path)
     assert any("+0.000 kWh apart" in text for text in found.remarks), found.remarks
     with zipfile.ZipFile(path) as archive:
@@ -165,8 +165,8 @@ def test_daily_rows_come_to_what_the_ledger_has(estate: Estate) -> None:
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 class TestWho:
+    @pytest.mark.usefixtures("full")
     def test_nobody_does_two_of_the_three(self, estate: Estate) -> None:
-        fill(estate)
         number = report_doors.prepare(door(estate, "ann"), "carbon", YEAR)
         with pytest.raises(ReportError, match="not yours"):
             report_doors.take(door(estate, "ANN "), number, "review")
@@ -183,8 +183,8 @@ class TestWho:
             report_doors.take(door(estate, "ann"), number, "publish")
         report_doors.take(door(estate, "cat", Role.APPROVER), number, "approve")
 
+    @pytest.mark.usefixtures("full")
     def test_who_entered_a_journal_does_not_review(self, estate: Estate) -> None:
-        fill(estate)
         number = report_doors.prepare(door(estate, "ann"), "carbon", YEAR)
         report_doors.journal(door(estate, "dan"), number, "force", "12.5", "kit without agents")
         with pytest.raises(ReportError, match="not yours"):
@@ -197,8 +197,8 @@ class TestWho:
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 class TestSteps:
+    @pytest.mark.usefixtures("full")
     def test_a_journal_moves_the_total_exactly_and_asks_for_another_review(self, estate: Estate) -> None:
-        fill(estate)
         before = live(estate)
         number = report_doors.prepare(door(estate, "ann"), "carbon", YEAR)
         report_doors.take(door(estate, "ben"), number, "review")
@@ -223,23 +223,23 @@ class TestSteps:
             ("force", "1", "no", "one line"),
         ],
     )
+    @pytest.mark.usefixtures("full")
     def test_a_wrong_journal_says_what_is_wrong(
         self, estate: Estate, line: str, kwh: str, reason: str, said: str
     ) -> None:
-        fill(estate)
         number = report_doors.prepare(door(estate, "ann"), "carbon", YEAR)
         with pytest.raises(ReportError, match=said):
             report_doors.journal(door(estate, "ann"), number, line, kwh, reason)
 
+    @pytest.mark.usefixtures("full")
     def test_a_running_year_is_not_closed(self, estate: Estate) -> None:
-        fill(estate)
         number = report_doors.prepare(door(estate, "ann"), "carbon", "2026/27")
         report_doors.take(door(estate, "ben"), number, "review")
         with pytest.raises(ReportError, match="not over"):
             report_doors.take(door(estate, "ann"), number, "close")
 
+    @pytest.mark.usefixtures("full")
     def test_a_closed_report_can_be_taken_back_and_stays_frozen_else(self, estate: Estate) -> None:
-        fill(estate)
         number = closed(estate)
         frozen = content_of(estate, number)
         ledger.told(estate, 1, "2026-02-02")
@@ -249,17 +249,17 @@ class TestSteps:
         assert report_doors.prepare(door(estate, "ann"), "carbon", YEAR) == number
         assert row(estate, number)["state"] == "open"
 
+    @pytest.mark.usefixtures("full")
     def test_days_rolled_up_after_closing_are_listed(self, estate: Estate) -> None:
-        fill(estate)
         number = closed(estate)
         day = int(dt.datetime(2026, 2, 2, tzinfo=dt.UTC).timestamp())
         estate.put(schema.site_dirty, day=day, marks=1, rolled_at=int(NOW) + 60)
         with estate.engine.connect() as connection:
             found = report_reading.late(connection, report_reading.find(connection, number), "Europe/London")
-        assert found == [{"day": "2026-02-02", "rolled_at": int(NOW) + 60}]
+        assert found == [{"what": "a day of devices was rolled up", "day": "2026-02-02", "at": int(NOW) + 60}]
 
+    @pytest.mark.usefixtures("full")
     def test_restating_keeps_both_and_says_what_changed(self, estate: Estate) -> None:
-        fill(estate)
         first = published(estate)
         with pytest.raises(ReportError, match="restate it"):
             report_doors.prepare(door(estate, "ann"), "carbon", YEAR)
@@ -280,8 +280,8 @@ class TestSteps:
         assert pack_verify.verify(pack_of(estate, first)).ok
         assert pack_verify.verify(pack_of(estate, second)).ok
 
+    @pytest.mark.usefixtures("full")
     def test_simulated_data_are_watermarked_and_never_issued(self, estate: Estate) -> None:
-        fill(estate)
         with write_transaction(estate.engine) as connection:
             connection.execute(
                 update(schema.estate).where(schema.estate.c.name == "simulated").values(value="true")
@@ -295,8 +295,8 @@ class TestSteps:
             == "SIMULATED"
         )
 
+    @pytest.mark.usefixtures("full")
     def test_a_provisional_factor_stops_the_issue(self, estate: Estate) -> None:
-        fill(estate)
         number = closed(estate)
         report_doors.take(door(estate, "cat", Role.APPROVER), number, "approve")
         content = content_of(estate, number) | {"provisional": ["2026 revised"]}
@@ -405,8 +405,8 @@ class TestPack:
 
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("full")
 def test_rows_that_are_gone_stop_the_issue(estate: Estate) -> None:
-    fill(estate)
     number = closed(estate)
     report_doors.take(door(estate, "cat", Role.APPROVER), number, "approve")
     (pack.collected_folder(estate.settings(), number) / "days.csv.gz").unlink()
@@ -417,15 +417,14 @@ def test_rows_that_are_gone_stop_the_issue(estate: Estate) -> None:
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 class TestPagesAndApi:
     @pytest.fixture
-    def people(self, estate: Estate) -> dict[str, Person]:
-        fill(estate)
+    def people(self, full: Estate) -> dict[str, Person]:
         roles = {
             "ann": "sustainability_preparer",
             "ben": "sustainability_preparer",
             "cat": "approver",
             "vic": "viewer",
         }
-        return {name: Person(estate.engine, name, role, now=NOW) for name, role in roles.items()}
+        return {name: Person(full.engine, name, role, now=NOW) for name, role in roles.items()}
 
     @pytest.fixture
     def client(self, estate: Estate) -> Any:
@@ -477,53 +476,10 @@ class TestPagesAndApi:
         assert ask("vic", "GET", "/carbon-reports/2").json()["restates"] == 1
 
 
-def supply(number: str, kwh: int, *, fuel: Any = "electricity_grid", estimated: bool = False) -> CrcSupply:
-    first, last = dt.date(2016, 4, 1), dt.date(2017, 3, 31)
-    return CrcSupply(
-        number=number,
-        name=None,
-        fuel=fuel,
-        kwh=Fraction(kwh),
-        estimated=estimated,
-        uplift_kwh=Fraction(kwh, 10) if estimated else Fraction(0),
-        estimated_kwh=Fraction(0),
-        unstated_kwh=Fraction(0),
-        export_kwh=Fraction(0),
-        expected_half_hours=17_520,
-        missing_half_hours=0,
-        first_actual=first,
-        last_actual=last,
-        responsible=(first, last),
-        sites=("HQ",),
-        tenures=("owner",),
-        settled_half_hourly=True,
-    )
-
-
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 class TestForms:
-    def test_crc_is_a_row_a_supply_and_whole_tonnes_once(self, estate: Estate) -> None:
-        with estate.engine.connect() as connection:
-            held = ledgers.read(connection, ledgers.financial_year(2016))
-        inputs = Inputs(factor_book(), "majority", int(NOW), "0", simulated=False)
-        rows = [supply("1200012345678", 6_000_000), supply("1200012345679", 100_000, estimated=True)]
-        content = report_crc.build(inputs, 2016, rows, held).as_json()
-        asked = CrcAsked(year="2016/17", electricity="6000000", estimated_electricity="100000")
-        wanted = crc_answer(asked)
-        assert content["figures"][0]["value"] == wanted["tco2"]
-        assert Fraction(content["sums"][0]["tonnes"]) == pytest.approx(wanted["tco2_unrounded"])
-        assert {one["name"] for one in content["tables"]} >= {"supplies", "subtotals", "ict_share", "bridge"}
-        bridge = next(one for one in content["tables"] if one["name"] == "bridge")
-        assert sum(row["tonnes"] for row in bridge["rows"]) == pytest.approx(
-            bridge["total"]["tonnes"], abs=0.01
-        )
-        later = report_crc.build(inputs, 2025, rows, held).as_json()
-        assert later["rules"]["rates"] == "CRC 2018/19"
-        for form in ("csv", "xlsx"):
-            assert report_render.rendered(content, Frame("OFFICIAL"), form)
-
+    @pytest.mark.usefixtures("full")
     def test_every_form_carries_marking_watermark_and_total(self, estate: Estate) -> None:
-        fill(estate)
         content, frame = live(estate), Frame("OFFICIAL-SENSITIVE")
         pdf = PdfReader(io.BytesIO(report_render.rendered(content, frame, "pdf")))
         assert pdf.trailer["/Root"]["/MarkInfo"]["/Marked"]
@@ -544,13 +500,15 @@ class TestForms:
         assert csv_text.startswith("Protective marking: OFFICIAL-SENSITIVE")
         assert "Cells" not in html + csv_text
 
+    @pytest.mark.usefixtures("full")
     def test_the_workbook_works_itself_out(self, estate: Estate) -> None:
-        fill(estate)
         body = report_render.rendered(live(estate), Frame("OFFICIAL"), "xlsx")
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             sheets = [
                 archive.read(name).decode() for name in archive.namelist() if "worksheets/sheet" in name
             ]
         formulas = [text for sheet in sheets for text in re.findall(r"<f>([^<]*)</f>", sheet)]
-        assert any(text.startswith("ROUND(Lines!$F$") for text in formulas)
+        assert any(text.startswith("ROUND(SUM(Terms!$G$") for text in formulas)
+        assert "SUM(Lines!$F$5:$F$5)" in formulas
+        assert any(re.fullmatch(r"SUM\(B5:B\d+\)", text) for text in formulas)
         assert any(re.fullmatch(r"B\d+\*Factors!\$C\$5/1000", text) for text in formulas)

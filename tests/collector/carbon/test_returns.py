@@ -244,7 +244,8 @@ source = "letter of 3 May"
         gone = words | {"lifecycle_state": "disposed", "kind": "laptop"}
         for number, (route, grams, left) in enumerate(
             (("reuse", 2000, "2025-06-01"), ("recycling", 1500, "2026-03-31"), ("destruction", 500, "2025-04-01"),
-             ("recycling", None, "2025-07-01"), ("recycling", 9000, "2026-04-01"), ("unknown", 1, None))
+             ("recycling", None, "2025-07-01"), ("recycling", 9000, "2026-04-01"), ("unknown", 1, None),
+             ("energy_recovery", 250, "2025-08-01"), ("landfill", 750, "2025-08-01"))
         ):  # fmt: skip
             key = connection.execute(
                 insert(register_items).values(tag=f"G{number}", **gone).returning(register_items.c.id)
@@ -270,17 +271,39 @@ source = "letter of 3 May"
     assert groups["hosting"]["unknown"] == "supplier could not say: Mail"
     assert found["groups_unknown"] == ["network"]
     assert found["known_tco2e"][1] == pytest.approx(found["known_kwh"][1] * 0.177 / 1000)
-    assert found["e_waste_kg"] == {"reused": 2.0, "recycled": 1.5, "unknown": 0.5, "total": 4.0}
-    assert (found["e_waste_items"], found["e_waste_not_weighed"], found["left_undated"]) == (4, 1, 1)
+    assert found["e_waste_kg"] == {
+        "reused": 2.0, "recycled": 1.5, "recovered": 0.25, "landfill": 0.75, "unknown": 0.5, "total": 5.0,
+    }  # fmt: skip
+    assert {one["became"]: (one["items"], one["not_weighed"]) for one in found["e_waste"]} == {
+        "reused": (1, 0), "recycled": (2, 1), "recovered": (1, 0), "landfill": (1, 0), "unknown": (1, 0),
+    }  # fmt: skip
+    assert (found["e_waste_items"], found["e_waste_not_weighed"], found["left_undated"]) == (6, 1, 1)
     assert found["home_hours"] == 1250
+    # 7 kWh by an agent over these hours, beside 150 W of the published method.
+    assert found["home"] == {
+        "hours": 1250.0, "published_watts": 150, "published_kwh": 187.5, "agents_kwh": 7.0, "agents_watts": 5.6,
+    }  # fmt: skip
+    assert "6 W for an hour worked at home" in groups["home_workers"]["how_known"]
     assert any("register items of kind ups" in note for note in found["notes"])
 
 
 def test_an_empty_collector_knows_nothing_and_says_so(estate: Estate) -> None:
     save(estate, RULE)
     found = ggc(estate)
+    assert found["home"] is None
     assert {one["unknown"] for one in found["groups"] if one["group"] != "home_workers"} == {"not counted"}
     assert found["e_waste_kg"] is None
+
+
+def test_hours_at_home_are_counted_by_the_published_method_where_no_agent_tells(estate: Estate) -> None:
+    save(estate, RULE + '[years."2025/26"]\nhome_hours = 2000\n')
+    found = ggc(estate)
+    home = next(one for one in found["groups"] if one["group"] == "home_workers")
+    assert home["kwh"] == [300, 300, 300]
+    assert home["tco2e"][1] == pytest.approx(300 * 0.177 / 1000)
+    assert home["how_known"].endswith("without heating (assumed)")
+    assert home["unknown"] == "no count of devices"
+    assert found["home"]["agents_kwh"] is None
 
 
 def said(page: str) -> str:
@@ -317,6 +340,16 @@ def test_by_page_api_and_command(estate: Estate, monkeypatch: pytest.MonkeyPatch
             "factor set 2025"
             in CliRunner().invoke(app, ["carbon", "returns", kind, "--year", "2025/26"]).output
         )
+    commands = (["returns", "ggc", "--year", "2025/26"], ["energy"], ["embodied", "--year", "2025/26"])
+    for simulated in (False, True):
+        with write_transaction(estate.engine) as connection:
+            mine = update(schema.estate).where(schema.estate.c.name == "simulated")
+            connection.execute(mine.values(value=str(simulated).lower()))
+        for one in commands:
+            printed = CliRunner().invoke(app, ["carbon", *one]).output
+            assert printed.startswith("SIMULATED IT ESTATE") == simulated, one
+        csv_text = CliRunner().invoke(app, ["carbon", "energy", "--format", "csv"]).output
+        assert ("SIMULATED IT ESTATE" in csv_text) == simulated
     assert client.get("/carbon/returns?year=soon", **vera.cookie).status_code == 422
     assert client.get("/carbon/returns", **una.cookie).status_code == 403
     assert client.get("/api/v1/carbon/returns/ggc?year=2025/26", **una.bearer).status_code == 403

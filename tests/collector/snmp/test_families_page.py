@@ -10,6 +10,16 @@ from roadworthy_collector.snmp.families import BEGIN, END, PAGE, families_markdo
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 
 ROOT = Path(__file__).parents[3]
+# fmt: off
+KEYS = (
+    "oid", "column", "rows", "where", "trust", "sentinels",
+    "negative_is_missing", "least", "most", "not_believed", "expected", "single",
+    "unit", "units", "unit_column", "digits", "exponent", "entity_scale",
+    "factor", "numeric_text", "share_of", "states", "bits", "wraps_bits",
+    "label", "label_text", "quality", "quality_column", "qualities", "accuracy",
+    "total", "object", "mib", "kind", "place", "name",
+)
+# fmt: on
 
 
 def test_the_page_is_made_from_the_profiles() -> None:
@@ -35,42 +45,5 @@ def test_a_page_without_its_marks_is_refused() -> None:
 
 def test_the_page_on_adding_names_every_key_of_a_reading() -> None:
     said = (ROOT / "docs" / "snmp" / "adding.md").read_text("utf-8")
-    for key in [
-        "oid",
-        "column",
-        "rows",
-        "where",
-        "trust",
-        "sentinels",
-        "negative_is_missing",
-        "least",
-        "most",
-        "not_believed",
-        "expected",
-        "single",
-        "unit",
-        "units",
-        "unit_column",
-        "digits",
-        "exponent",
-        "entity_scale",
-        "factor",
-        "numeric_text",
-        "share_of",
-        "states",
-        "bits",
-        "wraps_bits",
-        "label",
-        "label_text",
-        "quality",
-        "quality_column",
-        "qualities",
-        "accuracy",
-        "total",
-        "object",
-        "mib",
-        "kind",
-        "place",
-        "name",
-    ]:
+    for key in KEYS:
         assert f"`{key}`" in said, key

@@ -25,7 +25,7 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import half_hours, slots
 from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.queries import local_totals
-from roadworthy_collector.store.schema import devices, sites, state_slots
+from roadworthy_collector.store.schema import devices, sites, state_slots, units
 from roadworthy_collector.store.slots import PERIOD_SECONDS, STATES
 from roadworthy_inventory.calendar import Span, local_date, local_day
 from roadworthy_inventory.carbon.avoidable import (
@@ -52,6 +52,7 @@ _AGAIN_SECONDS = 20 * 3600
 _UNUSED_CLASSES = frozenset({"desktop", "laptop", "all_in_one", "tablet"})
 _IDLE, _LOCKED = (STATES.index(name) for name in ("idle", "locked"))
 _COLUMNS = ("cpu_mean_ratio", "observed_seconds", "joules")
+_NO_PROFILE = {None, "", "unknown"}
 FAMILY = "power_family"
 _STALE_SECONDS = 7 * 86_400
 _LEAST_ON_SECONDS = 8 * 3600  # before a device's mean watts say anything
@@ -78,8 +79,10 @@ class _Read:
         default_factory=lambda: defaultdict(dict)
     )
     told: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
+    days: set[int] = field(default_factory=set)  # UTC midnights half-hours were told of
     untold: int = 0
     must_be_on: int = 0
+    no_profile: int = 0
     no_watts: int = 0
 
 
@@ -110,14 +113,23 @@ def compute(work: Work, said: Shifts, today: dt.date, zone: str) -> dict[str, An
     span = Span(local_day(first, zone).start, local_day(last, zone).end)
     with work.engine.connect() as connection:
         names = {row.id: row.name for row in connection.execute(select(sites.c.id, sites.c.name))}
+        must_units = _below(connection, said.must_be_on_units)
+    must_sites = {site for site, name in names.items() if name in said.must_be_on_sites}
     calendars = {site: _Known(said.of(name), ZoneInfo(zone)) for site, name in names.items()}
     read = _Read()
     for machines in _pieces(work, zone):
         with work.reading() as connection:
             profiles = _profiles(connection, machines)
-            wanted = [one for one in machines if all(may_be_off(name) for name in profiles[one.id])]
+            wanted = [
+                one
+                for one in machines
+                if all(may_be_off(name) for name in profiles[one.id])
+                and one.site not in must_sites
+                and one.unit not in must_units
+            ]
             read.must_be_on += len(machines) - len(wanted)
-            states = _states(connection, wanted, span)
+            read.no_profile += sum(profiles[one.id] <= _NO_PROFILE for one in wanted)
+            states = _states(connection, wanted, span, read.days)
             between = machines[0].id, machines[-1].id
             days = _days(connection, first, last, zone, between)
         for one in wanted:
@@ -230,8 +242,11 @@ def _content(read: _Read, said: Shifts, first: dt.date, last: dt.date) -> dict[s
         "first": first.isoformat(),
         "last": last.isoformat(),
         "calendar": said.digest,
+        # Local days are at most one more than the UTC days half-hours stand in.
+        "told_days": min(len(read.days), DAYS),
         "untold": read.untold,
         "must_be_on": read.must_be_on,
+        "no_profile": read.no_profile,
         "no_watts": read.no_watts,
         "groups": groups,
         "devices": [
@@ -256,6 +271,23 @@ class _Known(ShiftCalendar):
         if known is None:
             known = worked[start] = super().works(start, zone)
         return known
+
+
+def _below(connection: Connection, names: frozenset[str]) -> set[int]:
+    """Return the units of these names and all below them."""
+    below: dict[int | None, list[int]] = defaultdict(list)
+    waiting = []
+    for row in connection.execute(select(units.c.id, units.c.parent, units.c.name)):
+        below[row.parent].append(row.id)
+        if row.name in names:
+            waiting.append(row.id)
+    found: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += below[one]
+    return found
 
 
 def _pieces(work: Work, zone: str) -> Iterator[list[Machine]]:
@@ -285,8 +317,10 @@ def _profiles(connection: Connection, machines: Sequence[Machine]) -> dict[int, 
     return found
 
 
-def _states(connection: Connection, machines: Sequence[Machine], span: Span) -> dict[int, list[HalfHour]]:
-    """Return {device: its half-hours in `span`} of those whose states are told."""
+def _states(
+    connection: Connection, machines: Sequence[Machine], span: Span, days: set[int]
+) -> dict[int, list[HalfHour]]:
+    """Return {device: its half-hours in `span`} of those whose states are told; their UTC days go into `days`."""
     some = [one.id for one in machines if one.item_class in _UNUSED_CLASSES]
     found: dict[int, list[HalfHour]] = defaultdict(list)
     for device, day, told in half_hours.day_rows(connection, state_slots.c.slots, some, span):
@@ -294,6 +328,7 @@ def _states(connection: Connection, machines: Sequence[Machine], span: Span) -> 
             start = day + slot * PERIOD_SECONDS
             known = sum(seconds[:-1])
             if start in span and known:
+                days.add(day)
                 found[device].append(HalfHour(start, seconds[_IDLE] + seconds[_LOCKED], known))
     return found
 

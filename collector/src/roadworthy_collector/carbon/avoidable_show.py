@@ -1,62 +1,37 @@
 """Avoidable electricity as commands, the API, exports and the console show it: kWh first, then pounds and tonnes.
 
 How a device is used may be about one person: sites with fewer than five devices that tell it are in `other` for who
-may not see small groups, with the next smallest where those too would be fewer than five; sums close.
+may not see small groups, with the next smallest where those too would be fewer than five; sums close. Restricted sites
+are in `other` whoever asks, with the smallest two that have a name: they have no row of their own.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.table_rows import Made, Source
-from roadworthy_collector.carbon import factor_store, settings_edition, shifts, tariff_store
-from roadworthy_collector.carbon.avoidable import ADDED, FIGURE, KINDS, PEOPLE
-from roadworthy_collector.carbon.emitted import DEFAULT_RULE
-from roadworthy_collector.carbon.sums import kwh_number
+from roadworthy_collector.carbon import avoidable_worth, shifts
+from roadworthy_collector.carbon.avoidable import ADDED, DAYS, FIGURE, KINDS, PEOPLE
+from roadworthy_collector.carbon.avoidable_worth import Sums, Worth
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, covers
 from roadworthy_collector.store.schema import devices, sites, units
-from roadworthy_inventory.calendar import financial_year_of
-from roadworthy_inventory.carbon.factor_rules import Resolved, resolve, set_name
-from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
-from roadworthy_inventory.carbon.years import year_days
+from roadworthy_inventory.carbon.factor_rules import set_name
 from roadworthy_inventory.staff_value import MINIMUM_GROUP
 
-OTHER, RESTRICTED = "other", "restricted"
+OTHER = "other"
+_BESIDE_RESTRICTED = 2
 TITLES: Mapping[str, str] = {
     "unused_on": "on and unused outside the shifts",
     "sleep_fails": "of that, where sleep fails",
     "out_of_family": "power out of family for its model",
     "idle_server": "idle servers",
 }
-_TITLES = {OTHER: "other", RESTRICTED: "restricted sites, together"}
-_ENDS = ("low", "likely", "high")
-
-
-class Worth(NamedTuple):
-    """What a kWh is worth: pence where somebody stated them or loaded a tariff of one rate, kgCO2e of generation where there is a factor."""
-
-    pence: Fraction | None
-    factor: Resolved
-
-    def told(self, sums: Sequence[float]) -> dict[str, Any]:
-        """Return [devices, seconds, low, likely, high joules] as JSON says it."""
-        joules = dict(zip(_ENDS, map(int, sums[2:]), strict=True))
-        found: dict[str, Any] = {"devices": int(sums[0]), "hours": round(sums[1] / 3600, 1)}
-        found |= {
-            ("kwh" if end == "likely" else f"{end}_kwh"): kwh_number(one) for end, one in joules.items()
-        }
-        kwh = Fraction(joules["likely"], JOULES_PER_KWH)
-        found["pounds"] = None if self.pence is None else round(float(kwh * self.pence / 100), 2)
-        found["kgco2e"] = None if self.factor.value is None else round(float(kwh * self.factor.value), 3)
-        return found
+_TITLES = {OTHER: "other"}
 
 
 class _Place:
@@ -64,12 +39,21 @@ class _Place:
 
     def __init__(self) -> None:
         self.told = 0
-        self.sums: dict[str, list[float]] = {}
+        self.sums: dict[str, Sums] = {}
 
-    def add(self, kind: str, sums: Sequence[float]) -> None:
-        held = self.sums.setdefault(kind, [0.0] * 5)
-        for place, value in enumerate(sums):
-            held[place] += value
+    def add(self, kind: str, sums: Sums) -> None:
+        self.sums[kind] = self.sums[kind].plus(sums) if kind in self.sums else sums
+
+    def take(self, other: _Place) -> None:
+        """Add another place."""
+        self.told += other.told
+        for kind, sums in other.sums.items():
+            self.add(kind, sums)
+
+    @property
+    def joules(self) -> int:
+        """The likely joules of all kinds."""
+        return sum(one.joules[1] for one in self.sums.values())
 
 
 def overview(
@@ -81,9 +65,9 @@ def overview(
         return None
     content, made_at = held
     said, edition = shifts.current(connection)
-    worth = _worth(connection, content, said.pence_per_kwh)
+    worth = avoidable_worth.read(connection, content, said.pence_per_kwh)
     names = {row.id: row for row in connection.execute(select(sites))}
-    places = _places(content["groups"], names, scope)
+    places = _hidden(_places(content["groups"], names, scope, worth), names)
     if not small_groups:
         places = _folded(places)
     total = _Place()
@@ -94,17 +78,22 @@ def overview(
     hidden = PEOPLE if not small_groups and total.told < MINIMUM_GROUP else frozenset()
     titles = {str(key): row.name for key, row in names.items()} | _TITLES
     rows = [_row(key, titles[key], one, worth, hidden) for key, one in places.items()]
+    open_sites = [key for key in places if key.isdigit() and places[key].sums]
     whole = scope is EVERYTHING
     return {
         **{name: content[name] for name in ("first", "last")},
         **{name: content[name] if whole else None for name in ("untold", "must_be_on", "no_watts")},
+        "no_profile": content.get("no_profile") if whole else None,
+        "told_days": content.get("told_days", DAYS),
+        "days": DAYS,
         "made_at": made_at,
         "calendar": {
             "digest": said.digest,
             "made_by": edition.made_by,
             "in_figures": content["calendar"] == said.digest,
         },
-        "pence_per_kwh": None if worth.pence is None else float(worth.pence),
+        "pence_per_kwh": None if said.pence_per_kwh is None else float(said.pence_per_kwh),
+        "prices": worth.shown((titles[key], int(key)) for key in sorted(open_sites, key=titles.__getitem__)),
         "factor_set": set_name(worth.factor) if worth.factor.parts else None,
         "suppressed": sorted(hidden),
         **{
@@ -132,7 +121,7 @@ def device_rows(
     held = figures.read(connection, FIGURE)
     if held is None:
         return []
-    worth = _worth(connection, held[0], shifts.current(connection)[0].pence_per_kwh)
+    worth = avoidable_worth.read(connection, held[0], shifts.current(connection)[0].pence_per_kwh)
     wanted = [
         one
         for one in held[0]["devices"]
@@ -150,7 +139,18 @@ def device_rows(
 def table(of: Source) -> Made:
     """Return what is avoidable by site for a file; small groups are folded, whoever asks."""
     found = overview(of.connection, scope=of.scope, small_groups=False)
-    columns = ["site", "kind", "devices", "hours", "kwh", "low_kwh", "high_kwh", "pounds", "kgco2e"]
+    columns = [
+        "site",
+        "kind",
+        "devices",
+        "hours",
+        "kwh",
+        "low_kwh",
+        "high_kwh",
+        "pounds",
+        "unpriced_kwh",
+        "kgco2e",
+    ]
     if found is None:
         return Made(columns, [], "nothing is worked out yet")
     rows = [
@@ -173,43 +173,47 @@ def device_table(of: Source) -> Made:
 def coverage(found: Mapping[str, Any]) -> str:
     """Return in a sentence what is counted and what is not."""
     said = f"{found['first']} to {found['last']}, local days"
+    if found["told_days"] < found["days"]:
+        said += f", of which half-hours were told of {found['told_days']} alone: unused time of the others is not counted"
     if found["untold"] is not None:
         said += (
             f"; {found['untold']:,} devices tell no half-hours, {found['must_be_on']:,} must be on and never appear, "
             f"of {found['no_watts']:,} findings no watts are published"
         )
+    if found["no_profile"]:
+        said += (
+            f"; {found['no_profile']:,} devices have no usage profile and are taken for office ones: give them one, or name "
+            "their site or unit under [must_be_on] of the shift calendars"
+        )
     return said + "; power out of family is beside the total, for it may be in the unused time too"
 
 
-def _tariff_pence(connection: Connection, day: dt.date) -> Fraction | None:
-    """Return what a kWh of electricity without a tariff of its own costs by its one rate, levies included."""
-    for _, tariff in tariff_store.read(connection):
-        general = tariff.supply is None and tariff.fuel == "electricity" and tariff.on(day)
-        if general and tariff.unit_pence is not None:
-            return tariff.unit_pence + sum(tariff.levies.values(), Fraction(0))
-    return None
-
-
-def _worth(connection: Connection, content: Mapping[str, Any], stated: Decimal | None) -> Worth:
-    first, last = year_days(financial_year_of(dt.date.fromisoformat(content["last"])))
-    rule = settings_edition.settings(connection).rule or DEFAULT_RULE
-    last_day = dt.date.fromisoformat(content["last"])
-    pence = _tariff_pence(connection, last_day) if stated is None else Fraction(stated)
-    return Worth(pence, resolve(factor_store.book(connection), "generation", first, last, rule))
-
-
-def _places(groups: Mapping[str, Any], names: Mapping[int, Any], scope: Scope) -> dict[str, _Place]:
+def _places(
+    groups: Mapping[str, Any], names: Mapping[int, Any], scope: Scope, worth: Worth
+) -> dict[str, _Place]:
     found: dict[str, _Place] = {}
     for key, held in groups.items():
         site, unit = map(int, key.split("."))
         if site not in names or not covers(scope, unit):
             continue
-        place = found.setdefault(RESTRICTED if names[site].restricted else str(site), _Place())
+        place = found.setdefault(str(site), _Place())
         place.told += int(held.get("told", [0])[0])
         for kind in KINDS:
             if kind in held:
-                place.add(kind, held[kind])
+                place.add(kind, worth.sums(site, held[kind]))
     return found
+
+
+def _hidden(places: dict[str, _Place], names: Mapping[int, Any]) -> dict[str, _Place]:
+    """Return the places with restricted ones in `other`, and the smallest of the others beside them."""
+    hidden = [key for key in places if names[int(key)].restricted]
+    if not hidden:
+        return places
+    named = sorted((key for key in places if key not in hidden), key=lambda key: (places[key].joules, key))
+    other = _Place()
+    for key in (*hidden, *named[:_BESIDE_RESTRICTED]):
+        other.take(places.pop(key))
+    return places | {OTHER: other}
 
 
 def _folded(places: dict[str, _Place]) -> dict[str, _Place]:
@@ -230,23 +234,27 @@ def _folded(places: dict[str, _Place]) -> dict[str, _Place]:
         places[key].told = 0
         for kind in PEOPLE & places[key].sums.keys():
             other.add(kind, places[key].sums.pop(kind))
+    if OTHER in places:
+        other.take(places.pop(OTHER))
     kept = {key: one for key, one in places.items() if one.sums}
     return kept | {OTHER: other}
 
 
 def _row(key: str, title: str, one: _Place, worth: Worth, hidden: frozenset[str]) -> dict[str, Any]:
     shown = {kind: one.sums[kind] for kind in KINDS if kind in one.sums and kind not in hidden}
-    added = [shown[kind] for kind in ADDED if kind in shown] or [[0.0] * 5]
+    total = Sums()
+    for kind in ADDED:
+        total = total.plus(shown.get(kind, Sums()))
     return {
         "key": key,
         "title": title,
         "kinds": {kind: worth.told(sums) for kind, sums in shown.items()},
-        "total": worth.told([sum(column) for column in zip(*added, strict=True)]),
+        "total": worth.told(total),
     }
 
 
 def _of_one(worth: Worth, one: Sequence[Any]) -> dict[str, Any]:
-    told = worth.told([1, one[7], *one[4:7]])
+    told = worth.told(worth.sums(one[1], [1, one[7], *one[4:7]]))
     return {name: value for name, value in told.items() if name != "devices"}
 
 

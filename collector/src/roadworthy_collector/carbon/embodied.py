@@ -28,7 +28,10 @@ from roadworthy_inventory.carbon.years import parse_year
 By = Literal["class", "unit", "site"]
 GROUPS: tuple[By, ...] = ("class", "unit", "site")
 VIEWS = ("purchase", "life")
-RESTRICTED_TITLE = "restricted sites, together"
+# Restricted sites have no row of their own: they are in this one, with the smallest two that have a name.
+OTHERS: Mapping[By, str] = {"site": "other sites", "unit": "other units"}
+_RESTRICTED = "\0restricted"
+_BESIDE_RESTRICTED = 2
 _NOT_STATED = "not stated"
 BASIS = (
     "makers' product sheets by class (10th percentile, median, 90th percentile), everything but use; "
@@ -146,6 +149,11 @@ def grouped(cells: Iterable[Cell], began: int, view: str, by: By) -> list[Row]:
     for cell in cells:
         if view == "life" or _in_year(cell, began):
             held[_key(cell, by)].append(cell)
+    if hidden := held.pop(_RESTRICTED, None):
+        smallest = sorted(held, key=lambda key: (sum(cell.items for cell in held[key]), key))
+        for key in smallest[:_BESIDE_RESTRICTED]:
+            hidden += held.pop(key)
+        held[OTHERS[by]] += hidden
     make: Callable[[list[Cell]], Embodied] = (
         _bought if view == "purchase" else lambda some: of_life(some, began)
     )
@@ -159,7 +167,7 @@ def _key(cell: Cell, by: By) -> str:
     if by == "class":
         return cell.item_class
     if cell.restricted:
-        return RESTRICTED_TITLE
+        return _RESTRICTED
     return (cell.unit if by == "unit" else cell.site) or _NOT_STATED
 
 

@@ -16,17 +16,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import energy_facts, power
+from roadworthy_collector.carbon import energy_facts, energy_kept, energy_ready, power
 from roadworthy_collector.carbon.energy_facts import Key
-from roadworthy_collector.carbon.energy_kept import beside_devices
+from roadworthy_collector.carbon.energy_ready import Group
 from roadworthy_collector.carbon.estate import (
-    DIMENSIONS,
     ERASED,
     FIGURE,
     NOTHING_TOLD,
     SUMS_FIGURE,
-    UNIT_FIGURE,
-    keys_of,
 )
 from roadworthy_collector.carbon.power import Machine, Told
 from roadworthy_collector.carbon.sums import Month, Sum, of_told
@@ -35,7 +32,7 @@ from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
 from roadworthy_collector.store.columns import pack_date
 from roadworthy_collector.store.queries import audit
-from roadworthy_collector.store.schema import site_dirty, sites
+from roadworthy_collector.store.schema import devices, site_dirty, sites
 from roadworthy_collector.store.statements import BulkDelete, BulkInsert, BulkUpsert, json_text
 from roadworthy_inventory.calendar import local_date, local_day, months, utc_day
 from roadworthy_inventory.carbon.calibration import RestOfMachine
@@ -43,12 +40,12 @@ from roadworthy_inventory.carbon.ledger import QUALITIES
 
 EVERY_SECONDS = 60.0
 AGAIN_SECONDS = 6 * 3600
-MAKING = "energy_making"  # + .2026-04: what was in the sums beside its devices, until the month is made
+_RUN_SECONDS = 3.0
 ASKED = "energy_asked"
+_DEVICES_AT_ONCE = 50
 _DEVICES = BulkInsert(energy_devices)
 _GROUPS = BulkUpsert(energy_groups)
 _GONE = BulkDelete(energy_groups, *(column.name for column in energy_groups.primary_key.columns))
-Group = tuple[int, int, str, str]  # site, unit, class, model
 
 
 class Calendar(NamedTuple):
@@ -89,6 +86,19 @@ def refresh(work: Work) -> int:
     return 0 if month is None else int(make(work, month))
 
 
+def refresh_some(work: Work) -> int:
+    """Make months that need it, the newest first, for some seconds at least; return how many were.
+
+    Where there are few devices a month is made in less than a second: years of them are there within minutes.
+    """
+    began, done = work.monotonic(), 0
+    while not work.stop.is_set() and refresh(work):
+        done += 1
+        if work.monotonic() - began >= _RUN_SECONDS:
+            break
+    return done
+
+
 def due(connection: Connection, work: Work) -> Calendar | None:
     """Return the newest month that has to be made, None where all are as they should be."""
     zone, now = work.settings.reporting_timezone, work.clock()
@@ -127,7 +137,7 @@ def ask(connection: Connection, month: str | None, *, now: int, actor: str) -> l
 def make(work: Work, month: Calendar) -> bool:
     """Make a month; False where the collector stops meanwhile, and nothing but its devices' rows is new then."""
     began, now = work.monotonic(), work.clock()
-    kept = _begin(work, month)
+    kept = energy_kept.begin(work, month.name)
     evidence = energy_facts.read_evidence(work, min(month.last, month.today))
     maker = _Maker(month, power.rests(evidence), kept)
     last = 0
@@ -138,25 +148,32 @@ def make(work: Work, month: Calendar) -> bool:
             told, dates = energy_facts.read_told(
                 connection, month.first, until, month.zone, (after + 1, last)
             )
-        rows = [
-            row for one in machines for row in maker.rows(one, told.get(one.id, {}), dates.get(one.id, set()))
-        ]
-        with work.write() as connection:
-            _replace(connection, month, after, last, rows)
+            leaving = energy_facts.read_leaving(connection, month.first, (after + 1, last))
+        rows = {
+            one.id: maker.rows(one, told.get(one.id, {}), dates.get(one.id, set()))
+            for one in machines
+            if one.id not in leaving
+        }
+        maker.keep(leaving)
+        _replace(work, month, after, rows, leaving)
+        with work.engine.connect() as connection:
+            maker.take(energy_kept.erased(connection, month.name))
     if work.stop.is_set():
         return False
     with work.write() as connection:
-        _replace(connection, month, last, None, [])
+        mine = (energy_devices.c.month == month.first.isoformat(), energy_devices.c.device > last)
+        connection.execute(delete(energy_devices).where(*mine))
+        maker.take(energy_kept.erased(connection, month.name))
     _write_groups(work, month, maker.groups)
     if work.stop.is_set():
         return False
     with work.engine.connect() as connection:
         restricted = _restricted(connection)
         held = {row.id: row for row in connection.execute(select(sites))}
-    _write_units(work, month, _of_units(maker.groups), held, now)
+    energy_ready.write_units(work, month.name, maker.groups, held, now)
     if work.stop.is_set():
         return False
-    sums = _by_dimension(held, month, maker.groups)
+    sums = energy_ready.by_dimension(held, month.name, maker.groups)
     content = {
         "month": month.name,
         "closed": month.closed,
@@ -171,7 +188,7 @@ def make(work: Work, month: Calendar) -> bool:
         )
     with work.write() as connection:
         figures.write(connection, f"{FIGURE}.{month.name}", content, now, work.monotonic() - began)
-        connection.execute(delete(book_figures).where(book_figures.c.name == f"{MAKING}.{month.name}"))
+        energy_kept.end(connection, month.name)
     return True
 
 
@@ -179,16 +196,38 @@ class _Maker:
     """Turns what devices told into rows of devices, and adds these up by group on the way."""
 
     def __init__(
-        self, month: Calendar, rests: Mapping[str, RestOfMachine], kept: Iterable[tuple[Group, Sum]]
+        self, month: Calendar, rests: Mapping[str, RestOfMachine], kept: Iterable[Sequence[Any]]
     ) -> None:
         self.month, self.rests = month, rests
-        self.groups: dict[Group, Sum] = dict(kept)
+        self.groups: dict[Group, Sum] = {}
         self._seconds = month.seconds()
+        self._included: set[int] = set()
+        self._taken = 0
+        for site, unit, told in kept:
+            self._erased(site, unit, told)
+
+    def _erased(self, site: int, unit: int, told: Sequence[Any]) -> None:
+        self.groups.setdefault((site, unit, ERASED, ""), Sum()).add(of_told(told, self.month.name))
+
+    def keep(self, leaving: Mapping[int, Sequence[Any]]) -> None:
+        """Take devices that are being erased as they were made last: part of their days is gone."""
+        for device, rows in leaving.items():
+            self._included.add(device)
+            for row in rows:
+                self._erased(row.site, row.unit, energy_kept.told_of(row))
+
+    def take(self, erased: Sequence[Sequence[Any]]) -> None:
+        """Take up what devices had that were erased before this build came to them."""
+        for device, site, unit, told in erased[self._taken :]:
+            if device not in self._included:
+                self._erased(site, unit, told)
+        self._taken = len(erased)
 
     def rows(
         self, machine: Machine, told: Mapping[Key, Told], dates: Collection[dt.date]
     ) -> list[tuple[Any, ...]]:
         """Return the rows of one device, one for each place it stood at, the silent days at the one it stood longest."""
+        self._included.add(machine.id)
         places: dict[tuple[int, int], list[Told]] = {}
         for (site, unit, _), one in told.items():
             places.setdefault((site, unit), []).append(one)
@@ -253,13 +292,28 @@ class _Maker:
 
 
 def _replace(
-    connection: Connection, month: Calendar, after: int, last: int | None, rows: Sequence[tuple[Any, ...]]
+    work: Work,
+    month: Calendar,
+    after: int,
+    rows: Mapping[int, Sequence[tuple[Any, ...]]],
+    leaving: Collection[int],
 ) -> None:
-    """Replace the month's rows of the devices after a row id, up to `last`; what is none's any more goes with them."""
-    mine = (energy_devices.c.month == month.first.isoformat(), energy_devices.c.device > after)
-    gone = delete(energy_devices).where(*mine)
-    connection.execute(gone if last is None else gone.where(energy_devices.c.device <= last))
-    _DEVICES.write(connection, rows)
+    """Replace the month's rows of the devices after a row id up to the last, in short transactions.
+
+    What is none's any more goes with them; devices that are being erased stay as they are, and rows of one that went
+    meanwhile are not written.
+    """
+    table, begin = energy_devices, after
+
+    def step(connection: Connection, some: Sequence[int]) -> None:
+        nonlocal begin
+        between = (table.c.device > begin, table.c.device <= some[-1], table.c.device.not_in(list(leaving)))
+        connection.execute(delete(table).where(table.c.month == month.first.isoformat(), *between))
+        there = select(devices.c.id).where(devices.c.id.in_(some)).with_for_update(read=True)
+        _DEVICES.write(connection, [row for one in connection.scalars(there) for row in rows.get(one, ())])
+        begin = some[-1]
+
+    work.for_each(sorted({*rows, *leaving}), step, first=_DEVICES_AT_ONCE)
 
 
 def _write_groups(work: Work, month: Calendar, groups: Mapping[Group, Sum]) -> None:
@@ -286,54 +340,6 @@ def _write_groups(work: Work, month: Calendar, groups: Mapping[Group, Sum]) -> N
         gone = [(number, *key) for key in connection.execute(query) if tuple(key) not in groups]
     work.for_each(rows, _GROUPS.write)
     work.for_each(gone, _GONE.write)
-
-
-def _of_units(groups: Mapping[Group, Sum]) -> dict[int, dict[Group, Sum]]:
-    found: dict[int, dict[Group, Sum]] = {}
-    for key, one in groups.items():
-        found.setdefault(key[1], {})[key] = one
-    return found
-
-
-def _write_units(
-    work: Work,
-    month: Calendar,
-    of_units: Mapping[int, Mapping[Group, Sum]],
-    held: Mapping[int, Any],
-    now: float,
-) -> None:
-    """Keep the month's sums of each unit ready, for readers of a part of the organisation."""
-    prefix = f"{UNIT_FIGURE}.{month.name}."
-    for unit, groups in sorted(of_units.items()):
-        if work.stop.is_set():
-            return
-        content = {"month": month.name, "sums": _by_dimension(held, month, groups)}
-        with work.write() as connection:
-            figures.write(connection, f"{prefix}{unit}", content, now, 0.0)
-    with work.write() as connection:
-        mine = book_figures.c.name.startswith(prefix, autoescape=True)
-        wanted = [f"{prefix}{unit}" for unit in of_units]
-        connection.execute(delete(book_figures).where(mine, book_figures.c.name.not_in(wanted)))
-
-
-def _by_dimension(
-    held: Mapping[int, Any], month: Calendar, groups: Mapping[Group, Sum]
-) -> dict[str, dict[str, list[Any]]]:
-    """Return {dimension: {key: sum as JSON holds it}} of groups of the month, by `held` {row id: site}."""
-    found: dict[str, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
-    for key, one in groups.items():
-        for name, value in keys_of(_Named(*key), month.name, held.get(key[0])).items():
-            found[name].setdefault(value, Sum()).add(one)
-    return {
-        name: {value: one.told(month.name) for value, one in some.items()} for name, some in found.items()
-    }
-
-
-class _Named(NamedTuple):
-    site: int
-    unit: int
-    item_class: str
-    model: str
 
 
 # --- which months, and what stays in them ---------------------------------------------------------------------
@@ -380,15 +386,3 @@ def _is_late(connection: Connection, month: Calendar, held: _HeldMonth, now: flo
 
 def _restricted(connection: Connection) -> list[int]:
     return sorted(connection.scalars(select(sites.c.id).where(sites.c.restricted.is_(True))))
-
-
-def _begin(work: Work, month: Calendar) -> list[tuple[Group, Sum]]:
-    """Return what is in the month's sums beside its devices, as class `erased`; noted until the month is made."""
-    name = f"{MAKING}.{month.name}"
-    with work.engine.connect() as connection:
-        noted = figures.read(connection, name)
-        kept = noted[0] if noted else beside_devices(connection, month.name)
-    if noted is None:
-        with work.write() as connection:
-            figures.write(connection, name, kept, work.clock(), 0.0)
-    return [((site, unit, ERASED, ""), of_told(told, month.name)) for site, unit, told in kept]

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, func, select
 from roadworthy_collector.carbon.power import Machine, Told, measured_by, server_of
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import register_devices, register_items
+from roadworthy_collector.store.carbon_schema import energy_devices
 from roadworthy_collector.store.queries import local_totals
-from roadworthy_collector.store.schema import battery_days, days, devices, local_days
+from roadworthy_collector.store.schema import battery_days, days, devices, erasures, local_days
 from roadworthy_inventory.calendar import local_date
 from roadworthy_inventory.carbon.calibration import Evidence
 
@@ -94,6 +95,20 @@ def read_told(
         one.add(row)
         dates[total.device].add(total.date)
     return told, dates
+
+
+def read_leaving(connection: Connection, first: dt.date, between: tuple[int, int]) -> dict[int, list[Any]]:
+    """Return {device: its rows of the month as last made} of devices that are being erased and have any."""
+    table = energy_devices
+    query = (
+        select(table)
+        .join(erasures, erasures.c.device == table.c.device)
+        .where(table.c.month == first.isoformat(), table.c.device.between(*between))
+    )
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.device].append(row)
+    return dict(found)
 
 
 def read_evidence(work: Work, last: dt.date) -> dict[str, list[Evidence]]:

@@ -1,6 +1,7 @@
 """Energy of the IT estate over any months, read from the ledger's months: kWh first, then what it emits.
 
-Read from sums of `energy_groups` that the ledger keeps ready for each month and unit (`book_figures`). Restricted sites count in totals and are in one row of their own, without a name.
+Read from sums of `energy_groups` that the ledger keeps ready for each month and unit (`book_figures`). Restricted sites count in totals alone: where there are rows by name they have none of their own, and are in `others`
+with the smallest of those that have a name.
 Agents' kWh is an allocation inside the billed total and never instead of it.
 """
 
@@ -13,9 +14,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, select
 
-from roadworthy_collector.carbon.sums import Energy, Sum, of_told
+from roadworthy_collector.carbon.sums import Energy, Sum, of_told, together
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.store.books_schema import book_figures
+from roadworthy_collector.store.carbon_schema import energy_groups
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.schema import sites, units
 from roadworthy_inventory.calendar import financial_year_label, months
@@ -32,7 +34,10 @@ DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 NOTHING_TOLD = "(nothing told)"  # the model under which days without any fact are kept
 ERASED = "erased"  # the class of what devices drew that are erased by now
 RESTRICTED = "restricted"
-_RESTRICTED_TITLE = "restricted sites, together"
+OTHERS = "others"
+_OTHER_TITLES: Mapping[str, str] = {"site": "other sites", "unit": "other units", "model": "other models"}
+# So many rows with a name stand in `others` beside restricted sites: what these are is then not that row less one other.
+_BESIDE_RESTRICTED = 2
 _NOT_TOLD = "not told"
 _NAMES_AT_ONCE = 500
 PLACE_TITLES: Mapping[str, str] = {
@@ -88,11 +93,17 @@ def parse_period(said: str) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group of a dimension; `key` is what names it in links and filters."""
+    """One group of a dimension; `key` is what names it in links and filters, `of` the groups that `others` is made of."""
 
     key: str
     title: str
     energy: Energy
+    of: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The keys of all groups in it."""
+        return self.of or (self.key,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +135,15 @@ class Estate:
         """Return the groups of a dimension: months in their order, qualities in theirs, others by most energy."""
         if by == "quality":
             return _by_quality(self.total)
+        apart = _beside_restricted(self.sums[by])
         found = [
             Row(key, self.titles.get(by, {}).get(key) or key or _NOT_TOLD, one.energy())
             for key, one in self.sums[by].items()
+            if key not in apart
         ]
+        if apart:
+            others = together(self.sums[by][key] for key in apart)
+            found.append(Row(OTHERS, _OTHER_TITLES[by], others.energy(), apart))
         if by == "month":
             return sorted(found, key=lambda row: row.key)
         return sorted(found, key=lambda row: (-row.energy.whole_joules, row.title))
@@ -136,13 +152,16 @@ class Estate:
         """Return the energy used at a kind of place (`PLACE_TITLES`)."""
         return self.sums["place"].get(place, Sum()).energy()
 
-    def told(self) -> dict[str, Any]:
-        """Return the totals as JSON says them."""
+    def told(self, today: dt.date) -> dict[str, Any]:
+        """Return the totals as JSON says them; a month not begun `today` is not missing."""
+        begun = f"{today:%Y-%m}"
         return {
             "period": self.period.label,
             "complete": self.complete,
             "basis": ALLOCATION,
-            "months_missing": [one.month for one in self.months if one.made_at is None],
+            "months_missing": [
+                one.month for one in self.months if one.made_at is None and one.month <= begun
+            ],
             "months_open": [one.month for one in self.months if one.made_at and not one.closed],
             "made_at": max((one.made_at for one in self.months if one.made_at), default=None),
             **self.total.told(),
@@ -165,6 +184,20 @@ def read(
     for one in sums["month"].values():
         total.add(one)
     return Estate(period, total.energy(), held, sums, titles)
+
+
+def at_kind(connection: Connection, period: Period, kind: str) -> dict[Dimension, dict[str, Sum]]:
+    """Return {dimension: {key: sum}} of the sites of one kind, as they are kept by group."""
+    firsts = [f"{month}-01" for month in period.months]
+    query = select(energy_groups, sites.c.kind, sites.c.restricted).join(
+        sites, sites.c.id == energy_groups.c.site
+    )
+    query = query.where(energy_groups.c.month.in_(firsts), sites.c.kind == kind)
+    found: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        for name, key in keys_of(row, row.month[:7], row).items():
+            found[name].setdefault(key, Sum()).add(sum_of(row))
+    return found
 
 
 def periods(connection: Connection) -> list[str]:
@@ -237,6 +270,14 @@ def keys_of(group: Any, month: str, site: Any) -> dict[Dimension, str]:
     }
 
 
+def _beside_restricted(sums: Mapping[str, Sum]) -> tuple[str, ...]:
+    """Return the groups that are shown as one, so that restricted ones have no row of their own; none without them."""
+    if RESTRICTED not in sums:
+        return ()
+    named = ((sum(one.joules), key) for key, one in sums.items() if key != RESTRICTED and any(one.joules))
+    return (RESTRICTED, *(key for _, key in sorted(named)[:_BESIDE_RESTRICTED]))
+
+
 def _by_quality(total: Energy) -> list[Row]:
     """Return the total's parts; their intervals are the total's and not kept for each."""
     found = []
@@ -254,9 +295,8 @@ def _titles(connection: Connection) -> dict[Dimension, dict[str, str]]:
     }
     for name, table in (("unit", units), ("site", sites)):
         rows = connection.execute(select(table.c.id, table.c.name))
-        titles = {str(row.id): row.name for row in rows}
-        found["unit" if name == "unit" else "site"] = titles | {RESTRICTED: _RESTRICTED_TITLE}
-    found["model"] = {RESTRICTED: _RESTRICTED_TITLE, NOTHING_TOLD: "days nothing was told on"}
+        found["unit" if name == "unit" else "site"] = {str(row.id): row.name for row in rows}
+    found["model"] = {NOTHING_TOLD: "days nothing was told on"}
     return found
 
 

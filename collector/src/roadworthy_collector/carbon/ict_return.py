@@ -14,27 +14,28 @@ from fractions import Fraction
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from roadworthy_collector.books import disposal
-from roadworthy_collector.carbon import estate, returns
+from roadworthy_collector.carbon import e_waste, estate, returns
 from roadworthy_collector.carbon.settings_edition import settings
 from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.carbon.sums import Energy, Sum, together
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.books_schema import register_devices, register_items
-from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
-from roadworthy_collector.store.schema import sites
+from roadworthy_collector.store.carbon_schema import energy_devices
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
 from roadworthy_inventory.carbon.quantities import CarbonError
 from roadworthy_inventory.carbon.returns import (
     GROUP_WORDS,
+    HOME_LIGHT_WATTS,
+    HOME_WORKSTATION_WATTS,
     SUPPLIER_COULD_NOT_SAY,
     AssetGroup,
-    EWaste,
     GroupLine,
     IctReturn,
     ScottishRow,
+    home_kwh,
     ict_return,
     scottish_rows,
+    watts_at_home,
 )
 from roadworthy_inventory.carbon.state_power import AVERAGE, watts_of
 from roadworthy_inventory.replacement_data import footprints
@@ -54,20 +55,30 @@ Kwh = tuple[Fraction, Fraction, Fraction]
 
 @dataclass(frozen=True, slots=True)
 class GgcReturn:
-    """The return with what a reader must know beside it. `e_waste_items` of those `not_weighed` have no weight.
+    """The return with what a reader must know beside it.
 
+    `left`: {what became of it: items, and those not weighed} of the year; `left_undated` left on a day nobody noted.
     `home_hours`: staff hours worked at home as the settings tell; None where nobody told.
     """
 
     ict: IctReturn
-    e_waste_items: int
-    not_weighed: int
+    left: Mapping[str, Counter[str]]
     left_undated: int
     home_hours: Fraction | None
     provisional: tuple[str, ...]
     boundary: str | None
     settings_digest: str
     notes: tuple[str, ...]
+
+    @property
+    def e_waste_items(self) -> int:
+        """How many items left in the year."""
+        return sum(one["items"] for one in self.left.values())
+
+    @property
+    def not_weighed(self) -> int:
+        """How many of them have no weight."""
+        return sum(one["not_weighed"] for one in self.left.values())
 
     @property
     def may_be_issued(self) -> bool:
@@ -84,16 +95,15 @@ def ggc(connection: Connection, began: int, *, today: dt.date, zone: str) -> Ggc
     said = settings(connection)
     held = estate.read(connection, estate.financial_year(began))
     lines, notes = _lines(connection, held, said, began, today)
-    waste, counted = _e_waste(connection, began)
+    waste, left, undated = e_waste.read(connection, began)
     try:
         made = ict_return(found.table, lines, waste)
     except CarbonError as error:
         raise RoadworthyError(str(error)) from None
     return GgcReturn(
         ict=made,
-        e_waste_items=counted["items"],
-        not_weighed=counted["not_weighed"],
-        left_undated=counted["undated"],
+        left=left,
+        left_undated=undated,
         home_hours=said.of_year(began).home_hours,
         provisional=found.table.provisional,
         boundary=found.boundary,
@@ -127,7 +137,7 @@ def typical_kwh(item_class: str) -> Range | None:
 def _lines(
     connection: Connection, held: estate.Estate, said: CarbonSettings, began: int, today: dt.date
 ) -> tuple[list[GroupLine], list[str]]:
-    home = _at_home(connection, held)
+    home = estate.at_kind(connection, held.period, "home")["class"]
     groups: dict[AssetGroup, list[Sum]] = defaultdict(list)
     notes: list[str] = []
     for item_class, one in held.sums["class"].items():
@@ -153,22 +163,8 @@ def _lines(
     for kind, count in _silent(connection, held).items():
         silent[group_of(kind)] += count
     lines = [_group(group, told, typical[group], silent[group]) for group, told in energies.items()]
-    lines += [_cooling(said, began), _hosting(said, began), _home(at_home)]
+    lines += [_cooling(said, began), _hosting(said, began), _home(at_home, said.of_year(began).home_hours)]
     return lines, notes
-
-
-def _at_home(connection: Connection, held: estate.Estate) -> dict[str, Sum]:
-    """Return {class: energy at home} of the estate's months."""
-    firsts = [f"{month}-01" for month in held.period.months]
-    query = (
-        select(energy_groups)
-        .join(sites, sites.c.id == energy_groups.c.site)
-        .where(energy_groups.c.month.in_(firsts), sites.c.kind == "home")
-    )
-    found: dict[str, Sum] = {}
-    for row in connection.execute(query.execution_options(yield_per=1000)):
-        found.setdefault(row.item_class, Sum()).add(estate.sum_of(row))
-    return found
 
 
 def _without(whole: Sum, part: Sum | None) -> Sum:
@@ -273,49 +269,51 @@ def _hosting(said: CarbonSettings, began: int) -> GroupLine:
     return GroupLine("hosting", len(of_year), sums, how, unknown)
 
 
-def _home(told: Energy) -> GroupLine:
+def _home(told: Energy, hours: Fraction | None) -> GroupLine:
+    """Return the line of homeworking: what agents told, else the hours by the published method, which is assumed."""
     if not told.days:
-        return GroupLine("home_workers", None, None, "", "no device is at a site of kind home")
+        if hours is None:
+            return GroupLine("home_workers", None, None, "", "no device is at a site of kind home")
+        kwh = home_kwh(hours)
+        return GroupLine(
+            "home_workers", None, (kwh, kwh, kwh), f"{_by_hours(hours)} (assumed)", "no count of devices"
+        )
     low, likely, high = (
         Fraction(end, JOULES_PER_KWH) for end in (told.low_joules, told.whole_joules, told.high_joules)
     )
-    return GroupLine(
-        "home_workers", told.devices, (low, likely, high), "by their agents, at sites of kind home"
+    how = "by their agents, at sites of kind home"
+    if hours and (watts := watts_at_home(likely, hours)) is not None:
+        how += f"; {float(watts):,.0f} W for an hour worked at home, where the published method has {HOME_WORKSTATION_WATTS} W"
+    return GroupLine("home_workers", told.devices, (low, likely, high), how)
+
+
+def _by_hours(hours: Fraction) -> str:
+    return (
+        f"{float(hours):,.0f} staff hours at home at {HOME_WORKSTATION_WATTS} W for a workstation and "
+        f"{HOME_LIGHT_WATTS} W for light, without heating"
     )
 
 
-def _e_waste(connection: Connection, began: int) -> tuple[EWaste | None, Counter[str]]:
-    """Return what left in the year by route; what was not weighed is counted and no typical weight stands for it.
-
-    A route of destruction, or back to a lessor, does not say what became of the material.
-    """
-    grams: Counter[str] = Counter()
-    counted: Counter[str] = Counter(items=0, not_weighed=0, undated=0)
-    for one in disposal.read(connection, restricted=True):
-        record = one.record
-        if record.left is None:
-            counted["undated"] += one.lifecycle_state == "disposed"
-            continue
-        if not dt.date(began, 4, 1) <= record.left < dt.date(began + 1, 4, 1):
-            continue
-        counted["items"] += 1
-        if record.weight_grams is None:
-            counted["not_weighed"] += 1
-        else:
-            grams[_BECAME.get(record.route, "unknown")] += record.weight_grams
-    if not counted["items"]:
-        return None, counted
-    kg = {name: Fraction(grams[name], 1000) for name in ("reused", "recycled", "unknown")}
-    nothing = Fraction(0)
-    return EWaste(kg["reused"], kg["recycled"], nothing, nothing, kg["unknown"]), counted
-
-
-_BECAME = {"reuse": "reused", "resale": "reused", "recycling": "recycled"}
+def _home_told(found: GgcReturn) -> dict[str, object] | None:
+    """Return hours at home by the published method beside what agents told, None where nobody told the hours."""
+    hours = found.home_hours
+    if hours is None:
+        return None
+    line = next(one for one in found.ict.groups if one.line.group == "home_workers").line
+    agents = line.kwh[1] if line.kwh is not None and line.count is not None else None
+    watts = None if agents is None else watts_at_home(agents, hours)
+    return {
+        "hours": float(hours),
+        "published_watts": HOME_WORKSTATION_WATTS + HOME_LIGHT_WATTS,
+        "published_kwh": float(home_kwh(hours)),
+        "agents_kwh": None if agents is None else float(agents),
+        "agents_watts": None if watts is None else float(watts),
+    }
 
 
 def told(found: GgcReturn) -> dict[str, object]:
     """Return the return as JSON says it; kWh and tonnes as (low, likely, high)."""
-    ict, waste = found.ict, found.ict.e_waste
+    ict = found.ict
     return {
         "year": ict.year,
         "factor_set": ict.factor_set,
@@ -334,17 +332,12 @@ def told(found: GgcReturn) -> dict[str, object]:
         "known_kwh": [float(end) for end in ict.known_kwh],
         "known_tco2e": [float(end.tonnes) for end in ict.known_emissions],
         "groups_unknown": list(ict.groups_unknown),
-        "e_waste_kg": None
-        if waste is None
-        else {
-            "reused": float(waste.reused_kg),
-            "recycled": float(waste.recycled_kg),
-            "unknown": float(waste.unknown_kg),
-            "total": float(waste.total_kg),
-        },
+        "e_waste_kg": None if ict.e_waste is None else e_waste.told_kg(ict.e_waste),
+        "e_waste": e_waste.told(found.left),
         "e_waste_items": found.e_waste_items,
         "e_waste_not_weighed": found.not_weighed,
         "left_undated": found.left_undated,
+        "home": _home_told(found),
         "home_hours": None if found.home_hours is None else float(found.home_hours),
         "notes": list(found.notes),
     }

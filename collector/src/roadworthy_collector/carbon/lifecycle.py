@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.carbon import estate, pack, report_make
+from roadworthy_collector.carbon import estate, pack, report_make, settings_edition
+from roadworthy_collector.carbon.pack_papers import About
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_reading import (
     APPROVED,
@@ -258,8 +259,7 @@ def close(
     with engine.connect() as connection:
         row = _checked(connection, number, "close", reader)
         connection.rollback()
-        if not report_make.has_ended(row.year, local_day(now, zone)):
-            raise ReportError(f"{financial_year_label(row.year)} is not over; it is closed after 31 March")
+        _ensure_whole(connection, row, local_day(now, zone))
         period = estate.financial_year(row.year)
         held = estate.read(connection, period)
         if online and held.total.days > MOST_DEVICE_DAYS_ONLINE:
@@ -268,7 +268,7 @@ def close(
                 f"roadworthy report close {number}"
             )
         made = live_content(connection, row, zone=zone, now=now)
-    rows, by_place = pack.collect(engine, settings, period)
+    rows, by_place = pack.collect(engine, settings, period, made)
     try:
         _ensure_same(made, by_place)
         with write_transaction(engine) as connection:
@@ -280,6 +280,19 @@ def close(
             _record(connection, "close", number, row.kind, row.year, reader.name, int(now))
     finally:
         shutil.rmtree(rows, ignore_errors=True)
+
+
+def _ensure_whole(connection: Connection, row: Any, today: dt.date) -> None:
+    """Raise ReportError where figures would be frozen that are still on their way, or by a rule nobody chose."""
+    if not report_make.has_ended(row.year, today):
+        raise ReportError(f"{financial_year_label(row.year)} is not over; it is closed after 31 March")
+    if waiting := report_make.pending_months(connection, row.year, today):
+        raise ReportError(
+            f"the energy ledger of {', '.join(waiting)} is not closed yet: the jobs process makes about a month a minute, "
+            "so close the report later"
+        )
+    if row.kind == "secr":
+        settings_edition.settings(connection).require_rule()
 
 
 def _ensure_same(content: Mapping[str, Any], by_place: Mapping[str, int]) -> None:
@@ -313,6 +326,7 @@ def publish(
         _ensure_issuable(connection, row)
         step = _step(PUBLISHED, reader.name, int(now), remark)
         steps = [*row.steps, step]
+        contacts = settings_edition.settings(connection).contacts
         about = frame(connection, row, settings.protective_marking)
         about = Frame(about.marking, PUBLISHED, number, steps, about.restates)
     name, digest = pack.seal(
@@ -320,7 +334,7 @@ def publish(
         number,
         row.content,
         steps,
-        marking=settings.protective_marking,
+        about=About(settings.protective_marking, about.restates, contacts),
         pdf=pdf(row.content, about),
         now=int(now),
     )

@@ -156,7 +156,7 @@ def totals(connection: Connection, first: dt.date, last: dt.date) -> dict[int, d
 
 def totals_of_registers(connection: Connection, first: dt.date, last: dt.date) -> dict[int, Sum]:
     """Return {supply: what its registers say was used} of these days."""
-    told = {supply: _of_register(read, first, last) for supply, read in readings(connection).items()}
+    told = {supply: of_register(read, first, last) for supply, read in readings(connection).items()}
     return {supply: one for supply, one in told.items() if one is not None}
 
 
@@ -171,7 +171,7 @@ def readings(connection: Connection, supply: int | None = None) -> dict[int, lis
     return dict(found)
 
 
-def _of_register(read: Sequence[Reading], first: dt.date, last: dt.date) -> Sum | None:
+def of_register(read: Sequence[Reading], first: dt.date, last: dt.date) -> Sum | None:
     """Return what a register says was used from `first` to `last`, None where its readings say nothing of them."""
     if len(read) < 2:
         return None

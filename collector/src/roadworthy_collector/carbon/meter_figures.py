@@ -33,7 +33,7 @@ def refresh(work: Work) -> int:
         if held is not None and held[0]["seen"] == told and 0 <= now - held[1] < _HOUR:
             return 0
         began = time.monotonic()
-        rows = meter_share.of_month(connection, first, zone_name=zone)
+        rows = meter_share.of_month(connection, first, zone_name=zone, today=local_date(now, zone))
     content = {"seen": told, "month": f"{first:%Y-%m}", "sites": rows}
     with work.write() as connection:
         figures.write(connection, FIGURE, content, now, time.monotonic() - began)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 from sqlalchemy import Connection, Engine, select, tuple_, update
 
 from roadworthy_collector.books import batches, figures
+from roadworthy_collector.books.file_scan import scanned
 from roadworthy_collector.carbon import meter_days, supplies
 from roadworthy_collector.carbon.meter_undo import BEFORE, KIND, Before, put_back
 from roadworthy_collector.errors import RoadworthyError
@@ -28,7 +28,7 @@ from roadworthy_collector.store.columns import pack_date
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.statements import BulkUpsert
-from roadworthy_inventory.carbon.meters import How, MeterDay, MeterFile, MeterImport
+from roadworthy_inventory.carbon.meters import MOST_ROWS, How, MeterDay, MeterFile, MeterImport
 from roadworthy_inventory.carbon.registers import Reading
 from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, Report
 from roadworthy_inventory.importing.reading import open_table
@@ -36,7 +36,6 @@ from roadworthy_inventory.importing.reading import open_table
 PIECE = 300  # days a transaction: some ten milliseconds
 TOLD = 200
 _STRENGTH = {"-": 0, meter_days.UNSTATED: 1, meter_days.ESTIMATED: 1, meter_days.ACTUAL: 2}
-_HASHED = 1024 * 1024
 
 
 class MetersError(RoadworthyError):
@@ -117,12 +116,18 @@ def import_file(
 
     `on`: today. Raises MetersError for a file that cannot be taken, BatchRunningError while another is written.
     """
-    digest = _digest(stream, choices)
+    # Read another way it is another import.
+    after = f"\0{choices.how!r}\0{choices.sheet}\0{choices.overlap}".encode()
+    try:
+        digest = scanned(stream, name, after=after, most_rows=MOST_ROWS)
+    except ImportRefusedError as error:
+        raise MetersError(error) from None
     with engine.connect() as connection:
         same = batches.same_file(connection, digest)
+        own = {one.number for one in supplies.read(connection, restricted=True) if one.fuel == "onsite"}
     if same is not None:
         return Outcome(already=same)
-    found, corrections = _read(stream, name, choices, on)
+    found, corrections = _read(stream, name, choices, on, own)
     rows = [_of_day(one) for one in found.days] + [_of_reading(*one) for one in found.readings]
     outcome = Outcome(
         report=found.report,
@@ -142,21 +147,13 @@ def import_file(
     return outcome
 
 
-def _digest(stream: BinaryIO, choices: Choices) -> str:
-    found = hashlib.sha256()
-    stream.seek(0)
-    while piece := stream.read(_HASHED):
-        found.update(piece)
-    stream.seek(0)
-    found.update(f"\0{choices.how!r}\0{choices.sheet}\0{choices.overlap}".encode())
-    return found.hexdigest()
-
-
-def _read(stream: BinaryIO, name: str, choices: Choices, on: dt.date) -> tuple[MeterFile, str | None]:
+def _read(
+    stream: BinaryIO, name: str, choices: Choices, on: dt.date, own: set[str]
+) -> tuple[MeterFile, str | None]:
     bad: list[BadRow] = []
     try:
         under_way = MeterImport(
-            open_table(stream, name, sheet=choices.sheet), choices.how, on=on, quarantine=bad.append
+            open_table(stream, name, sheet=choices.sheet), choices.how, on=on, quarantine=bad.append, own=own
         )
         found = under_way.read()
     except ImportRefusedError as error:

@@ -26,6 +26,11 @@ from roadworthy_inventory.carbon import meter_share as domain
 from roadworthy_inventory.replacement_inputs import Range
 
 PLACES = ("force", "data_centre")
+# What a row has where both are known, and is None in where one is not.
+_COMPARED = (
+    "compared_half_hours", "without_meter_half_hours", "claimed_kwh", "compared_meter_kwh", "ratio", "above_half_hours",
+    "above", "profile",
+)  # fmt: skip
 _SIGNS = {"import": 1, "export": -1}
 WORDS = "An allocation inside the billed total: the devices are billed through the meter already."
 
@@ -50,17 +55,23 @@ def of_month(
     zone_name: str,
     site: str | None = None,
     restricted: bool = False,
+    today: dt.date | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for each site with supplies in the month that begins on `first`, by name, or for one site.
 
-    `why` says why there is no share where there is none. Kilowatt-hours, ratios as [low, likely, high].
+    `why` says why there is no share where there is none. Kilowatt-hours, ratios as [low, likely, high]. Half-hours of
+    `today` and later are not missing yet. Every row has every key.
     """
-    known = supplies.read(connection, restricted=True)
+    known = [one for one in supplies.read(connection, restricted=True) if one.fuel != "gas"]
+    last = _last(first) if today is None else min(_last(first), today - dt.timedelta(days=1))
     found = []
     for name, number, hidden in sorted(_sites(known, first)):
         if site in (None, name) and (restricted or not hidden):
             mine = [one for one in known if any(place.site == number for place in one.places)]
-            found.append({"site": name, **_of_site(connection, number, mine, first, zone_name)})
+            told = _of_site(connection, number, mine, first, zone_name)
+            expected = meter_days.expected(first, last, zone_name)
+            told["missing_half_hours"] = max(expected - told.pop("metered_half_hours"), 0)
+            found.append({"site": name, **told})
     return found
 
 
@@ -70,7 +81,7 @@ def _sites(known: Sequence[Supply], first: dt.date) -> set[tuple[str, int, bool]
         (place.name, place.site, place.restricted)
         for one in known
         for place in one.places
-        if place.kind in PLACES and one.fuel != "gas" and place.valid_from <= last
+        if place.kind in PLACES and place.valid_from <= last
         and (place.valid_to is None or place.valid_to > first)
     }  # fmt: skip
 
@@ -88,8 +99,9 @@ def _of_site(
         "month": f"{first:%Y-%m}",
         "supplies": len(mine),
         "metered_kwh": whole,
-        "missing_half_hours": span.periods - len(meter),
+        "metered_half_hours": len(meter),
         "why": why,
+        **dict.fromkeys(_COMPARED),
     }
     groups = connection.execute(
         select(energy_groups).where(energy_groups.c.month == first.isoformat(), energy_groups.c.site == site)
@@ -144,10 +156,9 @@ def _meter(
     What is made on site counts and what is sent out is taken off. A half-hour one supply has no figure for has none.
     """
     last = _last(first)
-    known = [one for one in mine if one.fuel != "gas"]
     rows = {
         (row.supply, row.day, row.channel): row
-        for row in meter_days.days(connection, first, last, supply=[one.id for one in known])
+        for row in meter_days.days(connection, first, last, supply=[one.id for one in mine])
     }
     if not rows:
         return {}, 0.0, "no half-hours of its meters are held for this month"
@@ -156,7 +167,7 @@ def _meter(
     day = first
     while day <= last:
         starts = local_day(day, zone_name).starts()
-        for one in known:
+        for one in mine:
             shares = one.shares(day)
             if shares is None:
                 return {}, 0.0, f"supply {one.number} feeds several sites and their shares are not told"

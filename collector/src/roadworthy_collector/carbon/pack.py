@@ -14,13 +14,16 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from roadworthy_collector.carbon import energy_facts, estate, power
+from roadworthy_collector.carbon import energy_facts, estate, pack_meters, power
 from roadworthy_collector.carbon import pack_files as files
+from roadworthy_collector.carbon import pack_papers as papers
+from roadworthy_collector.carbon.pack_papers import About
 from roadworthy_collector.carbon.pack_recompute import Day, Rests, machine_cells, recompute, rests_json
 from roadworthy_collector.carbon.power import Machine
 from roadworthy_collector.carbon.sums import Month, Sum
@@ -33,7 +36,7 @@ from roadworthy_collector.store.schema import devices, sites, units
 from roadworthy_inventory.carbon.ledger import QUALITIES
 
 FOLDER = "reports"
-VERSION = 1
+VERSION = 2  # 1 had no meters in it
 _COLUMNS = (
     "site", "unit", "in_use_seconds", "idle_seconds", "locked_seconds", "asleep_seconds", "off_seconds",
     "unobserved_seconds", "observed_seconds", "cpu_mean_ratio", "joules",
@@ -80,15 +83,19 @@ def collected_folder(settings: Settings, number: int) -> Path:
     return folder_of(settings) / f"report-{number}-rows"
 
 
-def collect(engine: Engine, settings: Settings, period: estate.Period) -> tuple[Path, dict[str, int]]:
-    """Write the rows behind a year to a new folder; return it and the joules by place in them.
+def collect(
+    engine: Engine, settings: Settings, period: estate.Period, content: Mapping[str, Any]
+) -> tuple[Path, dict[str, int]]:
+    """Write the rows behind a year's content to a new folder; return it and the joules by place in them.
 
-    Streams: a piece of devices at a time is in memory. Raises StoreError where nothing can be written.
+    Streams: a piece of devices at a time is in memory. Raises StoreError where nothing can be written, RoadworthyError
+    where the meters say something else by now.
     """
     target = folder_of(settings) / f"collecting-{secrets.token_hex(6)}"
     try:
         target.mkdir(mode=0o700)
         by_place = _collect(engine, settings, period, target)
+        _collect_meters(engine, settings, content, target)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise StoreError(f"{target}: the evidence cannot be written: {error.strerror}") from None
@@ -124,6 +131,19 @@ def _collect(engine: Engine, settings: Settings, period: estate.Period, target: 
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(told, file, sort_keys=True, indent=1)
     return by_place
+
+
+def _collect_meters(engine: Engine, settings: Settings, content: Mapping[str, Any], target: Path) -> None:
+    kind, left_out = content["kind"], pack_meters.left_out_of(content)
+    zone = settings.reporting_timezone
+    with engine.connect() as connection:
+        rows = pack_meters.collect(connection, kind, content["began"], zone, left_out, target)
+    if kind == "carbon":
+        return
+    told = pack_meters.lines_of(kind, rows, left_out)
+    for one in content["lines"]:
+        if not one["ledger"] and Fraction(one["kwh"]) != told.get(one["name"], 0):
+            raise RoadworthyError("meters were told anew meanwhile; close the report again")
 
 
 def _rests(work: Work, period: estate.Period) -> Rests:
@@ -254,7 +274,7 @@ def seal(
     content: Mapping[str, Any],
     steps: Sequence[Mapping[str, Any]],
     *,
-    marking: str,
+    about: About,
     pdf: bytes,
     now: int,
     replace: Callable[[Path, Path], object] = os.replace,
@@ -267,15 +287,24 @@ def seal(
             f"report {number}: {missing[0]}, which was written when it was closed, is not in {rows}; prepare it again"
         )
     name = f"roadworthy-{content['kind']}-{content['began']}-{number}.zip"
+    marking, restates = about.marking, about.restates
+    signed: dict[str, Any] = {"report": number, "marking": marking, "steps": list(steps)}
+    if restates is not None:
+        content = {**content, "restates": restates}
+        signed["restates"] = {key: value for key, value in restates.items() if key != "changes"}
     made: list[tuple[str, bytes]] = [
-        (files.README, _readme(content, number, name, marking).encode()),
+        (files.README, papers.readme(content, number, name, marking).encode()),
         (files.REPORT, _json(content)),
-        (files.SIGNOFF, _json({"report": number, "marking": marking, "steps": list(steps)})),
-        (files.FACTORS, files.csv_bytes(files.FACTORS, _factor_rows(content))),
-        (files.LINES, files.csv_bytes(files.LINES, _line_rows(content))),
+        (files.SIGNOFF, _json(signed)),
+        (files.FACTORS, files.csv_bytes(files.FACTORS, papers.factor_rows(content))),
+        (files.LINES, files.csv_bytes(files.LINES, papers.line_rows(content))),
+        (files.EXCLUSIONS, files.csv_bytes(files.EXCLUSIONS, papers.exclusion_rows(content))),
+        (files.CONTACTS, files.csv_bytes(files.CONTACTS, papers.contact_rows(steps, about.contacts))),
+        (files.CERTIFICATE, papers.certificate(content, number, marking).encode()),
         (files.PDF, pdf),
     ]
-    manifest = _json(_manifest(content, number, made, rows, now))
+    zone = settings.reporting_timezone
+    manifest = _json(_manifest(content, number, made, rows, now=now, zone=zone))
     made.append((files.MANIFEST, manifest))
     path = folder_of(settings) / f"{name}.part"
     try:
@@ -305,7 +334,13 @@ def _json(value: Any) -> bytes:
 
 
 def _manifest(
-    content: Mapping[str, Any], number: int, made: Sequence[tuple[str, bytes]], rows: Path, now: int
+    content: Mapping[str, Any],
+    number: int,
+    made: Sequence[tuple[str, bytes]],
+    rows: Path,
+    *,
+    now: int,
+    zone: str,
 ) -> dict[str, Any]:
     told = {name: {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()} for name, body in made}
     told |= {
@@ -321,56 +356,10 @@ def _manifest(
         "models": power.digest(),
         "rules": content["rules"],
         "sealed_at": now,
+        "reporting_timezone": zone,
         "exclusions": content["exclusions"],
         "sums": [
             {name: one[name] for name in ("name", "tonnes", "unit", "places")} for one in content["sums"]
         ],
         "files": told,
     }
-
-
-def _factor_rows(content: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    for one in content["factors"]:
-        for part in one["parts"]:
-            told = (part[name] for name in ("set_name", "days", "value", "status", "note", "source", "as_of"))
-            yield (one["key"], one["title"], one["unit"], *told)
-
-
-def _line_rows(content: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    for one in content["lines"]:
-        yield (
-            one["name"],
-            one["title"],
-            one["source"],
-            " ".join(one["ledger"]),
-            one["kwh"],
-            one["journals_kwh"],
-        )
-
-
-def _readme(content: Mapping[str, Any], number: int, name: str, marking: str) -> str:
-    return f"""\
-Protective marking: {marking or "none stated"}
-{content["title"]}, {content["year"]}: evidence pack of report {number}
-
-Recompute its totals from this file alone, offline, without a database:
-
-    roadworthy report verify {name}
-
-It says ok, or what differs. It was made by Roadworthy {content["code_version"]}; the models' data are named in
-manifest.json ("models"), and a program with other models says so.
-
-report.json     everything the report says, with exact amounts as fractions
-report.pdf      the same as it was issued
-signoff.json    who prepared, reviewed, closed, approved and published it, and when
-factors.csv     every factor row used, with its set, days, status and source
-lines.csv       the energy the sums are made of, and adjustments by journal
-groups.csv.gz   the energy ledger by month, place, site, unit, class and model, with its errors
-devices.csv.gz  the same by device and month
-days.csv.gz     what each device told by day: seconds by state, joules as measured
-machines.csv.gz what the power models are asked with; device_id is a random number and names nobody
-rests.json      offsets fitted from sibling devices, by month, and what the daily rows come to
-manifest.json   the SHA-256 of every file; manifest.sha256 is that of the manifest
-
-tonnes = kWh of the lines x factor x uplift / 1000, added exactly, rounded half up once.
-"""

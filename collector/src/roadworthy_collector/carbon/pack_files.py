@@ -22,9 +22,14 @@ MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 DAYS, MACHINES, DEVICES, GROUPS = "days.csv.gz", "machines.csv.gz", "devices.csv.gz", "groups.csv.gz"
 RESTS, FACTORS, LINES = "rests.json", "factors.csv", "lines.csv"
 REPORT, SIGNOFF, README, PDF = "report.json", "signoff.json", "README.txt", "report.pdf"
+READINGS, SUPPLIES, SUPPLY_SITES = "readings.csv.gz", "supplies.csv", "supply_sites.csv"
+CHANGES, METER_FILES = "changes.csv", "meter_files.csv"
+EXCLUSIONS, CONTACTS, CERTIFICATE = "exclusions.csv", "contacts.csv", "certificate.txt"
 # What the closing leaves, and what publishing adds; the order they have in the ZIP.
-ROWS = (DAYS, MACHINES, DEVICES, GROUPS, RESTS)
-NAMES = (README, REPORT, SIGNOFF, FACTORS, LINES, PDF, *ROWS, MANIFEST, SEAL)
+METERS = (SUPPLIES, SUPPLY_SITES, CHANGES, METER_FILES, READINGS)
+ROWS = (DAYS, MACHINES, DEVICES, GROUPS, RESTS, *METERS)
+PAPERS = (EXCLUSIONS, CONTACTS, CERTIFICATE)
+NAMES = (README, REPORT, SIGNOFF, FACTORS, LINES, *PAPERS, PDF, *ROWS, MANIFEST, SEAL)
 COLUMNS = {
     DAYS: (
         "device", "date", "place", "in_use_seconds", "idle_seconds", "locked_seconds", "asleep_seconds", "off_seconds",
@@ -41,6 +46,24 @@ COLUMNS = {
     ),
     FACTORS: ("key", "title", "unit", "set", "days", "value", "status", "note", "source", "as_of"),
     LINES: ("line", "title", "source", "places", "kwh", "journals_kwh"),
+    # Thousandths of a kWh; of a register's unit where the channel is `register`.
+    READINGS: (
+        "supply", "day", "channel", "thousandths", "actual", "half_hours", "estimated_half_hours",
+        "estimated_thousandths", "unstated_half_hours", "unstated_thousandths", "digits", "kwh_thousandths_per_unit",
+        "reset_before", "import",
+    ),
+    SUPPLIES: (
+        "line", "supply", "name", "fuel", "sites", "responsible_from", "responsible_to", "basis", "first_actual",
+        "last_actual", "kwh", "estimated_kwh", "unstated_kwh", "export_kwh", "expected_half_hours",
+        "missing_half_hours", "settled_half_hourly", "left_out",
+    ),
+    SUPPLY_SITES: ("supply", "site", "kind", "tenure", "from", "to", "share"),
+    CHANGES: ("day", "change", "supply", "site", "tenure"),
+    METER_FILES: (
+        "import", "file", "digest", "imported_at", "imported_by", "rows_read", "rows_good", "rows_bad",
+    ),
+    EXCLUSIONS: ("what", "why", "count", "unit"),
+    CONTACTS: ("name", "did", "at", "reach"),
 }  # fmt: skip
 MOST_JSON_BYTES = 64 * 1024 * 1024
 _MOST_PDF_BYTES = 256 * 1024 * 1024

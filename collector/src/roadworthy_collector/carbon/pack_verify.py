@@ -1,7 +1,8 @@
 """Recomputes an evidence pack from itself alone: no database, no network. Says what differs, and in which file.
 
 Hashes first; then daily rows to joules by the models, device-months to groups, groups to lines, lines and factors to
-tonnes, tonnes to the totals the report prints.
+tonnes, tonnes to the totals the report prints. Of reports that rest on meters, every day and reading to the kWh of
+supplies and lines. Then whatever the report prints that follows from these.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy_collector.carbon import pack_files as files
-from roadworthy_collector.carbon import power
+from roadworthy_collector.carbon import pack_printed, power
 from roadworthy_collector.carbon.pack_files import PackError, Unzipped
 from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
 from roadworthy_collector.carbon.sums import Month, Sum
+from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
 from roadworthy_inventory.carbon.quantities import half_up
 
@@ -101,20 +103,31 @@ def _hashes(pack: Unzipped, found: Verified) -> bool:
 
 def _figures(pack: Unzipped, found: Verified) -> None:
     content = json.loads(pack.read(files.REPORT))
+    manifest = json.loads(pack.read(files.MANIFEST))
+    if (content["kind"], content["year"]) != (manifest["kind"], manifest["year"]):
+        found.differences.append(f"{files.REPORT} is of another kind or year than {files.MANIFEST} says")
+    if content["year"] != financial_year_label(int(content["began"])):
+        found.differences.append(f"{files.REPORT}: {content['year']} does not begin in {content['began']}")
     rows = _groups(pack)
     _devices(pack, rows, found)
     _daily(pack, found)
     lines = _lines(pack, content, rows, found)
     factors = _factors(pack, content, found)
-    for one in content["sums"]:
-        _sum(one, lines, factors, content, found)
+    exact = {one["name"]: _sum(one, lines, factors, found) for one in content["sums"]}
+    found.differences += pack_printed.sums(content, exact)
+    entered = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
+    found.differences += pack_printed.journals(content, entered)
+    if content["kind"] != "carbon":
+        found.differences += pack_printed.of_meters(pack, content, manifest, found.remarks)
     total = Sum()
     for held in rows.values():
         total.add(held)
     energy = total.energy()
     found.kwh = float(half_up(energy.kwh, 3))
     if content["kind"] == "carbon":
-        _printed_energy(content, energy.low_joules, energy.high_joules, found)
+        ends = {"value": energy.whole_joules, "low": energy.low_joules, "high": energy.high_joules}
+        _printed_energy(content, ends, found)
+        found.differences += pack_printed.ledger(content, rows)
 
 
 def _groups(pack: Unzipped) -> dict[tuple[str, str, str], Sum]:
@@ -205,7 +218,9 @@ def _lines(
     lines = {}
     for row, one in zip(pack.rows(files.LINES), content["lines"], strict=True):
         told = Fraction(row["kwh"])
-        if (row["line"], told) != (one["name"], Fraction(one["kwh"])):
+        journals = Fraction(row["journals_kwh"])
+        said = one["name"], Fraction(one["kwh"]), Fraction(one["journals_kwh"])
+        if (row["line"], told, journals) != said:
             found.differences.append(f"{files.LINES}: {row['line']} is not what {files.REPORT} says")
         places = row["places"].split()
         used = Fraction(sum(by_place.get(place, 0) for place in places), JOULES_PER_KWH) if places else told
@@ -213,7 +228,7 @@ def _lines(
             found.differences.append(
                 f"{row['line']}: {files.GROUPS} sums to {float(used):,.3f} kWh and {files.LINES} says {float(told):,.3f}"
             )
-        lines[row["line"]] = used + Fraction(row["journals_kwh"])
+        lines[row["line"]] = used + journals
     return lines
 
 
@@ -244,9 +259,9 @@ def _sum(
     one: Mapping[str, Any],
     lines: Mapping[str, Fraction],
     factors: Mapping[str, Fraction],
-    content: Mapping[str, Any],
     found: Verified,
-) -> None:
+) -> Fraction:
+    """Return a sum's tonnes worked out of lines and factors, exactly; say so where the report has others."""
     tonnes = sum(
         (
             lines[term["line"]] * factors[term["factor"]] * Fraction(term["uplift"]) / 1000
@@ -260,21 +275,17 @@ def _sum(
             f"{one['title']}: comes to {float(tonnes):,.6f} {one['unit']} and the report says "
             f"{float(Fraction(one['tonnes'])):,.6f}"
         )
-    printed = next((row for row in content["figures"] if row["name"] == one["name"]), None)
-    if printed is not None and printed["value"] != float(half_up(tonnes, printed["places"])):
-        found.differences.append(
-            f"{printed['title']}: the first page prints {printed['value']}, which is not its sum"
-        )
+    return tonnes
 
 
-def _printed_energy(content: Mapping[str, Any], low: int, high: int, found: Verified) -> None:
-    """Compare the interval the first page prints with the groups' errors."""
+def _printed_energy(content: Mapping[str, Any], ends: Mapping[str, int], found: Verified) -> None:
+    """Compare the energy and the interval the first page prints with the groups and their errors."""
     journals = sum((Fraction(one["journals_kwh"]) for one in content["lines"]), Fraction(0))
     printed = next(row for row in content["figures"] if row["name"] == "kwh")
-    for name, joules in (("low", low), ("high", high)):
+    for name, joules in ends.items():
         wanted = float(half_up(max(Fraction(0), Fraction(joules, JOULES_PER_KWH) + journals), 3))
         # Square roots of floats: the last watt-hour may round the other way.
         if abs(printed[name] - wanted) > 0.002:
             found.differences.append(
-                f"{printed['title']}: its {name} end comes to {wanted:,.3f} kWh, not {printed[name]:,.3f}"
+                f"{printed['title']}: its {name} comes to {wanted:,.3f} kWh, not {printed[name]:,.3f}"
             )

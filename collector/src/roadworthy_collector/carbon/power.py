@@ -80,12 +80,17 @@ class Told:
 
     def add(self, row: Any) -> None:
         """Add a day's totals. What is on without a state is taken day by day, so one day never makes up for another."""
-        on = row.in_use_seconds + row.idle_seconds + row.locked_seconds
+        in_use, idle, locked = row.in_use_seconds, row.idle_seconds, row.locked_seconds
+        on = in_use + idle + locked
         observed = max(row.observed_seconds, on)
         self.days += 1
-        for state in STATES:
-            self.seconds[state] += getattr(row, f"{state}_seconds")
-        self.seconds["unobserved"] += max(row.unobserved_seconds, observed - on)
+        seconds = self.seconds  # one by one: this is most of what a month's ledger takes
+        seconds["in_use"] += in_use
+        seconds["idle"] += idle
+        seconds["locked"] += locked
+        seconds["asleep"] += row.asleep_seconds
+        seconds["off"] += row.off_seconds
+        seconds["unobserved"] += max(row.unobserved_seconds, observed - on)
         self.observed_seconds += observed
         if row.cpu_mean_ratio is not None:
             self.cpu_weighted += row.cpu_mean_ratio * observed

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from roadworthy_collector.carbon.emitted import ELECTRICITY, SCOPES
 from roadworthy_collector.carbon.estate import ALLOCATION, Estate
 from roadworthy_collector.carbon.report_carbon_tables import charts_of, exclusions, tables_of
+from roadworthy_collector.carbon.report_change import MODELS_RULE, Compared, compare, models_of
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import (
     Content,
@@ -22,10 +24,10 @@ from roadworthy_collector.carbon.report_model import (
 )
 from roadworthy_collector.carbon.sums import Energy
 from roadworthy_inventory.calendar import financial_year_label
-from roadworthy_inventory.carbon.change import Change, YearOfEnergy, explain
 from roadworthy_inventory.carbon.factor_rules import resolve, set_name
-from roadworthy_inventory.carbon.factors import ITEM_WORDS, SET_NOTES, Item
-from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
+from roadworthy_inventory.carbon.factors import ITEM_WORDS, Item
+from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
+from roadworthy_inventory.carbon.quantities import CarbonError
 from roadworthy_inventory.carbon.years import year_days
 
 PLACE_WORDS: Mapping[str, str] = {
@@ -36,6 +38,7 @@ PLACE_WORDS: Mapping[str, str] = {
     "partner": "landlords' and partners' sites",
     "vehicle": "vehicles, whose fuel is in scope 1",
 }
+MINUS = "\N{MINUS SIGN}"
 _SMALL_TONNES = 10  # below it the first page prints kilograms too
 METHOD = (
     (
@@ -95,12 +98,25 @@ def kwh_figure(energy: Energy, journals: Fraction) -> Figure:
     return Figure("kwh", "Electricity at the wall", value, "kWh", 0, low, high, ALLOCATION)
 
 
+def nothing_held(inputs: Inputs, began: int) -> str:
+    """Return why there is nothing to report of a year: nobody told anything, or it is not made yet."""
+    year = financial_year_label(began)
+    if inputs.pending:
+        return (
+            f"the energy ledger of {year} is not made yet ({', '.join(inputs.pending)}): the jobs process makes about a "
+            "month a minute, so ask again later"
+        )
+    return f"nothing is held of {year}: no device told anything in it, and unknown is not nought"
+
+
 def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content:
     """Return the report's content of the year that begins in `began`, beside the year before.
 
-    Raises MissingFactorError where the year has no factor of generation.
+    Raises CarbonError where nothing is held of the year, MissingFactorError where it has no factor of generation.
     """
     factors = factors_of(inputs, began)
+    if not estate.total.days and not inputs.journals:
+        raise CarbonError(nothing_held(inputs, began))
     generation = (
         Fraction(str(factors["generation"].value)) if factors["generation"].value is not None else None
     )
@@ -109,8 +125,9 @@ def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content
         resolve(inputs.book, "generation", first, last, inputs.rule).require()
     lines = ledger_lines(estate, inputs.journals)
     sums = _sums(lines, factors)
-    change = _change(inputs, began, estate, before, lines)
-    tables = tables_of(inputs, estate, sums, generation or Fraction(0), change)
+    both = {"after": lines, "before": ledger_lines(before, inputs.journals_before)}
+    compared = compare(inputs, began, estate, before, both)
+    tables = tables_of(inputs, estate, sums, generation or Fraction(0), compared)
     return Content(
         kind="carbon",
         began=began,
@@ -120,15 +137,15 @@ def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content
         code_version=inputs.code_version,
         simulated=inputs.simulated,
         figures=_figures(inputs, estate, lines, sums, factors),
-        sentences=_sentences(estate, change, inputs),
+        sentences=_sentences(estate, compared, inputs),
         tables=tables,
-        charts=charts_of(change, tables),
+        charts=charts_of(compared.change, tables),
         factors=list(factors.values()),
         lines=list(lines.values()),
         sums=sums,
         method=METHOD,
         exclusions=exclusions(estate),
-        rules={"factor rule": inputs.rule, **inputs.rules},
+        rules={"factor rule": inputs.rule, MODELS_RULE: models_of(estate), **inputs.rules},
         provisional=provisional_of(inputs, began, ELECTRICITY),
     )
 
@@ -184,7 +201,6 @@ def _figures(
     places = 1 if total.tonnes >= _SMALL_TONNES else 3
     ends = [number(max(Fraction(0), total.tonnes + one), places) for one in off]
     first = f"factor set {inputs.set_of(factors['generation'])}, {inputs.rule} rule"
-    coverage = estate.total.coverage_ratio
     return [
         kwh,
         Figure(
@@ -198,67 +214,43 @@ def _figures(
             first,
         ),
         Figure("devices", "Devices in the busiest month", float(estate.total.devices), "devices"),
-        Figure(
-            "coverage",
-            "Time something is known of",
-            None if coverage is None else round(coverage * 100, 1),
-            "%",
-            1,
-            note=f"{(estate.total.unknown_seconds + estate.total.silent_seconds) / 3600:,.0f} device-hours are unknown and have no energy here",
-        ),
+        _coverage(estate.total),
     ]
 
 
-def _year_of(inputs: Inputs, began: int, estate: Estate, kwh: Fraction) -> YearOfEnergy | None:
-    """Return a year for the comparison, None where it has no energy or no factor.
-
-    Devices are device-years: device-days with any fact by the days of the year, at least one.
-    """
-    first, last = year_days(began)
-    found = resolve(inputs.book, "generation", first, last, inputs.rule)
-    if not kwh or found.value is None:
-        return None
-    devices = max(1, round(estate.total.days / ((last - first).days + 1)))
-    return YearOfEnergy(financial_year_label(began), devices, kwh, found.value, set_name(found))
+def _coverage(whole: Energy) -> Figure:
+    ratio = whole.coverage_ratio
+    hours = (whole.unknown_seconds + whole.silent_seconds) / 3600
+    note = f"{hours:,.0f} device-hours are unknown and have no energy here"
+    share = None if ratio is None else round(ratio * 100, 1)
+    return Figure("coverage", "Time something is known of", share, "%", 1, note=note)
 
 
-def emitting_kwh(lines: Mapping[str, Line]) -> Fraction:
-    """Return the kWh that emit: all places but vehicles."""
-    return sum((one.kwh + one.journals_kwh for one in lines.values() if SCOPES[one.name] != 1), Fraction(0))
-
-
-def _change(
-    inputs: Inputs, began: int, estate: Estate, before: Estate, lines: Mapping[str, Line]
-) -> Change | None:
-    old = _year_of(inputs, began - 1, before, emitting_kwh(ledger_lines(before, inputs.journals_before)))
-    new = _year_of(inputs, began, estate, emitting_kwh(lines))
-    if old is None or new is None:
-        return None
-    sets = {row for row in (new.factor_set[:4],) if row.isdigit()}
-    note = " ".join(
-        SET_NOTES[int(one)] for one in sets if int(one) in SET_NOTES and old.factor_set != new.factor_set
-    )
-    return explain(old, new, note=note)
-
-
-def _sentences(estate: Estate, change: Change | None, inputs: Inputs) -> list[str]:
+def _sentences(estate: Estate, compared: Compared, inputs: Inputs) -> list[str]:
     found = []
-    if change is not None:
-        found.append(change.sentence)
+    if compared.change is not None:
+        found.append(compared.change.sentence)
+        seen = compared.change.parts["coverage"]
+        if abs(seen) * 2 > abs(compared.change.tonnes):
+            found.append(
+                f"{'+' if seen > 0 else MINUS}{number(abs(seen), 1):,} t of the change is that {'more' if seen > 0 else 'less'} "
+                "of the devices' time is known than the year before, and nothing anybody used or saved."
+            )
         found.append(
-            "Devices are compared as device-years: days with any fact by the days of the year. What joined or left "
-            "and what is newly seen is part of the number of devices."
+            "Devices are compared as device-years: days from enrolment to retirement by the days of the year. Each "
+            "part of the change has its reason in the table of it."
         )
-    else:
-        found.append("The year before has no energy or no factor here, so there is nothing to compare with.")
-    shares = estate.total
-    if shares.whole_joules:
-        told = ", ".join(f"{(shares.share(name) or 0) * 100:.0f} % {name}" for name in QUALITIES)
-        found.append(f"Of the energy {told}.")
+    found += compared.notes
     if not estate.complete:
-        missing = [one.month for one in estate.months if not one.closed]
+        begun = f"{dt.datetime.fromtimestamp(inputs.now, dt.UTC):%Y-%m}"
+        missing = [one.month for one in estate.months if not one.closed and one.month <= begun]
+        ahead = sum(one.month > begun for one in estate.months)
+        told = f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} not closed" if missing else ""
+        told += f"{', and ' if told else ''}{ahead} months have not begun" if ahead else ""
+        found.append(f"The year is not complete: {told}.")
+    if inputs.pending:
         found.append(
-            f"The year is not complete: {', '.join(missing)} {'are' if len(missing) > 1 else 'is'} not closed."
+            f"Not made yet, so not in the figures: {', '.join(inputs.pending)}. They come by themselves."
         )
     if inputs.simulated:
         found.append(

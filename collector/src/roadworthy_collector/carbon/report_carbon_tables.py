@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from roadworthy_collector.carbon.estate import Dimension, Estate, Row
+from roadworthy_collector.carbon.report_change import Compared
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import Chart, Column, Sum, Table, number
 from roadworthy_inventory.carbon.change import PART_WORDS, PARTS, Change
@@ -25,47 +26,82 @@ _ENERGY_COLUMNS = (
     Column("low", "low, kWh"),
     Column("high", "high, kWh"),
     Column("measured", "metered or sensor, %", places=1),
+    Column("emitting", "kWh that emit", places=0),
     Column("tco2e", "tCO2e", places=3),
 )
+VEHICLES_SAY = "Electricity in vehicles is made by their engines: its fuel is in scope 1 already, so it has kWh and no tonnes here."
+_NOTHING = Fraction(0)
 
 
-def _row(row: Row, factor: Fraction) -> dict[str, Any]:
+def _row(row: Row, factor: Fraction, vehicles: Fraction = _NOTHING) -> dict[str, Any]:
+    """Return a row; `vehicles`: kWh of it that emit nothing here, for their fuel is in scope 1."""
     one = row.energy
     known = sum(one.share(name) or 0.0 for name in ("metered", "sensor"))
+    emitting = max(one.kwh - vehicles, _NOTHING)
     return {
         "title": row.title,
         "kwh": number(one.kwh),
         "low": number(Fraction(one.low_joules, JOULES_PER_KWH)),
         "high": number(Fraction(one.high_joules, JOULES_PER_KWH)),
         "measured": round(known * 100, 1) if one.whole_joules else None,
-        "tco2e": number(one.kwh * factor / 1000),
+        "emitting": number(emitting),
+        "tco2e": number(emitting * factor / 1000),
     }
 
 
-def _by(estate: Estate, by: Dimension, title: str, head: str, factor: Fraction) -> Table:
+def _by(inputs: Inputs, estate: Estate, by: Dimension, words: tuple[str, str], factor: Fraction) -> Table:
     """Return a table of a dimension; beyond _TOP rows the rest is one row, without an interval of its own."""
+    title, head = words
+    in_vehicles = estate.energy_at("vehicle").kwh
+    vehicles = (
+        {key: one.energy().kwh for key, one in inputs.vehicles.get(by, {}).items()} if in_vehicles else {}
+    )
+    if by == "place":
+        vehicles = {"vehicle": in_vehicles}
     rows = estate.rows(by)
-    shown = [_row(row, factor) for row in rows[: len(rows) if by == "month" else _TOP]]
-    rest = rows[len(shown) :]
-    if rest:
-        kwh = sum((one.energy.kwh for one in rest), Fraction(0))
+    at = len(rows) if by == "month" else _TOP
+
+    def inside(row: Row) -> Fraction:
+        return sum((vehicles.get(key, _NOTHING) for key in row.groups), _NOTHING)
+
+    shown = [_row(row, factor, inside(row)) for row in rows[:at]]
+    if rest := rows[at:]:
+        kwh = sum((one.energy.kwh for one in rest), _NOTHING)
+        emitting = kwh - sum(map(inside, rest), _NOTHING)
         shown.append(
-            {"title": f"{len(rest)} others", "kwh": number(kwh), "tco2e": number(kwh * factor / 1000)}
+            {
+                "title": f"{len(rest)} others",
+                "kwh": number(kwh),
+                "emitting": number(emitting),
+                "tco2e": number(emitting * factor / 1000),
+            }
         )
-    total = _row(Row("", "All", estate.total), factor)
+    some = bool(in_vehicles)
+    columns = [one for one in _ENERGY_COLUMNS if some or one.name != "emitting"]
+    said = "Every row at the factor of generation. Parts may differ from the sum by rounding."
     return Table(
         f"by_{by}",
         title,
-        (Column("title", head, "text"), *_ENERGY_COLUMNS),
+        (Column("title", head, "text"), *columns),
         shown,
-        total=total,
-        tonnes_of=("tco2e", "kwh", "generation"),
-        note="Every row at the factor of generation. Parts may differ from the sum by rounding.",
+        total=_row(Row("", "All", estate.total), factor, in_vehicles),
+        tonnes_of=("tco2e", "emitting" if some else "kwh", "generation"),
+        note=f"{said} {VEHICLES_SAY}" if some else said,
     )
 
 
+_BY: tuple[tuple[Dimension, tuple[str, str]], ...] = (
+    ("place", ("By place of consumption", "Place")),
+    ("site", ("By site", "Site")),
+    ("unit", ("By unit", "Unit")),
+    ("class", ("By class of device", "Class")),
+    ("model", ("By model", "Model")),
+    ("month", ("By month", "Month")),
+)
+
+
 def tables_of(
-    inputs: Inputs, estate: Estate, sums: Sequence[Sum], factor: Fraction, change: Change | None
+    inputs: Inputs, estate: Estate, sums: Sequence[Sum], factor: Fraction, compared: Compared
 ) -> list[Table]:
     """Return the tables behind the first page, in their order."""
     qualities = [
@@ -73,6 +109,7 @@ def tables_of(
             "title": QUALITY_WORDS[name],
             "kwh": number(estate.total.kwh_of(name)),
             "share": None if (share := estate.total.share(name)) is None else round(share * 100, 1),
+            "works": {"share": "[kwh]/[total kwh]*100"},
         }
         for name in QUALITIES
     ]
@@ -89,28 +126,23 @@ def tables_of(
             },
         )
     ]
-    if change is not None:
-        found.append(_change_table(change))
-    found.append(
-        Table(
-            "scopes",
-            "Emissions by scope",
-            (Column("title", "", "text"), Column("tonnes", "tCO2e", places=3)),
-            [{"title": one.title, "tonnes": number(one.tonnes)} for one in sums],
-            note="The first row is what the first page and the comparison of years show; the others split and add to it.",
-        )
-    )
-    found += [
-        _by(estate, "place", "By place of consumption", "Place", factor),
-        _by(estate, "site", "By site", "Site", factor),
-        _by(estate, "unit", "By unit", "Unit", factor),
-        _by(estate, "class", "By class of device", "Class", factor),
-        _by(estate, "model", "By model", "Model", factor),
-        _by(estate, "month", "By month", "Month", factor),
-    ]
+    if compared.change is not None:
+        found.append(_change_table(compared.change, compared.why))
+    found.append(_scopes(sums))
+    found += [_by(inputs, estate, by, words, factor) for by, words in _BY]
     if inputs.journal_rows:
         found.append(journal_table(inputs))
     return found
+
+
+def _scopes(sums: Sequence[Sum]) -> Table:
+    note = "The first row is what the first page and the comparison of years show; the others split and add to it."
+    columns = (Column("title", "", "text"), Column("tonnes", "tCO2e", places=3))
+    rows = [
+        {"title": one.title, "tonnes": number(one.tonnes), "works": {"tonnes": f"[sum {one.name}]"}}
+        for one in sums
+    ]
+    return Table("scopes", "Emissions by scope", columns, rows, note)
 
 
 def journal_table(inputs: Inputs) -> Table:
@@ -125,18 +157,21 @@ def journal_table(inputs: Inputs) -> Table:
     return Table("journals", "Adjustments", columns, inputs.journal_rows, note)
 
 
-def _change_table(change: Change) -> Table:
-    rows = [{"title": PART_WORDS[name].capitalize(), "tonnes": number(change.parts[name])} for name in PARTS]
+def _change_table(change: Change, why: Mapping[str, str]) -> Table:
+    rows = [
+        {"title": PART_WORDS[name].capitalize(), "tonnes": number(change.parts[name]), "why": why[name]}
+        for name in PARTS
+    ]
     before, after = change.before, change.after
     return Table(
         "change",
         f"Why emissions changed from {before.label} to {after.label}",
-        (Column("title", "Part", "text"), Column("tonnes", "tCO2e", places=3)),
+        (Column("title", "Part", "text"), Column("tonnes", "tCO2e", places=3), Column("why", "Why", "text")),
         rows,
         total={"title": "Change", "tonnes": number(change.tonnes)},
-        note=f"{before.label}: {float(before.kwh):,.0f} kWh, {number(before.tonnes, 1):,} tCO2e, {before.devices:,} "
+        note=f"{before.label}: {float(before.kwh):,.0f} kWh, {number(before.tonnes, 1):,} tCO2e, {float(before.devices):,.1f} "
         f"device-years. {after.label}: {float(after.kwh):,.0f} kWh, {number(after.tonnes, 1):,} tCO2e, "
-        f"{after.devices:,} device-years. The parts add up exactly.",
+        f"{float(after.devices):,.1f} device-years. The parts add up exactly.",
     )
 
 

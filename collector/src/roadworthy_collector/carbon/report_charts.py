@@ -22,12 +22,15 @@ _PLAIN = 100
 
 
 def draw(chart: Mapping[str, Any], table: Mapping[str, Any]) -> str:
-    """Return the SVG of a chart of `table`'s rows: a bar a row, what is below nought in another colour."""
+    """Return the SVG of a chart of `table`'s rows: a bar a row, what is below nought in another colour.
+
+    A row that says it is not `drawn` is of another unit, or a sum of the others.
+    """
     value = chart["values"][0]
     rows = [
         {"label": _short(str(row[chart["label"]])), "value": row[value], "text": _told(row[value])}
         for row in table["rows"]
-        if row.get(value) is not None
+        if row.get(value) is not None and row.get("drawn", True)
     ]
     order = [row["label"] for row in rows]
     low, high = (pick([0.0, *(row["value"] for row in rows)]) for pick in (min, max))
@@ -52,7 +55,12 @@ def draw(chart: Mapping[str, Any], table: Mapping[str, Any]) -> str:
         align="right", dx=-4, fontSize=_SIZE - 1, color=TEXT
     )
     texts = [one.encode(text="text:N") for one in (right, left)]
-    whole = alt.layer(bars, *texts).properties(width=WIDTH, height=alt.Step(_ROW))
+    whole = _styled(alt.layer(bars, *texts).properties(width=WIDTH, height=alt.Step(_ROW)))
+    # Nothing is fetched: an empty list refuses every address.
+    return vl_convert.vegalite_to_svg(whole.to_dict(), vl_version=_VEGALITE, allowed_base_urls=[])
+
+
+def _styled(whole: Any) -> Any:
     whole = whole.configure(
         background="transparent",
         font=FONT,
@@ -60,12 +68,10 @@ def draw(chart: Mapping[str, Any], table: Mapping[str, Any]) -> str:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
     )
     whole = whole.configure_view(stroke=None)
-    whole = whole.configure_axis(
+    return whole.configure_axis(
         labelColor=TEXT, titleColor=MUTED, gridColor=GRID, domainColor=GRID, tickColor=GRID,
         labelFontSize=_SIZE, titleFontSize=_SIZE, titleFontWeight="normal",
     )  # fmt: skip
-    # Nothing is fetched: an empty list refuses every address.
-    return vl_convert.vegalite_to_svg(whole.to_dict(), vl_version=_VEGALITE, allowed_base_urls=[])
 
 
 def _short(text: str) -> str:

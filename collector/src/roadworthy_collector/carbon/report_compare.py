@@ -6,18 +6,32 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+_RULE = "Rule "
+_NOT_OF_THE_YEAR = {
+    "evidence",
+    "league",
+    "years",
+}  # tables for reference: what they say is no figure of the report
+_WORDS = {"basis", "rule"}  # columns of words that decide a figure
+
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return [{what, before, after}] of every line, sum, factor and row that differs; None where one has none of it.
 
-    Numbers are as printed. A table's row is known by its first column.
+    Numbers are as printed. A table's row is known by its first column; of one that came or went only
+    numbers are told. Words that decide no figure are left out.
     """
     old, new = dict(_said(before)), dict(_said(after))
     return [
         {"what": what, "before": old.get(what), "after": new.get(what)}
         for what in dict.fromkeys((*old, *new))
         if old.get(what) != new.get(what)
+        and (what.startswith(_RULE) or not _is_text_of_one(old.get(what), new.get(what)))
     ]
+
+
+def _is_text_of_one(before: float | str | None, after: float | str | None) -> bool:
+    return (before is None and isinstance(after, str)) or (after is None and isinstance(before, str))
 
 
 def _said(content: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]]:
@@ -34,9 +48,10 @@ def _said(content: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]
             None if one["value"] is None else _number(one["value"], 6),
         )
     for name, value in content["rules"].items():
-        yield f"Rule {name}", str(value)
+        yield f"{_RULE}{name}", str(value)
     for table in content["tables"]:
-        yield from _of_table(table)
+        if table["name"] not in _NOT_OF_THE_YEAR:
+            yield from _of_table(table)
 
 
 def _of_table(table: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]]:
@@ -47,6 +62,8 @@ def _of_table(table: Mapping[str, Any]) -> Iterator[tuple[str, float | str | Non
         seen[label] = seen.get(label, 0) + 1
         again = f" ({seen[label]})" if seen[label] > 1 else ""
         for column in columns[1:]:
+            if column["kind"] != "number" and column["name"] not in _WORDS:
+                continue
             yield f"{table['title']}: {label}{again}, {column['title']}", row.get(column["name"])
 
 

@@ -5,104 +5,59 @@ The scheme ran from 2010/11 to 2018/19. A later year is worked out at the rates 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from roadworthy_collector.carbon.emitted import SCOPES
-from roadworthy_collector.carbon.estate import Estate
-from roadworthy_collector.carbon.report_carbon import PLACE_WORDS
+from roadworthy_collector.carbon import report_crc_around as around
+from roadworthy_collector.carbon import report_crc_share as sharing
+from roadworthy_collector.carbon import report_crc_tables as worked_out
 from roadworthy_collector.carbon.report_carbon_tables import journal_table
+from roadworthy_collector.carbon.report_crc_share import Shared
+from roadworthy_collector.carbon.report_crc_tables import JOURNAL_LINES, Worked
+from roadworthy_collector.carbon.report_crc_years import years
 from roadworthy_collector.carbon.report_inputs import Inputs
-from roadworthy_collector.carbon.report_model import (
-    TITLES,
-    Chart,
-    Column,
-    Content,
-    FactorPart,
-    FactorUsed,
-    Figure,
-    Line,
-    Table,
-    Term,
-    number,
-    sum_of,
-)
+from roadworthy_collector.carbon.report_model import TITLES, Chart, Column, Content, Table, number, sum_of
 from roadworthy_collector.carbon.supplies import CrcSupply
 from roadworthy_inventory.calendar import CRC_LAST_YEAR, financial_year_label
-from roadworthy_inventory.carbon import crc
 from roadworthy_inventory.carbon.answers import CRC_ROUNDING, NOTIONAL
-from roadworthy_inventory.carbon.bridge import Bridge, bridge
 from roadworthy_inventory.carbon.crc_evidence import evidence_index
-from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, FUELS, factor, price
-from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
-from roadworthy_inventory.carbon.quantities import CarbonError
 
-_UPLIFTED = 1 + crc.UPLIFT
-JOURNAL_LINES = {"electricity": "electricity_grid", "onsite": "electricity_onsite", "gas": "gas"}
+__all__ = ["JOURNAL_LINES", "build"]
+_NAMED = 5  # supplies without a reading that a sentence names
 METHOD = (
     (
         "One row a supply (MPAN or MPRN). kWh are what its meters told; export is not taken off. A supply is estimated by "
-        "the scheme's own rule: fewer than two actual readings half the year (183 days) apart, whatever the bill says."
+        "the scheme's own rule: fewer than two actual readings half the year (183 days) apart, whatever the bill says. One "
+        "without any reading is in the list, its kWh not known, and in no sum."
     ),
     (
         "tCO2 = kWh x factor / 1000, CO2 alone and never CO2e. An estimated supply emits 10 % more; the uplift is a "
         f"column of its own. Rounding: {CRC_ROUNDING}."
     ),
-    "ICT was never a line of a CRC report. Its share is shown under the billed total, as an allocation inside it.",
+    (
+        "ICT was never a line of a CRC report. Its share is shown under the billed total, as an allocation inside it: only of "
+        "sites a supply feeds, in months that both the ledger and the meters of these sites know from end to end."
+    ),
 )
 
 
-def rates_year(began: int) -> int:
-    """Return the compliance year whose rates are taken: the year's own, or the scheme's last one after its end."""
-    return min(began, CRC_LAST_YEAR)
+def build(
+    inputs: Inputs,
+    began: int,
+    supplies: Sequence[CrcSupply],
+    shared: Shared,
+    before: Sequence[CrcSupply] = (),
+) -> Content:
+    """Return the report's content; `shared`: what devices drew where the supplies feed them.
 
-
-def _title(one: CrcSupply) -> str:
-    return one.number or one.name or "supplies of restricted sites"
-
-
-def lines_of(
-    supplies: Sequence[CrcSupply], journals: Mapping[str, Fraction]
-) -> list[tuple[Line, crc.Supply]]:
-    """Return a line and the calculator's supply for each; journals are supplies of their own, never estimated."""
-    found = [
-        (Line(f"supply {place}", _title(one), one.kwh, "meters of the supply"), one.supply())
-        for place, one in enumerate(supplies, 1)
-    ]
-    for name, kwh in sorted(journals.items()):
-        fuel = next(one for one in FUELS if one == JOURNAL_LINES[name])
-        line = Line(f"journal {name}", f"adjustments of {FUEL_WORDS[fuel]}", Fraction(0), "journals", (), kwh)
-        if kwh:
-            found.append((line, crc.Supply(fuel=fuel, kwh=kwh, reference="adjustments")))
-    return found
-
-
-def build(inputs: Inputs, began: int, supplies: Sequence[CrcSupply], estate: Estate) -> Content:
-    """Return the report's content; CarbonError without a supply, before the scheme, or with a negative adjustment."""
-    if not supplies and not inputs.journals:
-        raise CarbonError(
-            "a CRC report needs at least one supply: enter MPANs and their half-hourly files with `roadworthy meters`"
-        )
-    rated = rates_year(began)
-    pairs = lines_of(supplies, inputs.journals)
-    found = crc.report(rated, [one for _, one in pairs])
-    lines = {line.name: line for line, _ in pairs}
-    factors: dict[str, FactorUsed] = {
-        fuel: _factor(rated, fuel) for fuel in dict.fromkeys(one.fuel for _, one in pairs)
-    }
-    terms = [Term(line.name, one.fuel, _UPLIFTED if one.estimated else Fraction(1)) for line, one in pairs]
-    total = sum_of("total", "Total, whole tonnes", "tCO2", 0, terms, lines, factors)
-    tables = [
-        _supplies(supplies, found),
-        _subtotals(found),
-        _share(rated, found, estate),
-        _prices(rated, found),
-    ]
-    tables += [*_bridged(inputs, found, began), _evidence()]
-    if inputs.journal_rows:
-        tables.append(journal_table(inputs))
+    `before`: the supplies of the year before, which a very late report is set by. Raises CarbonError without a supply
+    that has a reading, before the scheme, or where adjustments take away more than was used.
+    """
+    worked = worked_out.work_out(began, supplies, inputs.journals)
+    lines = {one.line.name: one.line for one in worked.entered}
+    factors = {one.key: one for one in worked_out.factors(worked)}
+    tables = _tables(inputs, began, worked, supplies, shared, before)
     return Content(
         kind="crc",
         began=began,
@@ -111,60 +66,56 @@ def build(inputs: Inputs, began: int, supplies: Sequence[CrcSupply], estate: Est
         made_at=inputs.now,
         code_version=inputs.code_version,
         simulated=inputs.simulated,
-        figures=_figures(found),
-        sentences=_sentences(began, found, supplies),
-        tables=[one for one in tables if one is not None],
-        charts=_charts(tables[1]),
+        figures=worked_out.figures(worked),
+        sentences=_sentences(began, worked, supplies),
+        tables=tables,
+        charts=_charts(next((one for one in tables if one.name == "subtotals"), None)),
         factors=list(factors.values()),
         lines=list(lines.values()),
-        sums=[total],
+        sums=[sum_of("total", "Total, whole tonnes", "tCO2", 0, worked.terms(), lines, factors)],
         method=METHOD,
         exclusions=_exclusions(supplies),
-        rules={"rates": f"CRC {found.year}", "sale": "buy to comply", **inputs.rules},
+        rules={"rates": f"CRC {worked.found.year}", "sale": "buy to comply", **inputs.rules},
     )
 
 
-def _factor(rated: int, fuel: str) -> FactorUsed:
-    row = factor(rated, next(one for one in FUELS if one == fuel))
-    name = f"CRC {financial_year_label(rated)}"
-    part = FactorPart(
-        name,
-        365,
-        None if row.value is None else str(row.value),
-        row.status,
-        row.note,
-        row.source,
-        row.as_of.isoformat(),
-    )
-    value = None if row.value is None else Fraction(row.value)
-    return FactorUsed(
-        fuel, FUEL_WORDS[next(one for one in FUELS if one == fuel)], row.unit, value, row.note or None, [part]
-    )
-
-
-def _figures(found: crc.CrcReport) -> list[Figure]:
-    low, high = found.cost_range_gbp or (None, None)
-    differs = found.cost_gbp is None and low is not None
-    grid = sum((one.supply.kwh for one in found.rows if one.supply.fuel == "electricity_grid"), Fraction(0))
-    return [
-        Figure("total", "Emissions, CO2 alone", float(found.tonnes), "tCO2", note=NOTIONAL),
-        Figure(
-            "cost",
-            "Allowances, buy to comply",
-            None if found.cost_gbp is None else float(found.cost_gbp),
-            "GBP",
-            2,
-            float(low) if differs and low is not None else None,
-            float(high) if differs and high is not None else None,
-            found.price.reason or f"GBP {found.price.value} a tonne",
-        ),
-        Figure("kwh", "Electricity from the grid, billed", number(grid), "kWh"),
-        Figure("supplies", "Supplies", float(len(found.rows)), "rows"),
+def _tables(
+    inputs: Inputs,
+    began: int,
+    worked: Worked,
+    supplies: Sequence[CrcSupply],
+    shared: Shared,
+    before: Sequence[CrcSupply],
+) -> list[Table]:
+    found = worked.found
+    # Twice the tonnes of some of the supplies is no penalty: all of the year before or none.
+    known = [one.supply() for one in before] if all(one.has_reading for one in before) else []
+    tables = [
+        worked_out.supplies_table(supplies, worked),
+        worked_out.subtotals(worked),
+        sharing.table(found.began, shared),
+        around.prices(found),
+        around.de_minimis(found),
+        around.bridged(inputs, found, began),
+        around.late(began, around.previous_tonnes(began, known)),
+        years(found),
+        around.league_table(found),
+        _evidence(),
+        journal_table(inputs) if inputs.journal_rows else None,
     ]
+    return [one for one in tables if one is not None]
 
 
-def _sentences(began: int, found: crc.CrcReport, supplies: Sequence[CrcSupply]) -> list[str]:
+def _sentences(began: int, worked: Worked, supplies: Sequence[CrcSupply]) -> list[str]:
+    found = worked.found
     told = [f"This report is {NOTIONAL}."]
+    if worked.unread:
+        names = ", ".join(worked_out.title_of(one) for one in worked.unread[:_NAMED])
+        more = f" and {len(worked.unread) - _NAMED} more" if len(worked.unread) > _NAMED else ""
+        told.append(
+            f"The total is {worked.without}: no reading of the year is held of {names}{more}. Their kWh are not known and "
+            "not nought, so the whole is more than this."
+        )
     if began > CRC_LAST_YEAR:
         told.append(
             f"The scheme had no year {financial_year_label(began)}: kWh are of that year, factors and price those of "
@@ -172,9 +123,9 @@ def _sentences(began: int, found: crc.CrcReport, supplies: Sequence[CrcSupply]) 
         )
     estimated = sum(one.supply.estimated for one in found.rows)
     told.append(
-        f"{estimated} of {len(found.rows)} supplies are estimated by the scheme's rule and emit 10 % more."
+        f"{estimated} of {worked.read} supplies are estimated by the scheme's rule and emit 10 % more."
     )
-    missing = sum(one.missing_half_hours for one in supplies)
+    missing = _missing(supplies)
     if missing:
         told.append(f"{missing:,} half-hours of the supplies have no figure: the kWh are less than was used.")
     if found.gas_below_de_minimis:
@@ -182,147 +133,20 @@ def _sentences(began: int, found: crc.CrcReport, supplies: Sequence[CrcSupply]) 
     return told
 
 
-def _supplies(supplies: Sequence[CrcSupply], found: crc.CrcReport) -> Table:
-    rows: list[dict[str, Any]] = []
-    told = [*supplies, *[None] * (len(found.rows) - len(supplies))]
-    for one, row in zip(told, found.rows, strict=True):
-        rows.append(
-            {
-                "supply": "adjustments" if one is None else _title(one),
-                "site": row.supply.site or "",
-                "fuel": FUEL_WORDS[row.supply.fuel],
-                "basis": "estimated" if row.supply.estimated else "actual",
-                "kwh": number(row.supply.kwh),
-                "factor": None if row.factor_kgco2_per_kwh is None else float(row.factor_kgco2_per_kwh),
-                "before": number(row.before_uplift.tonnes),
-                "uplift": number(row.uplift.tonnes),
-                "tco2": number(row.emissions.tonnes),
-            }
-        )
-    columns = (
-        Column("supply", "Supply", "text"),
-        Column("site", "Site", "text"),
-        Column("fuel", "Fuel", "text"),
-        Column("basis", "Basis", "text"),
-        Column("kwh", "kWh"),
-        Column("before", "tCO2", places=3),
-        Column("uplift", "10 % uplift", places=3),
-        Column("tco2", "together", places=3),
-    )
-    total = {
-        "supply": "All",
-        "kwh": number(sum((one.supply.kwh for one in found.rows), Fraction(0))),
-        "before": number(sum((one.before_uplift.tonnes for one in found.rows), Fraction(0))),
-        "uplift": number(sum((one.uplift.tonnes for one in found.rows), Fraction(0))),
-        "tco2": number(found.exact.tonnes),
-    }
-    return Table(
-        "supplies", "Supplies", columns, rows, f"Rounded once to whole tonnes: {found.tonnes:,} tCO2.", total
-    )
-
-
-def _subtotals(found: crc.CrcReport) -> Table:
-    rows = [
-        {
-            "title": f"{FUEL_WORDS[one.fuel]}, {'estimated' if one.estimated else 'actual'}",
-            "supplies": one.supplies,
-            "kwh": number(one.kwh),
-            "tco2": number(one.emissions.tonnes),
-        }
-        for one in found.subtotals
-    ]
-    columns = (
-        Column("title", "Fuel", "text"),
-        Column("supplies", "supplies"),
-        Column("kwh", "kWh"),
-        Column("tco2", "tCO2", places=3),
-    )
-    return Table("subtotals", "Subtotals by fuel, actual and estimated apart", columns, rows)
-
-
-def _share(rated: int, found: crc.CrcReport, estate: Estate) -> Table | None:
-    """Return the devices' part of the billed grid electricity, None where nothing was billed."""
-    billed = sum((one.supply.kwh for one in found.rows if one.supply.fuel == "electricity_grid"), Fraction(0))
-    if billed <= 0:
-        return None
-    inside = [estate.energy_at(place) for place in PLACE_WORDS if SCOPES[place] == 2]
-    ends = (
-        sum(getattr(one, name) for one in inside) for name in ("whole_joules", "low_joules", "high_joules")
-    )
-    likely, low, high = (Fraction(one, JOULES_PER_KWH) for one in ends)
-    share = crc.ict_share(rated, billed, likely, low, high)
-    rows = [
-        {"title": title, "kwh": number(kwh), "ratio": number(ratio * 100, 2), "tco2": number(mass.tonnes)}
-        for title, kwh, mass, ratio in zip(
-            ("low end", "likely", "high end"), share.kwh, share.emissions, share.ratio, strict=True
-        )
-    ]
-    note = "An allocation inside the billed total, never a line of the report; intervals of the places are added in a line."
-    if share.above_bill:
-        note += " Agents claim more than was billed: a meter or a model is wrong, so somebody should look."
-    columns = (
-        Column("title", "Interval of the ledger", "text"),
-        Column("kwh", "kWh"),
-        Column("ratio", "of the bill, %", places=2),
-        Column("tco2", "tCO2", places=3),
-    )
-    words = crc.ICT_SHARE_WORDS
-    return Table("ict_share", words[:1].upper() + words[1:], columns, rows, note)
-
-
-def _prices(rated: int, found: crc.CrcReport) -> Table:
-    rows = []
-    for sale, words in (("compliance", "buy to comply"), ("forecast", "forecast sale")):
-        held = price(rated, "compliance" if sale == "compliance" else "forecast")
-        values: list[Decimal | None] = [one.value for one in held.candidates if one.value is not None]
-        rows += [
-            {
-                "title": words,
-                "price": None if value is None else float(value),
-                "cost": None if value is None else float(found.tonnes * value),
-                "note": held.reason or "",
-            }
-            for value in values or [None]
-        ]
-    columns = (
-        Column("title", "Sale", "text"),
-        Column("price", "GBP a tonne", places=2),
-        Column("cost", "GBP", places=2),
-        Column("note", "Note", "text"),
-    )
-    return Table(
-        "prices",
-        "What the allowances would cost",
-        columns,
-        rows,
-        "Where sources differ on a price, each is a row.",
-    )
-
-
-def _bridged(inputs: Inputs, found: crc.CrcReport, began: int) -> list[Table]:
-    """Return the bridge to SECR, or a table that says why there is none."""
-    columns = (Column("title", "Step", "text"), Column("tonnes", "tonnes", places=3))
-    title = "From CRC tonnes to SECR scope 2 tonnes for the same electricity"
-    if began != found.began:
-        why = "No bridge: the factors of CRC are not of this year."
-        return [Table("bridge", title, columns, [], why)]
-    try:
-        held: Bridge = bridge(found, inputs.book, inputs.rule)
-    except CarbonError as error:
-        return [Table("bridge", title, columns, [], f"No bridge: {error}")]
-    rows = [{"title": "CRC, whole tonnes of CO2", "tonnes": float(held.crc_tonnes)}]
-    rows += [{"title": one.title, "tonnes": number(one.tonnes)} for one in held.steps]
-    end = {"title": "SECR scope 2, location-based, CO2e", "tonnes": number(held.secr_scope2_tonnes)}
-    note = f"SECR by factor set {held.factor_set}, {inputs.rule} rule. The steps add up exactly."
-    return [Table("bridge", title, columns, rows, note, end)]
+def _missing(supplies: Sequence[CrcSupply]) -> int:
+    """Return the half-hours without a figure of supplies that have one at all."""
+    return sum(one.missing_half_hours for one in supplies if one.has_reading)
 
 
 def _evidence() -> Table:
     held = {
-        "supplies": "lines.csv",
-        "exclusions": "report.json",
-        "changes": "report.json",
-        "contacts": "signoff.json",
+        "supplies": "supplies.csv; the sites of each in supply_sites.csv",
+        "statements": "meter_files.csv names every file of readings; the files themselves are kept by whoever files it",
+        "estimates": "basis and deciding readings in supplies.csv, every day and reading in readings.csv.gz",
+        "exclusions": "exclusions.csv",
+        "changes": "changes.csv",
+        "contacts": "contacts.csv; sign-off in signoff.json",
+        "certificate": "certificate.txt, a form to be signed",
     }
     rows = [
         {"title": one.title, "why": one.why, "file": one.file or "not in this pack: kept by whoever files it"}
@@ -348,8 +172,14 @@ def _exclusions(supplies: Sequence[CrcSupply]) -> list[dict[str, Any]]:
         {
             "what": "Half-hours without a figure",
             "why": "nobody told them; they are not nought and not filled in",
-            "count": sum(one.missing_half_hours for one in supplies),
+            "count": _missing(supplies),
             "unit": "half-hours",
+        },
+        {
+            "what": "Supplies without a reading in the year",
+            "why": "their kWh are not known; they are in the list and in no sum",
+            "count": sum(not one.has_reading for one in supplies),
+            "unit": "supplies",
         },
         {
             "what": "Export",

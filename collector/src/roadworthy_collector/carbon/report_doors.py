@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -12,9 +14,9 @@ from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import lifecycle, pack, report_make, report_reading, report_render
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.report_compare import changes
-from roadworthy_collector.carbon.report_model import Kind
+from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_shown import Frame
-from roadworthy_collector.errors import NotFoundError
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import write_transaction
@@ -39,8 +41,8 @@ def newest(
     began = report_make.began_of(year)
     row = None if live else report_reading.newest(connection, kind, began)
     if row is None:
-        made = report_make.content(connection, kind, began, zone=settings.reporting_timezone, now=now)
-        return made.as_json(), Frame(settings.protective_marking)
+        made = report_reading.standing(connection, kind, began, zone=settings.reporting_timezone, now=now)
+        return made, Frame(settings.protective_marking)
     return one(connection, settings, row, now=now)
 
 
@@ -101,8 +103,30 @@ def journal(door: Door, number: int, line: str, kwh: str, reason: str) -> None:
     """Enter an adjustment, `kwh` as people write it."""
     _ensure(door, Right.PREPARE_CARBON)
     amount = lifecycle.parse_kwh(kwh)
+    _try_journal(door, number, line, amount)
     with write_transaction(door.engine) as connection:
         lifecycle.journal(connection, number, line, amount, reason, actor=door.reader.name, now=int(door.now))
+
+
+def _try_journal(door: Door, number: int, line: str, amount: Fraction) -> None:
+    """Raise ReportError where figures there are could not be worked out any more with an adjustment."""
+    zone, now = door.settings.reporting_timezone, door.now
+    with door.engine.connect() as connection:
+        row = report_reading.find(connection, number)
+        held = report_reading.journals(connection, number)
+        thousandths = amount * JOURNAL_SCALE
+        if row.content or line not in report_make.JOURNAL_LINES[row.kind] or thousandths.denominator != 1:
+            return  # refused for another reason by whoever enters it
+        one = {"line": line, "kwh_thousandths": int(thousandths), "reason": "", "made_by": ""}
+        ask = partial(report_reading.standing, connection, row.kind, row.year, zone=zone, now=now)
+        try:
+            ask(journals_of_it=[*held, one])
+        except RoadworthyError as error:
+            try:
+                ask(journals_of_it=held)
+            except RoadworthyError:
+                return  # nothing to be worked out either way
+            raise ReportError(f"with this adjustment there are no figures: {error}") from None
 
 
 def take(door: Door, number: int, step: str, *, remark: str = "", online: bool = True) -> str:

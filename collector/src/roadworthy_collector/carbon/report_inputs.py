@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from roadworthy_collector.carbon.estate import Dimension
 from roadworthy_collector.carbon.report_model import FactorUsed
+from roadworthy_collector.carbon.sums import Sum
+from roadworthy_inventory.carbon.boundary import BoundaryChange
 from roadworthy_inventory.carbon.factor_rules import Rule
 from roadworthy_inventory.carbon.factors import FactorBook
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Shared by all kinds. `journals`: {line: kWh} of this report, `journals_before` of the year before's."""
+    """Shared by all kinds. `journals`: {line: kWh} of this report, `journals_before` of the year before's.
+
+    `pending`: months of the year there are facts of whose ledger is not made or not closed yet. `issued_before`: the content of the year before as it was issued, where it was. `boundary_changes` as the carbon
+    settings record them. `vehicles`: {dimension: {key: energy}} in vehicles, `vehicle_sites` the keys of those sites.
+    """
 
     book: FactorBook
     rule: Rule
@@ -25,6 +32,15 @@ class Inputs:
     journals_before: Mapping[str, Fraction] = field(default_factory=dict)
     journal_rows: Sequence[Mapping[str, Any]] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)
+    issued_before: Mapping[str, Any] | None = None
+    pending: Sequence[str] = ()
+    boundary_changes: Sequence[BoundaryChange] = ()
+    vehicles: Mapping[Dimension, Mapping[str, Sum]] = field(default_factory=dict)
+
+    @property
+    def vehicle_sites(self) -> Collection[str]:
+        """The keys of the sites that are vehicles."""
+        return self.vehicles.get("site", {}).keys()
 
     @staticmethod
     def set_of(factor: FactorUsed) -> str:

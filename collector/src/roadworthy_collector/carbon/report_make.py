@@ -13,10 +13,14 @@ from sqlalchemy import Connection
 from roadworthy_collector import __version__
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import (
+    energy_facts,
     estate,
     factor_store,
+    market,
     report_carbon,
     report_crc,
+    report_crc_share,
+    report_crc_years,
     report_secr,
     settings_edition,
     supplies,
@@ -24,6 +28,7 @@ from roadworthy_collector.carbon import (
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Content, Kind
+from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_inventory.carbon.quantities import CarbonError
@@ -60,16 +65,18 @@ def content(
     now: float,
     journals: Sequence[Mapping[str, Any]] = (),
     journals_before: Mapping[str, Fraction] | None = None,
+    issued_before: Mapping[str, Any] | None = None,
 ) -> Content:
     """Return the content as things stand; RoadworthyError saying what is missing.
 
-    `journals`: {line, kwh_thousandths, reason, made_by} of the report; `journals_before` {line: kWh} of the year before's.
+    `journals`: {line, kwh_thousandths, reason, made_by} of the report; `journals_before` {line: kWh} of the year
+    before's; `issued_before` what that one said when it was issued, None where it was not.
     """
     today = local_day(now, zone)
     with refused():
         require_begun(began, today)
         said = settings_edition.settings(connection)
-        edition = settings_edition.current(connection)
+        period = estate.financial_year(began)
         inputs = Inputs(
             book=factor_store.book(connection),
             rule=said.rule or DEFAULT_RULE,
@@ -79,18 +86,60 @@ def content(
             journals=_by_line(journals),
             journals_before=journals_before or {},
             journal_rows=[{**row, "kwh": row["kwh_thousandths"] / JOURNAL_SCALE} for row in journals],
-            rules={
-                "carbon settings": f"edition {edition.id}, {edition.digest}" if edition.id else "none saved"
-            },
+            rules=_edition(connection),
+            issued_before=issued_before,
+            pending=pending_months(connection, began, today),
+            boundary_changes=said.boundary_changes,
+            vehicles=estate.at_kind(connection, period, "vehicle") if kind == "carbon" else {},
         )
-        held = estate.read(connection, estate.financial_year(began))
-        if kind == "carbon":
-            before = estate.read(connection, estate.financial_year(began - 1))
-            return report_carbon.build(inputs, began, held, before)
-        rows = supplies.crc_supplies(connection, began, zone=zone, today=today)
-        if kind == "crc":
-            return report_crc.build(inputs, began, rows, held)
-        return report_secr.build(inputs, began, rows, held, said, today=today)
+        return _built(connection, kind, began, inputs, said, zone=zone, today=today)
+
+
+def pending_months(connection: Connection, began: int, today: dt.date) -> tuple[str, ...]:
+    """Return the months of a financial year, over and since the first fact, that the ledger has not or not closed.
+
+    The jobs process makes one about every minute. Months before the first fact never come: nobody told them.
+    """
+    first = energy_facts.first_fact(connection)
+    if first is None:
+        return ()
+    since, until = f"{first:%Y-%m}", f"{today:%Y-%m}"
+    held = estate.made_months(connection, estate.financial_year(began))
+    return tuple(one.month for one in held if since <= one.month < until and not one.closed)
+
+
+def _edition(connection: Connection) -> dict[str, str]:
+    edition = settings_edition.current(connection)
+    return {"carbon settings": f"edition {edition.id}, {edition.digest}" if edition.id else "none saved"}
+
+
+def _built(
+    connection: Connection,
+    kind: Kind,
+    began: int,
+    inputs: Inputs,
+    said: CarbonSettings,
+    *,
+    zone: str,
+    today: dt.date,
+) -> Content:
+    held = estate.read(connection, estate.financial_year(began))
+    before = estate.read(connection, estate.financial_year(began - 1))
+    if kind == "carbon":
+        return report_carbon.build(inputs, began, held, before)
+    rows, old_rows = (
+        supplies.crc_supplies(connection, year, zone=zone, today=today) for year in (began, began - 1)
+    )
+    if kind == "crc":
+        shared = report_crc_share.of_year(connection, began, [one.supply for one in said.crc_exclusions])
+        kept, out = report_crc_years.without_excluded(rows, said.crc_exclusions)
+        past_kept, _ = report_crc_years.without_excluded(old_rows, said.crc_exclusions)
+        return report_crc_years.with_excluded(report_crc.build(inputs, began, kept, shared, past_kept), out)
+    now, past = (
+        report_secr.Held(some, energy, market.covered(connection, year, said))
+        for year, some, energy in ((began, rows, held), (began - 1, old_rows, before))
+    )
+    return report_secr.build(inputs, began, now, past, said, today=today)
 
 
 def _by_line(journals: Sequence[Mapping[str, Any]]) -> dict[str, Fraction]:

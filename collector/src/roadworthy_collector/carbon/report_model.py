@@ -41,7 +41,8 @@ class Column:
 class Table:
     """Rows of {column: value}, None where nothing is known. `total` is their sum, where there is one.
 
-    `tonnes_of`: (column of tonnes, column of kWh, key of the factor), so that a spreadsheet can work it out.
+    A row's own `works` says how a spreadsheet works its columns out ({column: formula}, see report_works). A row's own
+    `places` stands in for those of its columns, where its unit is another one. `tonnes_of`: (column of tonnes, column of kWh, key of the factor), so that a spreadsheet can work it out.
     """
 
     name: str
@@ -68,7 +69,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number of the first page with its interval, low and high None where it has none; `value` None with a note."""
+    """A number of the first page with its interval, low and high None where it has none; `value` None with a note.
+
+    `works`: how a spreadsheet works it out, see report_works.
+    """
 
     name: str
     title: str
@@ -78,6 +82,7 @@ class Figure:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    works: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from roadworthy_collector.carbon import report_make
+from roadworthy_collector.carbon import late_meters, report_make
 from roadworthy_collector.carbon.report_compare import changes
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_shown import Frame
@@ -63,8 +63,21 @@ def journals(connection: Connection, number: int) -> list[dict[str, Any]]:
 
 def live_content(connection: Connection, row: Any, *, zone: str, now: float) -> dict[str, Any]:
     """Return a report's content as things stand, with its journals and those of the year before's last issue."""
-    kind: Kind = row.kind
-    before = issued(connection, kind, row.year - 1)
+    own = journals(connection, row.id)
+    return standing(connection, row.kind, row.year, zone=zone, now=now, journals_of_it=own)
+
+
+def standing(
+    connection: Connection,
+    kind: Kind,
+    began: int,
+    *,
+    zone: str,
+    now: float,
+    journals_of_it: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Return a year's content as things stand, beside the year before as it was issued, with its journals."""
+    before = issued(connection, kind, began - 1)
     taken: dict[str, Fraction] = {}
     for one in journals(connection, before.id) if before is not None else ():
         taken[one["line"]] = taken.get(one["line"], Fraction(0)) + Fraction(
@@ -73,11 +86,12 @@ def live_content(connection: Connection, row: Any, *, zone: str, now: float) -> 
     made = report_make.content(
         connection,
         kind,
-        row.year,
+        began,
         zone=zone,
         now=now,
-        journals=journals(connection, row.id),
-        journals_before=taken if kind == "carbon" else None,
+        journals=journals_of_it,
+        journals_before=taken,
+        issued_before=None if before is None else before.content,
     )
     return made.as_json()
 
@@ -103,12 +117,22 @@ def frame(connection: Connection, row: Any, marking: str, content: Mapping[str, 
         old = find(connection, row.restates)
         new = content or row.content
         told = changes(old.content, new) if old.content and new else []
-        restates = {"number": old.id, "because": row.restated_because, "changes": told}
+        restates = {
+            "number": old.id,
+            "because": row.restated_because,
+            "pack": old.pack_name,
+            "sha256": old.pack_sha256,
+            "changes": told,
+        }
     return Frame(marking, row.state, row.id, tuple(row.steps), restates)
 
 
 def late(connection: Connection, row: Any, zone: str) -> list[dict[str, Any]]:
-    """Return the days of the year that were rolled up after the report was closed: [{day, rolled_at}], newest first."""
+    """Return what came for the year after the report was closed, newest first: [{what, day, at}].
+
+    Days of devices rolled up since; for reports that rest on meters also files of readings imported or undone, supplies
+    and where they go said anew.
+    """
     at = next((step["at"] for step in reversed(row.steps) if step["state"] == CLOSED), None)
     if at is None:
         return []
@@ -120,10 +144,16 @@ def late(connection: Connection, row: Any, zone: str) -> list[dict[str, Any]]:
         .order_by(site_dirty.c.day.desc())
         .limit(_LATE_ROWS)
     )
-    return [
-        {"day": dt.datetime.fromtimestamp(one.day, dt.UTC).date().isoformat(), "rolled_at": one.rolled_at}
+    days = [
+        {
+            "what": "a day of devices was rolled up",
+            "day": dt.datetime.fromtimestamp(one.day, dt.UTC).date().isoformat(),
+            "at": one.rolled_at,
+        }
         for one in connection.execute(query)
     ]
+    meters = [] if row.kind == "carbon" else late_meters.since(connection, at, first, last)
+    return [*meters, *days]
 
 
 def listed(connection: Connection, kinds: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from roadworthy_collector.carbon.emitted import SCOPES
 from roadworthy_collector.carbon.estate import Estate
-from roadworthy_collector.carbon.report_carbon import PLACE_WORDS, factors_of, provisional_of
+from roadworthy_collector.carbon.market import residual
+from roadworthy_collector.carbon.report_carbon import PLACE_WORDS, factors_of, nothing_held, provisional_of
 from roadworthy_collector.carbon.report_carbon_tables import journal_table
+from roadworthy_collector.carbon.report_crc_around import bridged
+from roadworthy_collector.carbon.report_crc_tables import rates_year
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import (
     TITLES,
     Chart,
-    Column,
     Content,
     FactorUsed,
     Figure,
@@ -26,15 +29,24 @@ from roadworthy_collector.carbon.report_model import (
     number,
     sum_of,
 )
+from roadworthy_collector.carbon.report_secr_beside import (
+    Prior,
+    baseline_tables,
+    beside,
+    market_table,
+    rows_table,
+)
+from roadworthy_collector.carbon.report_works import with_divisors
 from roadworthy_collector.carbon.settings_text import CarbonSettings, YearFigures
 from roadworthy_collector.carbon.supplies import CrcSupply
-from roadworthy_inventory.calendar import financial_year_label
+from roadworthy_inventory.calendar import CRC_FIRST_YEAR, financial_year_label
+from roadworthy_inventory.carbon import crc
 from roadworthy_inventory.carbon.factors import Item
-from roadworthy_inventory.carbon.quantities import CarbonError, Co2e
-from roadworthy_inventory.carbon.secr import ContractFactor, SecrInputs, SecrRow, SecrTable, table
-from roadworthy_inventory.carbon.secr_baseline import progress
-from roadworthy_inventory.carbon.years import year_days
+from roadworthy_inventory.carbon.market import Covered, Market, market_of
+from roadworthy_inventory.carbon.quantities import CarbonError, MissingFactorError
+from roadworthy_inventory.carbon.secr import SecrInputs, SecrTable, table
 
+_METERS, _LEDGER = "meters of the supplies", "energy ledger of the agents"
 JOURNAL_LINES = ("electricity", "gas", "home")
 METHOD = (
     (
@@ -44,37 +56,135 @@ METHOD = (
     "Electricity and gas are what the meters of the supplies told. Devices used at home come from the agents' ledger.",
     "Tonnes = kWh x factor / 1000, worked out exactly and rounded half up once. The total is of the mandatory rows.",
 )
-# Rows whose tonnes are kWh x a factor: (name of the row, line, factor).
-_PRODUCTS: tuple[tuple[str, str, Item], ...] = (
-    ("scope1_gas", "gas", "gas_gross"),
-    ("scope2_location", "electricity", "generation"),
-    ("scope3_td", "electricity", "transmission_distribution"),
-    ("scope3_wtt_generation", "electricity", "wtt_generation"),
-    ("scope3_wtt_td", "electricity", "wtt_transmission_distribution"),
-    ("scope3_homeworking", "home", "generation"),
+# Rows whose tonnes are kWh x a factor: (name of the row, line, factors that are added).
+_PRODUCTS: tuple[tuple[str, str, tuple[Item, ...]], ...] = (
+    ("scope1_gas", "gas", ("gas_gross",)),
+    ("scope2_location", "electricity", ("generation",)),
+    ("scope3_td", "electricity", ("transmission_distribution",)),
+    ("scope3_wtt_generation", "electricity", ("wtt_generation",)),
+    ("scope3_wtt_td", "electricity", ("wtt_transmission_distribution",)),
+    ("scope3_homeworking", "home", ("generation", "transmission_distribution")),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held of a year: its supplies, the IT estate's energy, and what contracts cover."""
+
+    supplies: Sequence[CrcSupply]
+    estate: Estate
+    covered: Sequence[Covered] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """A year worked out: its lines, boundary in words, what covers its electricity, and the table."""
+
+    lines: Mapping[str, Line]
+    boundary: str
+    billed: bool
+    market: Market | None
+    table: SecrTable
+
+
 def build(
-    inputs: Inputs,
-    began: int,
-    supplies: Sequence[CrcSupply],
-    estate: Estate,
-    settings: CarbonSettings,
-    *,
-    today: date,
+    inputs: Inputs, began: int, held: Held, before: Held, settings: CarbonSettings, *, today: date
 ) -> Content:
-    """Return the report's content. Without a supply its boundary is the IT estate alone, and it says so.
+    """Return the report's content, the year before beside it. Without a supply its boundary is the IT estate alone.
 
     Raises CarbonError: a year not begun, a mandatory row without a factor, nothing to count.
     """
-    lines, boundary = _lines(inputs, supplies, estate)
+    year = _year(inputs, began, held, settings, inputs.journals, today)
+    if year is None:
+        raise CarbonError(f"no supply has a reading in that year, and {nothing_held(inputs, began)}")
+    prior = _prior(inputs, year, before, settings, today)
+    items = tuple(dict.fromkeys(item for _, line, some in _PRODUCTS if line in year.lines for item in some))
+    factors = factors_of(inputs, began, items)
+    tables = _tables(inputs, year, prior, settings, held)
+    return Content(
+        kind="secr",
+        began=began,
+        year=financial_year_label(began),
+        title=TITLES["secr"],
+        made_at=inputs.now,
+        code_version=inputs.code_version,
+        simulated=inputs.simulated,
+        figures=_figures(year.table),
+        sentences=[year.boundary, *prior.says, *_said(year.table, settings)],
+        tables=tables,
+        charts=_charts(tables),
+        factors=list(factors.values()),
+        lines=list(year.lines.values()),
+        sums=_sums(year.lines, factors, settings.of_year(began), year.table),
+        method=METHOD,
+        exclusions=_exclusions(held.supplies, year.table),
+        rules={
+            "factor rule": inputs.rule,
+            "boundary": settings.boundary or "nobody stated one",
+            **inputs.rules,
+        },
+        provisional=provisional_of(inputs, began, items),
+    )
+
+
+def _tables(inputs: Inputs, year: _Year, prior: Prior, settings: CarbonSettings, held: Held) -> list[Table]:
+    told = settings.of_year(year.table.began)
+    devices = held.estate.total.devices
+    by = {"intensity_fte": told.fte, "intensity_device": devices, "intensity_gbp_m": told.revenue_gbp_m}
+    found = [with_divisors(rows_table(year.table, prior), by)]
+    if year.market is not None:
+        found.append(market_table(year.market))
+    found += _bridge(inputs, year.table.began, held)
+    found += baseline_tables(settings, year.table)
+    if inputs.journal_rows:
+        found.append(journal_table(inputs))
+    return found
+
+
+def _bridge(inputs: Inputs, began: int, held: Held) -> list[Table]:
+    """Return the bridge from CRC's tonnes for the same supplies; nothing without any, or where CRC has no factor."""
+    some = [one.supply() for one in held.supplies if one.has_reading]
+    if began < CRC_FIRST_YEAR or not any(one.fuel == "electricity_grid" for one in some):
+        return []
+    try:
+        found = crc.report(rates_year(began), some)
+    except CarbonError:
+        return []
+    return [bridged(inputs, found, began)]
+
+
+def _prior(inputs: Inputs, year: _Year, before: Held, settings: CarbonSettings, today: date) -> Prior:
+    began = year.table.began - 1
+    past = _before(inputs, began, before, settings, today)
+    same = past is None or past.billed == year.billed
+    worked_out = past.table if past is not None and same else None
+    return beside(settings, began, worked_out, inputs.issued_before, same_boundary=same)
+
+
+def _before(inputs: Inputs, began: int, held: Held, settings: CarbonSettings, today: date) -> _Year | None:
+    """Return the year before by this year's method, None where nothing is held of it or a factor is missing."""
+    try:
+        return _year(inputs, began, held, settings, inputs.journals_before, today)
+    except MissingFactorError:
+        return None
+
+
+def _year(
+    inputs: Inputs,
+    began: int,
+    held: Held,
+    settings: CarbonSettings,
+    journals: Mapping[str, Fraction],
+    today: date,
+) -> _Year | None:
+    """Return a year worked out, None where there is neither a supply nor energy of devices."""
+    lines, boundary, billed = _lines(journals, held.supplies, held.estate)
     told = settings.of_year(began)
     electricity, gas, home = (lines.get(name) for name in ("electricity", "gas", "home"))
     if electricity is None:
-        raise CarbonError(
-            "there is neither a supply nor energy of devices in that year, so there is nothing to report"
-        )
+        return None
+    rest = residual(settings, inputs.book, began, inputs.rule)
+    covers = market_of(_used(electricity), held.covered, rest) if billed else None
     made = table(
         inputs.book,
         began,
@@ -85,124 +195,66 @@ def build(
             home_kwh=None if home is None else _used(home),
             transport_tco2e=told.transport_tco2e,
             business_travel_tco2e=told.business_travel_tco2e,
-            contract=_contract(settings, supplies, began),
+            contract=None if covers is None else covers.factor(),
             staff_fte=told.fte,
-            devices=estate.total.devices or None,
+            devices=held.estate.total.devices or None,
             spend_gbp_m=told.revenue_gbp_m,
         ),
         today=today,
     )
-    items = tuple(dict.fromkeys(item for _, line, item in _PRODUCTS if line in lines))
-    factors = factors_of(inputs, began, items)
-    tables = [_rows(made), *_baseline(settings, made, began)]
-    if inputs.journal_rows:
-        tables.append(journal_table(inputs))
-    return Content(
-        kind="secr",
-        began=began,
-        year=financial_year_label(began),
-        title=TITLES["secr"],
-        made_at=inputs.now,
-        code_version=inputs.code_version,
-        simulated=inputs.simulated,
-        figures=_figures(made),
-        sentences=[boundary, *_prior(settings, began), *_said(made, settings)],
-        tables=tables,
-        charts=_charts(tables),
-        factors=list(factors.values()),
-        lines=list(lines.values()),
-        sums=_sums(lines, factors, told),
-        method=METHOD,
-        exclusions=_exclusions(supplies, made),
-        rules={
-            "factor rule": inputs.rule,
-            "boundary": settings.boundary or "nobody stated one",
-            **inputs.rules,
-        },
-        provisional=provisional_of(inputs, began, items),
-    )
+    return _Year(lines, boundary, billed, covers, made)
 
 
 def _used(line: Line) -> Fraction:
     return line.kwh + line.journals_kwh
 
 
-def _lines(inputs: Inputs, supplies: Sequence[CrcSupply], estate: Estate) -> tuple[dict[str, Line], str]:
-    """Return electricity, gas and home, as far as each is there, and the boundary in words."""
+def _lines(
+    journals: Mapping[str, Fraction], supplies: Sequence[CrcSupply], estate: Estate
+) -> tuple[dict[str, Line], str, bool]:
+    """Return electricity, gas and home, as far as each is there, the boundary in words, and whether it was billed."""
     found: dict[str, Line] = {}
-    journals = inputs.journals
-    grid = [one for one in supplies if one.fuel == "electricity_grid"]
+
+    def put(name: str, title: str, kwh: Fraction, source: str, ledger: Sequence[str] = ()) -> None:
+        journal = journals.get(name, Fraction(0))
+        if kwh or journal:
+            found[name] = Line(name, title, kwh, source, ledger, journal)
+
+    some = [one for one in supplies if one.has_reading]
+    grid = [one for one in some if one.fuel == "electricity_grid"]
     own = tuple(place for place in PLACE_WORDS if SCOPES[place] == 2)
     if grid:
         kwh = sum((one.kwh for one in grid), Fraction(0))
-        found["electricity"] = Line(
-            "electricity",
-            "Purchased electricity",
-            kwh,
-            "meters of the supplies",
-            (),
-            journals.get("electricity", Fraction(0)),
+        journal = journals.get("electricity", Fraction(0))
+        # A supply that used nothing is counted all the same.
+        found["electricity"] = Line("electricity", "Purchased electricity", kwh, _METERS, (), journal)
+        words = (
+            f"Boundary: the {len(grid)} electricity supplies with a reading here, and devices used at home."
         )
-        words = f"Boundary: the {len(grid)} electricity supplies entered here, and devices used at home."
     else:
         kwh = sum((estate.energy_at(place).kwh for place in own), Fraction(0))
-        words = "Boundary: the IT estate alone, for no electricity supply is entered. This is no total of an organisation."
-        if kwh or journals.get("electricity"):
-            found["electricity"] = Line(
-                "electricity", "Electricity of devices", kwh, "energy ledger of the agents", own,
-                journals.get("electricity", Fraction(0)),
-            )  # fmt: skip
-    gas = [one for one in supplies if one.fuel == "gas"]
+        words = "Boundary: the IT estate alone, for no electricity supply has a reading. This is no total of an organisation."
+        put("electricity", "Electricity of devices", kwh, _LEDGER, own)
+    gas = [one.kwh for one in some if one.fuel == "gas"]
     if gas or journals.get("gas"):
-        burnt = sum((one.kwh for one in gas), Fraction(0))
         found["gas"] = Line(
-            "gas", "Gas", burnt, "meters of the supplies", (), journals.get("gas", Fraction(0))
+            "gas", "Gas", sum(gas, Fraction(0)), _METERS, (), journals.get("gas", Fraction(0))
         )
-    home = estate.energy_at("home").kwh
-    if home or journals.get("home"):
-        at = ("home",)
-        found["home"] = Line(
-            "home",
-            "Devices used at home",
-            home,
-            "energy ledger of the agents",
-            at,
-            journals.get("home", Fraction(0)),
-        )
-    return found, words
+    put("home", "Devices used at home", estate.energy_at("home").kwh, _LEDGER, ("home",))
+    return found, words, bool(grid)
 
 
-def _contract(settings: CarbonSettings, supplies: Sequence[CrcSupply], began: int) -> ContractFactor | None:
-    """Return the contracts' mean factor by kWh, None unless one contract holds all year for every grid supply."""
-    first, last = year_days(began)
-    grid = [one for one in supplies if one.fuel == "electricity_grid"]
-    held = []
-    for one in grid:
-        fits = [
-            contract
-            for contract in settings.contracts
-            if contract.supply == one.number
-            and contract.first <= first
-            and (contract.last is None or contract.last >= last)
-        ]
-        if len(fits) != 1:
-            return None
-        held.append((one.kwh, fits[0].factor))
-    used = sum((kwh for kwh, _ in held), Fraction(0))
-    if not used:
-        return None
-    mean = sum((kwh * factor.kgco2e_per_kwh for kwh, factor in held), Fraction(0)) / used
-    return ContractFactor(mean, "; ".join(dict.fromkeys(factor.source for _, factor in held)))
-
-
-def _sums(lines: Mapping[str, Line], factors: Mapping[str, FactorUsed], told: YearFigures) -> list[Sum]:
+def _sums(
+    lines: Mapping[str, Line], factors: Mapping[str, FactorUsed], told: YearFigures, made: SecrTable
+) -> list[Sum]:
+    titles = {row.name: row.title for row in made.rows}
     given = (told.transport_tco2e or Fraction(0)) + (told.business_travel_tco2e or Fraction(0))
-    mandatory = [Term(line, item) for _, line, item in _PRODUCTS[:2] if line in lines]
+    mandatory = [Term(line, item) for _, line, some in _PRODUCTS[:2] if line in lines for item in some]
     gross = sum_of("total", "Total gross emissions", "tCO2e", 3, mandatory, lines, factors, given=given)
     return [gross] + [
-        sum_of(name, name, "tCO2e", 3, [Term(line, item)], lines, factors)
-        for name, line, item in _PRODUCTS
-        if line in lines and factors[item].value is not None
+        sum_of(name, titles[name], "tCO2e", 3, [Term(line, item) for item in some], lines, factors)
+        for name, line, some in _PRODUCTS
+        if line in lines and all(factors[item].value is not None for item in some)
     ]
 
 
@@ -230,40 +282,6 @@ def _figures(made: SecrTable) -> list[Figure]:
     return found
 
 
-def _rows(made: SecrTable) -> Table:
-    def cells(row: SecrRow) -> dict[str, Any]:
-        return {
-            "title": row.title,
-            "presence": row.presence,
-            "scope": "" if row.scope is None else str(row.scope),
-            "value": number(row.value, 0 if row.unit == "kWh" else 3),
-            "unit": row.unit,
-            "note": row.reason or "",
-        }
-
-    columns = (
-        Column("title", "Row", "text"),
-        Column("presence", "Presence", "text"),
-        Column("scope", "Scope", "text"),
-        Column("value", "Value", places=3),
-        Column("unit", "Unit", "text"),
-        Column("note", "Note", "text"),
-    )
-    note = "A row that was not counted is not nought. Optional rows are in no total."
-    return Table("secr", f"Rows of {made.year}", columns, [cells(row) for row in made.rows], note)
-
-
-def _prior(settings: CarbonSettings, began: int) -> list[str]:
-    told = settings.of_year(began - 1)
-    label = financial_year_label(began - 1)
-    if told.published_tco2e is None:
-        return [f"What was published for {label} is not entered, so there is no year beside this one."]
-    found = [f"Published for {label}: {number(told.published_tco2e, 1):,} tCO2e gross."]
-    if told.not_comparable:
-        found.append(f"{label} is not comparable with this year: {'; '.join(told.not_comparable)}")
-    return found
-
-
 def _said(made: SecrTable, settings: CarbonSettings) -> list[str]:
     found = []
     if settings.rule is None:
@@ -271,42 +289,8 @@ def _said(made: SecrTable, settings: CarbonSettings) -> list[str]:
     return found
 
 
-def _baseline(settings: CarbonSettings, made: SecrTable, began: int) -> list[Table]:
-    """Return the standing against the base year and its targets, nothing where there is no base year."""
-    base, gross = settings.base_year, made.row("gross").value
-    if base is None or gross is None or began < base.began:
-        return []
-    rows = [
-        {
-            "title": f"Base year {financial_year_label(base.began)}: {base.boundary}",
-            "allowed": number(base.emissions.tonnes),
-            "actual": number(gross),
-            "reduced": number((1 - gross / base.emissions.tonnes) * 100, 1),
-        }
-    ]
-    for target in settings.targets:
-        found = progress(base, target, began, Co2e(gross * 1000))
-        rows.append(
-            {
-                "title": f"On the line to {financial_year_label(target.by_began)} ({target.source}): "
-                f"{'yes' if found.on_line else 'no'}",
-                "allowed": number(found.allowed.tonnes),
-                "actual": number(found.actual.tonnes),
-                "reduced": number(found.reduced_ratio * 100, 1),
-            }
-        )
-    columns = (
-        Column("title", "Against", "text"),
-        Column("allowed", "tCO2e there", places=3),
-        Column("actual", "tCO2e now", places=3),
-        Column("reduced", "reduced, %", places=1),
-    )
-    note = f"Recalculated where changes of boundary, method or errors pass {float(base.threshold_ratio) * 100:g} % of it."
-    return [Table("baseline", "Base year and targets", columns, rows, note)]
-
-
 def _charts(tables: Sequence[Table]) -> list[Chart]:
-    rows = [row for row in tables[0].rows if row["unit"] == "tCO2e" and row["value"] is not None]
+    rows = [row for row in tables[0].rows if row["drawn"] and row["value"] is not None]
     if not rows:
         return []
     told = "; ".join(f"{row['title']} {row['value']:,.1f} t" for row in rows)
@@ -325,7 +309,13 @@ def _exclusions(supplies: Sequence[CrcSupply], made: SecrTable) -> list[dict[str
         {
             "what": "Half-hours of supplies without a figure",
             "why": "nobody told them; they are not nought and not filled in",
-            "count": sum(one.missing_half_hours for one in supplies),
+            "count": sum(one.missing_half_hours for one in supplies if one.has_reading),
             "unit": "half-hours",
+        },
+        {
+            "what": "Supplies without a reading in the year",
+            "why": "what they used is not known, so they are in no row",
+            "count": sum(not one.has_reading for one in supplies),
+            "unit": "supplies",
         },
     ]

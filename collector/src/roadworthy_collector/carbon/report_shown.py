@@ -10,6 +10,7 @@ from typing import Any
 from roadworthy_collector.books.sheets import NO_MARKING
 
 UNKNOWN = "not known"
+_NARROW = 16  # characters
 STATE_WORDS: Mapping[str, str] = {
     "live": "live figures, not a report anybody prepared",
     "open": "open: being prepared",
@@ -120,10 +121,23 @@ def _table(one: Mapping[str, Any]) -> dict[str, Any]:
         "name": one["name"],
         "title": one["title"],
         "note": one["note"],
-        "columns": [{"title": column["title"], "num": column["kind"] == "number"} for column in columns],
+        "columns": [
+            {
+                "title": column["title"],
+                "num": column["kind"] == "number",
+                "narrow": place > 0 and _is_narrow(column, one["rows"]),
+            }
+            for place, column in enumerate(columns)
+        ],
         "rows": [_cells(columns, row) for row in one["rows"]],
         "total": _cells(columns, one["total"], unknown="") if one["total"] else [],
     }
+
+
+def _is_narrow(column: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all texts of a column are short, so that it takes no more room than they do."""
+    longest = max((len(str(row.get(column["name"]) or "")) for row in rows), default=0)
+    return max(longest, len(column["title"])) <= _NARROW
 
 
 def _cells(columns: Sequence[Mapping[str, Any]], row: Mapping[str, Any], unknown: str = UNKNOWN) -> list[str]:
@@ -133,7 +147,7 @@ def _cells(columns: Sequence[Mapping[str, Any]], row: Mapping[str, Any], unknown
         if value is None:
             found.append(unknown if column["kind"] == "number" else "")
         else:
-            found.append(written(value, column["places"]))
+            found.append(written(value, row.get("places", column["places"])))
     return found
 
 

@@ -1,4 +1,4 @@
-"""A report as a workbook that works itself out: tonnes are formulas of kWh and of the factors sheet."""
+"""A report as a workbook that works itself out: sums, tonnes, costs and totals are formulas down to lines and factors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from typing import Any, BinaryIO
 
 from roadworthy_collector.books.sheets import checked_marking
 from roadworthy_collector.carbon.report_shown import Frame, shown
+from roadworthy_collector.carbon.report_works import (
+    FIRST_ROW,
+    SHEET_NAME,
+    Cells,
+    Here,
+    figure_works,
+    sheet_of,
+    total_works,
+    works_of,
+)
+from roadworthy_inventory.carbon.quantities import half_up
 
 _LONGEST = 32_767
-_SHEET_NAME = 31
 _FACTOR_COLUMNS = ("Key", "Factor", "Value", "Unit", "Set and days", "Status", "Source")
 
 
@@ -39,21 +49,20 @@ class _Writer:
             places: book.add_format({"num_format": "#,##0" + ("." + "0" * places if places else "")})
             for places in (0, 1, 2, 3, 5)
         }
-        # Row of each factor on its sheet, counted from 0; line names on theirs.
-        self.factor_rows = {one["key"]: at for at, one in enumerate(content["factors"], 4)}
-        self.line_rows = {one["name"]: at for at, one in enumerate(content["lines"], 4)}
+        self.cells = Cells(content)
+        self.factor_rows, self.line_rows = self.cells.factors, self.cells.lines
 
     def write(self) -> None:
         self._summary()
         self._lines()
-        self._sums()
+        self._sums(self._terms())
         for table in self.content["tables"]:
             self._table(table)
         self._factors()
         self._sources()
 
     def _sheet(self, name: str, title: str) -> Any:
-        sheet = self.book.add_worksheet(name[:_SHEET_NAME])
+        sheet = self.book.add_worksheet(name[:SHEET_NAME])
         marking = checked_marking(self.frame.marking) or "none stated"
         mark = f"; {self.shown['watermark']}" if self.shown["watermark"] else ""
         sheet.write_string(0, 0, f"Protective marking: {marking}{mark}")
@@ -70,6 +79,16 @@ class _Writer:
         else:
             sheet.write_number(row, column, value, self.numbers.get(places, self.numbers[3]))
 
+    def _worked(
+        self, sheet: Any, at: tuple[int, int], value: Any, places: int, works: str, here: Here
+    ) -> None:
+        """Write a number as its formula where it has one, with the number as what it comes to."""
+        formula = self.cells.formula(works, here) if works and isinstance(value, (int, float)) else None
+        if formula is None:
+            self._number(sheet, *at, value, places)
+        else:
+            sheet.write_formula(*at, formula, self.numbers.get(places, self.numbers[3]), value)
+
     def _summary(self) -> None:
         sheet = self._sheet("Summary", f"{self.content['title']}, {self.content['year']}")
         sheet.set_column(0, 0, 44)
@@ -82,7 +101,10 @@ class _Writer:
         for one in self.content["figures"]:
             sheet.write_string(row, 0, one["title"])
             for column, name in ((1, "value"), (2, "low"), (3, "high")):
-                if name == "value" or one[name] is not None:
+                if name == "value":
+                    works = figure_works(self.content, one)
+                    self._worked(sheet, (row, column), one[name], one["places"], works, Here())
+                elif one[name] is not None:
                     self._number(sheet, row, column, one[name], one["places"])
             sheet.write_string(row, 4, one["unit"])
             sheet.write_string(row, 5, one["note"][:_LONGEST])
@@ -109,62 +131,84 @@ class _Writer:
             self._number(sheet, row, 4, journals, 3)
             sheet.write_formula(row, 5, f"=D{row + 1}+E{row + 1}", self.numbers[3], kwh + journals)
 
-    def _sums(self) -> None:
-        sheet = self._sheet("Sums", "Tonnes: kWh x factor x uplift / 1000, rounded once")
+    def _terms(self) -> dict[str, str]:
+        """Write a row for each line of each sum; return {sum: the cells its terms are in}."""
+        sheet = self._sheet("Terms", "What each sum is made of: kWh x factor x uplift / 1000")
+        sheet.set_column(0, 2, 34)
+        sheet.set_column(3, 6, 18)
+        titles = ("Sum", "Line", "Factor", "kWh", "kg per kWh", "Uplift", "Tonnes")
+        for column, title in enumerate(titles):
+            sheet.write_string(FIRST_ROW - 1, column, title, self.bold)
+        lines = {one["name"]: one for one in self.content["lines"]}
+        factors = {one["key"]: one for one in self.content["factors"]}
+        found, row = {}, FIRST_ROW
+        for one in self.content["sums"]:
+            first = row
+            for term in one["terms"]:
+                line, factor = lines[term["line"]], factors[term["factor"]]
+                kwh = _float(line["kwh"]) + _float(line["journals_kwh"])
+                each, uplift = _float(factor["value"]), _float(term["uplift"])
+                for column, text in enumerate((one["title"], line["title"], factor["title"])):
+                    sheet.write_string(row, column, text)
+                cell = f"=Lines!$F${self.line_rows[term['line']] + 1}"
+                sheet.write_formula(row, 3, cell, self.numbers[3], kwh)
+                cell = f"=Factors!$C${self.factor_rows[term['factor']] + 1}"
+                sheet.write_formula(row, 4, cell, self.numbers[5], each)
+                self._number(sheet, row, 5, uplift, 3)
+                tonnes = f"=D{row + 1}*E{row + 1}*F{row + 1}/1000"
+                sheet.write_formula(row, 6, tonnes, self.numbers[3], kwh * each * uplift / 1000)
+                row += 1
+            if row > first:
+                found[one["name"]] = f"Terms!$G${first + 1}:$G${row}"
+        return found
+
+    def _sums(self, terms: Mapping[str, str]) -> None:
+        sheet = self._sheet("Sums", "Tonnes: the terms of each sum, rounded once")
         sheet.set_column(0, 0, 60)
-        sheet.set_column(1, 2, 18)
-        for column, title in enumerate(("Sum", "Tonnes", "Unit")):
-            sheet.write_string(3, column, title, self.bold)
-        for row, one in enumerate(self.content["sums"], 4):
+        sheet.set_column(1, 3, 18)
+        for column, title in enumerate(("Sum", "Tonnes", "Unit", "Tonnes from elsewhere")):
+            sheet.write_string(FIRST_ROW - 1, column, title, self.bold)
+        for row, one in enumerate(self.content["sums"], FIRST_ROW):
             sheet.write_string(row, 0, one["title"])
-            terms = [
-                f"Lines!$F${self.line_rows[term['line']] + 1}*Factors!$C${self.factor_rows[term['factor']] + 1}"
-                f"*{_float(term['uplift'])!r}/1000"
-                for term in one["terms"]
-            ]
-            terms.append(repr(_float(one["given"])))
-            value = round(_float(one["tonnes"]), one["places"])
-            formula = f"=ROUND({'+'.join(terms)},{one['places']})"
+            self._number(sheet, row, 3, _float(one["given"]), 3)
+            parts = ",".join(part for part in (terms.get(one["name"]), f"D{row + 1}") if part)
+            formula = f"=ROUND(SUM({parts}),{one['places']})"
+            value = float(half_up(Fraction(one["tonnes"]), one["places"]))
             sheet.write_formula(row, 1, formula, self.numbers[3 if one["places"] else 0], value)
             sheet.write_string(row, 2, one["unit"])
 
     def _table(self, table: Mapping[str, Any]) -> None:
-        sheet = self._sheet(table["name"].replace("_", " "), table["title"])
+        sheet = self._sheet(sheet_of(table), table["title"])
         columns = table["columns"]
-        names = [one["name"] for one in columns]
         sheet.set_column(0, 0, 44)
         sheet.set_column(1, max(1, len(columns) - 1), 18)
         sheet.write_string(2, 0, table["note"][:_LONGEST])
         for at, column in enumerate(columns):
-            sheet.write_string(3, at, column["title"], self.bold)
-        for row, values in enumerate(table["rows"], 4):
-            self._row(sheet, row, columns, values)
-            self._tonnes(sheet, row, names, values, table["tonnes_of"])
-        last = 4 + len(table["rows"])
-        if table["total"]:
-            self._row(sheet, last, columns, table["total"], known_only=True)
-            self._tonnes(sheet, last, names, table["total"], table["tonnes_of"])
-        sheet.freeze_panes(4, 1)
+            sheet.write_string(FIRST_ROW - 1, at, column["title"], self.bold)
+        for row, values in enumerate(table["rows"], FIRST_ROW):
+            self._row(sheet, Here(table, row), values, works_of(self.content, table, values))
+        if total := table["total"]:
+            works = works_of(self.content, table, total) | total_works(table, total)
+            self._row(sheet, Here(table, FIRST_ROW + len(table["rows"])), total, works, known_only=True)
+        sheet.freeze_panes(FIRST_ROW, 1)
 
     def _row(
-        self, sheet: Any, row: int, columns: Any, values: Mapping[str, Any], *, known_only: bool = False
+        self,
+        sheet: Any,
+        here: Here,
+        values: Mapping[str, Any],
+        works: Mapping[str, str],
+        *,
+        known_only: bool = False,
     ) -> None:
-        for at, column in enumerate(columns):
-            value = values.get(column["name"])
+        for at, column in enumerate(here.table["columns"] if here.table else ()):
+            name = column["name"]
+            value = values.get(name)
             if column["kind"] == "number" and not (known_only and value is None):
-                self._number(
-                    sheet, row, at, value, max(column["places"], 3 if column["name"] == "kwh" else 0)
-                )
+                places = max(values.get("places", column["places"]), 3 if name == "kwh" else 0)
+                self._worked(sheet, (here.row, at), value, places, works.get(name, ""), here)
             elif value is not None:
-                sheet.write_string(row, at, str(value)[:_LONGEST])
-
-    def _tonnes(self, sheet: Any, row: int, names: list[str], values: Mapping[str, Any], how: Any) -> None:
-        if not how or values.get(how[0]) is None:
-            return
-        result, kwh, factor = how
-        cell = f"{_letter(names.index(kwh))}{row + 1}"
-        formula = f"={cell}*Factors!$C${self.factor_rows[factor] + 1}/1000"
-        sheet.write_formula(row, names.index(result), formula, self.numbers[3], values[result])
+                sheet.write_string(here.row, at, str(value)[:_LONGEST])
 
     def _factors(self) -> None:
         sheet = self._sheet("Factors", "Factors the formulas use")
@@ -206,7 +250,3 @@ class _Writer:
 
 def _float(text: str) -> float:
     return float(Fraction(text))
-
-
-def _letter(column: int) -> str:
-    return chr(ord("A") + column)

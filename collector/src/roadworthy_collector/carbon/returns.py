@@ -8,23 +8,21 @@ and what nobody told is "not counted", never nought. Amounts are exact.
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from sqlalchemy import Connection
 
-from roadworthy_collector.carbon import estate, factor_store, meter_days, settings_edition, supplies
-from roadworthy_collector.carbon.settings_text import CarbonSettings, SupplyContract
+from roadworthy_collector.carbon import estate, factor_store, market, settings_edition, supplies
+from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_inventory.carbon.factor_rules import resolve
 from roadworthy_inventory.carbon.factors import FactorBook
+from roadworthy_inventory.carbon.market import market_of
 from roadworthy_inventory.carbon.quantities import CarbonError, Co2e
 from roadworthy_inventory.carbon.secr import ContractFactor, SecrInputs, SecrTable, table
 from roadworthy_inventory.carbon.secr_baseline import PriorYear, Progress, Target, progress
-from roadworthy_inventory.carbon.years import year_days
 
 Basis = Literal["billed", "ict"]
 BASIS_WORDS = {
@@ -38,8 +36,7 @@ _OWN_PLACES = ("force", "data_centre", "unknown")
 class Metered:
     """What the supplies' meters told of a year: kWh by fuel, None where no supply of that fuel has a reading.
 
-    `contract`: the market-based factor of all electricity, None where no contract has one. `missing_half_hours` of
-    `expected_half_hours` have no figure, so the kWh are less than was used.
+    `missing_half_hours` of `expected_half_hours` have no figure, so the kWh are less than was used.
     """
 
     electricity_kwh: Fraction | None
@@ -118,7 +115,7 @@ def secr(
 def metered_of(connection: Connection, began: int, *, today: dt.date, zone: str) -> Metered:
     """Return what the meters told of the financial year that begins in `began`."""
     held = supplies.crc_supplies(connection, began, zone=zone, today=today, restricted=True)
-    rows = [one for one in held if _told(one)]
+    rows = [one for one in held if one.has_reading]
     grid = [one for one in rows if one.fuel == "electricity_grid"]
     gas = [one for one in rows if one.fuel == "gas"]
     onsite = [one for one in rows if one.fuel == "electricity_onsite"]
@@ -131,11 +128,6 @@ def metered_of(connection: Connection, began: int, *, today: dt.date, zone: str)
         missing_half_hours=sum(one.missing_half_hours for one in rows),
         expected_half_hours=sum(one.expected_half_hours for one in rows),
     )
-
-
-def _told(one: supplies.CrcSupply) -> bool:
-    """Whether a meter said anything: a supply without a reading is not one that used nothing."""
-    return bool(one.kwh) or one.missing_half_hours < one.expected_half_hours
 
 
 def _inputs(
@@ -179,6 +171,14 @@ def _inputs(
     ), tuple(notes)
 
 
+def _contract(
+    connection: Connection, began: int, said: CarbonSettings, book: FactorBook, electricity: Fraction
+) -> ContractFactor | None:
+    rest = market.residual(said, book, began, said.require_rule())
+    made = market_of(electricity, market.covered(connection, began, said), rest)
+    return None if made is None else made.factor()
+
+
 def _ict_notes(held: estate.Estate) -> list[str]:
     notes = []
     unknown = held.energy_at("unknown")
@@ -193,54 +193,6 @@ def _ict_notes(held: estate.Estate) -> list[str]:
     if not held.complete:
         notes.append("not every month of the year is there and closed; the figures will grow")
     return notes
-
-
-def _contract(
-    connection: Connection,
-    began: int,
-    said: CarbonSettings,
-    book: FactorBook,
-    whole_kwh: Fraction,
-) -> ContractFactor | None:
-    """Return the factor of all electricity under contracts and not; None where no contract speaks of this year.
-
-    What is under no contract counts at the location-based factor: no residual mix of the United Kingdom is held.
-    """
-    first, last = year_days(began)
-    under, kilograms, papers = Fraction(0), Fraction(0), []
-    spans: dict[tuple[dt.date, dt.date], list[SupplyContract]] = defaultdict(list)
-    for one in said.contracts:
-        spans[max(first, one.first), min(last, one.last or last)].append(one)
-    numbers = {
-        one.id: one.number for one in supplies.read(connection, restricted=True) if one.fuel == "electricity"
-    }
-    for (since, until), contracts in spans.items():
-        used = _used(connection, since, until, numbers) if since <= until else {}
-        for one in contracts:
-            if kwh := used.get(one.supply):
-                under += kwh
-                kilograms += kwh * one.factor.kgco2e_per_kwh
-                papers.append(one.factor.source)
-    if not under or not whole_kwh:
-        return None
-    rest = max(whole_kwh - under, Fraction(0))
-    kilograms += rest * resolve(book, "generation", first, last, said.require_rule()).require()
-    source = "; ".join(dict.fromkeys(papers))
-    if rest:
-        source += f"; {float(rest):,.0f} kWh under no contract at the location-based factor, for no residual mix is held"
-    return ContractFactor(kilograms / (under + rest), source)
-
-
-def _used(
-    connection: Connection, first: dt.date, last: dt.date, numbers: Mapping[int, str]
-) -> dict[str, Fraction]:
-    """Return {number: kWh its meter told} of these days."""
-    found = {}
-    for supply, channels in meter_days.totals(connection, first, last).items():
-        told = channels.get("import") or channels.get(meter_days.REGISTER)
-        if supply in numbers and told is not None:
-            found[numbers[supply]] = Fraction(told.thousandths, 1000)
-    return found
 
 
 def _prior_table(

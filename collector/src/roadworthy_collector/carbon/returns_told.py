@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from roadworthy_collector.carbon import ict_return, returns
+from roadworthy_collector.store.queries.console import is_simulated
 
 Kind = Literal["ggc", "scotland", "secr"]
 TITLES: dict[Kind, str] = {
@@ -19,6 +20,11 @@ TITLES: dict[Kind, str] = {
 
 def read(connection: Connection, kind: Kind, began: int, *, today: dt.date, zone: str) -> dict[str, Any]:
     """Return a return as JSON says it; raises as `returns.secr`."""
+    made = _read(connection, kind, began, today=today, zone=zone)
+    return {**made, "simulated": is_simulated(connection)}
+
+
+def _read(connection: Connection, kind: Kind, began: int, *, today: dt.date, zone: str) -> dict[str, Any]:
     if kind == "ggc":
         return _ggc(ict_return.ggc(connection, began, today=today, zone=zone))
     if kind == "scotland":
@@ -44,21 +50,6 @@ def read(connection: Connection, kind: Kind, began: int, *, today: dt.date, zone
 
 def _ggc(found: ict_return.GgcReturn) -> dict[str, Any]:
     said = ict_return.told(found)
-    notes = [*found.notes]
-    waste = said["e_waste_kg"]
-    if found.e_waste_items:
-        notes.append(
-            f"{found.e_waste_items:,} items left in the year, {found.not_weighed:,} of them not weighed: no typical "
-            "weight stands for them"
-        )
-    else:
-        notes.append("no item is recorded as having left in the year")
-    if found.left_undated:
-        notes.append(f"{found.left_undated:,} disposed items have no day they left and are in no year")
-    if said["home_hours"] is not None:
-        notes.append(
-            f"{said['home_hours']:,.0f} staff hours were worked at home, as the carbon settings tell"
-        )
     return {
         "kind": "ggc",
         "title": TITLES["ggc"],
@@ -68,14 +59,47 @@ def _ggc(found: ict_return.GgcReturn) -> dict[str, Any]:
         "rows": said["groups"],
         "known_kwh": said["known_kwh"],
         "known_tco2e": said["known_tco2e"],
-        "e_waste_kg": waste,
+        "e_waste_kg": said["e_waste_kg"],
+        "e_waste": said["e_waste"],
+        "home": said["home"],
         "may_be_issued": found.may_be_issued,
         "provisional": list(found.provisional),
         "targets": [],
         "boundary": found.boundary,
         "settings_digest": found.settings_digest,
-        "notes": notes,
+        "notes": _ggc_notes(found, said),
     }
+
+
+def _ggc_notes(found: ict_return.GgcReturn, said: dict[str, Any]) -> list[str]:
+    notes = [*found.notes]
+    if found.e_waste_items:
+        notes.append(
+            f"{found.e_waste_items:,} items left in the year, {found.not_weighed:,} of them not weighed: no typical "
+            "weight stands for them"
+        )
+        untold = found.left["unknown"]["items"]
+        if untold:
+            notes.append(
+                f"{untold:,} of them have no record of what became of the material, so nought to landfill cannot be said of them"
+            )
+    else:
+        notes.append("no item is recorded as having left in the year")
+    if found.left_undated:
+        notes.append(f"{found.left_undated:,} disposed items have no day they left and are in no year")
+    if (home := said["home"]) is not None:
+        by_agents = (
+            "no device reports from home"
+            if home["agents_kwh"] is None
+            else f"devices that report from home drew {home['agents_kwh']:,.0f} kWh, {home['agents_watts'] or 0:,.0f} W for each of these hours"
+        )
+        notes.append(
+            f"{home['hours']:,.0f} staff hours at home are {home['published_kwh']:,.0f} kWh at the {home['published_watts']} W "
+            f"of the published method; {by_agents}"
+        )
+    else:
+        notes.append("hours worked at home: not told in the carbon settings")
+    return notes
 
 
 def _frame(kind: Kind, found: returns.SecrReturn) -> dict[str, Any]:
@@ -88,6 +112,8 @@ def _frame(kind: Kind, found: returns.SecrReturn) -> dict[str, Any]:
         "known_kwh": None,
         "known_tco2e": None,
         "e_waste_kg": None,
+        "e_waste": None,
+        "home": None,
         "may_be_issued": found.table.may_be_issued,
         "provisional": list(found.table.provisional),
         "targets": [_target(one) for one in found.targets],

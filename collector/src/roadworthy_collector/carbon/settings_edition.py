@@ -8,13 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
-from roadworthy_collector.carbon.settings_text import (
-    LONGEST_CHARACTERS,
-    CarbonSettings,
-    CarbonSettingsError,
-    parse,
-    read_toml,
-)
+from roadworthy_collector.carbon.settings_reading import CarbonSettingsError
+from roadworthy_collector.carbon.settings_text import LONGEST_CHARACTERS, CarbonSettings, parse, read_toml
 from roadworthy_collector.store.books_schema import rule_editions
 from roadworthy_collector.store.queries import audit
 
@@ -59,6 +54,20 @@ EXAMPLE = """\
 # tco2e = 15000.0
 # threshold_percent = 5               # adjustments of more than this ask for recalculating it
 
+# What would change the base year, signed. Above the threshold, all together, the base year is recalculated with them.
+# [[base_year_adjustment]]
+# cause = "boundary"                  # boundary, method or error
+# tco2e = 820.5                       # negative: it would have been less
+# known_since = 2025-09-01
+# reason = "Two custody suites joined that were a partner's in the base year"
+
+# Sites that joined or left what is counted: their part of a year's change is shown as boundary.
+# [[boundary_change]]
+# sites = ["Northgate", "Harbour"]
+# change = "joined"                   # or "left"
+# from = 2025-10-01                   # the first day with them, or without
+# reason = "Taken over from the county council"
+
 # [[target]]
 # by = "2029/30"
 # reduction_percent = 50
@@ -71,6 +80,27 @@ EXAMPLE = """\
 # to = 2026-03-31                     # left out: until further notice
 # kgco2e_per_kwh = 0.0
 # source = "Certificates of the supplier, folder 7"
+# instrument = "REGO"                 # left out: supply contract
+# kwh = 400000                        # as much as it covers; left out: all its meter tells
+
+# What no contract covers, market-based. Without one it counts at the location-based factor, and the report says so.
+# [[residual_mix]]
+# year = "2025/26"
+# kgco2e_per_kwh = 0.35
+# source = "The paper the residual mix is from"
+
+# Supplies that are no part of a CRC report, with the rule: domestic, eu_ets, cca, profile_class, small_gas_meter,
+# de_minimis or not_responsible. They are listed in it with their kWh.
+# [[crc_exclusion]]
+# supply = "1234567810"
+# rule = "small_gas_meter"
+# reason = "44,571 kWh in 2016/17"
+
+# Who is to be asked about reports; they stand in every evidence pack.
+# [[contact]]
+# name = "A. Carter"
+# role = "Head of sustainability, answers for the figures"
+# reach = "sustainability@example.org"
 
 # Your own carbon price, as a dated series; each holds until the next.
 # [[internal_price]]

@@ -13,19 +13,39 @@ from decimal import Decimal
 from fractions import Fraction
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.carbon.settings_changes import (
+    Contact,
+    CrcExclusion,
+    adjustments,
+    boundary_changes,
+    contacts,
+    crc_exclusions,
+    factor_of,
+    residual_mix,
+)
+from roadworthy_collector.carbon.settings_reading import (
+    CarbonSettingsError,
+    checked,
+    day_of,
+    listed,
+    number,
+    only,
+    table_of,
+    text_of,
+    wrong,
+    year_of,
+)
+from roadworthy_inventory.carbon.boundary import BoundaryChange
 from roadworthy_inventory.carbon.carbon_price import InternalPrice, InternalPriceSeries
 from roadworthy_inventory.carbon.factor_rules import RULES, Rule
 from roadworthy_inventory.carbon.meter_numbers import MeterNumberError, mpan
 from roadworthy_inventory.carbon.quantities import MOST_KWH, CarbonError, Co2e
 from roadworthy_inventory.carbon.secr import ContractFactor
-from roadworthy_inventory.carbon.secr_baseline import BaseYear, Target
-from roadworthy_inventory.carbon.years import parse_year
+from roadworthy_inventory.carbon.secr_baseline import Adjustment, BaseYear, Target
 
 LONGEST_CHARACTERS = 60_000
-_MOST_NUMBER = Decimal(10) ** 13
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _YEAR_NUMBERS = (
     "fte",
@@ -37,11 +57,16 @@ _YEAR_NUMBERS = (
     "published_tco2e",
 )
 _TOP = ("factor_rule", "boundary", "years", "base_year", "target", "contract", "internal_price", "appraisal")
-_TOP_KEYS = {*_TOP, "hosting", "grid_intensity"}
-
-
-class CarbonSettingsError(RoadworthyError):
-    """The settings for carbon figures are wrong; the message names the key and says what is expected."""
+_TOP_KEYS = {
+    *_TOP,
+    "hosting",
+    "grid_intensity",
+    "residual_mix",
+    "boundary_change",
+    "base_year_adjustment",
+    "crc_exclusion",
+    "contact",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +89,17 @@ class YearFigures:
 
 @dataclass(frozen=True, slots=True)
 class SupplyContract:
-    """The market-based factor of one supply (MPAN) from `first` to `last`, both included; None: until further notice."""
+    """The market-based factor of one supply (MPAN) from `first` to `last`, both included; None: until further notice.
+
+    `instrument`: what the factor rests on, such as certificates. `kwh`: as much as it covers, None: all that is used.
+    """
 
     supply: str
     first: date
     last: date | None
     factor: ContractFactor
+    instrument: str = "supply contract"
+    kwh: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +143,11 @@ class CarbonSettings:
     appraisal: AppraisalTerms | None = None
     hosting: tuple[Hosting, ...] = ()
     grid_intensity: GridIntensity | None = None
+    residual: Mapping[int, ContractFactor] = field(default_factory=lambda: MappingProxyType({}))
+    boundary_changes: tuple[BoundaryChange, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+    crc_exclusions: tuple[CrcExclusion, ...] = ()
+    contacts: tuple[Contact, ...] = ()
 
     def of_year(self, began: int) -> YearFigures:
         """Return what was told of the financial year that begins in `began`; nothing where nobody told."""
@@ -131,12 +166,12 @@ class CarbonSettings:
 def parse(text: str) -> CarbonSettings:
     """Return the settings of a TOML text; CarbonSettingsError naming the key that is wrong."""
     said = read_toml(text)
-    _only(said, _TOP_KEYS, "the carbon settings")
+    only(said, _TOP_KEYS, "the carbon settings")
     try:
         return CarbonSettings(
             digest=blake2b(repr(said).encode(), digest_size=8).hexdigest(),
             rule=_rule(said.get("factor_rule")),
-            boundary=_text(said, "boundary", "boundary", 4000) if "boundary" in said else None,
+            boundary=text_of(said, "boundary", "boundary", 4000) if "boundary" in said else None,
             years=_years(said),
             base_year=_base_year(said),
             targets=tuple(_targets(said)),
@@ -145,6 +180,11 @@ def parse(text: str) -> CarbonSettings:
             appraisal=_appraisal(said),
             hosting=tuple(_hosting(said)),
             grid_intensity=_intensity(said),
+            residual=residual_mix(said),
+            boundary_changes=boundary_changes(said),
+            adjustments=adjustments(said),
+            crc_exclusions=crc_exclusions(said),
+            contacts=contacts(said),
         )
     except CarbonError as error:
         raise CarbonSettingsError(f"the carbon settings: {error}") from None
@@ -160,123 +200,49 @@ def read_toml(text: str) -> dict[str, Any]:
         raise CarbonSettingsError(f"the carbon settings are no TOML: {error}") from None
 
 
-def _wrong(where: str, expected: str) -> NoReturn:
-    raise CarbonSettingsError(f"the carbon settings: {where}: {expected}")
-
-
-def _only(said: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    if unknown := sorted(said.keys() - allowed):
-        raise CarbonSettingsError(f"{where}: {unknown[0]}: unknown key; known: {', '.join(sorted(allowed))}")
-
-
-def _table(
-    said: Mapping[str, Any], name: str, keys: set[str], needed: tuple[str, ...]
-) -> Mapping[str, Any] | None:
-    found = said.get(name)
-    if found is None:
-        return None
-    if not isinstance(found, dict):
-        _wrong(name, f"write [{name}]")
-    return _checked(found, name, keys, needed)
-
-
-def _checked(
-    found: Mapping[str, Any], where: str, keys: set[str], needed: tuple[str, ...]
-) -> Mapping[str, Any]:
-    _only(found, keys, f"the carbon settings: {where}")
-    for one in needed:
-        if one not in found:
-            _wrong(f"{where}: {one}", "is missing")
-    return found
-
-
-def _listed(
-    said: Mapping[str, Any], name: str, keys: set[str], needed: tuple[str, ...]
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return (what messages call it, table) of each [[name]]."""
-    found = said.get(name, [])
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        _wrong(name, f"write [[{name}]], one table each")
-    return [
-        (f"{name} {number}", _checked(one, f"{name} {number}", keys, needed))
-        for number, one in enumerate(found, 1)
-    ]
-
-
-def _number(value: object, where: str, most: Decimal = _MOST_NUMBER) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        _wrong(where, "write a number, such as 12.5")
-    number = Decimal(value)
-    if not (number.is_finite() and 0 <= number <= most):
-        _wrong(where, f"is a number from 0 to {most:,}")
-    if -int(number.normalize().as_tuple().exponent) > 9:
-        _wrong(where, "has more than 9 decimal places; round it")
-    return Fraction(number)
-
-
-def _text(said: Mapping[str, Any], key: str, where: str, most: int = 512) -> str:
-    value = said.get(key)
-    if not isinstance(value, str) or not 1 <= len(value.strip()) <= most:
-        _wrong(where, f"write a text of 1 to {most} characters")
-    return value.strip()
-
-
-def _day(value: object, where: str) -> date:
-    if type(value) is not date:
-        _wrong(where, "write a day, without quotes: 2026-04-01")
-    return value
-
-
-def _year(text: object, where: str) -> int:
-    try:
-        return parse_year(str(text))
-    except CarbonError as error:
-        _wrong(where, str(error))
-
-
 def _rule(value: object) -> Rule | None:
     if value is None:
         return None
-    for rule in RULES:
-        if value == rule:
-            return rule
-    _wrong("factor_rule", f"is {' or '.join(RULES)}")
+    found = next((rule for rule in RULES if value == rule), None)
+    if found is None:
+        wrong("factor_rule", f"is {' or '.join(RULES)}")
+    return found
 
 
 def _years(said: Mapping[str, Any]) -> Mapping[int, YearFigures]:
     found: dict[int, YearFigures] = {}
     years = said.get("years", {})
     if not isinstance(years, dict):
-        _wrong("years", 'write [years."2025/26"]')
+        wrong("years", 'write [years."2025/26"]')
     for name, table in years.items():
         where = f'years."{name}"'
-        began = _year(name, where)
+        began = year_of(name, where)
         if not isinstance(table, dict) or began in found:
-            _wrong(where, "write one table a year")
-        _checked(table, where, {*_YEAR_NUMBERS, "not_comparable"}, ())
-        numbers = {key: _number(table[key], f"{where}: {key}") for key in _YEAR_NUMBERS if key in table}
+            wrong(where, "write one table a year")
+        checked(table, where, {*_YEAR_NUMBERS, "not_comparable"}, ())
+        numbers = {key: number(table[key], f"{where}: {key}") for key in _YEAR_NUMBERS if key in table}
         for key in ("fte", "revenue_gbp_m"):
             if numbers.get(key) == 0:
-                _wrong(f"{where}: {key}", "a ratio needs more than nought; leave it out where nobody knows")
+                wrong(f"{where}: {key}", "a ratio needs more than nought; leave it out where nobody knows")
         why = table.get("not_comparable", [])
         if not isinstance(why, list) or not all(isinstance(one, str) and 5 <= len(one) <= 512 for one in why):
-            _wrong(f"{where}: not_comparable", "is a list of sentences of 5 to 512 characters")
+            wrong(f"{where}: not_comparable", "is a list of sentences of 5 to 512 characters")
         found[began] = YearFigures(**numbers, not_comparable=tuple(why))
     return MappingProxyType(dict(sorted(found.items())))
 
 
 def _base_year(said: Mapping[str, Any]) -> BaseYear | None:
     needed = ("year", "tco2e", "threshold_percent")
-    table = _table(said, "base_year", set(needed), needed)
+    table = table_of(said, "base_year", set(needed), needed)
     if table is None:
         return None
     if "boundary" not in said:
-        _wrong("boundary", "a base year needs it: what is in, what is out, and why")
+        wrong("boundary", "a base year needs it: what is in, what is out, and why")
     return BaseYear(
-        _year(table["year"], "base_year: year"),
-        Co2e(_number(table["tco2e"], "base_year: tco2e") * 1000),
-        _text(said, "boundary", "boundary", 4000),
-        _number(table["threshold_percent"], "base_year: threshold_percent", Decimal(100)) / 100,
+        year_of(table["year"], "base_year: year"),
+        Co2e(number(table["tco2e"], "base_year: tco2e") * 1000),
+        text_of(said, "boundary", "boundary", 4000),
+        number(table["threshold_percent"], "base_year: threshold_percent", Decimal(100)) / 100,
     )
 
 
@@ -284,37 +250,34 @@ def _targets(said: Mapping[str, Any]) -> list[Target]:
     keys = ("by", "reduction_percent", "source")
     return [
         Target(
-            _year(one["by"], f"{where}: by"),
-            _number(one["reduction_percent"], f"{where}: reduction_percent", Decimal(100)) / 100,
-            _text(one, "source", f"{where}: source"),
+            year_of(one["by"], f"{where}: by"),
+            number(one["reduction_percent"], f"{where}: reduction_percent", Decimal(100)) / 100,
+            text_of(one, "source", f"{where}: source"),
         )
-        for where, one in _listed(said, "target", set(keys), keys)
+        for where, one in listed(said, "target", set(keys), keys)
     ]
 
 
 def _contracts(said: Mapping[str, Any]) -> tuple[SupplyContract, ...]:
     needed = ("supply", "from", "kgco2e_per_kwh", "source")
     found: list[SupplyContract] = []
-    for where, one in _listed(said, "contract", {*needed, "to"}, needed):
-        supply = _mpan(_text(one, "supply", f"{where}: supply", 64), f"{where}: supply")
-        first = _day(one["from"], f"{where}: from")
-        last = _day(one["to"], f"{where}: to") if "to" in one else None
+    for where, one in listed(said, "contract", {*needed, "to", "instrument", "kwh"}, needed):
+        supply = _mpan(text_of(one, "supply", f"{where}: supply", 64), f"{where}: supply")
+        first = day_of(one["from"], f"{where}: from")
+        last = day_of(one["to"], f"{where}: to") if "to" in one else None
         if last is not None and last < first:
-            _wrong(f"{where}: to", "is before it begins")
+            wrong(f"{where}: to", "is before it begins")
         for other in found:
             if (
                 other.supply == supply
                 and first <= (other.last or date.max)
                 and other.first <= (last or date.max)
             ):
-                _wrong(
-                    where, f"supply {supply} has two factors on {max(first, other.first)}; end one of them"
-                )
-        factor = ContractFactor(
-            _number(one["kgco2e_per_kwh"], f"{where}: kgco2e_per_kwh", Decimal(5)),
-            _text(one, "source", f"{where}: source"),
-        )
-        found.append(SupplyContract(supply, first, last, factor))
+                wrong(where, f"supply {supply} has two factors on {max(first, other.first)}; end one of them")
+        factor = factor_of(one, where)
+        instrument = text_of(one, "instrument", f"{where}: instrument", 128) if "instrument" in one else None
+        most = number(one["kwh"], f"{where}: kwh", Decimal(MOST_KWH)) if "kwh" in one else None
+        found.append(SupplyContract(supply, first, last, factor, instrument or "supply contract", most))
     return tuple(found)
 
 
@@ -323,17 +286,17 @@ def _mpan(text: str, where: str) -> str:
     try:
         return mpan(text)
     except MeterNumberError as error:
-        _wrong(where, str(error))
+        wrong(where, str(error))
 
 
 def _prices(said: Mapping[str, Any]) -> list[InternalPrice]:
     keys = ("since", "gbp_per_tco2e", "source")
     found = []
-    for where, one in _listed(said, "internal_price", set(keys), keys):
-        exact = _number(one["gbp_per_tco2e"], f"{where}: gbp_per_tco2e", Decimal(100_000))
+    for where, one in listed(said, "internal_price", set(keys), keys):
+        exact = number(one["gbp_per_tco2e"], f"{where}: gbp_per_tco2e", Decimal(100_000))
         price = Decimal(exact.numerator) / Decimal(exact.denominator)
-        since = _day(one["since"], f"{where}: since")
-        found.append(InternalPrice(since, price, _text(one, "source", f"{where}: source")))
+        since = day_of(one["since"], f"{where}: since")
+        found.append(InternalPrice(since, price, text_of(one, "source", f"{where}: source")))
     return found
 
 
@@ -341,21 +304,21 @@ def _series(table: Mapping[str, Any], key: str, most: int) -> Mapping[int, Fract
     where = f"appraisal: {key}"
     series = table.get(key, {})
     if not isinstance(series, dict):
-        _wrong(where, f"write [appraisal.{key}] with a line a calendar year: 2026 = 0.25")
+        wrong(where, f"write [appraisal.{key}] with a line a calendar year: 2026 = 0.25")
     found = {}
     for name, value in series.items():
         if not (name.isascii() and name.isdigit() and _FIRST_YEAR <= int(name) <= _LAST_YEAR):
-            _wrong(f"{where}: {name}", "is no calendar year such as 2026")
-        found[int(name)] = _number(value, f"{where}: {name}", Decimal(most))
+            wrong(f"{where}: {name}", "is no calendar year such as 2026")
+        found[int(name)] = number(value, f"{where}: {name}", Decimal(most))
     return MappingProxyType(found)
 
 
 def _appraisal(said: Mapping[str, Any]) -> AppraisalTerms | None:
     names = ("marginal_kgco2e_per_kwh", "value_gbp_per_tco2e")
-    table = _table(said, "appraisal", {"source", *names}, ("source", *names))
+    table = table_of(said, "appraisal", {"source", *names}, ("source", *names))
     if table is None:
         return None
-    source = _text(table, "source", "appraisal: source")
+    source = text_of(table, "source", "appraisal: source")
     return AppraisalTerms(source, _series(table, names[0], 5), _series(table, names[1], 100_000))
 
 
@@ -363,34 +326,34 @@ def _hosting(said: Mapping[str, Any]) -> list[Hosting]:
     needed = ("year", "name", "source")
     return [
         Hosting(
-            _year(one["year"], f"{where}: year"),
-            _text(one, "name", f"{where}: name", 128),
+            year_of(one["year"], f"{where}: year"),
+            text_of(one, "name", f"{where}: name", 128),
             _kwh(one["kwh"], f"{where}: kwh") if "kwh" in one else None,
-            _text(one, "source", f"{where}: source"),
+            text_of(one, "source", f"{where}: source"),
         )
-        for where, one in _listed(said, "hosting", {*needed, "kwh"}, needed)
+        for where, one in listed(said, "hosting", {*needed, "kwh"}, needed)
     ]
 
 
 def _kwh(value: object, where: str) -> tuple[Fraction, Fraction, Fraction]:
     said = value if isinstance(value, list) else [value] * 3
     if len(said) != 3:
-        _wrong(where, "is a number, or [low, likely, high]")
-    low, likely, high = (_number(one, where, Decimal(MOST_KWH)) for one in said)
+        wrong(where, "is a number, or [low, likely, high]")
+    low, likely, high = (number(one, where, Decimal(MOST_KWH)) for one in said)
     if not low <= likely <= high:
-        _wrong(where, "[low, likely, high] are not in order")
+        wrong(where, "[low, likely, high] are not in order")
     return low, likely, high
 
 
 def _intensity(said: Mapping[str, Any]) -> GridIntensity | None:
-    table = _table(said, "grid_intensity", {"fetch", "region"}, ("fetch",))
+    table = table_of(said, "grid_intensity", {"fetch", "region"}, ("fetch",))
     if table is None:
         return None
     if not isinstance(table["fetch"], bool):
-        _wrong("grid_intensity: fetch", "is true or false")
+        wrong("grid_intensity: fetch", "is true or false")
     region = table.get("region")
     if region is not None and (
         isinstance(region, bool) or not isinstance(region, int) or not 1 <= region <= 17
     ):
-        _wrong("grid_intensity: region", "is a number from 1 to 17, as docs/reports/factors.md lists them")
+        wrong("grid_intensity: region", "is a number from 1 to 17, as docs/reports/factors.md lists them")
     return GridIntensity(region) if table["fetch"] else None

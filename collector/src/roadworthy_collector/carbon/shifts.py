@@ -46,6 +46,10 @@ friday = ["07:00-19:00"]
 # [sites."Headquarters"]         # a site by its name; a day that is left out has no shift
 # monday = ["06:00-14:00", "22:00-06:00"]
 # sunday = ["00:00-24:00"]
+
+# [must_be_on]                   # never avoidable, whatever a device's own profile says: custody, control rooms
+# sites = ["Control Room"]
+# units = ["Custody"]            # with the units below them
 """
 
 
@@ -57,6 +61,8 @@ class Shifts:
     calendar: ShiftCalendar
     sites: Mapping[str, ShiftCalendar]
     pence_per_kwh: Decimal | None
+    must_be_on_sites: frozenset[str] = frozenset()
+    must_be_on_units: frozenset[str] = frozenset()  # and those below them
 
     def of(self, site: str) -> ShiftCalendar:
         """Return the calendar of a site, by its name."""
@@ -87,18 +93,30 @@ def parse(text: str) -> Shifts:
         said = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise RoadworthyError(f"the shift calendar is no TOML: {error}") from None
-    _only(said, {"pence_per_kwh", "calendar", "sites"}, "the shift calendar")
+    _only(said, {"pence_per_kwh", "calendar", "sites", "must_be_on"}, "the shift calendar")
     if not isinstance(said.get("calendar"), dict):
         _wrong("calendar", "is missing: a [calendar] holds for every site without its own")
     named = said.get("sites", {})
     if not isinstance(named, dict):
         _wrong("sites", 'is a table a site: [sites."Headquarters"]')
+    must = said.get("must_be_on", {})
+    if not isinstance(must, dict):
+        _wrong("must_be_on", 'is a table: sites = ["Control Room"], units = ["Custody"]')
+    _only(must, {"sites", "units"}, "must_be_on")
     return Shifts(
         digest=blake2b(repr(said).encode(), digest_size=8).hexdigest(),
         calendar=_calendar(said["calendar"], "calendar"),
         sites={name: _calendar(one, f'sites."{name}"') for name, one in named.items()},
         pence_per_kwh=_pence(said.get("pence_per_kwh")),
+        must_be_on_sites=_names(must.get("sites", []), "must_be_on.sites"),
+        must_be_on_units=_names(must.get("units", []), "must_be_on.units"),
     )
+
+
+def _names(said: Any, where: str) -> frozenset[str]:
+    if not isinstance(said, list) or not all(isinstance(one, str) for one in said):
+        _wrong(where, 'is a list of names: ["Custody"]')
+    return frozenset(said)
 
 
 def _calendar(said: Any, where: str) -> ShiftCalendar:

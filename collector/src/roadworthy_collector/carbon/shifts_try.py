@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from roadworthy_collector.carbon.shifts import current, parse
-from roadworthy_collector.store.schema import sites
+from roadworthy_collector.store.schema import sites, units
 from roadworthy_inventory.carbon.avoidable import ShiftCalendar
 
 
@@ -21,7 +21,8 @@ def try_text(connection: Connection, text: str) -> dict[str, Any]:
         "digest": wanted.digest,
         "changes": wanted.digest != held.digest,
         "pence_per_kwh": None if wanted.pence_per_kwh is None else float(wanted.pence_per_kwh),
-        "unknown_sites": sorted(wanted.sites.keys() - known),
+        "unknown_sites": sorted((wanted.sites.keys() | wanted.must_be_on_sites) - known),
+        "unknown_units": sorted(wanted.must_be_on_units - set(connection.scalars(select(units.c.name)))),
         "sites": [
             {
                 "site": name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -29,6 +30,10 @@ from roadworthy_inventory.carbon.ledger import QUALITIES
 from roadworthy_inventory.carbon.quantities import YearError
 from roadworthy_inventory.carbon.years import require_begun
 
+NOT_MADE = (
+    "no month of it is in the energy ledger: either nothing was told of it, or the jobs process has not made it yet; "
+    "it makes the newest month first"
+)
 _TONNE_KG = 1000
 _EVERY = 10**6
 
@@ -48,12 +53,24 @@ class Shown(NamedTuple):
     estate: Estate
     emissions: Emissions
     rule_stated: bool
+    today: dt.date
 
     def told(self, by: Dimension | None = None) -> dict[str, Any]:
         """Return it as JSON says it, with the rows of a dimension."""
         rows = [] if by is None else [shown_row(row) for row in self.estate.rows(by)]
         said = self.emissions.told() | {"rule_stated": self.rule_stated}
-        return {**self.estate.told(), "emissions": said, "by": by, "rows": rows}
+        told = {**self.estate.told(self.today), "emissions": said, "by": by, "rows": rows}
+        return told if told["made_at"] is not None else _unknown(told)
+
+
+def _unknown(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a period no month of which is made: nothing is known of it, and that is not nought."""
+    for name in ("kwh", "low_kwh", "high_kwh", "devices", "device_days", "unknown_hours"):
+        told[name] = None
+    told["by_quality"] = {name: {"kwh": None, "share": None} for name in told["by_quality"]}
+    for line in told["emissions"]["lines"]:
+        line.update(dict.fromkeys(("kwh", "kgco2e", "low_kgco2e", "high_kgco2e")), reason=NOT_MADE)
+    return told
 
 
 def chosen_period(connection: Connection, said: str | None, *, now: float, zone: str) -> Period:
@@ -67,6 +84,8 @@ def chosen_period(connection: Connection, said: str | None, *, now: float, zone:
         require_begun(financial_year_of(period.first), today)
     except YearError as error:
         raise RoadworthyError(str(error)) from None
+    if period.first > today:
+        raise RoadworthyError(f"{period.label} has not begun; energy is known of months up to now")
     return period
 
 
@@ -76,7 +95,8 @@ def shown(connection: Connection, asked: Asked, *, now: float, zone: str) -> Sho
     said = asked.rule or settings_edition.settings(connection).rule
     found = read(connection, period, scope=asked.scope, unit=asked.unit)
     factors = factor_store.book(connection)
-    return Shown(found, emissions(found, rule=said or DEFAULT_RULE, book=factors), said is not None)
+    made = emissions(found, rule=said or DEFAULT_RULE, book=factors)
+    return Shown(found, made, said is not None, local_date(now, zone))
 
 
 def checked_dimension(said: str) -> Dimension:
@@ -105,8 +125,10 @@ def flat_row(told: dict[str, Any]) -> dict[str, Any]:
 
 def coverage(one: Shown) -> str:
     """Return in a sentence what is in the figures and what is not."""
-    told = one.estate.told()
+    told = one.estate.told(one.today)
     ratio = told["coverage_ratio"]
+    if told["made_at"] is None:
+        return f"nothing is known: {NOT_MADE}"
     known = "nothing is known yet" if ratio is None else f"{ratio:.1%} of the devices' time is known"
     missing = (
         f"; months without figures: {', '.join(told['months_missing'])}" if told["months_missing"] else ""
@@ -122,7 +144,7 @@ def energy_rows(of: Source) -> Made:
     by = checked_dimension(of.filters.get("by", "month"))
     rows = [flat_row(shown_row(row)) for row in found.estate.rows(by)]
     columns = list(rows[0]) if rows else ["key", "group", "kwh"]
-    return Made(columns, rows, coverage(found), found.estate.told()["made_at"])
+    return Made(columns, rows, coverage(found), found.estate.told(found.today)["made_at"])
 
 
 def device_rows(of: Source) -> Made:

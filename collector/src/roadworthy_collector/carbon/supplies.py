@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -16,7 +16,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, delete, insert, select, update
 
 from roadworthy_collector.carbon import meter_days
-from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.carbon.supply_places import Place, SupplyError, check_places, checked_place
+from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.carbon_schema import supplies, supply_sites
 from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.schema import sites
@@ -26,37 +27,13 @@ from roadworthy_inventory.carbon.meter_numbers import MeterNumberError, mpan, mp
 from roadworthy_inventory.carbon.years import year_days
 
 Fuel = Literal["electricity", "gas", "onsite"]
-Tenure = Literal["owner", "tenant", "landlord", "unknown"]
 FUELS: tuple[Fuel, ...] = ("electricity", "gas", "onsite")
 FUEL_WORDS = {"electricity": "electricity", "gas": "gas", "onsite": "electricity made on site"}
-TENURES: tuple[Tenure, ...] = ("owner", "tenant", "landlord", "unknown")
 CRC_FUELS: dict[str, CrcFuel] = {
     "electricity": "electricity_grid", "gas": "gas", "onsite": "electricity_onsite",
 }  # fmt: skip
 RESTRICTED = "supplies of restricted sites"
 _MOST_NAME, _MOST_CODE = 128, 64
-
-
-class SupplyError(RoadworthyError):
-    """What is said of a supply cannot be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A site a supply feeds from `valid_from` until before `valid_to`; `share` of the supply, None: nobody knows."""
-
-    site: int
-    name: str
-    kind: str
-    restricted: bool
-    valid_from: dt.date
-    valid_to: dt.date | None
-    tenure: str
-    share: Fraction | None
-
-    def on(self, day: dt.date) -> bool:
-        """Whether it holds on `day`."""
-        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +82,7 @@ class CrcSupply:
     stands for, apart from `kwh`, nought for an actual supply. `estimated_kwh` is what the supplier marked E, and
     `unstated_kwh` what nobody marked. `missing_half_hours` of `expected_half_hours` have no figure: `kwh` is then
     less than was used. `number` is empty for the supplies of restricted sites, which come as one row for each fuel.
+    `has_reading` False: no meter said anything of the year, so that `kwh`, nought then, is not known.
     """
 
     number: str
@@ -124,6 +102,7 @@ class CrcSupply:
     sites: tuple[str, ...]
     tenures: tuple[str, ...]
     settled_half_hourly: bool | None
+    has_reading: bool = True
 
     @property
     def is_onsite(self) -> bool:
@@ -193,6 +172,13 @@ def checked_number(number: str, fuel: str) -> str:
     return plain
 
 
+def checked_name(name: str | None) -> str | None:
+    """Return a supply's name; SupplyError where it is too long or on several lines."""
+    if name is not None and (len(name) > _MOST_NAME or not name.isprintable()):
+        raise SupplyError(f"name {name[:40]!r}: at most {_MOST_NAME} characters on one line")
+    return name
+
+
 def save(
     connection: Connection,
     number: str,
@@ -205,8 +191,7 @@ def save(
 ) -> int:
     """Make a supply, or say its name and settlement anew; return its row id. SupplyError where it cannot be."""
     number = checked_number(number, fuel)
-    if name is not None and (len(name) > _MOST_NAME or not name.isprintable()):
-        raise SupplyError(f"name {name[:40]!r}: at most {_MOST_NAME} characters on one line")
+    checked_name(name)
     held = connection.execute(select(supplies).where(supplies.c.number == number)).one_or_none()
     told = {"name": name, "settled_half_hourly": settled_half_hourly}
     if held is None:
@@ -241,21 +226,13 @@ def place(  # noqa: PLR0913 - each is said on its own
     """
     supply = find(connection, number)
     row = connection.execute(
-        select(sites.c.id, sites.c.restricted, sites.c.kind).where(sites.c.name == site)
+        select(sites.c.id, sites.c.name, sites.c.restricted, sites.c.kind).where(sites.c.name == site)
     ).one_or_none()
     if row is None:
         raise NotFoundError(f"{site}: there is no such site; see `roadworthy sites list`")
-    if tenure not in TENURES:
-        raise SupplyError(f"tenure {tenure!r} is none of {', '.join(TENURES)}")
-    if valid_to is not None and valid_to <= valid_from:
-        raise SupplyError(
-            f"it cannot end ({valid_to}) before it begins ({valid_from}); the end is the first day without"
-        )
-    if share is not None and not 0 < share <= 1:
-        raise SupplyError(f"a share of {float(share):g} cannot be: more than 0 and at most 1")
-    new = Place(row.id, site, row.kind, row.restricted, valid_from, valid_to, tenure, share)
+    new = checked_place(row, valid_from=valid_from, valid_to=valid_to, tenure=tenure, share=share)
     rest = [one for one in supply.places if (one.site, one.valid_from) != (row.id, valid_from)]
-    _check(supply.number, [*rest, new], new)
+    check_places(supply.number, [*rest, new], new)
     key = (supply_sites.c.supply == supply.id, supply_sites.c.site == row.id)
     connection.execute(delete(supply_sites).where(*key, supply_sites.c.valid_from == valid_from.isoformat()))
     values = {
@@ -291,23 +268,6 @@ def unplace(
     )
 
 
-def _check(number: str, places: Sequence[Place], new: Place) -> None:
-    """Raise SupplyError where one site is there twice on a day, or shares of a day are more than the whole."""
-    far = dt.date.max
-    for one in places:
-        meets = one.valid_from < (new.valid_to or far) and new.valid_from < (one.valid_to or far)
-        if one is not new and one.site == new.site and meets:
-            raise SupplyError(
-                f"{number} feeds {new.name} from {one.valid_from} already; end that first, or say its first day"
-            )
-    for day in {one.valid_from for one in places}:
-        whole = sum((one.share for one in places if one.on(day) and one.share is not None), Fraction(0))
-        if whole > 1:
-            raise SupplyError(
-                f"{number}: the shares of {day} add up to {float(whole):g}; that is more than the supply"
-            )
-
-
 def crc_supplies(
     connection: Connection, began: int, *, zone: str, today: dt.date, restricted: bool = False
 ) -> list[CrcSupply]:
@@ -325,14 +285,15 @@ def crc_supplies(
         span = one.responsible(first, last)
         if span is None or first > last:
             continue
-        row = _crc_row(one, held.get(one.id, {}), span, zone)
+        row = crc_row(one, held.get(one.id, {}), span, zone)
         (hidden if one.restricted and not restricted else open_rows).append(row)
     return [*open_rows, *_folded(hidden)]
 
 
-def _crc_row(
-    one: Supply, held: dict[str, meter_days.Sum], span: tuple[dt.date, dt.date], zone: str
+def crc_row(
+    one: Supply, held: Mapping[str, meter_days.Sum], span: tuple[dt.date, dt.date], zone: str
 ) -> CrcSupply:
+    """Return a supply's row out of what its meters told of the days of the year, {channel: sum}."""
     used = held.get("import") or meter_days.Sum()
     read_ = held.get(meter_days.REGISTER)
     if read_ is not None and not used.half_hours:
@@ -359,14 +320,15 @@ def _crc_row(
         sites=tuple(dict.fromkeys(place.name for place in one.places)),
         tenures=tuple(dict.fromkeys(place.tenure for place in one.places)),
         settled_half_hourly=one.settled_half_hourly,
+        has_reading=bool(used.half_hours) or used.by_register,
     )
 
 
 def _folded(rows: Sequence[CrcSupply]) -> list[CrcSupply]:
-    """Return rows of restricted sites as one for each fuel, actual and estimated apart, so that sums close."""
-    parts: dict[tuple[CrcFuel, bool], list[CrcSupply]] = defaultdict(list)
+    """Return rows of restricted sites as one for each fuel; actual, estimated and without a reading apart."""
+    parts: dict[tuple[CrcFuel, bool, bool], list[CrcSupply]] = defaultdict(list)
     for row in rows:
-        parts[row.fuel, row.estimated].append(row)
+        parts[row.fuel, row.estimated, row.has_reading].append(row)
     return [_one(some) for _, some in sorted(parts.items())]
 
 
@@ -390,6 +352,7 @@ def _one(some: Sequence[CrcSupply]) -> CrcSupply:
         sites=(),
         tenures=(),
         settled_half_hourly=None,
+        has_reading=some[0].has_reading,
         **added,
         **counted,
     )

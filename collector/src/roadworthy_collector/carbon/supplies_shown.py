@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from roadworthy_collector.carbon.supplies import Supply, SupplyError
+from roadworthy_collector.carbon.supplies import Supply
+from roadworthy_collector.carbon.supply_places import SupplyError
 
 
 def supply_rows(found: Sequence[Supply]) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -39,9 +41,75 @@ def load(connection: Connection, text: str, name: str, *, actor: str, now: int) 
         domain.refuse_overlaps([*held, *new])
     except TariffError as error:
         raise RoadworthyError(str(error)) from None
+    _insert(connection, new, name, actor=actor, now=now)
+    return len(new), len(found) - len(new)
+
+
+def write(connection: Connection, *, restricted: bool = False) -> str:
+    """Return the tariffs held as a CSV file, which loads again; those of restricted sites only with `restricted`."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, domain.COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in listed(connection, restricted=restricted):
+        row.pop("id")
+        writer.writerow(row)
+    return text.getvalue()
+
+
+class Replaced(NamedTuple):
+    """What a whole list changes: tariffs that come, and row ids with tariffs that go."""
+
+    new: list[Tariff]
+    gone: list[tuple[int, Tariff]]
+
+
+def compare(connection: Connection, text: str, name: str, *, restricted: bool = False) -> Replaced:
+    """Return what would change if a file held all tariffs there are; its header alone holds none.
+
+    Tariffs of restricted sites stay, whatever it says, without `restricted`. Raises RoadworthyError as `load` does.
+    """
+    if len(text) > LONGEST_CHARACTERS:
+        raise RoadworthyError(f"{name}: has more than {LONGEST_CHARACTERS:,} characters")
+    known = {one.number: one for one in supplies.read(connection, restricted=restricted)}
+    try:
+        found = [] if _is_empty(text) else domain.parse(text, name)
+        _refuse_strange(found, known, name)
+        held = read(connection)
+        mine = [(key, one) for key, one in held if one.supply is None or one.supply in known]
+        kept = [pair[1] for pair in held if pair not in mine]
+        domain.refuse_overlaps([*kept, *found])
+    except TariffError as error:
+        raise RoadworthyError(str(error)) from None
+    before = [one for _, one in mine]
+    return Replaced(
+        [one for one in found if one not in before], [(key, one) for key, one in mine if one not in found]
+    )
+
+
+def replace(
+    connection: Connection, text: str, name: str, *, restricted: bool = False, actor: str, now: int
+) -> Replaced:
+    """Make the tariffs of a file all there are: what it has not goes, and the audit keeps what that said."""
+    found = compare(connection, text, name, restricted=restricted)
+    for key, _ in found.gone:
+        connection.execute(delete(table).where(table.c.id == key))
+    _insert(connection, found.new, name, actor=actor, now=now)
+    for key, one in found.gone:
+        audit.record(connection, now, actor, "meters.tariff_drop", str(key), domain.to_content(one))
+    return found
+
+
+def _is_empty(text: str) -> bool:
+    """Whether it is the header of a list and nothing else: anything less is no list, and drops nothing."""
+    lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines()]
+    return bool(lines) and lines[0].split(",") == list(domain.COLUMNS) and not any(lines[1:])
+
+
+def _insert(connection: Connection, new: Sequence[Tariff], name: str, *, actor: str, now: int) -> None:
+    ids = {one.number: one.id for one in supplies.read(connection, restricted=True)}
     rows = [
         {
-            "supply": None if one.supply is None else ids[one.supply].id,
+            "supply": None if one.supply is None else ids[one.supply],
             "fuel": one.fuel,
             "valid_from": one.valid_from.isoformat(),
             "valid_to": None if one.valid_to is None else one.valid_to.isoformat(),
@@ -54,7 +122,6 @@ def load(connection: Connection, text: str, name: str, *, actor: str, now: int) 
     if rows:
         connection.execute(insert(table), rows)
         audit.record(connection, now, actor, "meters.tariffs", name[:128], {"new": len(new)})
-    return len(new), len(found) - len(new)
 
 
 def _refuse_strange(found: Sequence[Tariff], ids: Mapping[str, supplies.Supply], name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import avoidable, factor_store, settings_edition
+from roadworthy_collector.carbon import avoidable, energy_facts, factor_store, settings_edition
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE, emissions
 from roadworthy_collector.carbon.estate import FIGURE, Estate, financial_year, made_months, parse_period
 from roadworthy_collector.carbon.sums import Sum, of_told, together
@@ -26,11 +26,16 @@ _Values = dict[tuple[str, ...], float]
 
 
 class Told(NamedTuple):
-    """What the gauges show: closed months, years out of them, the newest half-hour, what is avoidable."""
+    """What the gauges show: closed months, years that are over out of them, the newest half-hour, what is avoidable.
+
+    `counted`: closed months of every year, the running one too. `provisional`: years a factor of which is.
+    """
 
     months: Mapping[str, Sum]
     years: Mapping[int, Estate]
     emitted: Mapping[int, Mapping[tuple[str, str], float]]
+    counted: Mapping[int, int]
+    provisional: Mapping[int, bool]
     watts: Mapping[str, float]
     half_hour: int | None
     avoidable: Mapping[str, float]
@@ -40,30 +45,52 @@ def read(connection: Connection) -> Told:
     """Return what the gauges show."""
     months: dict[str, Sum] = {}
     places: dict[int, dict[str, list[Sum]]] = defaultdict(lambda: defaultdict(list))
+    fact = energy_facts.first_fact(connection)
+    begun = None if fact is None else f"{fact:%Y-%m}"
     names = book_figures.c.name.startswith(f"{FIGURE}.", autoescape=True)
     for content in connection.scalars(
         select(book_figures.c.content).where(names).order_by(book_figures.c.name)
     ):
         month = content["month"]
+        begun = min(begun or month, month)
         if not content["closed"]:
             continue
         months[month] = together(of_told(told, month) for told in content["sums"]["month"].values())
         year = financial_year_of(parse_period(month).first)
         for place, told in content["sums"]["place"].items():
             places[year][place].append(of_told(told, month))
-    years = {year: _estate(connection, year, places[year]) for year in sorted(places)[-_YEARS:]}
+    known = {year: _estate(connection, year, places[year]) for year in sorted(places)[-_YEARS:]}
+    # A year that is not over, or of which a month is not made yet, would show falls and rises nobody made.
+    years = {year: estate for year, estate in known.items() if _whole(estate, begun or "")}
     rule = settings_edition.settings(connection).rule or DEFAULT_RULE
     book = factor_store.book(connection)
     emitted: dict[int, dict[tuple[str, str], float]] = {}
+    provisional = {}
     for year, estate in years.items():
         found = emissions(estate, rule=rule, book=book)
+        provisional[year] = found.provisional
         emitted[year] = {
             (name, f"{found.factor_set}, {rule}"): float(line.co2e.kilograms)
             for name, line in found.lines.items()
             if line.co2e is not None
         }
     watts, start = _half_hour(connection)
-    return Told(dict(list(months.items())[-_MONTHS:]), years, emitted, watts, start, _avoidable(connection))
+    return Told(
+        months=dict(list(months.items())[-_MONTHS:]),
+        years=years,
+        emitted=emitted,
+        counted={year: len(estate.months) for year, estate in known.items()},
+        provisional=provisional,
+        watts=watts,
+        half_hour=start,
+        avoidable=_avoidable(connection),
+    )
+
+
+def _whole(estate: Estate, begun: str) -> bool:
+    """Whether every month of a year is closed, from the first anything was told of on."""
+    closed = {one.month for one in estate.months}
+    return all(month in closed for month in estate.period.months if month >= begun)
 
 
 def render(told: Told) -> str:
@@ -86,7 +113,8 @@ def render(told: Told) -> str:
         for year, lines in told.emitted.items()
         for key, kilograms in lines.items()
     }
-    counted: _Values = {(str(year),): len(estate.months) for year, estate in told.years.items()}
+    counted: _Values = {(str(year),): months for year, months in told.counted.items()}
+    provisional: _Values = {(str(year),): float(one) for year, one in told.provisional.items()}
     began: _Values = {} if told.half_hour is None else {(): told.half_hour}
     return "".join(
         (
@@ -95,6 +123,7 @@ def render(told: Told) -> str:
             _family("energy_year_joules", years),
             _family("energy_year_months", counted),
             _family("carbon_year_kgco2e", emitted),
+            _family("carbon_year_provisional", provisional),
             _family("energy_half_hour_watts", {(scope,): value for scope, value in told.watts.items()}),
             _family("energy_half_hour_timestamp_seconds", began),
             _family("avoidable_joules", {(kind,): value for kind, value in told.avoidable.items()}),

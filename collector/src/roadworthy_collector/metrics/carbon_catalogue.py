@@ -44,18 +44,25 @@ CARBON = (
     _row(
         "energy_year_months",
         "months",
-        "Closed months of a financial year that the energy ledger has: twelve of a whole one.",
+        "Closed months of a financial year that the energy ledger has, of the running one too: twelve of a whole one.",
         _LEDGER,
         "year",
     ),
     _row(
         "carbon_year_kgco2e",
         "kilograms",
-        "Emissions of a financial year's closed months by line of scope, location-based, with the factor set and its rule "
+        "Emissions of a financial year that is over by line of scope, location-based, with the factor set and its rule "
         "in the label; the last five years. Agents' energy is an allocation inside the billed total.",
         _ALL,
         "scope",
         "factor_set",
+        "year",
+    ),
+    _row(
+        "carbon_year_provisional",
+        "",
+        "1 where a factor the year's emissions rest on is provisional, 0 where all are final.",
+        _ALL,
         "year",
     ),
     _row(

@@ -15,16 +15,15 @@ from sqlalchemy import Connection, select
 
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
-from roadworthy_collector.store.queries import local_totals
+from roadworthy_collector.snmp.shown import wall_joules
 from roadworthy_collector.store.queries.states import MISSING_INTERVALS
-from roadworthy_collector.store.schema import days, device_now, devices, local_days, sites
+from roadworthy_collector.store.schema import device_now, devices, sites
 from roadworthy_collector.store.snmp_schema import snmp_targets
-from roadworthy_inventory.calendar import local_date, utc_day
+from roadworthy_inventory.calendar import local_date
 from roadworthy_inventory.device_class import ASKED
 
 MOST_TARGETS, MOST_SITES = 1000, 200
 OTHER = "other"
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +135,8 @@ def _joules(
     """Return the joules of a local day by site and kind, of devices that told any."""
     by_id = {row.id: row for row in asked}
     found: dict[tuple[str, str], float] = defaultdict(float)
-    if local_totals.is_utc_day(day, zone):
-        query = select(days.c.device, days.c.joules).where(days.c.day == utc_day(day).start)
-        key = days.c.device
-    else:
-        query = select(local_days.c.device, local_days.c.joules).where(local_days.c.date == day.isoformat())
-        key = local_days.c.device
-    ids = sorted(by_id)
-    for place in range(0, len(ids), _AT_ONCE):
-        for row in connection.execute(query.where(key.in_(ids[place : place + _AT_ONCE]))):
-            told = (row.joules or {}).get("wall")
-            if told:
-                device = by_id[row.device]
-                found[device.site, device.device_class] += sum(told.values())
+    for device, joules in wall_joules(connection, sorted(by_id), day, zone).items():
+        found[by_id[device].site, by_id[device].device_class] += joules
     return found
 
 

@@ -16,13 +16,13 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, delete, func, insert, or_, select, update
 
+from roadworthy_collector.carbon import energy_kept
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.rollup import roll_up_some
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store import half_hours
 from roadworthy_collector.store.books_schema import match_decisions, reconciled
-from roadworthy_collector.store.carbon_schema import energy_devices
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
@@ -210,7 +210,7 @@ def remove(connection: Connection, device: int, *, now: float) -> bool:
     # The reconciliation names records; the next one writes anew what is left.
     connection.execute(delete(reconciled).where(reconciled.c.device == device))
     # Its energy stays in the sums of its site and unit (`energy_groups`).
-    connection.execute(delete(energy_devices).where(energy_devices.c.device == device))
+    energy_kept.leave(connection, device, now)
     spoken_of = f"agent:{device_id}"
     connection.execute(
         delete(match_decisions).where(

@@ -129,8 +129,8 @@ def create_enrol_key(  # noqa: PLR0913 - each is a property of the key
     row = {
         "id": key.id,
         "secret_sha256": key.sha256,
-        "site": _site(connection, site),
-        "unit": _unit(connection, unit, now),
+        "site": site_id(connection, site),
+        "unit": unit_id(connection, unit, now),
         "note": note,
         "created_at": now,
         "expires_at": None if expires_in_seconds is None else now + expires_in_seconds,
@@ -335,14 +335,14 @@ def _dicts(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _site(connection: Connection, name: str) -> int:
+def site_id(connection: Connection, name: str) -> int:
     """Return the row id of the site `name`, made if new."""
     connection.execute(insert_or_ignore(sites), {"name": name, "kind": "unknown"})
     row: int = connection.execute(select(sites.c.id).where(sites.c.name == name)).scalar_one()
     return row
 
 
-def _unit(connection: Connection, name: str, now: int) -> int:
+def unit_id(connection: Connection, name: str, now: int) -> int:
     """Return the row id of the unit `name`, made if new."""
     connection.execute(insert_or_ignore(units), {"name": name, "valid_from": now})
     row: int = connection.execute(select(units.c.id).where(units.c.name == name)).scalar_one()

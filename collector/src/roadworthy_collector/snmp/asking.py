@@ -15,7 +15,6 @@ from roadworthy_collector.snmp.reading import Known, read_known_device
 from roadworthy_collector.snmp.readings import DeviceAnswer
 from roadworthy_collector.snmp.targets import Polled, TargetsError
 
-
 # How long a device is asked only for what changes; new outlets and other names are seen after so long.
 FULL_EVERY_SECONDS = 3600.0
 

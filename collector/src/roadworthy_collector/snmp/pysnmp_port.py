@@ -2,19 +2,26 @@
 
 One engine serves the whole process: making one costs more than a hundred polls, and it belongs to the event loop it
 was made in. Only where two devices know one v3 user by different keys is there a second engine, because an engine
-holds one set of keys a name. OIDs stay numbers (`lookupMib=False`): no MIB is ever loaded.
+holds one set of keys a name. OIDs stay numbers (`lookupMib=False`): no MIB is ever loaded, and what pysnmp makes of
+an OID before it sends it is made once, which is a third of what a request costs.
+
+Datagrams are only looked at where they come from a device that is being asked at that moment. What such a device sent
+is remembered until its request ends: one that sends what is no answer is told apart from one that is silent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pyasn1.type.univ import ObjectIdentifier, OctetString
+from pysnmp.carrier.asyncio.dispatch import AsyncioDispatcher
 from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch import asyncio as hlapi
 from pysnmp.proto import errind
@@ -68,8 +75,14 @@ _TOO_BIG, _NO_SUCH_NAME, _NO_ACCESS, _AUTHORIZATION = 1, 2, 6, 16
 _MISSING = (NoSuchObject, NoSuchInstance, EndOfMibView)
 # OIDs of one GET: an answer of twenty numbers fits into what every agent can send.
 MOST_OIDS = 20
+# A device that did not answer a large bulk request is asked for as many rows again after so long: one lost datagram
+# is no property of a device.
+FEWER_SECONDS = 21_600.0
+_STRANGER = "stranger"
+_LONG_FORM, _SEQUENCE = 0x80, 0x30  # ITU-T X.690, 8.1.3.5 and 8.9
 
 Found = list[tuple[Oid, Any]]
+Place = tuple[str, int]  # address and port, as the socket tells a datagram's sender
 
 
 @dataclass
@@ -87,9 +100,11 @@ class PysnmpPort:
         self._monotonic = monotonic
         self._engines: list[_Engine] = []
         self._addresses: dict[tuple[str, int, float, int], Any] = {}
+        self._credentials: dict[Community | User, Any] = {}
         self._asked: dict[tuple[str, int], asyncio.Lock] = {}
-        # Devices that could not answer a large bulk request are asked for less from then on.
-        self._repetitions: dict[tuple[str, int], int] = {}
+        # How many rows at once a device that could not answer more was able to give, and until when that stands.
+        self._repetitions: dict[tuple[str, int], tuple[int, float]] = {}
+        self._heard: dict[Place, bytes | None] = {}  # of who is being asked: the last datagram
 
     def begin(self, target: Target) -> Session:
         """Return a session for one poll of the target; its deadline starts now."""
@@ -108,6 +123,10 @@ class PysnmpPort:
             if user is None or one.users.setdefault(user.name, user) == user:
                 return one.engine
         made = _Engine(hlapi.SnmpEngine())
+        dispatcher = AsyncioDispatcher()
+        dispatcher.register_routing_callback(self._route)
+        dispatcher.register_recv_callback(_dropped, _STRANGER)
+        made.engine.register_transport_dispatcher(dispatcher)
         if user is not None:
             made.users[user.name] = user
         self._engines.append(made)
@@ -131,15 +150,45 @@ class PysnmpPort:
         """Return what keeps requests to one device one after another."""
         return self._asked.setdefault((target.host, target.port), asyncio.Lock())
 
+    def forget_address(self, target: Target) -> None:
+        """Look the target's name up again next time: what does not answer may have moved."""
+        for key in [key for key in self._addresses if key[:2] == (target.host, target.port)]:
+            del self._addresses[key]
+
+    def credentials(self, given: Community | User) -> Any:
+        """Return credentials as pysnmp has them."""
+        if (known := self._credentials.get(given)) is None:
+            known = self._credentials[given] = _credentials(given)
+        return known
+
     def repetitions(self, target: Target) -> int:
         """Return how many rows to ask of the device at once."""
-        return self._repetitions.get((target.host, target.port), target.max_repetitions)
+        rows, until = self._repetitions.get((target.host, target.port), (target.max_repetitions, math.inf))
+        return target.max_repetitions if self._monotonic() >= until else min(rows, target.max_repetitions)
 
-    def fewer(self, target: Target) -> int:
-        """Ask the device for half as many rows at once from now on; return how many."""
-        less = max(1, self.repetitions(target) // 2)
-        self._repetitions[target.host, target.port] = less
-        return less
+    def remember_repetitions(self, target: Target, rows: int) -> None:
+        """Ask the device for so many rows at once for some hours."""
+        self._repetitions[target.host, target.port] = (rows, self._monotonic() + FEWER_SECONDS)
+
+    def listen(self, place: Place) -> None:
+        """Look at what comes from there until `heard` is asked."""
+        self._heard[place] = None
+
+    def heard(self, place: Place) -> bytes | None:
+        """Return the last datagram that came from there since `listen`, None where none did; the rest is dropped."""
+        return self._heard.pop(place, None)
+
+    def _route(self, _domain: object, address: Any, message: bytes) -> str | None:
+        """Say who gets a datagram: the engine, or nobody."""
+        place = (address[0], address[1])
+        if place not in self._heard:
+            return _STRANGER
+        self._heard[place] = message
+        return None
+
+
+def _dropped(*_: object) -> None:
+    """Look away: the datagram comes from where nothing was asked."""
 
 
 class _PysnmpSession:
@@ -197,20 +246,22 @@ class _PysnmpSession:
             if status:
                 raise self._refused(status, [last])
             return rows
-        repetitions = self._port.repetitions(self._target)
+        repetitions = at_first = self._port.repetitions(self._target)
         while True:
             try:
                 status, _, rows = await self._ask(hlapi.bulk_cmd, [last], 0, repetitions)
             except NoAnswerError:
                 if repetitions == 1:
                     raise
-                repetitions = self._port.fewer(self._target)
+                repetitions //= 2
                 continue
             if status == _TOO_BIG and repetitions > 1:
-                repetitions = self._port.fewer(self._target)
+                repetitions //= 2
                 continue
             if status:
                 raise self._refused(status, [last])
+            if repetitions < at_first:
+                self._port.remember_repetitions(self._target, repetitions)
             return rows
 
     async def _ask(
@@ -224,31 +275,42 @@ class _PysnmpSession:
                 raise self._late()
             address = await self._port.address(target)
             self.requests += 1
-            binds = [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in oids]
             request = command(
                 self._port.engine(target),
-                _credentials(target.credentials),
+                self._port.credentials(target.credentials),
                 address,
                 _context(target.credentials),
                 *before,
-                *binds,
+                *(_bind(oid) for oid in oids),
                 lookupMib=False,
             )
+            place = address.transport_address[:2]
+            self._port.listen(place)
             try:
                 indication, status, index, rows = await asyncio.wait_for(request, left)
             except TimeoutError:
                 raise self._late() from None
             except PySnmpError as error:
                 raise self._bad(str(error)) from error
+            finally:
+                heard = self._port.heard(place)
         if indication is not None:
-            raise self._indicated(indication)
+            raise self._indicated(indication, heard)
         return int(status), int(index), [(tuple(oid), value) for oid, value in rows]
 
-    def _indicated(self, indication: Any) -> SnmpError:
-        """Return what went wrong below the answer, in our words."""
+    def _indicated(self, indication: Any, heard: bytes | None) -> SnmpError:
+        """Return what went wrong below the answer, in our words; `heard` is the last that the device sent."""
         where = f"{self._target.name} ({self._target.host}:{self._target.port})"
         if isinstance(indication, errind.RequestTimedOut):
             tries, seconds = self._target.retries + 1, self._target.timeout_seconds
+            if heard is not None and not _is_whole(heard):
+                return BadAnswerError(f"{where}: its answer of {len(heard)} octets is no whole SNMP message")
+            if heard is not None:
+                return BadAnswerError(
+                    f"{where}: it answers another request than it was asked, or later than after {seconds:g} s; "
+                    "raise its timeout_seconds if it is slow"
+                )
+            self._port.forget_address(self._target)
             return NoAnswerError(
                 f"{where}: no answer to {tries} tries of {seconds:g} s: it is off, not reachable, or does not know "
                 "this community or user"
@@ -295,6 +357,23 @@ def _credentials(given: Community | User) -> Any:
 def _context(given: Community | User) -> Any:
     name = given.context if isinstance(given, User) else ""
     return hlapi.ContextData(contextName=name.encode())
+
+
+@lru_cache(maxsize=8192)
+def _bind(oid: Oid) -> Any:
+    """Return an OID as pysnmp sends it; the same object serves every request, which only reads it."""
+    return hlapi.ObjectType(hlapi.ObjectIdentity(oid))
+
+
+def _is_whole(message: bytes) -> bool:
+    """Return whether the octets are one element of BER from the first to the last, as every SNMP message is."""
+    if len(message) < 2 or message[0] != _SEQUENCE:
+        return False
+    size, begin = message[1], 2
+    if size >= _LONG_FORM:
+        begin += size - _LONG_FORM
+        size = int.from_bytes(message[2:begin])
+    return begin + size == len(message)
 
 
 def _value(value: Any) -> Value:

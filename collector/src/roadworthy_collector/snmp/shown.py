@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
+from sqlalchemy.orm import aliased
 
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.snmp.readings import UNITS
+from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
-from roadworthy_collector.store.schema import device_now, devices, sites, units
+from roadworthy_collector.store.queries.states import MISSING_INTERVALS
+from roadworthy_collector.store.schema import days, device_now, devices, local_days, sites, units
 from roadworthy_collector.store.snmp_schema import snmp_targets
+from roadworthy_inventory.calendar import local_date, utc_day
 from roadworthy_inventory.device_class import ASKED
+
+_AT_ONCE = 500
 
 
 def list_targets(
@@ -84,3 +92,117 @@ def read_readings(
 def _with_unit(one: dict[str, Any]) -> dict[str, Any]:
     told = {"index": "", "value": None, "text": None, "label": None, "relative_error": None} | one
     return told | {"unit": UNITS.get(one["kind"], "")}
+
+
+class Unit(NamedTuple):
+    """A polled device as the page of power shows it; None where it does not tell. Ratios from 0 to 1."""
+
+    device_id: str
+    name: str
+    device_class: str
+    model: str | None
+    site: str
+    at: int | None
+    fresh: bool
+    watts: float | None
+    quality: str | None
+    load: float | None
+    charge: float | None
+    runtime_seconds: float | None
+    pages: float | None
+    lowest_supply: tuple[float, str] | None
+    states: tuple[str, ...]
+    flags: tuple[str, ...]
+    joules: int | None  # of the last whole local day
+    outcome: str | None  # of the last poll, None where another collector polls it
+    reason: str | None
+
+
+def list_units(
+    connection: Connection,
+    *,
+    now: float,
+    zone: str,
+    interval_seconds: int,
+    scope: Scope = EVERYTHING,
+    restricted: bool = True,
+) -> list[Unit]:
+    """Return the polled devices in service, by class and name, with what they told last."""
+    target = aliased(snmp_targets)
+    query = (
+        select(
+            *(devices.c.id, devices.c.device_id, devices.c.hostname, devices.c.device_class, devices.c.model),
+            *(devices.c.next_call_seconds, device_now.c.at, device_now.c.now, sites.c.name.label("site")),
+            *(target.c.outcome, target.c.reason),
+        )
+        .join(sites, sites.c.id == devices.c.site)
+        .outerjoin(device_now, device_now.c.device == devices.c.id)
+        .outerjoin(target, (target.c.device == devices.c.id) & target.c.removed.is_(False))
+        .where(devices.c.device_class.in_(ASKED), devices.c.retired_at.is_(None))
+        .order_by(devices.c.device_class, devices.c.hostname, devices.c.id)
+    )
+    if scope is not None:
+        query = query.where(devices.c.unit.in_(sorted(scope)))
+    if not restricted:
+        query = query.where(sites.c.restricted.is_(False))
+    rows = connection.execute(query).all()
+    day = local_date(now, zone) - dt.timedelta(days=1)
+    drawn = wall_joules(connection, [row.id for row in rows], day, zone)
+    return [_unit(row, now, interval_seconds, drawn.get(row.id)) for row in rows]
+
+
+def wall_joules(connection: Connection, ids: Sequence[int], day: dt.date, zone: str) -> dict[int, int]:
+    """Return {device row id: joules at the wall} of a local day, of the devices that told any."""
+    if local_totals.is_utc_day(day, zone):
+        key = days.c.device
+        query = select(key.label("device"), days.c.joules).where(days.c.day == utc_day(day).start)
+    else:
+        key = local_days.c.device
+        query = select(key.label("device"), local_days.c.joules).where(local_days.c.date == day.isoformat())
+    found = {}
+    for place in range(0, len(ids), _AT_ONCE):
+        for row in connection.execute(query.where(key.in_(ids[place : place + _AT_ONCE]))):
+            if told := (row.joules or {}).get("wall"):
+                found[row.device] = sum(told.values())
+    return found
+
+
+def _unit(row: Any, now: float, interval_seconds: int, joules: int | None) -> Unit:
+    told = row.now or {}
+    readings = told.get("readings", [])
+    wall: Mapping[str, Any] = next((one for one in told.get("energy", []) if one.get("scope") == "wall"), {})
+    interval = row.next_call_seconds or interval_seconds
+    supplies = [(one["value"], one.get("label") or one.get("index", "")) for one in _of(readings, "supply")]
+    return Unit(
+        device_id=row.device_id,
+        name=row.hostname or row.device_id,
+        device_class=row.device_class,
+        model=row.model,
+        site=row.site,
+        at=row.at,
+        fresh=row.at is not None and now - row.at <= MISSING_INTERVALS * interval,
+        watts=wall.get("latest_watts"),
+        quality=wall.get("quality"),
+        load=_most(_of(readings, "load")),
+        charge=_most(_of(readings, "charge")),
+        runtime_seconds=_most(_of(readings, "runtime")),
+        pages=_most(_of(readings, "page_count")),
+        lowest_supply=min(supplies, default=None),
+        states=tuple(
+            f"{one['name'].replace('_', ' ')}: {one['text']}"
+            for one in readings
+            if one.get("text") is not None
+        ),
+        flags=tuple(name for name, up in (told.get("flags") or {}).items() if up),
+        joules=joules,
+        outcome=row.outcome,
+        reason=row.reason,
+    )
+
+
+def _of(readings: Sequence[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    return [one for one in readings if one["kind"] == kind and one.get("value") is not None]
+
+
+def _most(readings: Sequence[Mapping[str, Any]]) -> float | None:
+    return max((float(one["value"]) for one in readings), default=None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.crc import CrcReport
 from roadworthy_inventory.carbon.factor_rules import Rule, resolve, set_name
 from roadworthy_inventory.carbon.factors import FactorBook
@@ -38,8 +39,11 @@ class Bridge:
     factor_set: str
 
 
-def bridge(report: CrcReport, book: FactorBook, rule: Rule) -> Bridge:
+def bridge(report: CrcReport, book: FactorBook, rule: Rule, began: int | None = None) -> Bridge:
     """Return the bridge for the grid electricity of a CRC report; what is not grid electricity is taken out first.
+
+    `began`: the financial year the kWh are of, where it is later than the scheme's last, whose rates were taken. What
+    lies between that factor and the year's own set is one step then.
 
     Raises MissingFactorError where the factor set of the year is not held whole, CarbonError without grid
     electricity.
@@ -51,19 +55,35 @@ def bridge(report: CrcReport, book: FactorBook, rule: Rule) -> Bridge:
     uplift = sum((one.uplift.tonnes for one in grid), Fraction(0))
     plain = sum((one.before_uplift.tonnes for one in grid), Fraction(0))
     others = report.exact.tonnes - uplift - plain
-    first, last = year_days(report.began)
+    opening = (
+        Step("rounding", "Whole tonnes made exact again", report.exact.tonnes - report.tonnes),
+        Step("other_supplies", "Gas and on-site electricity, which are other rows of SECR", -others),
+        Step("uplift", "10 % on estimated supplies, which SECR does not add", -uplift),
+    )
+    first, last = year_days(report.began if began is None else began)
+    target = resolve(book, "generation", first, last, rule)
+    end = target.require() * used
+    td = resolve(book, "transmission_distribution", first, last, rule).value
+    label = financial_year_label(report.began if began is None else began)
+    if label == report.year:
+        steps = (*opening, *_own_steps(book, report.began, used, plain, end))
+    else:
+        words = f"CRC's last factor, of {report.year}, to the set of {label}: CO2 with losses to CO2e without"
+        steps = (*opening, Step("set", words, end - plain))
+    return Bridge(label, report.tonnes, steps, end, None if td is None else td * used, set_name(target))
+
+
+def _own_steps(
+    book: FactorBook, began: int, used: Fraction, plain: Fraction, end: Fraction
+) -> tuple[Step, ...]:
+    """Return the steps from CRC's factor to the set or sets of the same year; `used` in MWh."""
+    first, last = year_days(began)
     own = {
         unit: resolve(book, "generation", first, last, "majority", unit).require() * used
         for unit in ("kgCO2/kWh", "kgCO2e/kWh")
     }
     losses = resolve(book, "transmission_distribution", first, last, "majority", "kgCO2/kWh").require() * used
-    target = resolve(book, "generation", first, last, rule)
-    end = target.require() * used
-    td = resolve(book, "transmission_distribution", first, last, rule).value
-    steps = (
-        Step("rounding", "Whole tonnes made exact again", report.exact.tonnes - report.tonnes),
-        Step("other_supplies", "Gas and on-site electricity, which are other rows of SECR", -others),
-        Step("uplift", "10 % on estimated supplies, which SECR does not add", -uplift),
+    return (
         Step("set", "CRC's factor against the same year's factor set", own["kgCO2/kWh"] + losses - plain),
         Step("losses", "Losses of transmission and distribution, which SECR counts in scope 3", -losses),
         Step(
@@ -73,4 +93,3 @@ def bridge(report: CrcReport, book: FactorBook, rule: Rule) -> Bridge:
         ),
         Step("rule", "The factor set or sets SECR's rule picks", end - own["kgCO2e/kWh"]),
     )
-    return Bridge(report.year, report.tonnes, steps, end, None if td is None else td * used, set_name(target))

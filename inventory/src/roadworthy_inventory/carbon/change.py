@@ -19,7 +19,7 @@ PART_WORDS = {
     "devices": "number of devices",
     "energy_each": "energy of each device",
     "factor": "the electricity factor",
-    "coverage": "devices seen now that were not seen before",
+    "coverage": "how much of the devices' time is known",
     "boundary": "units and sites that joined or left",
     "method": "a changed method",
 }
@@ -27,10 +27,10 @@ PART_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class YearOfEnergy:
-    """A year as reported: devices counted, their kWh, the factor in kgCO2e/kWh and the set it is from."""
+    """A year as reported: devices or device-years, their kWh, the factor in kgCO2e/kWh and the set it is from."""
 
     label: str
-    devices: int
+    devices: int | Fraction
     kwh: Fraction
     kgco2e_per_kwh: Fraction
     factor_set: str
@@ -51,7 +51,7 @@ class YearOfEnergy:
 class Shift:
     """What a change of what is counted did to the year before: devices and kWh added to it, negative for taken away."""
 
-    devices: int = 0
+    devices: int | Fraction = 0
     kwh: Fraction = Fraction(0)
 
 
@@ -74,13 +74,13 @@ def _energy_parts(
     used = before.kwh + joined.kwh + seen.kwh + method_kwh
     if devices < 0 or used < 0:
         raise CarbonError(
-            f"{before.label} on the footing of {after.label} has {devices} devices and {float(used):,.0f} kWh: "
+            f"{before.label} on the footing of {after.label} has {float(devices):,.0f} devices and {float(used):,.0f} kWh: "
             "more was taken away than there was"
         )
     if devices and after.devices:
         each = used / devices, after.kwh / after.devices
         by_count = (after.devices - devices) * (each[0] + each[1]) / 2
-        by_each = (each[1] - each[0]) * Fraction(devices + after.devices, 2)
+        by_each = (each[1] - each[0]) * (devices + after.devices) / 2
     else:  # energy each of no devices is nothing to compare with
         by_count, by_each = after.kwh - used, Fraction(0)
     return {
@@ -103,8 +103,8 @@ def explain(
 ) -> Change:
     """Return why `after` differs from `before`.
 
-    `boundary`, `coverage`: what joined less what left, and devices first seen, as the year before would have counted
-    them. `method_kwh`: the year before on this year's method, less as it was reported. `note` is put after the sentence
+    `boundary`, `coverage`: what joined less what left, and what is seen now and was not, as the year before would have
+    counted them (`carbon.boundary` works them out). `method_kwh`: the year before on this year's method, less as it was reported. `note` is put after the sentence
     (`factors.SET_NOTES` holds what the sets themselves changed). Raises CarbonError where more is taken away than was.
     """
     mean_factor = (before.kgco2e_per_kwh + after.kgco2e_per_kwh) / 2

@@ -19,6 +19,7 @@ from fractions import Fraction
 
 from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.crc_rates import (
+    FUEL_WORDS,
     FUELS,
     REPORT_ONLY_YEAR,
     SALE_WORDS,
@@ -46,18 +47,22 @@ DE_MINIMIS = Fraction(2, 100)  # of the electricity, kWh: gas for heating below 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
-    """One supply: `reference` its MPAN or MPRN where known, energy in kWh, estimated by the scheme's rule or actual."""
+    """One supply: `reference` its MPAN or MPRN where known, energy in kWh, estimated by the scheme's rule or actual.
+
+    An `adjustment` is no supply but corrects the others of its fuel, so its kWh may be negative.
+    """
 
     fuel: Fuel
     kwh: Fraction
     estimated: bool = False
     reference: str | None = None
     site: str | None = None
+    adjustment: bool = False
 
     def __post_init__(self) -> None:
         if self.fuel not in FUELS:
             raise QuantityError(f"{self.fuel!r} is no fuel of CRC here; use {', '.join(FUELS)}")
-        kwh(self.kwh, self.reference or self.fuel)
+        kwh(abs(self.kwh) if self.adjustment else self.kwh, self.reference or self.fuel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,14 @@ def _range(tonnes: int, found: Price) -> tuple[Decimal, Decimal] | None:
     return (tonnes * min(prices), tonnes * max(prices)) if prices else None
 
 
+def _ensure_enough(supplies: Sequence[Supply]) -> None:
+    for fuel in FUELS:
+        if (used := sum((one.kwh for one in supplies if one.fuel == fuel), Fraction(0))) < 0:
+            raise CarbonError(
+                f"adjustments take {float(-used):,.0f} kWh more of {FUEL_WORDS[fuel]} away than its supplies used"
+            )
+
+
 def report(
     began: int,
     supplies: Sequence[Supply],
@@ -178,6 +191,7 @@ def report(
         raise MissingFactorError(
             f"CRC {financial_year_label(began)} has no price in the {SALE_WORDS[sale]}: {found.reason}"
         )
+    _ensure_enough(supplies)
     rows = tuple(_row(began, one, left_out=apply_de_minimis and one.fuel == "gas") for one in supplies)
     exact = total(Co2, [one.emissions for one in rows])
     tonnes = int(half_up(exact.tonnes))

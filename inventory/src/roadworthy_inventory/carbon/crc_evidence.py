@@ -152,6 +152,18 @@ def beside_league(tonnes: Fraction) -> tuple[Beside, ...]:
     )
 
 
+# Why a supply is no part of a report. Domestic accommodation, installations of the EU emissions trading system and
+# climate change agreements were out, and from 2012/13 small meters; gas below the limit needed no report.
+EXCLUSION_RULES: Mapping[str, str] = {
+    "domestic": "domestic accommodation",
+    "eu_ets": "covered by the EU emissions trading system",
+    "cca": "covered by a climate change agreement",
+    "profile_class": "electricity meter of profile class 01 or 02",
+    "small_gas_meter": "gas meter of 73,200 kWh a year or less",
+    "de_minimis": "gas for heating below 2 % of the electricity in the first year of the phase",
+    "not_responsible": "another organisation answered for it",
+}
+
 # The parts of an evidence pack and why each is there. The scheme had no set format for one.
 EVIDENCE: tuple[tuple[str, str, str], ...] = (
     ("supplies", "List of supplies", "every MPAN and MPRN with site, fuel and dates of responsibility"),

@@ -82,6 +82,13 @@ def resolve(
     return Resolved(item, unit, value, None, tuple(parts))
 
 
+def added(one: Resolved, other: Resolved) -> Resolved:
+    """Return two factors of the same unit and set as one, named as the first; missing where either is."""
+    missing = next((each.reason for each in (one, other) if each.value is None), None)
+    value = None if missing is not None else one.require() + other.require()
+    return Resolved(one.item, one.unit, value, missing, one.parts)
+
+
 def set_name(found: Resolved) -> str:
     """Return the factor set, or sets with their days, as a report names them."""
     if len(found.parts) == 1:

@@ -63,7 +63,7 @@ STATUSES = ("published", "restated", "secondary", "provisional", "missing")
 # What a set did to its own method, beside what the grid did: said wherever a change of factor is explained.
 SET_NOTES: Mapping[int, str] = {
     2013: "The set of 2013 left the five-year average for the figure of one year.",
-    2026: "A part of the fall is a change of the set's own method: its data are one year old and no longer two.",
+    2026: "A part of the factor's fall is a change of the set's own method: its data are one year old and no longer two.",
 }
 Key = tuple[int, str, str, str]
 

@@ -6,7 +6,7 @@ Every reader returns a value, or None after saying to the row what is wrong, wit
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal
@@ -88,7 +88,10 @@ class Row:
 
 
 class MeterCells:
-    """Reads the cells of one file. `fuels` {number: fuel} of the supplies met; `zone` None: its clocks are UTC's."""
+    """Reads the cells of one file. `fuels` {number: fuel} of the supplies met; `zone` None: its clocks are UTC's.
+
+    `own`: names of generation meters, which stand where a file of electricity or gas has an MPAN or MPRN.
+    """
 
     def __init__(
         self,
@@ -97,8 +100,10 @@ class MeterCells:
         how: How,
         on: dt.date,
         head: Sequence[tuple[int, Sequence[Cell]]],
+        own: Collection[str] = (),
     ) -> None:
         self.file = table.file
+        self._own = own
         self.header = table.header
         self.columns = columns
         self._how = how
@@ -120,21 +125,32 @@ class MeterCells:
 
     def _checked(self, text: str) -> str:
         try:
-            return mpan(text) if len("".join(text.split())) > 10 else mprn(text)
+            return self._plain(text)
         except MeterNumberError as error:
             raise UnknownFormatError(self.file, str(error), "say the number of a supply") from None
+
+    def _plain(self, text: str) -> str:
+        plain = "".join(text.split())
+        if plain.upper() in self._own:
+            return plain.upper()
+        return mpan(text) if len(plain) > 10 else mprn(text)
+
+    def _fuel(self, number: str) -> str:
+        if number in self._own:
+            return "onsite"
+        return "electricity" if len(number) == 13 else "gas"
 
     def number(self, row: Row, cells: Sequence[Cell]) -> str | None:
         """Return the number of the supply."""
         index = self.columns.number
         said = "" if index is None else as_text(cells[index])
         if not said and self._number is not None:
-            self.fuels.setdefault(self._number, _fuel(self._number))
+            self.fuels.setdefault(self._number, self._fuel(self._number))
             return self._number
         if said not in self._numbers:
             try:
                 key = values.key(cells[index]) if index is not None else None
-                self._numbers[said] = mpan(key or "") if len("".join(said.split())) > 10 else mprn(key or "")
+                self._numbers[said] = self._plain(key or "")
             except MeterNumberError as error:
                 self._numbers[said] = error
             except CellError as error:
@@ -143,7 +159,7 @@ class MeterCells:
         if isinstance(found, MeterNumberError):
             row.refuse(self.header[index or 0], "supply_number", str(found), said)
             return None
-        self.fuels.setdefault(found, _fuel(found))
+        self.fuels.setdefault(found, self._fuel(found))
         return found
 
     def day(self, row: Row, cells: Sequence[Cell]) -> dt.date | None:
@@ -310,10 +326,6 @@ class MeterCells:
                 line=line,
             )
         return told
-
-
-def _fuel(number: str) -> str:
-    return "electricity" if len(number) == 13 else "gas"
 
 
 def _order(columns: Columns, head: Sequence[tuple[int, Sequence[Cell]]]) -> DateOrder:

@@ -9,7 +9,7 @@ the row is bad, with row and column.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -91,8 +91,12 @@ class MeterImport:
         *,
         on: dt.date,
         quarantine: Callable[[BadRow], None] | None = None,
+        own: Collection[str] = (),
     ) -> None:
-        """Look at the header and the first rows; ImportRefusedError where it is no meter file. `on`: today."""
+        """Look at the header and the first rows; ImportRefusedError where it is no meter file.
+
+        `on`: today. `own`: names of generation meters, which are neither MPAN nor MPRN.
+        """
         self.table = table
         self._how = how
         self._quarantine = quarantine
@@ -101,7 +105,7 @@ class MeterImport:
         head = list(islice(table.rows, _HELD_ROWS))
         self._rows = chain(head, table.rows)
         self._ours = is_correction(table.header)
-        self.cells = MeterCells(table, self.columns, how, on, head)
+        self.cells = MeterCells(table, self.columns, how, on, head, own)
         self._series: dict[tuple[str, str], _Series] = {}
         self._readings: dict[tuple[str, dt.date], tuple[Reading, int]] = {}
         kept = [name for name in table.header if not (self._ours and name in CORRECTION_COLUMNS)]

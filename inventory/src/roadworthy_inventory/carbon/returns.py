@@ -38,6 +38,10 @@ GROUP_WORDS = {
     "hosting": "Hosting and cloud",
     "home_workers": "Devices used at home",
 }
+# Of a workstation and of light, per hour worked at home: the published method of the UK government's conversion factors
+# (methodology paper, homeworking; CIBSE Guide F, 2012).
+HOME_WORKSTATION_WATTS = 140
+HOME_LIGHT_WATTS = 10
 SUPPLIER_COULD_NOT_SAY = "supplier could not say"
 
 
@@ -63,6 +67,16 @@ class GroupLine:
             )
         if self.kwh is not None and not 0 <= self.kwh[0] <= self.kwh[1] <= self.kwh[2]:
             raise QuantityError(f"{GROUP_WORDS[self.group]}: kWh are low, likely and high, none negative")
+
+
+def home_kwh(hours: Fraction) -> Fraction:
+    """Return what homeworking takes by the published method, light included and heating not, in kWh."""
+    return hours * (HOME_WORKSTATION_WATTS + HOME_LIGHT_WATTS) / 1000
+
+
+def watts_at_home(kwh: Fraction, hours: Fraction) -> Fraction | None:
+    """Return what devices at home drew for an hour worked there, in watts; None without an hour."""
+    return kwh * 1000 / hours if hours else None
 
 
 @dataclass(frozen=True, slots=True)

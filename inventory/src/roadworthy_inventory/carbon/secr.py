@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Literal
 
 from roadworthy_inventory.calendar import financial_year_label
-from roadworthy_inventory.carbon.factor_rules import Resolved, Rule, resolve, set_name
+from roadworthy_inventory.carbon.factor_rules import Resolved, Rule, added, resolve, set_name
 from roadworthy_inventory.carbon.factors import ITEMS, FactorBook, Item
 from roadworthy_inventory.carbon.quantities import Co2e, QuantityError, emitted, kwh
 from roadworthy_inventory.carbon.years import require_begun, year_days
@@ -120,12 +120,14 @@ class _Maker:
         self.used: list[Resolved] = []
 
     def tonnes(
-        self, name: str, title: str, presence: Presence, scope: int, used: Fraction | None, item: Item
+        self, name: str, title: str, presence: Presence, scope: int, used: Fraction | None, *items: Item
     ) -> SecrRow:
         if used is None:
             return SecrRow(name, title, presence, scope, "tCO2e", None, "not counted")
-        found = self.found[item]
-        self.used.append(found)
+        self.used += [self.found[item] for item in items]
+        found = self.found[items[0]]
+        for item in items[1:]:
+            found = added(found, self.found[item])
         value, reason = _by_factor(used, found)
         return SecrRow(name, title, presence, scope, "tCO2e", value, reason, found)
 
@@ -186,11 +188,12 @@ class _Maker:
         rows.append(
             self.tonnes(
                 "scope3_homeworking",
-                "Devices used at home, electricity",
+                "Devices used at home, electricity and its losses",
                 "optional",
                 3,
                 given.home_kwh,
                 "generation",
+                "transmission_distribution",
             )
         )
         return rows

@@ -15,7 +15,9 @@ from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.quantities import CarbonError, Co2e
 
 Comparability = Literal["as_reported", "restated", "not_comparable"]
-Cause = Literal["boundary", "method", "factor", "error"]
+# A new factor set of a later year is no cause: the base year keeps the factors of its own year.
+Cause = Literal["boundary", "method", "error"]
+CAUSES: tuple[Cause, ...] = ("boundary", "method", "error")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, Table, select
@@ -29,6 +30,7 @@ class LocalTotal(NamedTuple):
     values: Any
 
 
+@lru_cache(maxsize=4096)  # years of days, and each is asked about for every page of months
 def is_utc_day(day: date, zone: str) -> bool:
     """Return whether the local day `day` of `zone` begins and ends with the UTC day of that date."""
     return local_day(day, zone) == utc_day(day)
@@ -53,14 +55,22 @@ def read(
         if utc:
             query = select(days.c.day, days.c.device, *(days.c[name] for name in columns))
             query = query.where(days.c.day.in_(utc))
+            # Of as many days as there are, not as many rows.
+            known = {day: (utc_date(day), Span(day, day + DAY_SECONDS)) for day in utc}
             for row in connection.execute(_of(query, days, device)):
-                yield LocalTotal(utc_date(row.day), row.device, Span(row.day, row.day + DAY_SECONDS), row)
+                day, span = known[row.day]
+                yield LocalTotal(day, row.device, span, row)
         if own:
             key = (local_days.c.date, local_days.c.device, local_days.c.start, local_days.c.half_hours)
             query = select(*key, *(local_days.c[name] for name in columns)).where(local_days.c.date.in_(own))
+            dates = {text: date.fromisoformat(text) for text in own}
+            spans: dict[tuple[int, int], Span] = {}
             for row in connection.execute(_of(query, local_days, device)):
-                span = Span(row.start, row.start + row.half_hours * PERIOD_SECONDS)
-                yield LocalTotal(date.fromisoformat(row.date), row.device, span, row)
+                key_ = row.start, row.half_hours
+                span = spans.get(key_) or spans.setdefault(
+                    key_, Span(row.start, row.start + row.half_hours * PERIOD_SECONDS)
+                )
+                yield LocalTotal(dates[row.date], row.device, span, row)
 
 
 def _of(query: Select[Any], table: Table, device: int | tuple[int, int] | None) -> Select[Any]:

@@ -1,0 +1,260 @@
+"""Compares what a pack's report prints with what its meters, lines and factors come to: figures, tables, totals.
+
+A CRC report is worked out again from the readings by the code that made it. Of the others: kWh of meters from the
+readings, and every number that is kWh x factor, a sum of the report, or a total of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from roadworthy_collector.carbon import pack_files as files
+from roadworthy_collector.carbon import pack_meters, report_crc_around, report_crc_tables, report_crc_years
+from roadworthy_collector.carbon.estate import PLACE_TITLES
+from roadworthy_collector.carbon.pack_files import Unzipped
+from roadworthy_collector.carbon.report_model import Figure, Table, number
+from roadworthy_collector.carbon.sums import Sum
+from roadworthy_collector.carbon.supplies import CrcSupply
+from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
+from roadworthy_inventory.carbon.quantities import half_up
+from roadworthy_inventory.carbon.years import year_days
+
+_JOURNAL = "journal "
+_ADDED = {
+    "kwh",
+    "tonnes",
+    "tco2",
+    "tco2e",
+}  # columns whose total is that of its rows; the league's is of all participants
+_MOST_TOLD = 20
+_KWH_PLACES = 3
+
+
+def metered(
+    pack: Unzipped, content: Mapping[str, Any], zone: str, remarks: list[str]
+) -> tuple[list[CrcSupply], list[str]]:
+    """Return the supplies worked out of the pack's readings, those in no sum left out, and what differs from its list."""
+    first, last = year_days(int(content["began"]))
+    meters = pack_meters.Meters(first, last)
+    for row in pack.rows(files.READINGS):
+        meters.add(row)
+    listed = list(pack.rows(files.SUPPLIES))
+    known = {one.number: one for one in pack_meters.known_of(listed, pack.rows(files.SUPPLY_SITES))}
+    found, differences, told = [], [], Fraction(0)
+    for row in listed:
+        one = known.get(row["supply"])
+        worked = pack_meters.as_told(row) if one is None else meters.of(one, zone)
+        if worked is None:
+            differences.append(
+                f"{files.SUPPLIES}: {row['supply']} fed nothing in the year by {files.SUPPLY_SITES}"
+            )
+            continue
+        told += worked.kwh if one is None else 0
+        differences += _differing(row, worked)
+        if not row["left_out"]:
+            found.append(worked)
+    remarks.append(f"{meters.rows:,} days and readings of meters were added up anew")
+    if told:
+        remarks.append(
+            f"{float(told):,.3f} kWh of supplies of restricted sites are as told: their readings are not here"
+        )
+    return found, differences
+
+
+def _differing(row: Mapping[str, str], worked: CrcSupply) -> Iterator[str]:
+    basis = ("estimated" if worked.estimated else "actual") if worked.has_reading else "no reading"
+    if row["basis"] != basis:
+        yield f"{files.SUPPLIES}: {row['supply']} is {row['basis']} there and {basis} by its readings"
+    kwh = worked.kwh if worked.has_reading else None
+    if (Fraction(row["kwh"]) if row["kwh"] else None) != kwh:
+        said = "not known" if kwh is None else f"{float(kwh):,.3f} kWh"
+        yield f"{files.SUPPLIES}: {row['supply']} says {row['kwh'] or 'nothing'} kWh and its readings come to {said}"
+
+
+def lines(kind: str, content: Mapping[str, Any], rows: Sequence[CrcSupply]) -> Iterator[str]:
+    """Yield each line of meters that is not what the readings come to."""
+    told = pack_meters.lines_of(kind, rows, {})
+    for one in content["lines"]:
+        if not one["ledger"] and Fraction(one["kwh"]) != told.pop(one["name"], 0):
+            yield f"{one['title']}: {float(Fraction(one['kwh'])):,.3f} kWh is not what its readings come to"
+    for name, kwh in told.items():
+        if kwh:
+            yield f"{name}: {float(kwh):,.3f} kWh of readings are in no line of the report"
+
+
+def crc(content: Mapping[str, Any], rows: Sequence[CrcSupply], journals: Mapping[str, Fraction]) -> list[str]:
+    """Return what a CRC report prints that is not what its readings and this program's rates come to."""
+    named = {
+        name.removeprefix(_JOURNAL): kwh
+        for name, kwh in journals.items()
+        if name.startswith(_JOURNAL) and kwh
+    }
+    worked = report_crc_tables.work_out(int(content["began"]), rows, named)
+    found = worked.found
+    made = (
+        report_crc_tables.supplies_table(rows, worked),
+        report_crc_tables.subtotals(worked),
+        report_crc_around.prices(found),
+        report_crc_around.de_minimis(found),
+        report_crc_around.league_table(found),
+        report_crc_years.years(found),
+    )
+    differences = list(_figures(content, report_crc_tables.figures(worked)))
+    for table in made:
+        if table is not None:
+            differences += _table(content, table)
+    exact = found.exact.tonnes
+    differences += [
+        _says(one["title"], float(Fraction(one["tonnes"])), float(exact))
+        for one in content["sums"]
+        if Fraction(one["tonnes"]) != exact
+    ]
+    held = {one["key"]: one["value"] for one in content["factors"]}
+    for factor in report_crc_tables.factors(worked):
+        if held.get(factor.key) != (None if factor.value is None else str(factor.value)):
+            differences.append(
+                f"{factor.title}: {held.get(factor.key)} is not this program's factor or price of that year"
+            )
+    return differences
+
+
+def _figures(content: Mapping[str, Any], made: Sequence[Figure]) -> Iterator[str]:
+    printed = {one["name"]: one for one in content["figures"]}
+    for one in made:
+        held = printed.get(one.name, {})
+        for name in ("value", "low", "high"):
+            if not _same(held.get(name), getattr(one, name)):
+                yield _says(one.title, held.get(name), getattr(one, name))
+
+
+def _table(content: Mapping[str, Any], made: Table) -> Iterator[str]:
+    held = next((one for one in content["tables"] if one["name"] == made.name), None)
+    rows: Sequence[Mapping[str, Any]] = [] if held is None else held["rows"]
+    if len(rows) != len(made.rows):
+        yield f"{made.title}: {len(rows)} rows are printed and {len(made.rows)} come out"
+        return
+    ends = ((held or {}).get("total") or {}, made.total or {})
+    for place, (old, new) in enumerate([*zip(rows, made.rows, strict=True), ends], 1):
+        for column in made.columns:
+            # Words may be put otherwise by another version; numbers and what decides them may not.
+            if column.kind == "number" or column.name in {"basis", "fuel"}:
+                name = column.name
+                if not _same(old.get(name), new.get(name)):
+                    yield _says(f"{made.title}, row {place}, {column.title}", old.get(name), new.get(name))
+
+
+def _same(printed: Any, made: Any) -> bool:
+    if isinstance(printed, (int, float)) and isinstance(made, (int, float)):
+        return abs(printed - made) <= 1e-9 * max(1.0, abs(made))
+    return bool(printed == made)
+
+
+def _says(what: str, printed: Any, made: Any) -> str:
+    told = (
+        "not known" if one is None else f"{one:,}" if isinstance(one, (int, float)) else one
+        for one in (printed, made)
+    )
+    return "{}: {} is printed and {} comes out".format(what, *told)
+
+
+def sums(content: Mapping[str, Any], exact: Mapping[str, Fraction]) -> Iterator[str]:
+    """Yield what is printed and is a sum of the report, tonnes of a row's kWh or a total of rows, and differs.
+
+    `exact`: {sum: its tonnes worked out of lines and factors}.
+    """
+    for one in content["figures"]:
+        if one["name"] in exact and not _same(one["value"], number(exact[one["name"]], one["places"])):
+            yield _says(one["title"], one["value"], number(exact[one["name"]], one["places"]))
+    values = {one["key"]: one["value"] for one in content["factors"]}
+    for table in content["tables"]:
+        for row in table["rows"]:
+            yield from _row(table, row, exact, values)
+        if table["total"]:
+            yield from _total(table, values)
+
+
+def _row(
+    table: Mapping[str, Any],
+    row: Mapping[str, Any],
+    exact: Mapping[str, Fraction],
+    factors: Mapping[str, str | None],
+) -> Iterator[str]:
+    label = f"{table['title']}, {row.get(table['columns'][0]['name'])}"
+    name = str(row.get("name"))
+    if name in exact and row.get("value") is not None and not _same(row["value"], number(exact[name])):
+        yield _says(label, row["value"], number(exact[name]))
+    if how := table.get("tonnes_of"):
+        yield from _product(label, row, how, factors)
+
+
+def _product(
+    label: str, row: Mapping[str, Any], how: Sequence[str], factors: Mapping[str, str | None]
+) -> Iterator[str]:
+    result, kwh, factor = how
+    value = factors.get(factor)
+    if row.get(kwh) is None or row.get(result) is None or value is None:
+        return
+    made = Fraction(str(row[kwh])) * Fraction(value) / 1000
+    # kWh are printed to the watt-hour, and tonnes were worked out of exact ones.
+    if abs(Fraction(str(row[result])) - Fraction(half_up(made, _KWH_PLACES))) > Fraction(2, 1000):
+        yield _says(label, row[result], number(made))
+
+
+def _total(table: Mapping[str, Any], factors: Mapping[str, str | None]) -> Iterator[str]:
+    if how := table.get("tonnes_of"):
+        yield from _product(f"{table['title']}, total", table["total"], how, factors)
+    for column in table["columns"]:
+        name, value = column["name"], table["total"].get(column["name"])
+        cells = [row.get(name) for row in table["rows"]]
+        if name not in _ADDED or table["name"] == "league" or value is None or None in cells:
+            continue
+        apart = 0.0006 * (len(cells) + 1)
+        if cells and abs(sum(cells) - value) > apart:
+            yield f"{table['title']}, {column['title']}: {value:,} is printed and the rows come to {sum(cells):,.3f}"
+
+
+def journals(content: Mapping[str, Any], held: Mapping[str, Fraction]) -> Iterator[str]:
+    """Yield each line whose adjustments are not the sum of the entries the report prints."""
+    table = next((one for one in content["tables"] if one["name"] == "journals"), None)
+    told: dict[str, Fraction] = {}
+    for row in [] if table is None else table["rows"]:
+        told[row["line"]] = told.get(row["line"], Fraction(0)) + Fraction(str(row["kwh"]))
+    for name, kwh in held.items():
+        if told.get(name.removeprefix(_JOURNAL), Fraction(0)) != kwh:
+            yield f"{files.LINES}: adjustments of {name} are {float(kwh):,.3f} kWh and the entries come to something else"
+
+
+def ledger(content: Mapping[str, Any], rows: Mapping[tuple[str, str, str], Sum]) -> Iterator[str]:
+    """Yield each row by month, place or class whose kWh are not those of the ledger's groups; `rows` by these three."""
+    for at, by in enumerate(("month", "place", "class")):
+        joules: dict[str, int] = {}
+        for group, one in rows.items():
+            joules[group[at]] = joules.get(group[at], 0) + sum(one.joules)
+        titles = {PLACE_TITLES.get(key, key) if by == "place" else key: key for key in joules}
+        table = next((one for one in content["tables"] if one["name"] == f"by_{by}"), None)
+        for row in [] if table is None else table["rows"]:
+            if (key := titles.get(row["title"])) is None:
+                continue
+            made = number(Fraction(joules[key], JOULES_PER_KWH))
+            if not _same(row["kwh"], made):
+                yield _says(f"{content['title']}, by {by}, {row['title']}, kWh", row["kwh"], made)
+
+
+def of_meters(
+    pack: Unzipped, content: Mapping[str, Any], manifest: Mapping[str, Any], remarks: list[str]
+) -> list[str]:
+    """Return what of a report that rests on meters differs from the readings in its pack, the first of them in words."""
+    if files.READINGS not in pack.names:
+        remarks.append(
+            "the pack is of an older version without readings: kWh of meters are taken as its lines tell them"
+        )
+        return []
+    rows, found = metered(pack, content, str(manifest["reporting_timezone"]), remarks)
+    found += lines(content["kind"], content, rows)
+    held = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
+    if content["kind"] == "crc":
+        found += crc(content, rows, held)
+    more = len(found) - _MOST_TOLD
+    return [*found[:_MOST_TOLD], *([f"and {more:,} more"] if more > 0 else [])]
