@@ -115,6 +115,15 @@ def test_the_share_is_of_fed_sites_and_of_months_both_have(held: Estate) -> None
 
 
 @ONE_STORE
+def test_a_share_of_restricted_sites_alone_is_not_shown(held: Estate) -> None:
+    with write_transaction(held.engine) as connection:
+        connection.execute(update(schema.sites).values(restricted=True))
+    share = table(made(held, 2025), "ict_share")
+    assert [row["kwh"] for row in share["rows"]] == [None] * 3
+    assert "restricted sites stand in totals alone" in share["note"]
+
+
+@ONE_STORE
 def test_the_share_of_a_year_without_agents_is_not_known(held: Estate) -> None:
     share = table(made(held, 2016), "ict_share")
     assert [row["kwh"] for row in share["rows"]] == [None] * 3

@@ -287,22 +287,9 @@ def seal(
             f"report {number}: {missing[0]}, which was written when it was closed, is not in {rows}; prepare it again"
         )
     name = f"roadworthy-{content['kind']}-{content['began']}-{number}.zip"
-    marking, restates = about.marking, about.restates
-    signed: dict[str, Any] = {"report": number, "marking": marking, "steps": list(steps)}
-    if restates is not None:
-        content = {**content, "restates": restates}
-        signed["restates"] = {key: value for key, value in restates.items() if key != "changes"}
-    made: list[tuple[str, bytes]] = [
-        (files.README, papers.readme(content, number, name, marking).encode()),
-        (files.REPORT, _json(content)),
-        (files.SIGNOFF, _json(signed)),
-        (files.FACTORS, files.csv_bytes(files.FACTORS, papers.factor_rows(content))),
-        (files.LINES, files.csv_bytes(files.LINES, papers.line_rows(content))),
-        (files.EXCLUSIONS, files.csv_bytes(files.EXCLUSIONS, papers.exclusion_rows(content))),
-        (files.CONTACTS, files.csv_bytes(files.CONTACTS, papers.contact_rows(steps, about.contacts))),
-        (files.CERTIFICATE, papers.certificate(content, number, marking).encode()),
-        (files.PDF, pdf),
-    ]
+    if about.restates is not None:
+        content = {**content, "restates": about.restates}
+    made = _made(content, number, name, steps, about, pdf)
     zone = settings.reporting_timezone
     manifest = _json(_manifest(content, number, made, rows, now=now, zone=zone))
     made.append((files.MANIFEST, manifest))
@@ -318,6 +305,31 @@ def seal(
     except OSError as error:
         raise StoreError(f"{path}: the evidence pack cannot be written: {error.strerror}") from None
     return name, hashed.digest
+
+
+def _made(
+    content: Mapping[str, Any],
+    number: int,
+    name: str,
+    steps: Sequence[Mapping[str, Any]],
+    about: About,
+    pdf: bytes,
+) -> list[tuple[str, bytes]]:
+    """Return the files that publishing adds to the rows, but for manifest and seal."""
+    signed: dict[str, Any] = {"report": number, "marking": about.marking, "steps": list(steps)}
+    if about.restates is not None:
+        signed["restates"] = {key: value for key, value in about.restates.items() if key != "changes"}
+    return [
+        (files.README, papers.readme(content, number, name, about.marking).encode()),
+        (files.REPORT, _json(content)),
+        (files.SIGNOFF, _json(signed)),
+        (files.FACTORS, files.csv_bytes(files.FACTORS, papers.factor_rows(content))),
+        (files.LINES, files.csv_bytes(files.LINES, papers.line_rows(content))),
+        (files.EXCLUSIONS, files.csv_bytes(files.EXCLUSIONS, papers.exclusion_rows(content))),
+        (files.CONTACTS, files.csv_bytes(files.CONTACTS, papers.contact_rows(steps, about.contacts))),
+        (files.CERTIFICATE, papers.certificate(content, number, about.marking).encode()),
+        (files.PDF, pdf),
+    ]
 
 
 def _in_order(

@@ -72,9 +72,17 @@ def of_year(connection: Connection, began: int, left_out: Collection[str] = ()) 
     if not months:
         why = f"the energy ledger has no closed month of {financial_year_label(began)}, so nothing is known of devices"
         return Shared(why, unplaced=unplaced)
-    drawn = _drawn(connection, months)
-    read = meter_days.readings(connection)
-    billed, parts, counted, fed = 0, [], set(), set()
+    return _compared(connection, known, months, unplaced)
+
+
+def _compared(
+    connection: Connection, known: Sequence[Supply], months: Sequence[str], unplaced: int
+) -> Shared:
+    """Return what supplies and devices have in common in these months."""
+    drawn, read = _drawn(connection, months), meter_days.readings(connection)
+    billed, parts = 0, []
+    counted: set[tuple[int, str]] = set()
+    fed: set[tuple[int, str]] = set()
     for month in months:
         first, last = _span(month)
         told = _told(connection, known, read, first, last)
@@ -85,11 +93,12 @@ def of_year(connection: Connection, began: int, left_out: Collection[str] = ()) 
                 billed += sum(told[one] for one in group.supplies)
                 parts += here
                 counted.update((site, month) for site in group.sites)
-    why = (
-        None
-        if counted and billed
-        else "no site a supply feeds has both devices and a whole month of its meters"
-    )
+    open_sites = {place.site for one in known for place in one.places if not place.restricted}
+    why = None
+    if not counted or not billed:
+        why = "no site a supply feeds has both devices and a whole month of its meters"
+    elif not any(site in open_sites for site, _ in counted):
+        why = "restricted sites stand in totals alone, and no other site counts"
     return Shared(
         why,
         Fraction(billed, 1000),
