@@ -142,7 +142,7 @@ def fits(one: Shown, wanted: Wanted) -> bool:
         wanted.year in {None, one.year}
         and wanted.member in {None, one.members[wanted.definition]}
         and wanted.centre in {None, one.cost_centre or ""}
-        and wanted.period in {None, one.period or -2}
+        and wanted.period in {None, one.period or 0}  # 0: those without one
         and wanted.pool in {None, one.pool}
         and (not text or any(text in (part or "").casefold() for part in (one.description, one.supplier, one.code, one.rule)))
     )  # fmt: skip

@@ -136,7 +136,11 @@ def test_a_report_goes_from_open_to_published_by_three_people(estate: Estate) ->
     ]
     with estate.engine.connect() as connection:
         actions = list(
-            connection.scalars(select(schema.audit.c.action).where(schema.audit.c.action.like("report.%")))
+            connection.scalars(
+                select(schema.audit.c.action)
+                .where(schema.audit.c.action.like("report.%"))
+                .order_by(schema.audit.c.id)
+            )
         )
     assert actions == ["report.prepare", "report.review", "report.close", "report.approve", "report.publish"]
     verified = pack_verify.verify(pack_of(estate, number), known_sha256=found["pack_sha256"])
@@ -491,7 +495,8 @@ class TestForms:
         figure = content["figures"][1]
         assert f"{figure['value']:,.{figure['places']}f}" in texts[0]
         assert "electricity factor" in texts[0]
-        html = report_render.rendered(content, frame, "html").decode()
+        named = content | {"sentences": [*content["sentences"], "Latitude & Co"]}
+        html = report_render.rendered(named, frame, "html").decode()
         for text in ("OFFICIAL-SENSITIVE", "DRAFT", 'lang="en-GB"', "Latitude &amp; Co"):
             assert text in html
         assert "http-equiv" not in html
