@@ -19,6 +19,8 @@ want victoria-metrics victoria-metrics
 PATH="$PATH:${ROADWORTHY_TEST_ELSEWHERE-$(echo /usr/lib/postgresql/*/bin | tr ' ' ':'):/usr/sbin}"
 want initdb postgresql
 want nginx nginx-light
+want snmpd snmpd
+want prometheus-snmp-exporter prometheus-snmp-exporter
 packages=$(printf '%s\n' $packages | sort -u | tr '\n' ' ')
 [ -n "${packages% }" ] || exit 0
 if [ "${ROADWORTHY_TEST_APT:-1}" = 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -30,6 +30,8 @@ PROGRAMS = (
     "prometheus-alertmanager",
     "prometheus-pushgateway",
     "victoria-metrics",
+    "snmpd",
+    "prometheus-snmp-exporter",
 )
 PLAIN = ("sort", "tr", "chmod", "rm")  # what the script itself needs
 UPDATE = "update -qq"
@@ -118,7 +120,8 @@ def test_the_script_looks_for_what_the_tests_need() -> None:
             PROGRAMS,
             (
                 "chromium debootstrap dmidecode nginx-light postgresql prometheus prometheus-alertmanager "
-                "prometheus-pushgateway systemd systemd-container tinyproxy-bin victoria-metrics"
+                "prometheus-pushgateway prometheus-snmp-exporter snmpd systemd systemd-container "
+                "tinyproxy-bin victoria-metrics"
             ),
         ),
     ],

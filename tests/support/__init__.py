@@ -29,9 +29,11 @@ PARTS = {
     "alertmanager": "prometheus-alertmanager",
     "pushgateway": "prometheus-pushgateway",
     "victoria-metrics": "victoria-metrics",
+    "snmpd": "snmpd",
+    "snmp-exporter": "prometheus-snmp-exporter",
 }
 # Debian keeps some programs off PATH.
-_ELSEWHERE = {"initdb": "usr/lib/postgresql/*/bin", "nginx": "usr/sbin"}
+_ELSEWHERE = {"initdb": "usr/lib/postgresql/*/bin", "nginx": "usr/sbin", "snmpd": "usr/sbin"}
 
 
 def free_port() -> int:

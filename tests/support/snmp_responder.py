@@ -15,6 +15,7 @@ import heapq
 import ipaddress
 import socket
 import struct
+import sys
 import threading
 import time
 from bisect import bisect_right
@@ -27,7 +28,17 @@ from typing import Literal, Self
 from roadworthy_collector.snmp.port import Oid, Value
 from roadworthy_collector.snmp.recording import read_recording
 
-Manner = Literal["honest", "dead", "truncated", "other_request", "backwards", "endless", "garbage", "refuses"]
+Manner = Literal[
+    "honest",
+    "dead",
+    "truncated",
+    "other_request",
+    "backwards",
+    "endless",
+    "garbage",
+    "refuses",
+    "elsewhere",  # answers from another address than it was asked at
+]
 
 _IP_PKTINFO = 8  # Linux; the socket module names it from Python 3.12 on
 _GET, _NEXT, _RESPONSE, _BULK = 0xA0, 0xA1, 0xA2, 0xA5
@@ -198,6 +209,8 @@ class Responder:
             self._send(answer, host, sender)
 
     def _send(self, answer: bytes, host: str, to: tuple[str, int]) -> None:
+        if self.agents[host].manner == "elsewhere":
+            host = "127.9.9.9"
         source = struct.pack("@i4s4s", 0, socket.inet_aton(host), bytes(4))
         self._socket.sendmsg([answer], [(socket.IPPROTO_IP, _IP_PKTINFO, source)], 0, to)
 
@@ -303,11 +316,10 @@ def main() -> None:
     values = read_recording(given.recording)
     alive = given.devices - given.dead
     manners: list[Manner] = ["honest"] * alive + ["dead"] * given.dead
-    agents = {
-        host: Agent(values, manner) for host, manner in zip(hosts(given.devices), manners, strict=True)
-    }
+    agents = {host: Agent(values, manner) for host, manner in zip(hosts(given.devices), manners, strict=True)}
     responder = Responder(agents)
-    print(responder.port, flush=True)
+    sys.stdout.write(f"{responder.port}\n")
+    sys.stdout.flush()
     responder.run()
 
 

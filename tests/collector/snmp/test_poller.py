@@ -29,6 +29,7 @@ class Network:
     def __init__(self, patience: float = 0.0) -> None:
         self.off: set[str] = set()
         self.patience = patience
+        self.closed = False
         self.asked: Counter[str] = Counter()
         self.at_once: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -42,6 +43,9 @@ class Network:
         if polled.host in self.off:
             return Outcome(polled, 0.0, self.patience, code="no_answer", reason="no answer")
         return Outcome(polled, 0.0, 0.0, ANSWER)
+
+    async def close(self) -> None:
+        self.closed = True
 
 
 @pytest.fixture
@@ -64,6 +68,7 @@ def test_every_target_is_asked_again_and_again(stop: threading.Event) -> None:
     assert {outcome.polled.name for outcome in found} == {"a", "b", "c"}
     stop.set()
     poller.join(5)
+    assert network.closed
 
 
 def test_targets_come_and_go_without_the_others_beginning_anew(stop: threading.Event) -> None:

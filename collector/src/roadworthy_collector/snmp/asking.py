@@ -66,6 +66,10 @@ class Asking:
             return self._failed(polled, began, "misconfigured", error)
         return Outcome(polled, self._clock(), self._monotonic() - began, answer)
 
+    async def close(self) -> None:
+        """End the port's sockets."""
+        await self._port.close()
+
     async def _answer(self, polled: Polled) -> DeviceAnswer:
         if polled.protocol == "redfish":
             return await self._redfish.read(polled)

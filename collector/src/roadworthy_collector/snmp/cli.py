@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,8 @@ from roadworthy_collector.command_support import ConfigFile, Format, show, store
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.settings import load, read_secret
-from roadworthy_collector.snmp.port import Community, Port, Target, User
+from roadworthy_collector.snmp.overlaps_cli import list_overlaps
+from roadworthy_collector.snmp.port import Community, Port, Target
 from roadworthy_collector.snmp.profile import Profile
 from roadworthy_collector.snmp.readings import DeviceAnswer
 from roadworthy_collector.snmp.targets import Polled, read_targets
@@ -37,6 +38,9 @@ CommunityFile = Annotated[
 ]
 Version = Annotated[Literal["1", "2c"], typer.Option(help="With --community-file.")]
 PortNumber = Annotated[int, typer.Option("--port", min=1, max=65535, help="UDP port, with --community-file.")]
+
+
+_RECORD_SECONDS = 600.0  # a whole switch takes longer than a poll may
 
 
 @app.command("profiles", epilog="Example: roadworthy snmp profiles --format json")
@@ -109,7 +113,7 @@ def record_device(
     profiles = _profiles()
 
     async def record() -> tuple[dict[Any, Any], dict[str, Any]]:
-        target = polled.target() if community_file is None else _direct(polled, community_file, version)
+        target = replace(polled.target(), deadline_seconds=_RECORD_SECONDS)
         made = _port()
         try:
             values = recorder.sanitised(await recorder.walk_device(made.begin(target)), profiles)
@@ -229,6 +233,7 @@ def show_readings(
         typer.echo(f"{name.replace('_', ' ')}: {'yes' if up else 'no'}")
 
 
+app.command("overlaps", epilog="Example: roadworthy snmp overlaps --month 2026-10")(list_overlaps)
 feeds = typer.Typer(
     help="What hangs on what: outlets of a PDU, a UPS, a server's controller.", no_args_is_help=True
 )
@@ -329,12 +334,6 @@ def _polled(
     raise RoadworthyError(
         f"{path}: there is no target called {host}; give --community-file to ask an address"
     )
-
-
-def _direct(polled: Polled, community_file: Path, version: str) -> Target:
-    community = read_secret("--community-file", community_file)
-    credentials: Community | User = Community("1" if version == "1" else "2c", community)
-    return Target(polled.name, polled.host, credentials, polled.port, deadline_seconds=300.0)
 
 
 async def _asked(polled: Polled) -> DeviceAnswer:

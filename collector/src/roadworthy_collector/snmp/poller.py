@@ -42,6 +42,10 @@ class Asks(Protocol):
         """Return how one poll went; never raises."""
         ...
 
+    async def close(self) -> None:
+        """End sockets."""
+        ...
+
 
 class Poller:
     """Polls until `stop` is set; `outcomes` are taken by whoever writes them."""
@@ -65,7 +69,7 @@ class Poller:
         self._outcomes: deque[Outcome] = deque(maxlen=_MOST_WAITING)  # the oldest go first
         self._failures: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
-        self._asked: set[str] = set()
+        self._asked: set[str] = set()  # now, or waiting for a lane
         self._failing: dict[str, Failing] = {}
         self._thread: threading.Thread | None = None
 
@@ -103,17 +107,24 @@ class Poller:
         asks = self._make_asks()
         lanes, failing_lanes = asyncio.Semaphore(self._lanes), asyncio.Semaphore(self._failing_lanes)
         scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+            # A second instance finds the first still asking and goes away: a scheduler that allows one only would
+            # log each time, about what is no failure of its own.
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 2, "misfire_grace_time": None},
         )
         scheduler.start()
 
         async def one(polled: Polled) -> None:
-            if not self._is_due(polled):
+            if polled.name in self._asked or not self._is_due(polled):
                 return
-            # Cancelled at the end only, which is nobody's failure.
-            with suppress(asyncio.CancelledError):
-                async with failing_lanes if self._failures.get(polled.name) else lanes:
-                    await self._ask(asks, polled)
+            self._asked.add(polled.name)
+            try:
+                # Cancelled at the end only, which is nobody's failure.
+                with suppress(asyncio.CancelledError):
+                    async with failing_lanes if self._failures.get(polled.name) else lanes:
+                        await self._ask(asks, polled)
+            finally:
+                self._asked.discard(polled.name)
 
         try:
             while not self._stop.is_set():
@@ -122,6 +133,7 @@ class Poller:
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             scheduler.shutdown(wait=False)
+            await asks.close()
 
     def _schedule(self, scheduler: AsyncIOScheduler, one: object, targets: tuple[Polled, ...]) -> None:
         """Give each target a job; those no longer named lose theirs, those unchanged keep theirs."""

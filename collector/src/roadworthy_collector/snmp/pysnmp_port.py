@@ -2,31 +2,36 @@
 
 One engine serves the whole process: making one costs more than a hundred polls, and it belongs to the event loop it
 was made in. Only where two devices know one v3 user by different keys is there a second engine, because an engine
-holds one set of keys a name. OIDs stay numbers (`lookupMib=False`): no MIB is ever loaded, and what pysnmp makes of
-an OID before it sends it is made once, which is a third of what a request costs.
+holds one set of keys a name. OIDs stay numbers: no MIB is ever loaded. Of pysnmp's high-level interface only the
+configuration of credentials is used: it would keep a row in an SNMP table for each device, and each new row has the
+engine read the whole table again, which for a thousand devices is half a minute of processor time (docs/decisions/0032).
 
-Datagrams are only looked at where they come from a device that is being asked at that moment. What such a device sent
-is remembered until its request ends: one that sends what is no answer is told apart from one that is silent.
+Datagrams are only looked at where they come from a device that is being asked at that moment. What such a device was
+sent and sent itself is remembered until its request ends: so one that sends what is no answer, and one that answers too
+late, are told apart from one that is silent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from pyasn1.type.univ import ObjectIdentifier, OctetString
 from pysnmp.carrier.asyncio.dispatch import AsyncioDispatcher
+from pysnmp.entity.rfc3413 import cmdgen, config
 from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch import asyncio as hlapi
+from pysnmp.hlapi.v3arch.asyncio.lcd import CommandGeneratorLcdConfigurator
 from pysnmp.proto import errind
+from pysnmp.proto.api import v2c
 from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
 
+from roadworthy_collector.snmp.exchange import Exchange, Place, untaken
 from roadworthy_collector.snmp.port import (
     BadAnswerError,
     Community,
@@ -41,6 +46,7 @@ from roadworthy_collector.snmp.port import (
     Value,
     oid_text,
 )
+from roadworthy_collector.snmp.repetitions import Repetitions
 
 _AUTH = {
     "md5": hlapi.USM_AUTH_HMAC96_MD5,
@@ -75,14 +81,9 @@ _TOO_BIG, _NO_SUCH_NAME, _NO_ACCESS, _AUTHORIZATION = 1, 2, 6, 16
 _MISSING = (NoSuchObject, NoSuchInstance, EndOfMibView)
 # OIDs of one GET: an answer of twenty numbers fits into what every agent can send.
 MOST_OIDS = 20
-# A device that did not answer a large bulk request is asked for as many rows again after so long: one lost datagram
-# is no property of a device.
-FEWER_SECONDS = 21_600.0
 _STRANGER = "stranger"
-_LONG_FORM, _SEQUENCE = 0x80, 0x30  # ITU-T X.690, 8.1.3.5 and 8.9
 
 Found = list[tuple[Oid, Any]]
-Place = tuple[str, int]  # address and port, as the socket tells a datagram's sender
 
 
 @dataclass
@@ -91,6 +92,8 @@ class _Engine:
 
     engine: Any
     users: dict[str, User] = field(default_factory=dict)
+    rows: dict[tuple[Community | User, Oid], Any] = field(default_factory=dict)  # who stands in its table
+    configurator: Any = field(default_factory=CommandGeneratorLcdConfigurator)
 
 
 class PysnmpPort:
@@ -102,9 +105,8 @@ class PysnmpPort:
         self._addresses: dict[tuple[str, int, float, int], Any] = {}
         self._credentials: dict[Community | User, Any] = {}
         self._asked: dict[tuple[str, int], asyncio.Lock] = {}
-        # How many rows at once a device that could not answer more was able to give, and until when that stands.
-        self._repetitions: dict[tuple[str, int], tuple[int, float]] = {}
-        self._heard: dict[Place, bytes | None] = {}  # of who is being asked: the last datagram
+        self.repetitions = Repetitions(monotonic)
+        self._exchanges: dict[Place, Exchange] = {}  # with those who are being asked
 
     def begin(self, target: Target) -> Session:
         """Return a session for one poll of the target; its deadline starts now."""
@@ -116,21 +118,21 @@ class PysnmpPort:
             one.engine.close_dispatcher()
         self._engines.clear()
 
-    def engine(self, target: Target) -> Any:
+    def engine(self, target: Target) -> _Engine:
         """Return the engine that may hold the target's keys."""
         user = target.credentials if isinstance(target.credentials, User) else None
         for one in self._engines:
             if user is None or one.users.setdefault(user.name, user) == user:
-                return one.engine
+                return one
         made = _Engine(hlapi.SnmpEngine())
-        dispatcher = AsyncioDispatcher()
+        dispatcher = _Dispatcher(self._exchanges)
         dispatcher.register_routing_callback(self._route)
         dispatcher.register_recv_callback(_dropped, _STRANGER)
         made.engine.register_transport_dispatcher(dispatcher)
         if user is not None:
             made.users[user.name] = user
         self._engines.append(made)
-        return made.engine
+        return made
 
     async def address(self, target: Target) -> Any:
         """Return where the target is, looked up once; NoAnswerError where the name is unknown."""
@@ -155,36 +157,56 @@ class PysnmpPort:
         for key in [key for key in self._addresses if key[:2] == (target.host, target.port)]:
             del self._addresses[key]
 
-    def credentials(self, given: Community | User) -> Any:
-        """Return credentials as pysnmp has them."""
-        if (known := self._credentials.get(given)) is None:
-            known = self._credentials[given] = _credentials(given)
-        return known
+    def addressed(self, engine: _Engine, target: Target, address: Any) -> str:
+        """Make the engine know where the target is and by which credentials it is asked; return the name it has there.
 
-    def repetitions(self, target: Target) -> int:
-        """Return how many rows to ask of the device at once."""
-        rows, until = self._repetitions.get((target.host, target.port), (target.max_repetitions, math.inf))
-        return target.max_repetitions if self._monotonic() >= until else min(rows, target.max_repetitions)
+        The first target of each credentials is a row in the engine's table; the others only stand in what it remembers
+        of the table, which is as good for asking and costs nothing.
+        """
+        auth = self._credentials.get(target.credentials)
+        if auth is None:
+            auth = self._credentials[target.credentials] = _credentials(target.credentials)
+        row = engine.rows.setdefault((target.credentials, address.TRANSPORT_DOMAIN), address)
+        context = _context(target.credentials)
+        base, _ = engine.configurator.configure(engine.engine, auth, row, context)
+        domain, _, _, _, parameters = config.get_target_address(engine.engine, base)
+        kind = engine.engine.transport_dispatcher.get_transport(domain).ADDRESS_TYPE
+        place = address.transport_address
+        name = f"{base} {place} {address.timeout:g} {address.retries}"
+        remembered = engine.engine.get_user_context("getTargetAddr")["nameToTargetMap"]
+        remembered[name] = (domain, kind(place), address.timeout * 100, address.retries, parameters)
+        return name
 
-    def remember_repetitions(self, target: Target, rows: int) -> None:
-        """Ask the device for so many rows at once for some hours."""
-        self._repetitions[target.host, target.port] = (rows, self._monotonic() + FEWER_SECONDS)
+    def exchange(self, place: Place) -> Exchange:
+        """Look at what comes from there until `end` is called."""
+        return self._exchanges.setdefault(place, Exchange())
 
-    def listen(self, place: Place) -> None:
-        """Look at what comes from there until `heard` is asked."""
-        self._heard[place] = None
-
-    def heard(self, place: Place) -> bytes | None:
-        """Return the last datagram that came from there since `listen`, None where none did; the rest is dropped."""
-        return self._heard.pop(place, None)
+    def end(self, place: Place) -> None:
+        """Drop what still comes from there."""
+        self._exchanges.pop(place, None)
 
     def _route(self, _domain: object, address: Any, message: bytes) -> str | None:
         """Say who gets a datagram: the engine, or nobody."""
-        place = (address[0], address[1])
-        if place not in self._heard:
+        known = self._exchanges.get((address[0], address[1]))
+        if known is None:
             return _STRANGER
-        self._heard[place] = message
+        known.heard = message
         return None
+
+
+class _Dispatcher(AsyncioDispatcher):  # type: ignore[misc] # pysnmp has no types
+    """Sends datagrams, and notes them with those who are being asked."""
+
+    def __init__(self, exchanges: Mapping[Place, Exchange]) -> None:
+        super().__init__()
+        self._exchanges = exchanges
+
+    def send_message(self, message: bytes, domain: Any, address: Any) -> None:
+        """Send a datagram."""
+        known = self._exchanges.get((address[0], address[1]))
+        if known is not None:
+            known.sent.append(message)
+        super().send_message(message, domain, address)
 
 
 def _dropped(*_: object) -> None:
@@ -207,7 +229,7 @@ class _PysnmpSession:
         waiting = [list(oids[place : place + MOST_OIDS]) for place in range(0, len(oids), MOST_OIDS)]
         while waiting:
             some = waiting.pop()
-            status, index, rows = await self._ask(hlapi.get_cmd, some)
+            status, index, rows = await self._ask(cmdgen.GetCommandGenerator, some)
             if status == _NO_SUCH_NAME and 1 <= index <= len(some):
                 # v1 refuses the whole for one that is missing.
                 waiting.append([oid for place, oid in enumerate(some, 1) if place != index])
@@ -240,16 +262,18 @@ class _PysnmpSession:
     async def _next(self, last: Oid) -> Found:
         """Return the next rows after an OID, none at the end; fewer at once where an answer is too big or does not come."""
         if isinstance(self._target.credentials, Community) and self._target.credentials.version == "1":
-            status, _, rows = await self._ask(hlapi.next_cmd, [last])
+            status, _, rows = await self._ask(cmdgen.NextCommandGeneratorSingleRun, [last])
             if status == _NO_SUCH_NAME:
                 return []
             if status:
                 raise self._refused(status, [last])
             return rows
-        repetitions = at_first = self._port.repetitions(self._target)
+        repetitions = at_first = self._port.repetitions.of(self._target)
         while True:
             try:
-                status, _, rows = await self._ask(hlapi.bulk_cmd, [last], 0, repetitions)
+                status, _, rows = await self._ask(
+                    cmdgen.BulkCommandGeneratorSingleRun, [last], 0, repetitions
+                )
             except NoAnswerError:
                 if repetitions == 1:
                     raise
@@ -261,11 +285,11 @@ class _PysnmpSession:
             if status:
                 raise self._refused(status, [last])
             if repetitions < at_first:
-                self._port.remember_repetitions(self._target, repetitions)
+                self._port.repetitions.remember(self._target, repetitions)
             return rows
 
     async def _ask(
-        self, command: Callable[..., Awaitable[Any]], oids: Sequence[Oid], *before: int
+        self, command: Callable[[], Any], oids: Sequence[Oid], *before: int
     ) -> tuple[int, int, Found]:
         """Send one request and return (error status, index, rows); SnmpError where nothing usable came."""
         target = self._target
@@ -275,45 +299,48 @@ class _PysnmpSession:
                 raise self._late()
             address = await self._port.address(target)
             self.requests += 1
-            request = command(
-                self._port.engine(target),
-                self._port.credentials(target.credentials),
-                address,
-                _context(target.credentials),
-                *before,
-                *(_bind(oid) for oid in oids),
-                lookupMib=False,
-            )
             place = address.transport_address[:2]
-            self._port.listen(place)
+            exchange = self._port.exchange(place)
             try:
+                request = self._sent(command(), address, oids, before)
                 indication, status, index, rows = await asyncio.wait_for(request, left)
             except TimeoutError:
                 raise self._late() from None
             except PySnmpError as error:
                 raise self._bad(str(error)) from error
             finally:
-                heard = self._port.heard(place)
+                self._port.end(place)
         if indication is not None:
-            raise self._indicated(indication, heard)
+            raise self._indicated(indication, exchange)
         return int(status), int(index), [(tuple(oid), value) for oid, value in rows]
 
-    def _indicated(self, indication: Any, heard: bytes | None) -> SnmpError:
-        """Return what went wrong below the answer, in our words; `heard` is the last that the device sent."""
+    def _sent(
+        self, command: Any, address: Any, oids: Sequence[Oid], before: Sequence[int]
+    ) -> asyncio.Future[tuple[Any, Any, Any, Any]]:
+        """Send a request and return what will be (indication, error status, index, rows)."""
+        future = asyncio.get_running_loop().create_future()
+
+        def answered(_engine: Any, _handle: Any, *answer: Any) -> None:
+            if not future.done():
+                future.set_result(answer[:4])
+
+        engine = self._port.engine(self._target)
+        name = self._port.addressed(engine, self._target, address)
+        context, binds = _context(self._target.credentials), [_bind(oid) for oid in oids]
+        command.send_varbinds(engine.engine, name, None, context, *before, binds, answered)
+        return future
+
+    def _indicated(self, indication: Any, exchange: Exchange) -> SnmpError:
+        """Return what went wrong below the answer, in our words."""
         where = f"{self._target.name} ({self._target.host}:{self._target.port})"
         if isinstance(indication, errind.RequestTimedOut):
             tries, seconds = self._target.retries + 1, self._target.timeout_seconds
-            if heard is not None and not _is_whole(heard):
-                return BadAnswerError(f"{where}: its answer of {len(heard)} octets is no whole SNMP message")
-            if heard is not None:
-                return BadAnswerError(
-                    f"{where}: it answers another request than it was asked, or later than after {seconds:g} s; "
-                    "raise its timeout_seconds if it is slow"
-                )
+            if exchange.heard is not None:
+                return untaken(where, exchange, seconds)
             self._port.forget_address(self._target)
             return NoAnswerError(
                 f"{where}: no answer to {tries} tries of {seconds:g} s: it is off, not reachable, or does not know "
-                "this community or user"
+                "this community, user or priv_key"
             )
         if isinstance(indication, _DENIED):
             return DeniedError(f"{where}: it refuses these credentials: {indication}")
@@ -354,26 +381,14 @@ def _credentials(given: Community | User) -> Any:
     )
 
 
-def _context(given: Community | User) -> Any:
-    name = given.context if isinstance(given, User) else ""
-    return hlapi.ContextData(contextName=name.encode())
+def _context(given: Community | User) -> bytes:
+    return given.context.encode() if isinstance(given, User) else b""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _bind(oid: Oid) -> Any:
-    """Return an OID as pysnmp sends it; the same object serves every request, which only reads it."""
-    return hlapi.ObjectType(hlapi.ObjectIdentity(oid))
-
-
-def _is_whole(message: bytes) -> bool:
-    """Return whether the octets are one element of BER from the first to the last, as every SNMP message is."""
-    if len(message) < 2 or message[0] != _SEQUENCE:
-        return False
-    size, begin = message[1], 2
-    if size >= _LONG_FORM:
-        begin += size - _LONG_FORM
-        size = int.from_bytes(message[2:begin])
-    return begin + size == len(message)
+    """Return an OID as pysnmp sends it; the same objects serve every request, which only reads them."""
+    return v2c.ObjectIdentifier(oid), v2c.Null("")
 
 
 def _value(value: Any) -> Value:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.snmp.matching import SYS_DESCR, SYS_NAME, SYS_OBJECT_ID, matched_profiles
+from roadworthy_collector.snmp.matching import (
+    SYS_DESCR,
+    SYS_NAME,
+    SYS_OBJECT_ID,
+    first_questions,
+    matched_profiles,
+    second_questions,
+)
 from roadworthy_collector.snmp.port import Community, Port, SnmpError, Target, User, oid_text
 from roadworthy_collector.snmp.profile import Profile
 from roadworthy_collector.snmp.values import text_of
@@ -19,7 +27,7 @@ MOST_RATE = 200.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A device that answered: `profile` is the first of a vendor that fits, None where only generic ones might."""
+    """A device that answered: `profile` is the most particular that fits, None where none does."""
 
     host: str
     name: str | None
@@ -41,7 +49,7 @@ def addresses(text: str) -> list[str]:
     return [str(one) for one in network.hosts()] or [str(network.network_address)]
 
 
-async def sweep(
+async def sweep(  # noqa: PLR0913 - whom to ask, how, how fast, and who is told
     port: Port,
     profiles: Sequence[Profile],
     hosts: Sequence[str],
@@ -51,8 +59,12 @@ async def sweep(
     timeout_seconds: float = 1.0,
     seen: Callable[[str, Seen | None], None] = lambda _host, _found: None,
     snmp_port: int = 161,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> list[Seen]:
-    """Ask each host once who it is, `rate` of them a second; return those that answered, in order of address."""
+    """Ask each host once who it is, `rate` of them a second; return those that answered, in order of address.
+
+    Who answers is asked once more where it takes another question to tell which profile fits.
+    """
     if not 0 < rate <= MOST_RATE:
         raise RoadworthyError(f"rate: must lie above 0 and at most {MOST_RATE:g} hosts a second")
     found: dict[str, Seen] = {}
@@ -67,29 +79,25 @@ async def sweep(
     async with asyncio.TaskGroup() as group:
         for host in hosts:
             group.create_task(ask(host))
-            await asyncio.sleep(1 / rate)
+            await sleep(1 / rate)
     return [found[host] for host in hosts if host in found]
 
 
 async def _ask(port: Port, profiles: Sequence[Profile], target: Target) -> Seen | None:
+    session = port.begin(target)
     try:
-        values = await port.begin(target).get((SYS_OBJECT_ID, SYS_DESCR, SYS_NAME))
+        values = dict(await session.get(first_questions(profiles)))
     except SnmpError:
         return None
+    with suppress(SnmpError):  # it is there all the same
+        if more := second_questions(profiles, values):
+            values |= await session.get(more)
     told = values.get(SYS_OBJECT_ID)
-    fits = [
-        one.profile.name for one in matched_profiles(profiles, values) if not one.profile.match.is_generic
-    ]
-    by_id = next((one.name for one in profiles if _claims(one, told)), None)
+    matched = matched_profiles(profiles, values)
     return Seen(
         host=target.host,
         name=text_of(values.get(SYS_NAME)),
         description=text_of(values.get(SYS_DESCR)),
         object_id=oid_text(told) if isinstance(told, tuple) else None,
-        profile=fits[0] if fits else by_id,
+        profile=matched[0].profile.name if matched else None,
     )
-
-
-def _claims(profile: Profile, told: object) -> bool:
-    ids = profile.match.object_ids
-    return isinstance(told, tuple) and any(told[: len(one)] == one for one in ids)

@@ -26,7 +26,7 @@ WHOLE_PLACES = ("input", "output", "system", "supply_unit", "phase", "bank", "po
 _NUMBER_OF = {"active_power": "watts", "energy": "watt_hours"}
 # A power reading stands for the time until the next one: what lies between polls is not seen. Where nothing better is
 # known, so much is added to the error of a half-hour that was only integrated; docs/snmp/readings.md has the argument.
-INTEGRATION_ERROR = 0.05
+INTEGRATION_ERROR = 0.13
 _MOST_READINGS, _MOST_OUTLETS, _MOST_MISSING = 512, 256, 64
 _DEFAULT_ERROR = {"metered": 0.02, "sensor": 0.1}
 _NO_STATE = wire.StateSeconds(in_use=0, idle=0, locked=0, asleep=0, off=0, unobserved=PERIOD_SECONDS)

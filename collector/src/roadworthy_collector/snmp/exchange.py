@@ -1,0 +1,85 @@
+"""What went to a device and came back for one request: why an answer that came was none.
+
+Only as much of BER (ITU-T X.690) is read as tells which request a message answers (RFC 1157, 3416 and 3412).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from roadworthy_collector.snmp.port import BadAnswerError, DeadlineError, DeniedError, SnmpError
+
+Place: TypeAlias = tuple[str, int]  # address and port, as the socket tells a datagram's sender
+
+_LONG_FORM, _SEQUENCE, _REPORT = 0x80, 0x30, 0xA8  # X.690, 8.1.3.5 and 8.9
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What was sent to a device for one request, its repetitions included, and the last that came back."""
+
+    sent: list[bytes] = field(default_factory=list)
+    heard: bytes | None = None
+
+
+def untaken(where: str, exchange: Exchange, seconds: float) -> SnmpError:
+    """Return what to say of a device that sent something within `seconds` of any try, but nothing that was taken."""
+    heard = exchange.heard or b""
+    number = _number(heard)
+    if number is None:
+        return BadAnswerError(f"{where}: its answer of {len(heard)} octets is no whole SNMP message")
+    if _is_report(heard):
+        # An agent that cannot read a request says who it is when asked for that, and then nothing.
+        return DeniedError(
+            f"{where}: it says who it is, but nothing to this user: most often a wrong priv_key"
+        )
+    if number in {_number(message) for message in exchange.sent}:
+        return DeadlineError(f"{where}: it answers later than after {seconds:g} s; raise its timeout_seconds")
+    return BadAnswerError(f"{where}: it answers another request than it was asked")
+
+
+def _number(message: bytes) -> bytes | None:
+    """Return what ties an answer to its request (request-id, of v3 msgID), None where it is no whole message."""
+    try:
+        tag, begin, end = _element(message, 0)
+        if tag != _SEQUENCE or end != len(message):
+            return None
+        _, _, end = _element(message, begin)  # the version
+        tag, begin, end = _element(message, end)
+        if tag != _SEQUENCE:  # a community; v3 has its header here
+            _, begin, _ = _element(message, end)
+        _, begin, end = _element(message, begin)
+    except IndexError:
+        return None
+    return message[begin:end]
+
+
+def _is_report(message: bytes) -> bool:
+    """Return whether a whole message is a plain report of v3 (RFC 3412, section 6; RFC 3416, section 3)."""
+    try:
+        _, begin, _ = _element(message, 0)
+        _, _, end = _element(message, begin)
+        header, _, end = _element(message, end)
+        if header != _SEQUENCE:
+            return False
+        _, _, end = _element(message, end)  # what the security model says
+        scoped, begin, _ = _element(message, end)
+        if scoped != _SEQUENCE:  # encrypted
+            return False
+        for _ in ("engine", "context"):
+            _, _, begin = _element(message, begin)
+        return _element(message, begin)[0] == _REPORT
+    except IndexError:
+        return False
+
+
+def _element(message: bytes, at: int) -> tuple[int, int, int]:
+    """Return the tag of the element there, and where its content begins and ends; IndexError beyond the message."""
+    size, begin = message[at + 1], at + 2
+    if size >= _LONG_FORM:
+        begin += size - _LONG_FORM
+        size = int.from_bytes(message[at + 2 : begin])
+    if begin + size > len(message):
+        raise IndexError("the element ends behind the message")
+    return message[at], begin, begin + size

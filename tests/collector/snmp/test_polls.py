@@ -1,0 +1,159 @@
+"""From a targets file to the page: an agent that answers over UDP, the job that polls it, and what people see of it."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from collector.ingest.samples import rows
+from collector.relay.sites import Site, relay_of
+from support import wait_until
+from support.databases import make_sqlite
+from support.snmp_responder import Agent, Responder
+from support.web import client_of
+
+from roadworthy_collector.jobs import fleet, polls
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.settings import Settings
+from roadworthy_collector.snmp.poller import Poller
+from roadworthy_collector.snmp.recording import read_recording
+from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.schema import device_now, devices
+from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
+
+RECORDING = Path(__file__).parents[2] / "devices" / "snmp" / "apc_smt3000-nmc3" / "walk.snmprec"
+HOST = "127.77.0.1"
+
+
+class AtOnce(random.Random):
+    """Asks each target at once in place of some time within its first interval."""
+
+    def uniform(self, a: float, b: float) -> float:  # noqa: ARG002 - the way random.Random has it
+        return a
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polls, "Poller", partial(Poller, rng=AtOnce()))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with Responder({HOST: Agent(read_recording(RECORDING))}) as responder:
+        yield responder.port
+
+
+def targets(folder: Path, port: int, *, named: str = "comms 1") -> Path:
+    community = folder / "community"
+    community.write_text("public\n")
+    community.chmod(0o600)
+    path = folder / "targets.toml"
+    path.write_text(f"""
+[credentials.old]
+version = "2c"
+community_file = "{community}"
+[[target]]
+name = "{named}"
+host = "{HOST}"
+port = {port}
+credentials = "old"
+site = "County Hall"
+every_seconds = 30
+[target.feeds]
+all = "nothing known"
+""")
+    return path
+
+
+class Job:
+    """The polls of one jobs process; `end` stops it as the process does."""
+
+    def __init__(self, engine: Any, settings: Settings) -> None:
+        self.stop = threading.Event()
+        self.work = Work(engine, settings, stop=self.stop, rests=False)
+        self.written = 0
+
+    def until_written(self, count: int = 1) -> None:
+        def look() -> bool:
+            self.written += polls.poll(self.work)
+            return self.written >= count
+
+        wait_until(look, what="a poll that was written")
+
+    def end(self) -> None:
+        self.stop.set()
+        polls._HELD[self.stop].poller.join(5)
+
+
+def test_a_target_becomes_a_device_on_the_page_and_in_metrics(tmp_path: Path, port: int) -> None:
+    settings = Settings(data=tmp_path, poll_targets_file=targets(tmp_path, port))
+    make_sqlite(settings.sqlite_file, real=True)
+    engine = open_engine(settings.database)
+    first = Job(engine, settings)
+    first.until_written()
+    first.end()
+    (device,) = rows(engine, devices)
+    assert (device["device_class"], device["vendor"], device["model"]) == ("ups", "APC", "Smart-UPS 3000")
+    fleet.compute(Work(engine, settings, rests=False))
+    client = client_of(engine, tmp_path, time.time())
+    page = client.get("/power").text
+    for words in ("comms 1", "1,134 W", "County Hall", "battery replace"):
+        assert words in page, words
+    assert "efficiency" in client.get(f"/devices/{device['device_id']}").text  # refused, with its reason
+    metrics = client.get("/metrics").text
+    assert 'roadworthy_target_up{target="comms 1",kind="ups"} 1' in metrics
+    assert 'roadworthy_site_polled_watts{site="County Hall",kind="ups"} 1134' in metrics
+    client.close()
+
+    # Another process goes on with the same device, and states what hangs on it, now that it is one.
+    second = Job(engine, settings)
+    second.until_written()
+    assert [row["device_id"] for row in rows(engine, devices)] == [device["device_id"]]
+    assert [(row["feeder"], row["fed"], row["source"]) for row in rows(engine, feeds)] == [
+        (device["id"], None, "targets")
+    ]
+    # Taken out of the file it is asked no more; the device and its history stay.
+    targets(tmp_path, port, named="another name for it")
+    wait_until(
+        lambda: polls.poll(second.work) >= 0 and len(rows(engine, snmp_targets)) == 2,
+        what="the file read anew",
+    )
+    second.end()
+    assert {row["name"]: row["removed"] for row in rows(engine, snmp_targets)} == {
+        "comms 1": True,
+        "another name for it": False,
+    }
+    engine.dispose()
+
+
+def test_what_a_relay_polls_appears_at_the_main_collector(tmp_path: Path, port: int) -> None:
+    (tmp_path / "main").mkdir()
+    main = Site(tmp_path / "main")
+    relay = relay_of(tmp_path / "relay", main, poll_targets_file=targets(tmp_path, port))
+    job = Job(relay.engine, relay.settings)
+    job.until_written()
+    job.end()
+    with main.serving():
+        assert relay.forward() == 1
+    (there,) = main.devices()
+    (here,) = relay.devices()
+    assert there["device_id"] != here["device_id"]
+    assert there["relayed_by"] == relay.state()["id"]
+    assert (there["device_class"], there["serial"]) == ("ups", here["serial"])
+    (told,) = rows(main.engine, device_now)
+    readings = {one["name"]: one.get("value", one.get("text")) for one in told["now"]["readings"]}
+    assert readings["output_power"] == 1134
+    assert told["now"]["flags"]["battery_replace"] is True
+    assert rows(main.engine, snmp_targets) == []  # how polls go stays at the relay
+    client = client_of(main.engine, tmp_path / "main", time.time())
+    assert "1,134 W" in client.get("/power").text
+    assert "By another collector" in client.get(f"/devices/{there['device_id']}").text
+    client.close()
+    relay.engine.dispose()
+    main.engine.dispose()
