@@ -59,7 +59,7 @@ security: dev ## The test of every threat THREAT_MODEL.md names
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile $$(grep -o 'tests/[a-z_0-9/]*\.py' THREAT_MODEL.md | sort -u) $(PYTEST_ARGS)
 
 bench: dev ## Run the benchmarks of the store, each beside its peer or limit
-	@for file in demo store layout rollup remote_write pages register_read register_import reconcile replacement books; do echo "== bench/$$file.py"; $(VENV)/python bench/$$file.py || exit 1; done
+	@for file in demo store layout rollup remote_write pages register_read register_import reconcile replacement books energy energy_report; do echo "== bench/$$file.py"; $(VENV)/python bench/$$file.py || exit 1; done
 
 bench-ingest: dev ## Reports a second through a real collector; ARGS="--devices 10000 --seconds 20 --store postgresql"
 	@$(VENV)/python bench/ingest.py $(ARGS)

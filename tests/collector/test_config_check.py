@@ -201,3 +201,32 @@ def test_a_server_that_is_there_is_well() -> None:
 
 def test_the_page_of_the_settings_is_current() -> None:
     assert (ROOT / DOCS).read_text("utf-8") == settings_markdown(), "run `make generate`"
+
+
+def test_the_targets_file_is_looked_over_and_no_secret_is_shown(tmp_path: Path) -> None:
+    community, targets = tmp_path / "community", tmp_path / "targets.toml"
+    community.write_text("not-to-be-shown\n")
+    community.chmod(0o644)
+    text = f"""
+[credentials.ro]
+version = "2c"
+community_file = "{community}"
+[[target]]
+name = "ups"
+host = "192.0.2.7"
+credentials = "ro"
+profile = "none-such"
+"""
+    targets.write_text(text)
+    setting = f'poll_targets_file = "{targets}"'
+    found = faults(tmp_path / "c.toml", setting)
+    assert [part in one for part, one in zip(("community", "none-such"), found, strict=True)] == [True, True]
+    assert "chmod 600" in found[0]
+    assert "not-to-be-shown" not in str(found)
+    community.chmod(0o600)
+    targets.write_text(text.replace('profile = "none-such"\n', ""))
+    assert faults(tmp_path / "c.toml", setting) == []
+    targets.write_text(text.replace("host", "hoost"))
+    (wrong,) = faults(tmp_path / "c.toml", setting)
+    assert "line 5" in wrong
+    assert "hoost" in wrong

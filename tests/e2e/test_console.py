@@ -22,6 +22,7 @@ from support.browser import (
     wait_for_charts,
 )
 from support.console_sample import HOSTILE, MACHINES, device_id
+from support.polled_sample import POLLED_ID, make_polled
 from support.running import Running, running
 
 from roadworthy_collector.console import chart_style
@@ -39,6 +40,8 @@ PAGES = {
     "device": f"/devices/{device_id(0)}",
     "hostile device": f"/devices/{device_id(HOSTILE_NUMBER)}",
     "device without data": f"/devices/{device_id(91)}",
+    "power": "/power",
+    "polled device": f"/devices/{POLLED_ID}",
     "start-ups": "/startups",
     "about": "/about",
     "api": "/docs",
@@ -54,7 +57,9 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def _collector(folder: Path) -> Iterator[Running]:
     """Run the collector on the sample estate; `serve` answers, `jobs` draws."""
-    console_sample.make(folder / "data" / "roadworthy.db", time.time()).dispose()
+    engine = console_sample.make(folder / "data" / "roadworthy.db", time.time())
+    make_polled(engine, folder / "data", time.time())
+    engine.dispose()
     with running("up", folder=folder) as started:
         started.wait_ready()
         yield started

@@ -80,6 +80,7 @@ def check_settings(settings: Settings, sources: Sources | None = None) -> Iterat
     for name in _PAIR:
         if _missing(path := getattr(settings, name)):
             yield sources.fault(name, f"{path} is missing or may not be read")
+    yield from _targets(settings.poll_targets_file, sources)
     looks: tuple[Callable[[Settings], object], ...] = (
         _password,
         _tls,
@@ -141,6 +142,33 @@ def _authority(name: str, path: Path | None, sources: Sources) -> Iterator[Fault
         yield sources.fault(name, f"{path} is no PEM file of certificates")
     except OSError as error:
         yield sources.fault(name, f"{path}: cannot be read: {error.strerror or error}")
+
+
+def _targets(path: Path | None, sources: Sources) -> Iterator[Fault]:
+    """Yield what is wrong with the targets file, and the credentials it names that cannot be read."""
+    if path is None:
+        return
+    from roadworthy_collector.snmp.profile_file import shipped_profiles
+    from roadworthy_collector.snmp.targets import TargetsError, read_targets
+
+    try:
+        targets = read_targets(path)
+    except TargetsError as error:
+        yield sources.fault("poll_targets_file", str(error))
+        return
+    known = {one.name for one in shipped_profiles()}
+    said = set()
+    for one in targets:
+        try:
+            _ = one.account() if one.protocol == "redfish" else one.target()
+        except SettingsError as error:
+            said.add(str(error))
+        if one.profile is not None and one.profile not in known:
+            said.add(
+                f"{one.name}: profile: there is none called {one.profile}; see `roadworthy snmp profiles`"
+            )
+    for text in sorted(said):
+        yield sources.fault("poll_targets_file", f"{path}: {text}")
 
 
 def _password(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from roadworthy_collector.settings import Settings
 # A Wednesday afternoon in October, two days after a weekend in which nothing happened to the clocks.
 NOW = int(datetime(2026, 10, 14, 13, 47, 12, tzinfo=UTC).timestamp())
 DEVICES, DAYS, MONTHS = 50, 3, 3
+POLLED = 10  # beside them: they run no agent
 
 
 class Twin(NamedTuple):

@@ -20,7 +20,7 @@ from roadworthy_collector.store import schema
 from roadworthy_collector.store.engine import open_engine, require_estate
 from roadworthy_inventory.calendar import utc_date
 
-from .conftest import DAYS, DEVICES, NOW, Twin, build
+from .conftest import DAYS, DEVICES, NOW, POLLED, Twin, build
 
 
 def dump(database: Path) -> list[str]:
@@ -68,7 +68,7 @@ def test_it_is_never_built_over_devices_that_are_there(twin: Twin) -> None:
 
 def test_the_summary_counts_what_is_there(twin: Twin) -> None:
     summary = twin.summary
-    assert twin.rows("SELECT count(*) FROM devices") == [(DEVICES,)] == [(summary.devices,)]
+    assert twin.rows("SELECT count(*) FROM devices") == [(DEVICES + POLLED,)] == [(summary.devices,)]
     assert twin.rows("SELECT count(*) FROM half_hour_use") == [(summary.half_hours,)]
     assert twin.rows("SELECT count(*) FROM startups") == [(summary.start_ups,)]
     assert twin.rows("SELECT count(*) FROM gaps") == [(summary.gaps,)]

@@ -29,7 +29,7 @@ from roadworthy_collector.store.books_schema import benefits, register_items
 from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries.jobs import STATES, write_job
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
-from roadworthy_collector.store.snmp_schema import snmp_targets
+from roadworthy_collector.store.snmp_schema import energy_overlaps, snmp_targets
 
 
 @contextmanager
@@ -126,6 +126,8 @@ def polled(estate: Estate) -> None:
     }
     now = {"now": {"energy": [energy], "flags": {"battery_replace": True}}}
     device = estate.device(now=now, device_class="ups")
+    key = {"month": "2026-08-01", "feeder": device, "outlet": "", "fed": 0, "why": "undeclared"}
+    estate.put(energy_overlaps, **key, days=30, joules=5_000)
     times = {"polled_at": int(NOW), "succeeded_at": int(NOW), "duration_seconds": 0.2}
     counts = {"outcome": "ok", "polls": 5, "successes": 4, "readings": 3, "refused": []}
     estate.put(

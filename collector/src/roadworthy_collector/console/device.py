@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 
 from roadworthy_collector.books import lists
 from roadworthy_collector.books.standing import by_reason
-from roadworthy_collector.console import present, words
+from roadworthy_collector.console import device_polled, present, words
 from roadworthy_collector.console.charts import Figure, phases_data
 from roadworthy_collector.console.facts import capacity, disk_health, facts_of
 from roadworthy_collector.console.figures import split_phases
@@ -18,6 +18,7 @@ from roadworthy_collector.console.why import ProbeWord, complete, parse_missing,
 from roadworthy_collector.console.words import LOOKS
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.roles import RIGHTS, Right, Role
+from roadworthy_collector.snmp.targets import NOTHING_KNOWN
 from roadworthy_collector.store.queries import console as queries
 from roadworthy_collector.store.queries import console_device as used
 from roadworthy_collector.store.queries import console_startups as startups
@@ -64,7 +65,9 @@ def context(
             "signins": reason(probes, "signin", otherwise="none yet; they are sent when their day is over"),
         },
         "batteries": facts.get("battery") or [],
-        "rating": _rating(connection, view, device.device_id),
+        "rating": rating_of(connection, view, device.device_id),
+        "feeds": device_polled.feeds_of(connection, view, device.id),
+        "nothing_known": NOTHING_KNOWN,
         "by_reason": by_reason,
         "looks": LOOKS,
         "capacity": capacity,
@@ -73,7 +76,7 @@ def context(
     }
 
 
-def _rating(connection: Connection, view: View, device_id: str) -> dict[str, Any] | None:
+def rating_of(connection: Connection, view: View, device_id: str) -> dict[str, Any] | None:
     """Return how the device is rated, None before it is; without figures of sign-ins for whom they are not."""
     try:
         found = lists.why(connection, device_id, view.scope)

@@ -28,7 +28,8 @@ def facts_of(device: Any, facts: Mapping[str, Any], probes: Sequence[ProbeWord])
     """Return the facts of `device` (a row of `find_device`) and of what it reported (`facts` on the wire)."""
     hardware = facts.get("hardware") or {}
     return [
-        *_place(device),
+        *place_facts(device),
+        Fact("Hostname", device.hostname, _READ, "operating system", "the device has not sent it"),
         *_hardware(hardware, probes),
         *_machine(device, hardware, probes),
         *_system(facts.get("os") or {}, probes),
@@ -60,7 +61,8 @@ def disk_health(disk: Mapping[str, Any]) -> str | None:
     return ", ".join(said) or None
 
 
-def _place(device: Any) -> list[Fact]:
+def place_facts(device: Any) -> list[Fact]:
+    """Return who a device is to the collector, and where it belongs."""
     return [
         Fact(
             "Device id",
@@ -75,7 +77,6 @@ def _place(device: Any) -> list[Fact]:
         ),
         Fact("Unit", device.unit_name, _GIVEN, "enrolment key", ""),
         Fact("Usage profile", device.usage_profile, _GIVEN, "enrolment key or administrator", ""),
-        Fact("Hostname", device.hostname, _READ, "operating system", "the device has not sent it"),
     ]
 
 

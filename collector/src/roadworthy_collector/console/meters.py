@@ -6,7 +6,6 @@ import datetime as dt
 from http import HTTPStatus
 from typing import Annotated, Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData, UploadFile
@@ -22,9 +21,8 @@ from roadworthy_collector.carbon import (
     meter_undo,
     tariff_store,
 )
-from roadworthy_collector.console import corrections, forms, login
+from roadworthy_collector.console import corrections, forms, login, sent_file
 from roadworthy_collector.console.costs import ensure_whole_estate, pounds
-from roadworthy_collector.console.forms import FormRefusedError
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
@@ -100,19 +98,7 @@ def _time_of(slot: int) -> str:
 async def import_file(request: Request, reader: Preparer) -> Response:
     """Take a file and import it, or only say what it would do. The body is read only now: its sender is known."""
     ensure_whole_estate(reader)
-    try:
-        form = await forms.read_form(request, reader, uploads.UPLOAD_BYTES, uploads.UPLOAD_SECONDS)
-    except FormRefusedError as error:
-        return await anyio.to_thread.run_sync(_refused, request, reader, str(error), error.status)
-    try:
-        file = forms.file(form, "file")
-        if file is None:
-            return await anyio.to_thread.run_sync(_refused, request, reader, "Choose a file first.", _BAD)
-        return await anyio.to_thread.run_sync(_imported, request, reader, file, form)
-    except RoadworthyError as problem:
-        return await anyio.to_thread.run_sync(_refused, request, reader, str(problem), _BAD)
-    finally:
-        await form.close()
+    return await sent_file.take(request, reader, _imported, _refused)
 
 
 def _refused(request: Request, reader: Reader, error: str, status: int) -> HTMLResponse:

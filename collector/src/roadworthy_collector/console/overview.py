@@ -68,15 +68,17 @@ def glance_of(connection: Connection, view: View) -> Ready | None:
 def _devices(view: View, figures: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what is shown of the devices at a glance."""
     if figures is None:
-        return {"states": None, "in_service": 0, "use": None, "probes": [], "unknowns": []}
+        return {"states": None, "in_service": 0, "polled": 0, "use": None, "probes": [], "unknowns": []}
     states = figures["states"]
     in_service = sum(states.values()) - states["retired"]
     unknown = figures["unknown"]
+    polled = unknown.get("agent", 0)  # not in figures left by an older version
     return {
         "states": states,
         "in_service": in_service,
         "use": _use(view, figures["use"]),
-        "probes": _probes(figures, in_service),
+        "polled": polled,
+        "probes": _probes(figures, in_service - polled),
         "unknowns": [(unknown[name], what, why) for name, what, why in _UNKNOWNS if unknown[name]],
     }
 
@@ -97,8 +99,11 @@ def _use(view: View, used: Mapping[str, Any]) -> dict[str, Any]:
     return {"by": found, "known": known, "figure": figure}
 
 
-def _probes(figures: Mapping[str, Any], in_service: int) -> list[dict[str, Any]]:
-    """Return one row a probe: how many devices measure it, and the others by status with the commonest reasons."""
+def _probes(figures: Mapping[str, Any], agents: int) -> list[dict[str, Any]]:
+    """Return one row a probe: how many devices measure it, and the others by status with the commonest reasons.
+
+    `agents` is how many devices in service run one; polls are no probe of theirs, so nobody is silent about them.
+    """
     counts: dict[str, dict[str, int]] = {name: {} for name in words.PROBES}
     for probe, status, number in figures["probes"]:
         counts.setdefault(probe, {})[status] = number
@@ -110,7 +115,8 @@ def _probes(figures: Mapping[str, Any], in_service: int) -> list[dict[str, Any]]
     result = []
     for probe, statuses in counts.items():
         others = {status: number for status, number in statuses.items() if status != "ok"}
-        if silent := in_service - sum(statuses.values()):
+        silent = agents - sum(statuses.values())
+        if silent > 0 and probe not in words.POLLS:
             others["silent"] = silent
         blanks = [
             {
@@ -121,6 +127,11 @@ def _probes(figures: Mapping[str, Any], in_service: int) -> list[dict[str, Any]]
             for status, number in sorted(others.items(), key=lambda pair: -pair[1])
         ]
         result.append(
-            {"title": words.say(words.PROBES, probe), "ok": statuses.get("ok", 0), "blanks": blanks}
+            {
+                "title": words.probe(probe),
+                "ok": statuses.get("ok", 0),
+                "of": sum(statuses.values()) if probe in words.POLLS else agents,
+                "blanks": blanks,
+            }
         )
     return result

@@ -14,7 +14,7 @@ from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.snmp import feeding, shown
+from roadworthy_collector.snmp import feeding, overlaps, shown
 from roadworthy_collector.snmp.targets import NOTHING_KNOWN
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.calendar import local_date
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
 _BAD = 422
-_POWER = ("ups", "pdu", "controller", "switch")
+MOST_ROWS = 100  # of each table
 OUTCOMES = {
     "ok": "answers",
     "never": "not asked yet",
@@ -46,21 +46,35 @@ def _page(view: View, error: str | None = None, status: int = HTTPStatus.OK, **s
     shows_restricted = view.reader is not None and view.reader.may(Right.MANAGE_SITES)
     seen: dict[str, Any] = {"scope": view.scope, "restricted": shows_restricted}
     with view.engine.connect() as connection:
-        found = shown.list_units(
-            connection,
-            now=view.now,
-            zone=view.settings.reporting_timezone,
-            interval_seconds=view.settings.report_interval_seconds,
-            **seen,
+        counts = shown.count_units(connection, **seen)
+        power, printers = (
+            shown.list_units(
+                connection,
+                now=view.now,
+                zone=view.settings.reporting_timezone,
+                interval_seconds=view.settings.report_interval_seconds,
+                classes=classes,
+                most=MOST_ROWS,
+                **seen,
+            )
+            for classes in (feeding.FEEDER_CLASSES, ("printer",))
         )
         targets = shown.list_targets(connection, failing=False, **seen)
-        feeds = feeding.list_feeds(connection, **seen)
+        feeds = feeding.list_feeds(connection, most=MOST_ROWS + 1, **seen)
+        left_out = overlaps.read(connection, None, **seen)
+    failing = [one for one in targets if one["outcome"] != "ok"]
     context = {
-        "power": [one for one in found if one.device_class in _POWER],
-        "printers": [one for one in found if one.device_class == "printer"],
-        "failing": [one for one in targets if one["outcome"] != "ok"],
+        "power": power,
+        "printers": printers,
+        "counts": counts,
+        "power_count": sum(number for name, number in counts.items() if name != "printer"),
+        "failing": failing[:MOST_ROWS],
+        "failing_count": len(failing),
         "targets": targets,
+        "most": MOST_ROWS,
         "feeds": feeds,
+        "left_out": left_out,
+        "whys": overlaps.WHYS,
         "outcomes": OUTCOMES,
         "classes": words.CLASSES,
         "nothing_known": NOTHING_KNOWN,

@@ -35,6 +35,8 @@ LINE_WORDS = {
     "electricity": "electricity",
     "onsite": "electricity made on site",
     "gas": "gas",
+    "electricity, estimated": "electricity of estimated supplies",
+    "gas, estimated": "gas of estimated supplies",
 }
 
 
@@ -130,7 +132,7 @@ def _page(
             "line_words": LINE_WORDS,
             "error": error,
             "trouble": trouble,
-            "given": {"line": "", "kwh": "", "reason": "", **given},
+            "given": {"line": "", "kwh": "", "reason": "", "of": "", **given},
             "can_journal": signed and row.state in {report_reading.OPEN, report_reading.PROVISIONAL},
             "can_restate": signed and row.state == report_reading.PUBLISHED,
             "can_reopen": signed
@@ -184,17 +186,18 @@ def adjust_report(
     line: Annotated[str, Form(max_length=64)] = "",
     kwh: Annotated[str, Form(max_length=64)] = "",
     reason: Annotated[str, Form(max_length=_TEXT)] = "",
+    of: Annotated[str, Form(max_length=64)] = "",
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     """Enter an adjustment."""
     login.ensure_own_form(request, csrf, reader.csrf)
     view = View(request, reader)
     try:
-        report_doors.journal(_door(view, reader), min(max(number, 0), _MOST_ID), line, kwh, reason)
+        report_doors.journal(_door(view, reader), min(max(number, 0), _MOST_ID), line, kwh, reason, of)
     except NotFoundError:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no report of this number.") from None
     except RoadworthyError as error:
-        given = {"line": line, "kwh": kwh, "reason": reason}
+        given = {"line": line, "kwh": kwh, "reason": reason, "of": of}
         return _page(view, reader, number, str(error), HTTPStatus.UNPROCESSABLE_ENTITY, **given)
     return RedirectResponse(f"/reports/{number}", HTTPStatus.SEE_OTHER)
 

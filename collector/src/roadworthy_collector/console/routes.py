@@ -26,6 +26,7 @@ from roadworthy_collector.console import (
     audits,
     benefits,
     bulk,
+    calibration,
     carbon_data,
     carbon_factors,
     chart_style,
@@ -35,10 +36,12 @@ from roadworthy_collector.console import (
     cost_rules,
     costs,
     device,
+    device_polled,
     devices,
     disposal,
     disposal_items,
     energy,
+    energy_day,
     exceptions,
     exports,
     figures,
@@ -100,6 +103,8 @@ router.include_router(place_forms.router)
 router.include_router(legacy.router)
 router.include_router(exceptions.router)
 router.include_router(energy.router)
+router.include_router(energy_day.router)
+router.include_router(calibration.router)
 router.include_router(meters.router)
 router.include_router(power.router)
 router.include_router(meter_lists.router)
@@ -161,6 +166,9 @@ def show_device(device_id: str, request: Request, reader: Who, hours: str = "48"
     span = int(hours) if hours in map(str, device.HOURS) else 48
     with view.engine.connect() as connection:
         row = _found(connection, view, device_id)
+        if device_polled.is_polled(row):
+            rating = device.rating_of(connection, view, device_id)
+            return view.html("device_polled.html", device_polled.context(connection, view, row, rating))
         if not reader.may(Right.READ_DEVICE_HISTORY):
             return view.html("device.html", device.context(connection, view, row, span, history=False))
         opened = audit.opened_recently(connection, view.now, reader.name, device_id)

@@ -26,7 +26,7 @@ class ProbeWord:
     @property
     def title(self) -> str:
         """The probe in words."""
-        return words.say(words.PROBES, self.probe)
+        return words.probe(self.probe)
 
     @property
     def unverified(self) -> bool:

@@ -20,6 +20,17 @@ PROBES = {
     "battery": "Battery",
     "signin": "Sign-ins",
 }
+READINGS = {
+    "active_power": "power",
+    "apparent_power": "apparent power",
+    "supply": "supply left",
+    "charge": "battery charge",
+    "runtime": "battery lasts",
+    "utilisation": "in use",
+    "hours": "hours of use",
+    "nameplate_power": "power it is made for",
+}
+POLLS = {"snmp": "Polls by SNMP", "redfish": "Polls by Redfish"}
 STATUSES = {
     "ok": "measured",
     "no_permission": "no permission",
@@ -186,6 +197,11 @@ ROLES = {
     "auditor": "auditor",
     "administrator": "administrator",
 }
+
+
+def probe(name: str) -> str:
+    """Return what an agent's probe, or a way of polling, is about in words."""
+    return say(PROBES | POLLS, name)
 
 
 def say(words: dict[str, str], key: str | None) -> str:

@@ -19,10 +19,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, func, select
 
-from roadworthy_collector.demo import energy, load, papers
+from roadworthy_collector.demo import energy, load, papers, polled
 from roadworthy_collector.demo.estate import SEED, Device, compose
 from roadworthy_collector.demo.generate import Timeline
 from roadworthy_collector.demo.history import history, working_days
+from roadworthy_collector.demo.polled_units import Unit
 from roadworthy_collector.demo.reporting import Told, World, heard_in_order, whole_story
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.ingest.batch import write_reports
@@ -35,7 +36,7 @@ from roadworthy_collector.store.statements import upsert
 from roadworthy_inventory.calendar import DAY_SECONDS, utc_date, utc_day, utc_day_start
 
 # Raised whenever the same seed gives another estate than before, so that an older demo is built anew.
-VERSION = 5
+VERSION = 6
 DEVICES, DAYS, MONTHS = 1000, 14, 25
 _DEVICES_AT_ONCE = 40
 _ROLLUPS_AT_ONCE = 500
@@ -82,6 +83,10 @@ class Plan:
             first_day=times.first_day,
             half_hours_from=times.half_hours_from,
         )
+
+    def compose_units(self, devices: Sequence[Device]) -> list[Unit]:
+        """Return the devices beside them that run no agent and are polled."""
+        return polled.units_of(devices, self.seed, self.timeline)
 
 
 def plan(
@@ -152,8 +157,9 @@ class _Builder:
         self._stopping = stopping
         self._monotonic = monotonic
         self._devices = planned.compose()
+        self._units = planned.compose_units(self._devices)
         self._counters: dict[int, dict[str, int]] = {}
-        self.summary = Summary(len(self._devices))
+        self.summary = Summary(len(self._devices) + len(self._units))
 
     def run(self) -> None:
         for phase, step in (
@@ -176,7 +182,8 @@ class _Builder:
         with write_transaction(self._engine) as connection:
             self._places = load.insert_places(connection, self._plan.timeline.first_day)
             load.insert_devices(connection, self._devices, self._places, self._plan.seed)
-        yield len(self._devices), len(self._devices)
+            polled.insert_units(connection, self._units, self._places)
+        yield self.summary.devices, self.summary.devices
 
     def _import_days(self) -> Iterator[tuple[int, int]]:
         times, places = self._plan.timeline, self._places
@@ -193,19 +200,39 @@ class _Builder:
             with write_transaction(self._engine) as connection:
                 load.insert_days(connection, rows)
             self.summary.device_days += len(rows)
-            yield done, len(self._devices)
+            yield done, self.summary.devices
+        with write_transaction(self._engine) as connection:
+            for one in self._units:
+                self.summary.device_days += polled.insert_months(connection, one, places, times)
+        yield self.summary.devices, self.summary.devices
 
     def _ingest(self) -> Iterator[tuple[int, int]]:
         world = World(self._plan.timeline)
         for done, some in _batches(self._devices):
             stories = [whole_story(world, device, self._counters[device.row]) for device in some]
             told = [story for story in stories if story is not None]
-            ingest(self._engine, self._settings, told)
-            self.summary.half_hours += sum(story.half_hours for story in told)
-            self.summary.start_ups += sum(story.start_ups for story in told)
-            self.summary.gaps += sum(story.gaps for story in told)
-            self.summary.reporting += sum(story.on for story in told)
-            yield done, len(self._devices)
+            self._write(told)
+            yield done, self.summary.devices
+        self._poll()
+        yield self.summary.devices, self.summary.devices
+
+    def _write(self, told: list[Told]) -> None:
+        ingest(self._engine, self._settings, told)
+        self.summary.half_hours += sum(story.half_hours for story in told)
+        self.summary.start_ups += sum(story.start_ups for story in told)
+        self.summary.gaps += sum(story.gaps for story in told)
+        self.summary.reporting += sum(story.on for story in told)
+
+    def _poll(self) -> None:
+        """Tell what polls of the last days found, and what hangs on what."""
+        times = self._plan.timeline
+        with write_transaction(self._engine) as connection:
+            told = [polled.last_days(connection, unit, times) for unit in self._units]
+        self._write(told)
+        with write_transaction(self._engine) as connection:
+            polled.state_feeds(connection, self._units, times)
+        _, half_hours = polled.poll(self._engine, self._settings, self._units, times.now)
+        self.summary.half_hours += half_hours
 
     def _roll_up(self) -> Iterator[tuple[int, int]]:
         with self._engine.connect() as connection:

@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
+from roadworthy_collector.demo import polled
 from roadworthy_collector.demo.build import Plan, ingest, read_plan
 from roadworthy_collector.demo.estate import Device
+from roadworthy_collector.demo.polled_units import Unit
 from roadworthy_collector.demo.reporting import World, next_chapter
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.settings import Settings
@@ -54,7 +56,7 @@ def tick(engine: Engine, settings: Settings, now: int, *, everybody: bool = Fals
     if planned is None:
         require_estate(engine, simulated=True)
         raise StoreError("this database holds no complete simulated IT estate; `roadworthy demo` builds one")
-    world, devices = _world(planned)
+    world, devices, units = _world(planned)
     with engine.connect() as connection:
         last = _last_heard(connection)
         counters = _counters(connection)
@@ -76,7 +78,8 @@ def tick(engine: Engine, settings: Settings, now: int, *, everybody: bool = Fals
                 told.append(chapter)
     for begin in range(0, len(told), _REPORTS_AT_ONCE):
         ingest(engine, settings, told[begin : begin + _REPORTS_AT_ONCE])
-    return Tick(len(told), sum(one.half_hours for one in told))
+    reports, half_hours = polled.poll(engine, settings, units, now)
+    return Tick(len(told) + reports, sum(one.half_hours for one in told) + half_hours)
 
 
 def keep_alive(
@@ -102,8 +105,9 @@ def keep_alive(
 
 
 @lru_cache(maxsize=1)
-def _world(planned: Plan) -> tuple[World, tuple[Device, ...]]:
-    return World(planned.timeline), tuple(planned.compose())
+def _world(planned: Plan) -> tuple[World, tuple[Device, ...], tuple[Unit, ...]]:
+    devices = tuple(planned.compose())
+    return World(planned.timeline), devices, tuple(planned.compose_units(devices))
 
 
 def _last_heard(connection: Connection) -> dict[int, _Heard]:

@@ -23,7 +23,10 @@ _REASONS = 60
 _CHOICES = 500
 _USES = ("cpu", "memory")
 _TENTHS = [(tenth + 1) / 10 for tenth in range(9)]
-_UNKNOWNS = ("never_reported", "model", "identity", "device_class", "os", "system_medium", "site", "startup")
+_UNKNOWNS = (
+    *("never_reported", "model", "identity", "device_class", "os", "system_medium", "site", "startup"),
+    "agent",  # polled: it has none
+)
 
 
 class Gathered:

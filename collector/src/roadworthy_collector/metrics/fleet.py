@@ -22,6 +22,7 @@ from roadworthy_collector.store.queries import metrics as queries
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS
 from roadworthy_collector.store.queries.jobs import STATES as DEVICE_STATES
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
+from roadworthy_inventory.device_class import ASKED
 
 Key = tuple[str, ...]
 Samples = Mapping[Key, float]
@@ -34,6 +35,7 @@ _HISTOGRAMS = ("site", "unit", "model", "os")
 # Groupings of closed vocabularies: their totals count restricted sites too.
 _TOTALS = {"class": "device_class", "environment": "environment", "system_medium": "system_medium"}
 _NAMED = {"unit": "unit", "model": "model", "os": "os"}
+_OF_AGENTS = ("os", "system_medium")
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def render(estate: Estate, members: Mapping[str, Iterable[str]]) -> str:
         _samples("roadworthy_estate_devices", _with_all_states(estate.groups)),
         _samples("roadworthy_devices", _by_site_and_state(estate.groups, sites)),
     ]
-    parts += [_devices(name, shown, column) for name, column in _NAMED.items()]
-    parts += [_devices(name, in_service, column) for name, column in _TOTALS.items()]
+    parts += [_devices(name, _telling(shown, name), column) for name, column in _NAMED.items()]
+    parts += [_devices(name, _telling(in_service, name), column) for name, column in _TOTALS.items()]
     parts.append(_samples("roadworthy_probe_devices", _by_probe(estate.probes)))
     for use in ("cpu", "memory"):
         parts.append(_use("site", use, ((sites[row.site], row) for row in shown)))
@@ -174,6 +176,11 @@ def _by_site_and_state(rows: Iterable[Any], sites: Mapping[str, str]) -> dict[Ke
         for site, found in grouped.items()
         for (state,), count in _with_all_states(found).items()
     }
+
+
+def _telling(rows: Sequence[Any], group: str) -> Sequence[Any]:
+    """Return the rows a grouping is about: a polled device has no operating system or system disk that were unknown."""
+    return [row for row in rows if group not in _OF_AGENTS or row.device_class not in ASKED]
 
 
 def _devices(group: str, rows: Iterable[Any], column: str) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
+from roadworthy_collector.snmp import overlaps
 from roadworthy_collector.snmp.shown import wall_joules
 from roadworthy_collector.store.queries.states import MISSING_INTERVALS
 from roadworthy_collector.store.schema import device_now, devices, sites
@@ -36,6 +37,7 @@ class Polled:
     watts: Mapping[tuple[str, str], float] = field(default_factory=dict)
     joules: Mapping[tuple[str, str], float] = field(default_factory=dict)
     batteries: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    overlaps: Mapping[str, int] = field(default_factory=dict)
 
 
 def read(connection: Connection, now: float, zone: str, *, interval_seconds: int = 900) -> Polled:
@@ -60,6 +62,7 @@ def read(connection: Connection, now: float, zone: str, *, interval_seconds: int
             replace = (told.get("flags") or {}).get("battery_replace")
             word = "unknown" if replace is None else "replace" if replace else "ok"
             batteries[row.site, word] += 1
+    closed = f"{local_date(now, zone).replace(day=1) - dt.timedelta(days=1):%Y-%m}"
     return Polled(
         targets=open_ones[:MOST_TARGETS],
         unlisted=len(rows) - len(open_ones[:MOST_TARGETS]),
@@ -67,6 +70,7 @@ def read(connection: Connection, now: float, zone: str, *, interval_seconds: int
         watts=watts,
         joules=_joules(connection, asked, local_date(now, zone) - dt.timedelta(days=1), zone),
         batteries=batteries,
+        overlaps=overlaps.joules_between(connection, closed, closed),
     )
 
 
@@ -90,6 +94,9 @@ def render(found: Polled) -> str:
         text += _family(f"target_{name}", {key: one for key, one in told.items() if one is not None})
     text += _family("site_polled_watts", _most(found.watts))
     text += _family("site_polled_joules", _most(found.joules))
+    text += _family(
+        "energy_overlap_joules", {(why,): joules for why, joules in sorted(found.overlaps.items())}
+    )
     return text + _family("site_ups_batteries", _most(found.batteries))
 
 

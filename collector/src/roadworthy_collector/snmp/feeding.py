@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
+from roadworthy_collector.carbon.asked import ask_between
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.snmp.targets import NOTHING_KNOWN, Polled
 from roadworthy_collector.store.queries.audit import record
@@ -95,7 +96,7 @@ def end(
     row = connection.execute(query).first()
     if row is None or (row.valid_to is not None and _day(row.valid_to) <= on):
         raise NotFoundError(f"{feed}: no statement of that number holds on {on.isoformat()}")
-    _end_one(connection, row, on)
+    _end_one(connection, row, on, now)
     record(connection, now, actor, "feeds.end", str(feed), {"on": on.isoformat()})
 
 
@@ -150,11 +151,18 @@ def take_controllers(connection: Connection, *, now: int, today: dt.date) -> int
 
 
 def list_feeds(
-    connection: Connection, *, scope: Scope = EVERYTHING, restricted: bool = True, ended: bool = False
+    connection: Connection,
+    *,
+    scope: Scope = EVERYTHING,
+    restricted: bool = True,
+    ended: bool = False,
+    device: int | None = None,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return one dict a statement: who feeds, through which outlet, what, since and until when, and who said so.
 
-    Of a `scope` those whose feeder stands within it; of restricted sites with `restricted` only.
+    Of a `scope` those whose feeder stands within it; of restricted sites with `restricted` only. With `device` those it
+    feeds or is fed by, with `most` the first so many.
     """
     feeder, fed = aliased(devices, name="feeder_device"), aliased(devices, name="fed_device")
     place, fed_place = aliased(sites, name="feeder_site"), aliased(sites, name="fed_site")
@@ -174,6 +182,10 @@ def list_feeds(
     )
     if not ended:
         query = query.where(feeds.c.valid_to.is_(None))
+    if device is not None:
+        query = query.where(or_(feeds.c.feeder == device, feeds.c.fed == device))
+    if most is not None:
+        query = query.limit(most)
     if scope is not None:
         query = query.where(feeder.c.unit.in_(sorted(scope)))
     if not restricted:
@@ -209,7 +221,7 @@ def _bring_to(
     held = {(row.feeder, row.outlet, row.fed): row for row in connection.execute(query)}
     for key, row in held.items():
         if key not in wanted and not unknown_stay:
-            _end_one(connection, row, today)
+            _end_one(connection, row, today, now)
     for feeder, outlet, fed in sorted(wanted - held.keys(), key=str):
         _state(connection, Feed(feeder, outlet, fed, today, None), source, now=now, actor=None)
 
@@ -225,7 +237,7 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
     for row in connection.execute(open_ones).all():
         # Several devices may hang on the whole of a unit, one on an outlet; nothing known contradicts every device.
         if feed.outlet != "" or row.fed is None or feed.fed is None or row.fed == feed.fed:
-            _end_one(connection, row, feed.valid_from)
+            _end_one(connection, row, feed.valid_from, now)
     values = {
         "feeder": feed.feeder,
         "outlet": feed.outlet,
@@ -236,6 +248,7 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
         "stated_at": now,
     }
     made: int = connection.execute(insert(feeds).values(values).returning(feeds.c.id)).scalar_one()
+    _count_anew(connection, feed.valid_from, now)
     return made
 
 
@@ -257,8 +270,14 @@ def _fed_from(connection: Connection, device: int) -> set[int]:
     return found
 
 
-def _end_one(connection: Connection, row: Any, on: dt.date) -> None:
+def _count_anew(connection: Connection, since: dt.date, now: int) -> None:
+    """Have the ledger's months made anew from a day on: what counts in them is another now."""
+    ask_between(connection, since, dt.datetime.fromtimestamp(now, dt.UTC).date() + dt.timedelta(days=1), now)
+
+
+def _end_one(connection: Connection, row: Any, on: dt.date, now: int) -> None:
     """End a statement; one that began that very day never held, and goes."""
+    _count_anew(connection, on, now)
     if _day(row.valid_from) >= on:
         connection.execute(feeds.delete().where(feeds.c.id == row.id))
     else:

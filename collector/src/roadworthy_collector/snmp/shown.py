@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.orm import aliased
 
 from roadworthy_collector.errors import NotFoundError
@@ -89,6 +89,13 @@ def read_readings(
     }
 
 
+def target_of(connection: Connection, device: int) -> dict[str, Any] | None:
+    """Return how a device is polled and what was refused of its last answer; None where another collector polls it."""
+    query = select(snmp_targets).where(snmp_targets.c.device == device).order_by(snmp_targets.c.removed)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
 def _with_unit(one: dict[str, Any]) -> dict[str, Any]:
     told = {"index": "", "value": None, "text": None, "label": None, "relative_error": None} | one
     return told | {"unit": UNITS.get(one["kind"], "")}
@@ -126,8 +133,13 @@ def list_units(
     interval_seconds: int,
     scope: Scope = EVERYTHING,
     restricted: bool = True,
+    classes: Sequence[str] = ASKED,
+    most: int | None = None,
 ) -> list[Unit]:
-    """Return the polled devices in service, by class and name, with what they told last."""
+    """Return the polled devices in service of some classes, by class and name, with what they told last.
+
+    With `most` the first so many; `count_units` says how many there are.
+    """
     target = aliased(snmp_targets)
     query = (
         select(
@@ -138,17 +150,38 @@ def list_units(
         .join(sites, sites.c.id == devices.c.site)
         .outerjoin(device_now, device_now.c.device == devices.c.id)
         .outerjoin(target, (target.c.device == devices.c.id) & target.c.removed.is_(False))
-        .where(devices.c.device_class.in_(ASKED), devices.c.retired_at.is_(None))
+        .where(devices.c.device_class.in_(classes), devices.c.retired_at.is_(None), *_seen(scope, restricted))
         .order_by(devices.c.device_class, devices.c.hostname, devices.c.id)
+        .limit(most)
     )
-    if scope is not None:
-        query = query.where(devices.c.unit.in_(sorted(scope)))
-    if not restricted:
-        query = query.where(sites.c.restricted.is_(False))
     rows = connection.execute(query).all()
     day = local_date(now, zone) - dt.timedelta(days=1)
     drawn = wall_joules(connection, [row.id for row in rows], day, zone)
     return [_unit(row, now, interval_seconds, drawn.get(row.id)) for row in rows]
+
+
+def count_units(
+    connection: Connection, *, scope: Scope = EVERYTHING, restricted: bool = True
+) -> dict[str, int]:
+    """Return {class: polled devices in service} of the classes there are."""
+    query = (
+        select(devices.c.device_class, func.count())
+        .join(sites, sites.c.id == devices.c.site)
+        .where(devices.c.device_class.in_(ASKED), devices.c.retired_at.is_(None), *_seen(scope, restricted))
+        .group_by(devices.c.device_class)
+        .order_by(devices.c.device_class)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _seen(scope: Scope, restricted: bool) -> list[ColumnElement[bool]]:  # noqa: FBT001 - as list_units has it
+    """Return the conditions for devices of a scope, at restricted sites with `restricted` only."""
+    found: list[ColumnElement[bool]] = []
+    if scope is not None:
+        found.append(devices.c.unit.in_(sorted(scope)))
+    if not restricted:
+        found.append(sites.c.restricted.is_(False))
+    return found
 
 
 def wall_joules(connection: Connection, ids: Sequence[int], day: dt.date, zone: str) -> dict[int, int]:

@@ -118,7 +118,7 @@ energy_overlaps = Table(
     Column("month", IsoDate, primary_key=True, autoincrement=False),  # its first day
     Column("feeder", Integer, primary_key=True, autoincrement=False),
     Column("outlet", OUTLET, primary_key=True),
-    Column("fed", Integer, primary_key=True, autoincrement=False),  # 0: nobody said what it feeds
+    Column("fed", Integer, primary_key=True, autoincrement=False),  # 0: nobody said what it feeds, -1: erased
     Column("why", String(16), primary_key=True),  # outlet, feeder, controller or undeclared
     Column("days", Integer, nullable=False),
     Column("joules", BigInteger, nullable=False),  # left out of the ledger

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from roadworthy_collector.store.queries import facts
 from roadworthy_collector.store.queries.console_list import visible
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
-from roadworthy_collector.store.queries.states import state_of
+from roadworthy_collector.store.queries.states import RUNS_AGENT, state_of
 from roadworthy_collector.store.schema import (
     device_now,
     devices,
@@ -94,10 +94,11 @@ def count_unknowns(connection: Connection, startups_since: float, scope: Scope =
                 counted(devices.c.model.is_(None), "model"),
                 counted(and_(devices.c.serial.is_(None), devices.c.asset_tag.is_(None)), "identity"),
                 counted(devices.c.device_class == "unknown", "device_class"),
-                counted(devices.c.os_name.is_(None), "os"),
-                counted(devices.c.system_medium == "unknown", "system_medium"),
+                counted(and_(RUNS_AGENT, devices.c.os_name.is_(None)), "os"),
+                counted(and_(RUNS_AGENT, devices.c.system_medium == "unknown"), "system_medium"),
                 counted(sites.c.name == "unassigned", "site"),
-                counted(~started, "startup"),
+                counted(and_(RUNS_AGENT, ~started), "startup"),
+                counted(~RUNS_AGENT, "agent"),
             )
             .select_from(devices.join(sites, devices.c.site == sites.c.id))
             .where(devices.c.retired_at.is_(None), within(scope))
@@ -136,13 +137,16 @@ def top_reasons(connection: Connection, limit: int = 60, scope: Scope = EVERYTHI
 
 
 def latest_reports(connection: Connection, limit: int = 8, scope: Scope = EVERYTHING) -> Sequence[Row[Any]]:
-    """Return the devices that reported last, with what they said."""
+    """Return the devices with an agent that reported last, with what they said; polls would crowd them out."""
     newest = (desc(devices.c.last_report_at), devices.c.id)
     # First which they are, out of the index alone: joined at once, every device's row would be read.
     wanted = connection.scalars(
         select(devices.c.id)
         .where(
-            *visible(connection, scope), devices.c.retired_at.is_(None), devices.c.last_report_at.is_not(None)
+            *visible(connection, scope),
+            RUNS_AGENT,
+            devices.c.retired_at.is_(None),
+            devices.c.last_report_at.is_not(None),
         )
         .order_by(*newest)
         .limit(limit)
@@ -236,10 +240,11 @@ def some_at_a_glance(
         "model": devices.c.model.is_(None),
         "identity": and_(devices.c.serial.is_(None), devices.c.asset_tag.is_(None)),
         "device_class": devices.c.device_class == "unknown",
-        "os": devices.c.os_name.is_(None),
-        "system_medium": devices.c.system_medium == "unknown",
+        "os": and_(RUNS_AGENT, devices.c.os_name.is_(None)),
+        "system_medium": and_(RUNS_AGENT, devices.c.system_medium == "unknown"),
         "site": sites.c.name == "unassigned",
-        "startup": ~started,
+        "startup": and_(RUNS_AGENT, ~started),
+        "agent": ~RUNS_AGENT,
     }
     query = (
         select(

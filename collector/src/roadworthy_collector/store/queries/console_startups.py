@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from roadworthy_collector.store.queries.console import nearest_rank
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
-from roadworthy_collector.store.queries.states import WAKE_KIND
+from roadworthy_collector.store.queries.states import RUNS_AGENT, WAKE_KIND
 from roadworthy_collector.store.schema import devices, sites, startups
 
 # Upper bounds of the distribution's bins; the last bin has none. Start-ups of over half an hour exist.
@@ -109,12 +109,12 @@ def _ranks(columns: Any) -> list[ColumnElement[Any]]:
 
 
 def devices_by(connection: Connection, grouping: str, scope: Scope = EVERYTHING) -> dict[str | None, int]:
-    """Return {model or site: devices in service}, restricted sites left out."""
+    """Return {model or site: devices in service with an agent}, restricted sites left out."""
     member = devices.c.model if grouping == "model" else sites.c.name
     found = connection.execute(
         select(member, func.count())
         .select_from(devices.join(sites, sites.c.id == devices.c.site))
-        .where(devices.c.retired_at.is_(None), sites.c.restricted.is_(False), within(scope))
+        .where(devices.c.retired_at.is_(None), RUNS_AGENT, sites.c.restricted.is_(False), within(scope))
         .group_by(member)
     )
     return {row[0]: row[1] for row in found}
@@ -196,7 +196,7 @@ def latest_factors(
 def count_unmeasured(
     connection: Connection, since: float, kind: str, scope: Scope = EVERYTHING
 ) -> tuple[int, int]:
-    """Return (devices in service, of them without one finished start-up of known length since `since`)."""
+    """Return (devices in service with an agent, of them without one finished start-up of known length since `since`)."""
     measured = exists(
         select(literal(1)).where(
             startups.c.device == devices.c.id,
@@ -208,7 +208,7 @@ def count_unmeasured(
     )
     row = connection.execute(
         select(func.count(), func.coalesce(func.sum(case((measured, 0), else_=1)), 0)).where(
-            devices.c.retired_at.is_(None), within(scope)
+            devices.c.retired_at.is_(None), RUNS_AGENT, within(scope)
         )
     ).one()
     return row[0], row[1]
@@ -241,11 +241,11 @@ def last_totals(connection: Connection, wanted: Sequence[int]) -> dict[int, floa
 
 
 def some_in_service(connection: Connection, after: int, limit: int) -> Sequence[Row[Any]]:
-    """Return (id, unit, model, site, restricted) of devices in service whose row ids follow `after`."""
+    """Return (id, unit, model, site, restricted) of devices in service with an agent whose row ids follow `after`."""
     query: Select[Any] = (
         select(devices.c.id, devices.c.unit, devices.c.model, sites.c.name.label("site"), sites.c.restricted)
         .join(sites, sites.c.id == devices.c.site)
-        .where(devices.c.id > after, devices.c.retired_at.is_(None))
+        .where(devices.c.id > after, devices.c.retired_at.is_(None), RUNS_AGENT)
         .order_by(devices.c.id)
         .limit(limit)
     )

@@ -42,11 +42,11 @@ def read(
     last: date,
     zone: str,
     columns: Sequence[str],
-    device: int | tuple[int, int] | None = None,
+    device: int | tuple[int, int] | frozenset[int] | None = None,
 ) -> Iterator[LocalTotal]:
     """Yield the totals of each device, or of `device` alone, of the local days from `first` to `last`, both included.
 
-    `device` may be a first and a last row id: of the devices between, both included. `columns` are names both tables
+    `device` may be a first and a last row id (of the devices between, both included) or a set of some. `columns` are names both tables
     have. Days come some at a time, in no order among them.
     """
     for some in _pieces(first, last):
@@ -73,9 +73,13 @@ def read(
                 yield LocalTotal(dates[row.date], row.device, span, row)
 
 
-def _of(query: Select[Any], table: Table, device: int | tuple[int, int] | None) -> Select[Any]:
+def _of(
+    query: Select[Any], table: Table, device: int | tuple[int, int] | frozenset[int] | None
+) -> Select[Any]:
     if device is None:
         return query
+    if isinstance(device, frozenset):
+        return query.where(table.c.device.in_(sorted(device)))
     mine = table.c.device == device if isinstance(device, int) else table.c.device.between(*device)
     return query.where(mine)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -49,9 +49,13 @@ def roll_up(connection: Connection, some: Sequence[int], days: Sequence[tuple[da
     _DAYS.write(connection, rows)
 
 
-def read(connection: Connection, first: date, last: date) -> dict[tuple[int, str, date], OutletDay]:
-    """Return {(device, outlet, local day): what went through it} of the days from `first` to `last`."""
+def read(
+    connection: Connection, first: date, last: date, some: Collection[int] | None = None
+) -> dict[tuple[int, str, date], OutletDay]:
+    """Return {(device, outlet, local day): what went through it} from `first` to `last`, of all or `some` devices."""
     query = select(outlet_days).where(outlet_days.c.date.between(first.isoformat(), last.isoformat()))
+    if some is not None:
+        query = query.where(outlet_days.c.device.in_(sorted(some)))
     return {
         (row.device, row.outlet, date.fromisoformat(row.date)): OutletDay(
             row.joules, row.covered_seconds, row.quality

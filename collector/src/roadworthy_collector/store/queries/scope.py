@@ -12,8 +12,10 @@ from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, or_, select, true
 
+from roadworthy_collector.books.places import MISSING, Places
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.schema import devices, units
+from roadworthy_inventory.units import SEPARATOR, path_key
 
 # None is every unit; else the row ids of the units whose devices may be seen, those below them included.
 Scope: TypeAlias = frozenset[int] | None
@@ -58,19 +60,36 @@ def covers(scope: Scope, unit: int) -> bool:
 def grant(
     connection: Connection, table: Table, column: str, holder: str, names: Sequence[str] | None
 ) -> None:
-    """Scope `holder` to the units of these names in `table`; None takes every restriction away.
+    """Scope `holder` to the units of these paths or names in `table`; None takes every restriction away.
 
-    Raises UnknownUnitError for a name no unit has, and for no name at all: that would show nothing.
+    Raises UnknownUnitError for what names no unit or several, and for no name at all: that would show nothing.
     """
     connection.execute(delete(table).where(table.c[column] == holder))
     if names is None:
         return
     if not names:
         raise UnknownUnitError("a scope names at least one unit")
-    found = {row.name: row.id for row in connection.execute(select(units).where(units.c.name.in_(names)))}
-    if missing := [name for name in names if name not in found]:
-        raise UnknownUnitError(f"{missing[0]}: there is no unit of that name")
-    connection.execute(insert(table), [{column: holder, "unit": unit} for unit in found.values()])
+    places = Places(connection)
+    found = dict.fromkeys(_unit(connection, places, name) for name in names)
+    connection.execute(insert(table), [{column: holder, "unit": unit} for unit in found])
+
+
+def _unit(connection: Connection, places: Places, said: str) -> int:
+    """Return the unit of a path, or of a name no other unit has: nobody is to see more than was meant."""
+    rows = connection.execute(select(units.c.id, units.c.name, units.c.valid_to)).all()
+    paths = {row.id: places.unit_path(row.id) or row.name for row in rows}
+    key = path_key(said)
+    open_ = [row.id for row in rows if row.valid_to is None]
+    if at_path := [unit for unit in open_ if path_key(paths[unit]) == key]:
+        return at_path[0]
+    so_called = [unit for unit in open_ if path_key(paths[unit].rpartition(SEPARATOR)[2]) == key]
+    if len(so_called) > 1:
+        which = " and ".join(sorted(paths[unit] for unit in so_called))
+        raise UnknownUnitError(f"{said}: several units are called so; name one by its path: {which}")
+    found = next((row.id for row in rows if row.name == said), None) or places.unit(said)
+    if found in {None, MISSING}:
+        raise UnknownUnitError(f"{said}: there is no unit of that name")
+    return found
 
 
 def granted(connection: Connection, table: Table, column: str, holder: str, now: float) -> frozenset[int]:

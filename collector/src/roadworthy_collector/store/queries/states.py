@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, case, func
 
 from roadworthy_collector.store.schema import devices
+from roadworthy_inventory.device_class import ASKED
 
 # Reporting within the interval and a grace, missing after three.
 GRACE_SECONDS = 60
@@ -14,6 +15,8 @@ SMALLEST_GROUP = 5
 # A wake-up from sleep takes seconds where a start from off takes a minute; one distribution of both says nothing.
 # Hibernation is from off: it goes through the firmware, and people wait for it as for any other.
 WAKE_KIND = "resume"
+# A device that is polled has neither start-ups nor an operating system of its own to tell: that is nothing missing.
+RUNS_AGENT = devices.c.device_class.not_in(ASKED)
 
 
 def state_of(now: float, interval_seconds: int) -> ColumnElement[str]:
