@@ -17,7 +17,9 @@ from roadworthy_inventory.importing.reading import open_table
 from roadworthy_inventory.register import FIELDS, ITEM_KINDS, LIFECYCLE_STATES, USAGE_PROFILES, RegisterItem
 
 ON = dt.date(2026, 11, 1)
-LETTERS = st.characters(codec="utf-8", exclude_characters="\0\ufffd")
+# What no import takes: control characters, but for tabs and line ends.
+CONTROL = "".join(chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\r\n")
+LETTERS = st.characters(codec="utf-8", exclude_characters=f"{CONTROL}\ufffd")
 # As the register holds texts: not empty, no spaces around them; anything else goes, formulas too.
 TEXT = st.text(LETTERS, min_size=1, max_size=20).map(str.strip).filter(bool) | st.sampled_from(
     [

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from roadworthy_inventory.importing import generic, plain
 from roadworthy_inventory.importing.formats import by_name, format_of, plain_of, read_items
-from roadworthy_inventory.importing.problems import UnknownFormatError
+from roadworthy_inventory.importing.own import export_row
+from roadworthy_inventory.importing.problems import RepeatedColumnError, UnknownFormatError
 from roadworthy_inventory.importing.reading import Table, open_table
 from roadworthy_inventory.register import RegisterItem
 
@@ -150,3 +151,33 @@ def test_money_is_mapped_in_pounds_by_either_name() -> None:
         assert item.purchase_cost_pence == 1234
     assert "purchase_cost" in generic.FIELDS
     assert "purchase_cost_pence" not in generic.FIELDS
+
+
+@pytest.mark.parametrize("name", ["Serial", "Tag", "Purchase cost", "Warranty end", "Purchased"])
+def test_a_header_twice_is_refused_where_the_columns_differ(name: str) -> None:
+    header = f"Asset tag,Serial number,Model,{name},{name}"
+    header = header.replace("Asset tag,", "") if name == "Tag" else header.replace("Serial number,", "")
+    same, other = ("2020-01-02", "2021-01-02") if name in {"Warranty end", "Purchased"} else ("100", "900")
+    assert len(read(header, f"A1,x,{same},{same}", f"A2,x,{other},")[0]) == 2
+    with pytest.raises(
+        RepeatedColumnError, match=f"{name}' is there twice, as column 3 and column 4"
+    ) as refused:
+        read(header, f"A1,x,{same},{same}", f"A2,x,{same},{other}")
+    assert (refused.value.line, refused.value.column) == (3, name)
+
+
+def test_a_header_twice_that_nothing_hangs_on_is_told_and_taken() -> None:
+    items, report = read("Tag,Serial,Model,Model", "FP1,S1,a,b")
+    assert items[0].model == "a"
+    assert "columns not asked for: Model (2)" in report.notes
+
+
+def test_control_characters_are_refused_and_neutralised() -> None:
+    items, report = read("Tag,Model,Notes", "FP\x1b[31m1,a,", 'FP2,b,"one\ttwo\nthree"', "FP3,b\x9b,")
+    assert [(one.tag, one.notes) for one in items] == [("FP2", "one\ttwo\nthree")]
+    assert [(one.line, one.column, one.code) for one in report.problems] == [
+        (2, "Tag", "control_character"),
+        (5, "Model", "control_character"),
+    ]
+    held = RegisterItem(tag="FP\x07\x1b[31m1", notes="one\ttwo\nthree")
+    assert {"FP\ufffd\ufffd[31m1", "one\ttwo\nthree"} < set(export_row(held))

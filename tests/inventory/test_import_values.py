@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 
 import pytest
 from hypothesis import example, given
@@ -288,12 +289,18 @@ def test_keys_and_texts() -> None:
         values.text("x" * 256)
 
 
-@given(st.text() | st.sampled_from(["=1+1", "'=1", "''", "-5", "@x", "\tx"]))
+def is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc" and letter not in "\t\r\n"
+
+
+@given(st.text() | st.sampled_from(["=1+1", "'=1", "''", "-5", "@x", "\tx", "\x1b[31m", "a\x9bb"]))
 @example("'abc")
 def test_neutralised_texts_come_back(text: str) -> None:
     safe = neutralised(text)
     assert not safe.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    assert restored(safe) == text
+    shown = "".join("\ufffd" if is_control(letter) else letter for letter in text)
+    assert restored(safe) == shown
+    assert neutralised(shown) == safe
 
 
 def test_values_in_messages_are_short_and_printable() -> None:

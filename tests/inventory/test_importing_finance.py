@@ -219,6 +219,61 @@ def test_rows_of_totals_are_passed_over_and_counted() -> None:
     assert imported.report().warnings_by_code == {"total_row": 1}
 
 
+def test_totals_as_spreadsheets_write_them_are_passed_over_and_named() -> None:
+    text = """Year,period,cost centre,account code,description,amount
+2025/26,1,IT1,4100,Hardware maintenance,1000.00
+2025/26,2,IT1,4100,Hardware maintenance,1000.00
+2025/26,1,IT1 Total,,,2000.00
+2025/26,1,IT2,4100,Total Mobile licences,500.00
+2025/26,1,IT2 Total,,,500.00
+2025/26,,,4100 Total,,2500.00
+2025/26,1,IT1,,Subtotal hardware,2000.00
+,,Grand Total,,,2500.00
+"""
+    imported = ledger_import(text)
+    assert sum(one.amount_pence for one in flat(imported)) == 2_500_00
+    report = imported.report()
+    assert report.warnings_by_code == {"total_row": 5}
+    assert [(one.line, one.column, one.value) for one in report.warnings] == [
+        (4, "cost centre", "IT1 Total"),
+        (6, "cost centre", "IT2 Total"),
+        (7, "account code", "4100 Total"),
+        (8, "description", "Subtotal hardware"),
+        (9, "cost centre", "Grand Total"),
+    ]
+
+
+def test_a_total_in_a_column_nobody_asked_for_is_one_where_no_account_code_stands() -> None:
+    text = (
+        "Year,Block,Cost centre,P1,P2,P3\n2025/26,Hardware,IT1,10,20,61\n2025/26,Total,,10,20,61\n"
+        "2025/26,IT1 Total,IT1,10,20,61\n"
+    )
+    imported = ledger_import(text)
+    assert sum(one.amount_pence for one in flat(imported)) == 91_00
+    assert [(one.line, one.column) for one in imported.report().warnings] == [(3, "Block"), (4, "Block")]
+    coded = "Year,Block,Account,Amount\n2025/26,IT1 Total,4100,5\n"
+    assert [one.amount_pence for one in ledger(coded)] == [500]
+
+
+def test_a_row_that_may_be_a_total_is_refused_with_line_and_reason() -> None:
+    text = "Year,Cost centre,Account,Description,Amount\n2025/26,A,1,a,5\n2025/26,A,,Total hardware,5\n2025/26,A Total,1,b,5\n"
+    with pytest.raises(StrictRefusedError) as refused:
+        ledger(text)
+    assert [(one.line, one.column, one.code, one.value) for one in refused.value.report.problems] == [
+        (3, "Description", "maybe_total", "Total hardware"),
+        (4, "Cost centre", "maybe_total", "A Total"),
+    ]
+
+
+def test_payments_to_a_supplier_called_total_are_payments() -> None:
+    text = """Date,Supplier,Description,Net amount
+01/04/2025,Total Gas & Power Ltd,Total energy used,5.00
+01/04/2025,Acme,TOTAL MOBILE licences,6.00
+,Acme Total,,6.00
+"""
+    assert [one.net_pence for one in payments(text, "date_order = 'day first'")] == [500, 600]
+
+
 def test_what_a_ledger_does_not_tell_is_said() -> None:
     imported = ledger_import("FY,Account,Amount\n2025/26,0001,5\n")
     (line,) = flat(imported)

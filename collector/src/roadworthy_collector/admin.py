@@ -8,7 +8,9 @@ from roadworthy_collector import (
     admin_audit,
     admin_benefits,
     admin_books,
+    admin_calibration,
     admin_carbon,
+    admin_carbon_bridge,
     admin_database,
     admin_devices,
     admin_disposal,
@@ -54,3 +56,5 @@ def add_to(app: typer.Typer) -> None:
     admin_meters.add_to(app)
     admin_report.add_to(app)
     admin_energy.add_to(admin_carbon.carbon)
+    admin_calibration.add_to(admin_carbon.carbon)
+    admin_carbon_bridge.add_to(admin_carbon.carbon)

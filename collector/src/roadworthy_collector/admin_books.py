@@ -185,11 +185,16 @@ def withdraw_decision(
 @ratings.command("run", epilog="Example: roadworthy ratings run")
 def run_ratings(config: ConfigFile = None, output: Format = "table") -> None:
     """Rate every device now, and what is known from imports alone; the jobs process does it hourly."""
+    from roadworthy_collector.books import standing
     from roadworthy_collector.books.rating import rate_now
     from roadworthy_collector.jobs.work import Work
 
     with stored(config) as (settings, engine):
         found = rate_now(Work(engine, settings, rests=False))
+        with engine.connect() as connection:
+            hint = standing.unreconciled(connection)
+    if hint is not None:
+        typer.echo(hint, err=True)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return

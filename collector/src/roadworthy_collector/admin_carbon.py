@@ -1,4 +1,7 @@
-"""Commands that work out carbon figures from kilowatt-hours: no settings, no database, no network."""
+"""Commands that work out carbon figures from kilowatt-hours: no network, and no settings or database needed.
+
+Where there is a database, factor sets that were loaded and confirmed in it count over those that ship.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
 
 from roadworthy_collector import admin_carbon_data
-from roadworthy_collector.command_support import show
+from roadworthy_collector.command_support import ConfigFile, show
 from roadworthy_collector.errors import RoadworthyError
+
+if TYPE_CHECKING:
+    from roadworthy_inventory.carbon.factors import FactorBook
 
 carbon = typer.Typer(
     help="Carbon of so many kilowatt-hours: CRC, SECR, and the factors behind them.", no_args_is_help=True
@@ -45,6 +52,12 @@ def _refused() -> Iterator[None]:
 
 def _today() -> date:
     return datetime.fromtimestamp(time.time(), ZoneInfo(_ZONE)).date()
+
+
+def _book(config: Path | None) -> FactorBook:
+    from roadworthy_collector.carbon.factors_here import book_here
+
+    return book_here(config, lambda text: typer.echo(f"roadworthy: {text}", err=True))
 
 
 def _print(answer: Any, output: str, text: Callable[[Any], None]) -> None:
@@ -107,12 +120,13 @@ def work_out_secr(
     electricity_kwh: Annotated[str, typer.Option(help=f"Purchased electricity. {_ENERGY}")],
     gas_kwh: Annotated[Energy, typer.Option(help="Gas, gross calorific value.")] = None,
     output: Output = "text",
+    config: ConfigFile = None,
 ) -> None:
     """Work out a year in the shape of SECR: kgCO2e of scope 2, and of losses and well-to-tank in scope 3."""
     from roadworthy_inventory.carbon.answers import secr_answer
 
     with _refused():
-        answer = secr_answer(year, rule, electricity_kwh, gas=gas_kwh, today=_today())
+        answer = secr_answer(year, rule, electricity_kwh, gas=gas_kwh, today=_today(), book=_book(config))
     _print(answer, output, _secr_text)
 
 
@@ -123,19 +137,21 @@ _FactorYear = Annotated[
 
 
 @factors.callback(epilog="Example: roadworthy carbon factors --year 2024/25")
-def list_factors_shortly(context: typer.Context, year: _FactorYear = None, output: Output = "text") -> None:
-    """List the conversion factors and CRC rates that ship; load, confirm and withdraw factor sets."""
+def list_factors_shortly(
+    context: typer.Context, year: _FactorYear = None, output: Output = "text", config: ConfigFile = None
+) -> None:
+    """List the conversion factors and CRC rates in force; load, confirm and withdraw factor sets."""
     if context.invoked_subcommand is None:
-        list_factors(year, output)
+        list_factors(year, output, config)
 
 
 @factors.command("list", epilog="Example: roadworthy carbon factors list --year 2024/25")
-def list_factors(year: _FactorYear = None, output: Output = "text") -> None:
-    """List the conversion factors and CRC rates that ship, each with its status and source; what is missing, too."""
+def list_factors(year: _FactorYear = None, output: Output = "text", config: ConfigFile = None) -> None:
+    """List the conversion factors and CRC rates in force, each with its status and source; what is missing, too."""
     from roadworthy_inventory.carbon.answers import factors_answer
 
     with _refused():
-        answer = factors_answer(year, today=_today())
+        answer = factors_answer(year, today=_today(), book=_book(config))
     _print(answer, output, _source_text)
 
 

@@ -57,7 +57,7 @@ def _of_factors() -> _Commands:
     return {
         "load": (
             load_set,
-            "flat.xlsx --year 2026 --version revised --published 2026-07 --source https://...",
+            "flat.xlsx --year 2026 --version revised --published 2026-07 --source https://... --as grace",
         ),
         "sets": (list_sets, "--format json"),
         "confirm": (confirm_set, "3 --as grace < password-file"),
@@ -71,11 +71,18 @@ def load_set(
     version: Annotated[str, typer.Option(help="Its version, as the file names it.")],
     published: Annotated[str, typer.Option(help="Day or month it was published: 2026-06-10 or 2026-06.")],
     source: Annotated[str, typer.Option(help="The public https address it is published at.")],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as", help="Who proposes it; their password is asked for, or read from standard input."
+        ),
+    ],
     config: ConfigFile = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet; Factors by Category if not said.")] = None,
 ) -> None:
     """Propose a factor set out of the government's flat file; it holds once a second person has confirmed it."""
     from roadworthy_collector.carbon import factor_store
+    from roadworthy_collector.security import access
     from roadworthy_collector.store.engine import write_transaction
 
     told = factor_store.Told(year, version, published, source, *([sheet] if sheet else []))
@@ -83,10 +90,14 @@ def load_set(
         body = file.read_bytes()
     except OSError as error:
         raise RoadworthyError(f"{file}: cannot be read ({error.strerror})") from None
+    password = password_from_person(confirm=False)
     with stored(config) as (settings, engine):
-        found = factor_store.read_file(body, file.name, told, actor=COMMAND_LINE, today=today(settings))
+        now = time.time()
+        reader = access.reader_by_password(engine, name, password, now)
+        factor_store.require_proposer(reader)
+        found = factor_store.read_file(body, file.name, told, actor=reader.name, today=today(settings))
         with write_transaction(engine) as connection:
-            number = factor_store.propose(connection, found, actor=COMMAND_LINE, now=int(time.time()))
+            number = factor_store.propose(connection, found, actor=reader.name, now=int(now))
             one = next(each for each in factor_store.list_sets(connection) if each.id == number)
     show(_factor_rows(one.rows), "table")
     typer.echo(
@@ -287,6 +298,7 @@ def show_keep_or_replace(
                 "devices": row["devices"],
                 "kWh a year": f"{row['kwh'][1]:,.0f} ({'of ' + str(row['told']) if row['told'] else 'typical'})",
                 "saved": f"{row['saved_kwh'][0]:,.0f} to {row['saved_kwh'][2]:,.0f}",
+                **_at_price(row),
                 "break-even, years": " / ".join(
                     "never" if one is None else f"{one:,.0f}" for one in row["break_even_years"]
                 ),
@@ -296,6 +308,15 @@ def show_keep_or_replace(
         output,
     )
     typer.echo(f"at {found['factor_kgco2e_per_kwh']} kgCO2e/kWh, factor set {found['factor_set']}")
+    if price := found["internal_price"]:
+        typer.echo(
+            f"internal carbon price £{price['gbp_per_tco2e']:,.2f} a tCO2e since {price['since']} ({price['source']})"
+        )
+
+
+def _at_price(row: Mapping[str, Any]) -> dict[str, str]:
+    low, _, high = row["making_at_internal_price"]
+    return {} if low is None else {"£ of making": f"{low:,.2f} to {high:,.2f}"}
 
 
 def show_return(

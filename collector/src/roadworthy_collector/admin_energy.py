@@ -15,9 +15,12 @@ from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
 
 Year = Annotated[
-    str | None, typer.Option(help="A financial year, 2025/26, or a month, 2025-09; the newest if not said.")
+    str | None,
+    typer.Option(
+        help="A financial year, 2025/26, a month, 2025-09, or a day, 2025-09-30; the newest year if not said."
+    ),
 ]
-By = Literal["unit", "site", "class", "model", "place", "month", "quality"]
+By = Literal["unit", "site", "class", "model", "place", "month", "quality", "device", "day", "half-hour"]
 
 
 def add_to(carbon: typer.Typer) -> None:
@@ -30,10 +33,20 @@ def add_to(carbon: typer.Typer) -> None:
     carbon.command("rebuild", epilog="Example: roadworthy carbon rebuild --month 2026-04")(rebuild)
 
 
-def show_energy(
+def show_energy(  # noqa: PLR0913, PLR0917 - one argument an option
     year: Year = None,
-    by: Annotated[By, typer.Option(help="The groups to list.")] = "month",
+    by: Annotated[
+        By | None, typer.Option(help="The groups to list; months if not said, half-hours of a day.")
+    ] = None,
     unit: Annotated[str | None, typer.Option(help="Only this unit and those below it.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only this site; of a day, or by day.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only this device; of a day.")] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="Why a device's half-hours are looked at, for the audit; they may be about one person."
+        ),
+    ] = "",
     rule: Annotated[
         Literal["majority", "blended"] | None,
         typer.Option(
@@ -45,11 +58,19 @@ def show_energy(
     ] = "text",
     config: ConfigFile = None,
 ) -> None:
-    """Show kWh at the wall by how they are known, with a 90 % interval, and the kgCO2e they emit."""
-    from roadworthy_collector.carbon.show import Asked, coverage, flat_row, shown
+    """Show kWh at the wall by how they are known, with low and high, and the kgCO2e they emit."""
+    from roadworthy_collector.carbon.energy_day_shown import date_of
+    from roadworthy_collector.carbon.show import Asked, checked_dimension, coverage, flat_row, shown
     from roadworthy_collector.store.queries.console import is_simulated
 
     now = time.time()
+    if (date := date_of(year)) is not None or by in {"day", "half-hour", "device"} or site or device:
+        from roadworthy_collector import admin_energy_day
+
+        asked = admin_energy_day.Asked(year, date, by, unit, site, device, reason)
+        admin_energy_day.show_finer(asked, output, config)
+        return
+    by = checked_dimension(by or "month")
     with stored(config) as (settings, engine), engine.connect() as connection:
         found = shown(connection, Asked(year, unit, rule), now=now, zone=settings.reporting_timezone)
         if output == "text":
@@ -99,8 +120,7 @@ def _text(told: dict[str, Any], said: str) -> None:
         typer.echo(f"{told['period']}: {said}")
         return
     typer.echo(
-        f"{told['period']}: {told['kwh']:,.0f} kWh at the wall ({told['low_kwh']:,.0f} to {told['high_kwh']:,.0f}, "
-        "90 % interval)"
+        f"{told['period']}: {told['kwh']:,.0f} kWh at the wall (range {told['low_kwh']:,.0f} to {told['high_kwh']:,.0f})"
     )
     parts = [
         f"{name} {one['share']:.1%}" for name, one in told["by_quality"].items() if one["share"] is not None
@@ -120,7 +140,15 @@ def _text(told: dict[str, Any], said: str) -> None:
     )
     for reason in dict.fromkeys(one["reason"] for one in emitted["lines"] if one["reason"]):
         typer.echo(reason)
+    if (apart := told["without_agent"])["rows"]:
+        typer.echo(
+            f"beside it, {apart['items']:,} devices without an agent, modelled by class: {apart['kwh']:,.0f} kWh "
+            f"(range {apart['low_kwh']:,.0f} to {apart['high_kwh']:,.0f}), in none of the figures above"
+        )
+        show([_apart(one) for one in apart["rows"]], "table")
     typer.echo(said)
+    for sentence in told["how_sure"]:
+        typer.echo(sentence)
 
 
 def _line(row: dict[str, Any], by: str) -> dict[str, Any]:
@@ -129,9 +157,20 @@ def _line(row: dict[str, Any], by: str) -> dict[str, Any]:
     return {
         str(by): row["title"],
         "kWh": f"{row['kwh']:,.1f}",
-        "90 % interval": "" if quality else f"{row['low_kwh']:,.1f} to {row['high_kwh']:,.1f}",
+        "range": "" if quality else f"{row['low_kwh']:,.1f} to {row['high_kwh']:,.1f}",
         "devices": "" if quality else f"{row['devices']:,}",
         "time known": "" if ratio is None or quality else f"{ratio:.1%}",
+    }
+
+
+def _apart(one: dict[str, Any]) -> dict[str, Any]:
+    known = one["kwh"] is not None
+    return {
+        "class": one["class"],
+        "items": f"{one['items'] - one['taken_off']:,}",
+        "kWh": f"{one['kwh']:,.1f}" if known else "not known",
+        "range": f"{one['low_kwh']:,.1f} to {one['high_kwh']:,.1f}" if known else "",
+        "how": ": ".join(part for part in (one["quality"], one["how"]) if part),
     }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from roadworthy_collector.admin_register_told import problem_lines
 from roadworthy_collector.command_support import ConfigFile, Format, show, stored, text_of
 from roadworthy_collector.errors import RoadworthyError
 
@@ -52,7 +54,8 @@ def import_money(  # noqa: PLR0913 - one argument an option
     mapping: Annotated[Path | None, typer.Option(help="TOML: which column is which.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook; the first if not said.")] = None,
     corrections: Annotated[
-        Path | None, typer.Option(help="Write rows that are bad to this CSV, to be put right and imported.")
+        Path | None,
+        typer.Option(help="Where bad rows go; beside the file, as NAME.corrections.csv, if not said."),
     ] = None,
     *,
     strict: Annotated[
@@ -74,7 +77,7 @@ def import_money(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Import a general ledger, published supplier payments or contracts. The same file again changes nothing."""
     from roadworthy_collector.books import shares
-    from roadworthy_collector.books.cost_import import Choices, import_file, read_mapping
+    from roadworthy_collector.books.cost_import import Choices, import_file, read_mapping, write_corrections
 
     if replace and keep_both:
         raise RoadworthyError("--replace and --keep-both are two answers to one question; give one")
@@ -94,11 +97,17 @@ def import_money(  # noqa: PLR0913 - one argument an option
         if done.batch is not None:
             shares.refresh(engine, now)
     typer.echo(err=True)
+    if done.batch is not None and corrections is None and done.corrections is not None:
+        corrections = file.with_suffix(".corrections.csv")
+        write_corrections(corrections, done.corrections)
+    where = None if corrections is None or done.corrections is None else str(corrections)
     if output == "json":
-        typer.echo(json.dumps(_plain_outcome(done), indent=2))
+        typer.echo(json.dumps(_plain_outcome(done) | {"corrections": where}, indent=2))
         return
     for line in _said(done, dry_run=dry_run):
         typer.echo(line)
+    if where is not None:
+        typer.echo(f"set aside in {where}: correct it there and import it")
 
 
 def _today(zone: str, now: int) -> Any:
@@ -118,6 +127,8 @@ def _plain_outcome(done: Any) -> dict[str, Any]:
     if report is not None:
         found |= {"rows_read": report.rows_read, "rows_good": report.good, "rows_bad": report.quarantined}
         found |= {"problems": dict(report.by_code), "warnings": dict(report.warnings_by_code)}
+        found["bad_rows"] = [asdict(one) for one in report.problems]
+        found["warned_rows"] = [asdict(one) for one in report.warnings]
         found["notes"] = list(report.notes)
     return found
 
@@ -137,9 +148,7 @@ def _said(done: Any, *, dry_run: bool) -> list[str]:
     ]
     found += [f"  {measure}: {pounds(pence)}" for measure, pence in sorted(done.pence.items())]
     found += [f"  {note}" for note in report.notes]
-    found += [f"  {count:,} warnings: {code}" for code, count in report.warnings_by_code.items()]
-    for problem in report.problems[:20]:
-        found.append(f"  line {problem.line}: {problem.column} {problem.message} ({problem.value})")
+    found += problem_lines(report)
     if done.passed_over:
         found.append(
             f"  {done.passed_over:,} warranties passed over: `roadworthy register import` takes them"
@@ -223,9 +232,13 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
     year: Annotated[int | None, typer.Option(help="The year the financial year begins in.")] = None,
     share: Annotated[Literal["A", "B", "C"], typer.Option(help="Of which share.")] = "B",
     member: Annotated[
-        Literal["in", "out", "open"] | None, typer.Option(help="In it, not in it, or unclassified.")
+        Literal["in", "out", "open", "counted", "committed", "not_it"] | None,
+        typer.Option(help="In it, not in it, unclassified; all three; in none: prepaid only, or no IT."),
     ] = None,
     centre: Annotated[str | None, typer.Option(help="Only this cost centre.")] = None,
+    period: Annotated[
+        int | None, typer.Option(min=0, max=13, help="Only this accounting period; 0: none told.")
+    ] = None,
     text: Annotated[str, typer.Option(help="Only with this in description, supplier, code or rule.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="So many, the largest first.")] = 50,
     export: Annotated[Path | None, typer.Option(help="Write all of them to this .csv or .xlsx.")] = None,
@@ -235,7 +248,9 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
     from roadworthy_collector.books import money_tables, shares
     from roadworthy_collector.books.cost_review import Wanted, read_lines
 
-    wanted = Wanted(kind=kind, year=year, definition=share, member=member, centre=centre, text=text)
+    wanted = Wanted(
+        kind=kind, year=year, definition=share, member=member, centre=centre, text=text, period=period
+    )
     now = time.time()
     with stored(config) as (settings, engine), engine.connect() as connection:
         found = read_lines(connection, wanted, limit=limit if export is None else 10**9)

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from roadworthy_collector.books.importing import Outcome
     from roadworthy_collector.books.telling import ItemChange
+    from roadworthy_inventory.importing.problems import Report
 
 SHOWN = 20  # lines of a kind; programs get all
 
@@ -64,27 +65,29 @@ def tell_import(found: Outcome, corrections: Path | None, output: str) -> None:
         typer.echo(f"  {would}new {kind}: {'; '.join(names[:5])}{more}")
     if found.dry_run:
         tell_changes(found.changes)
-    _tell_problems(found)
+    for line in problem_lines(found.report):
+        typer.echo(line)
     if corrections is not None:
         typer.echo(f"set aside in {corrections}: correct it there and import it")
     if found.batch is not None:
         typer.echo(f"batch {found.batch}; `roadworthy register undo {found.batch}` takes it back")
 
 
-def _tell_problems(found: Outcome) -> None:
-    if found.report is None:
-        return
+def problem_lines(report: Report) -> list[str]:
+    """Return the rows set aside and the warnings of an import, the first of each with line, column and value."""
+    found = []
     for what, problems, counts in (
-        ("set aside", found.report.problems, found.report.by_code),
-        ("warning", found.report.warnings, found.report.warnings_by_code),
+        ("set aside", report.problems, report.by_code),
+        ("warning", report.warnings, report.warnings_by_code),
     ):
         for one in problems[:SHOWN]:
             column = f", column {one.column}" if one.column else ""
             value = f" ({one.value})" if one.value else ""
-            typer.echo(f"  {what}: line {one.line}{column}: {one.message}{value}")
+            found.append(f"  {what}: line {one.line}{column}: {one.message}{value}")
         rest = sum(counts.values()) - len(problems[:SHOWN])
         if rest > 0:
-            typer.echo(f"  {what}: {rest} more")
+            found.append(f"  {what}: {rest} more")
+    return found
 
 
 def tell_changes(changes: list[ItemChange]) -> None:

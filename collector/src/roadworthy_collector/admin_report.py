@@ -180,12 +180,13 @@ def journal(
     kwh: Annotated[str, typer.Option(help="kWh to add; --kwh=-12.5 takes away.")],
     reason: Annotated[str, typer.Option(help="Why; it is printed.")],
     config: ConfigFile = None,
+    of: Annotated[str, typer.Option(help="Of CRC: the supply (MPAN, MPRN) or site it is of.")] = "",
 ) -> None:
     """Enter an adjustment of a report that is not closed; a reviewed one has to be reviewed again."""
     from roadworthy_collector.carbon import report_doors
 
     with _stepping(config, name) as door:
-        report_doors.journal(door, number, line, kwh, reason)
+        report_doors.journal(door, number, line, kwh, reason, of)
     typer.echo(f"report {number}: adjusted")
 
 

@@ -18,16 +18,25 @@ from types import MappingProxyType
 from typing import Literal
 
 from roadworthy_inventory import tables
+from roadworthy_inventory.os_names import System, is_windows, product_of, with_version
 from roadworthy_inventory.os_rows import (
     EDITIONS,
     KINDS,
     SupportRow,
     os_support,
     parse_os_support,
-    products,
 )
 
-__all__ = ("EDITIONS", "HORIZON_DAYS", "KINDS", "SupportRow", "os_support", "parse_os_support", "support")
+__all__ = (
+    "EDITIONS",
+    "HORIZON_DAYS",
+    "KINDS",
+    "SupportRow",
+    "System",
+    "os_support",
+    "parse_os_support",
+    "support",
+)
 
 HORIZON_DAYS = 365
 _EDITION_FILE = "windows_editions.csv"
@@ -37,24 +46,6 @@ _CLIENT_EDITIONS = ("home_pro", "enterprise_education", "ltsc", "iot_ltsc")
 Status = Literal["supported", "ends_within", "extended", "ended", "unknown_end", "unknown"]
 Bought = Literal["yes", "no", "unknown"]
 Extension = Literal["none", "bought", "not_bought", "unknown", "over"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System:
-    """What a device says of its operating system; None where it does not.
-
-    `os_id`: the os-release ID, or windows or macos. `name`: the display name (Windows 11 Pro). `version`: 22H2,
-    10.0.19045, 12, 22.04. `build`: 26100 or 26100.1742. `edition`: Windows' EditionID (Professional, EnterpriseS) or
-    a display name. `installation_type`: client, server or server_core. `long_term`: of a long-term channel.
-    """
-
-    os_id: str | None = None
-    name: str | None = None
-    version: str | None = None
-    build: str | None = None
-    edition: str | None = None
-    installation_type: str | None = None
-    long_term: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,55 +81,6 @@ def windows_editions() -> MappingProxyType[str, tuple[str, str]]:
         kind = tables.one_of(_EDITION_FILE, line, "kind", row["kind"], ("client", "server"))
         found[row["edition_id"].casefold()] = (edition, kind)
     return MappingProxyType(found)
-
-
-# Names of os-release and of display names that the table spells otherwise.
-_PRODUCTS_BY_ID = {
-    "rocky": "rocky-linux",
-    "ol": "oracle-linux",
-    "oracle": "oracle-linux",
-    "alma": "almalinux",
-    "redhat": "rhel",
-    "sled": "sles",
-    "sles_sap": "sles",
-    "suse": "sles",
-    "esxi": "vmware-esxi",
-    "darwin": "macos",
-}
-_PRODUCTS_BY_NAME = {
-    "debian": "debian",
-    "ubuntu": "ubuntu",
-    "red hat": "rhel",
-    "macos": "macos",
-    "mac os": "macos",
-    "suse linux enterprise": "sles",
-    "sles": "sles",
-    "rocky": "rocky-linux",
-    "almalinux": "almalinux",
-    "oracle linux": "oracle-linux",
-    "vmware esxi": "vmware-esxi",
-    "esxi": "vmware-esxi",
-}
-
-
-def product_of(os_id: str | None, name: str | None, rows: Iterable[SupportRow] | None = None) -> str | None:
-    """Return the table's product for an os-release ID (or `windows`, `macos`) and a display name."""
-    said = (name or "").casefold()
-    if _is_windows(os_id, said):
-        if "server" in said:
-            return "windows-server"
-        found = re.search(r"windows (\d+(?:\.\d)?|xp|vista)\b", said)
-        return f"windows-{found[1]}" if found else None
-    known = {product for product in products(rows or os_support()) if not product.startswith("windows")}
-    by_id = (os_id or "").casefold()
-    if by_id:
-        by_id = _PRODUCTS_BY_ID.get(by_id, by_id)
-        return by_id if by_id in known else None
-    return next((product for start, product in _PRODUCTS_BY_NAME.items() if said.startswith(start)), None)
-
-
-def _is_windows(os_id: str | None, said: str) -> bool:
-    return "windows" in (os_id or "").casefold() or said.startswith(("windows", "microsoft windows"))
 
 
 def edition_of(name: str | None) -> str | None:
@@ -268,8 +210,9 @@ def support_of(
     dump). Nothing is guessed: what the table or the device does not say is `unknown`, with the reason.
     """
     rows = os_support() if rows is None else rows
+    system = with_version(system, rows)
     what = system.name or system.os_id or "an operating system without a name"
-    if _is_windows(system.os_id, (system.name or "").casefold()):
+    if is_windows(system.os_id, (system.name or "").casefold()):
         product = product_of(system.os_id, system.name) or "windows"
         found = _windows(system, rows)
         known_release = _windows(_without_edition(system), rows)

@@ -38,7 +38,8 @@ class DeviceCondition:
     `ended_unless_bought`: free updates have ended, and nobody told whether the paid ones sold now were bought).
     `disk_wear_ratio` and `battery_health_ratio` are of the worst disk and battery, 1 is all of it.
     `power_against_family_ratio`: its power over the median of its model and use. `imported_...`: another tool's own
-    judgement and the day of that export. `exceptions`: the entries of this device and its register item.
+    judgement and the day of that export. `ups_battery_since`: when its battery was replaced, or else the UPS made; what
+    a UPS or printer says of itself is as it said last. `exceptions`: the entries of this device and its register item.
     """
 
     device: str
@@ -63,6 +64,14 @@ class DeviceCondition:
     battery_cycles: int | None = None
     unexpected_shutdowns_count: int | None = None
     power_against_family_ratio: float | None = None
+    ups_battery_replace: bool | None = None
+    ups_on_battery: bool | None = None
+    ups_battery_low: bool | None = None
+    ups_load_ratio: float | None = None
+    ups_battery_since: dt.date | None = None
+    printer_page_count: float | None = None
+    printer_service_requested: bool | None = None
+    printer_worn: bool | None = None
     first_report: dt.date | None = None
     last_report: dt.date | None = None
     imported_from: str | None = None
@@ -99,6 +108,10 @@ def _left(end: dt.date | None, on: dt.date) -> int | None:
     return None if end is None else (end - on).days
 
 
+def _silent(condition: DeviceCondition, on: dt.date) -> int | None:
+    return None if condition.last_report is None else (on - condition.last_report).days
+
+
 # What is worked out from several fields; every other measure is the field of its own name.
 _WORKED_OUT: Mapping[str, Callable[[DeviceCondition, dt.date], Value | None]] = MappingProxyType(
     {
@@ -112,7 +125,11 @@ _WORKED_OUT: Mapping[str, Callable[[DeviceCondition, dt.date], Value | None]] = 
         ),
         "support_left_days": lambda c, on: _left(c.support_end, on),
         "warranty_left_days": lambda c, on: _left(c.warranty_end, on),
-        "silent_days": lambda c, on: None if c.last_report is None else (on - c.last_report).days,
+        "ups_battery_age_days": lambda c, on: (
+            None if c.ups_battery_since is None else (on - c.ups_battery_since).days
+        ),
+        "silent_days": _silent,
+        "unanswered_days": _silent,
     }
 )
 _DATE_FIELDS = MappingProxyType(
@@ -121,6 +138,8 @@ _DATE_FIELDS = MappingProxyType(
         "support_left_days": "support_end",
         "warranty_left_days": "warranty_end",
         "silent_days": "last_report",
+        "unanswered_days": "last_report",
+        "ups_battery_age_days": "ups_battery_since",
     }
 )
 _SCOPE_WORDS = MappingProxyType(
@@ -336,6 +355,8 @@ class Rater:
 
 def _meant(rule: Rule, words: tuple[str, str, str]) -> tuple[bool, str | None]:
     """Return whether a rule is, or may be, meant for such a device, and why that is unsure."""
+    if not all(MEASURES[test.looks_at].is_of(words[1]) for test in rule.tests):
+        return False, None
     unsure = None
     for scope, about, word in zip(rule.scopes, SCOPED, words, strict=True):
         admits = scope.admits(word)

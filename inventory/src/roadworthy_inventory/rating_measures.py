@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from roadworthy_inventory.device_class import ASKED
+
 MEETS, ATTENTION, ACTION = "meets", "needs attention", "action required"
 OBSERVING, NO_DATA = "observing", "no data"
 RATINGS = (MEETS, ATTENTION, ACTION, OBSERVING, NO_DATA)
@@ -20,7 +22,8 @@ class Measure:
 
     `unit` ends the key of its value (`value_<unit>`). `measured`: an agent or an import told it, so it is worth
     nothing once the device is silent; the rest are dates of the books. `evidence`: the measure that counts what it
-    was made from. `dated`: a reason may name its `{date}`. `words`: what it can say.
+    was made from. `dated`: a reason may name its `{date}`. `words`: what it can say. `polled`: which classes that run
+    no agent have it; no other class has what `only_polled` says.
     """
 
     name: str
@@ -30,6 +33,16 @@ class Measure:
     evidence: str | None = None
     dated: bool = False
     words: tuple[str, ...] = ()
+    polled: tuple[str, ...] = ()
+    only_polled: bool = False
+
+    def is_of(self, device_class: str) -> bool:
+        """Return whether devices of a class have it at all: nobody signs in to a printer."""
+        return device_class in self.polled if device_class in ASKED else not self.only_polled
+
+
+def _polled(name: str, unit: str, about: str, device_class: str) -> Measure:
+    return Measure(name, unit, about, polled=(device_class,), only_polled=True)
 
 
 _SUPPORT_WORDS = ("supported", "ends_within", "paid", "ended_unless_bought", "ended")
@@ -50,7 +63,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType({
         Measure("signin_count", "count", "sign-ins the figures are from"),
         Measure("support_status", "word", "until when it gets updates", measured=False, dated=True, words=_SUPPORT_WORDS),
         Measure("support_left_days", "days", "until when it gets updates", measured=False, dated=True),
-        Measure("warranty_left_days", "days", "when the warranty ends", measured=False, dated=True),
+        Measure("warranty_left_days", "days", "when the warranty ends", measured=False, dated=True, polled=ASKED),
         Measure("disk_wear_ratio", "percent_ratio", "share of the rated life of a disk that is used"),
         Measure("disk_failing", "flag", "whether a disk says that it is failing"),
         Measure("system_medium", "word", "what the system starts from", words=_MEDIA),
@@ -59,6 +72,21 @@ MEASURES: Mapping[str, Measure] = MappingProxyType({
         Measure("unexpected_shutdowns_count", "count", "unexpected shutdowns in 28 days"),
         Measure("power_against_family_ratio", "ratio", "power against the median of its family"),
         Measure("silent_days", "days", "days since the last report", measured=False, dated=True),
+        Measure(
+            "unanswered_days", "days", "days since the last poll that was answered",
+            measured=False, dated=True, polled=ASKED, only_polled=True,
+        ),
+        _polled("ups_battery_replace", "flag", "whether the UPS says that its battery is to be replaced", "ups"),
+        _polled("ups_on_battery", "flag", "whether the UPS runs on its battery", "ups"),
+        _polled("ups_battery_low", "flag", "whether the UPS says that its battery is low", "ups"),
+        _polled("ups_load_ratio", "percent_ratio", "load of the UPS against what it is made for", "ups"),
+        Measure(
+            "ups_battery_age_days", "days", "when the battery was replaced, or else the UPS made",
+            measured=False, dated=True, polled=("ups",), only_polled=True,
+        ),
+        _polled("printer_page_count", "count", "pages printed in its life", "printer"),
+        _polled("printer_service_requested", "flag", "whether the printer asks for service", "printer"),
+        _polled("printer_worn", "flag", "whether the printer says that a part of it is worn", "printer"),
         Measure("imported_health", "word", "the word of another tool", words=_IMPORTED_WORDS),
         Measure("imported_startup_points", "points", "the score of another tool, 0 to 100"),
     )

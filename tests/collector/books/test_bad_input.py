@@ -81,6 +81,16 @@ REGISTER: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
         b"Asset tag,Serial number,Model,Model\nFP1,S1,a,b\n",
         ("column 'Model' is there 2 times; this one is called 'Model (2)'", "new 1"),
     ),
+    "a serial number twice": (
+        "r.csv",
+        b"Asset tag,Serial,Serial,Model\nFP1,S1,S1,a\nFP2,S2,S9,b\n",
+        ("line 3: column Serial: 'Serial' is there twice, as column 2 and column 3", "'S2' and 'S9'"),
+    ),
+    "a control character": (
+        "r.csv",
+        b"Asset tag,Model\nFP\x07\x1b[31m1,a\nFP2,b\n",
+        ("line 2, column Asset tag: holds a control character (U+0007, character 3 of the cell)", "new 1"),
+    ),
     "broken bytes": (
         "r.csv",
         (HEAD + "FP1,S1,laptop,caf").encode() + b"\xe9\x81\xff,2020-01-02,1,\n",
@@ -147,7 +157,7 @@ MONEY: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
         "ledger",
         "l.csv",
         b"Financial year,Period,Amount,Amount,Description\n2024/25,1,1,2,x\n",
-        ("column 'Amount' is there 2 times",),
+        ("line 2: column Amount: 'Amount' is there twice, as column 3 and column 4", "'1' and '2'"),
     ),
     "broken bytes": (
         "ledger",
@@ -173,14 +183,14 @@ MONEY: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
         "ledger",
         "l.csv",
         (LEDGER + "2098/99,2,IT1,6000,x,Acme,100.00\n").encode(),
-        ("1 warnings: future_date",),
+        ("warning: line 2, column Financial year: has not begun, and the amount is outturn (2098/99)",),
     ),
     "a bomb": ("ledger", "l.xlsx", bomb(), ("unpacks to more than 200 times its size",)),
     "payments without a sum": (
         "payments",
         "p.csv",
         (PAID + "Acme,01/04/2025,x,licence,7\n").encode(),
-        ("line 2: Amount is no sum of money",),
+        ("line 2, column Amount: is no sum of money",),
     ),
     "contracts with no end that is one": (
         "contracts",

@@ -127,7 +127,7 @@ FILTERS = st.builds(
     Wanted,
     year=st.none() | st.integers(2023, 2025),
     definition=st.sampled_from(["A", "B", "C"]),
-    member=st.sampled_from([None, "in", "out", "open"]),
+    member=st.sampled_from([None, *cost_ready.MEMBERS]),
     centre=st.sampled_from([None, "", "IT1"]),
     pool=st.none() | st.sampled_from(sorted(POOLS)),
     text=st.sampled_from(["", "HARD", "400", "maint"]),
@@ -140,7 +140,10 @@ def fits(one: Shown, wanted: Wanted) -> bool:
     text = wanted.text.casefold()
     return (
         wanted.year in {None, one.year}
-        and wanted.member in {None, one.members[wanted.definition]}
+        and (
+            wanted.member in {None, one.members[wanted.definition]}
+            or (wanted.member == "counted" and one.members[wanted.definition] in {"in", "out", "open"})
+        )
         and wanted.centre in {None, one.cost_centre or ""}
         and wanted.period in {None, one.period or 0}  # 0: those without one
         and wanted.pool in {None, one.pool}

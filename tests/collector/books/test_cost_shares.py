@@ -105,7 +105,7 @@ def test_shares_of_each_year(estate: Estate, tmp_path: Path) -> None:
     assert (step["numerator_change_pence"], step["value_change"]) == (None, None)
     for year in content["years"].values():
         for grouping in ("by_cost_centre", "by_accounting_period"):
-            parts = [part["shares"]["B"] for part in year[grouping]]
+            parts = [part["shares"]["B"] for part in year[grouping] if part["shares"]]
             whole = year["measures"]["outturn"]["B"]
             for name in ("numerator_pence", "denominator_pence", "unclassified_pence"):
                 assert sum(part[name] for part in parts) == whole[name]
@@ -354,7 +354,8 @@ def test_prepaid_of_years_to_come_is_committed_and_no_outturn(estate: Estate, tm
     content = worked_out(estate)
     to_come = content["years"]["2027"]
     assert (to_come["measures"], to_come["by_cost_centre"]) == ({}, [])
-    assert to_come["committed"] == {"outturn": 1_218_887}  # 366 of 1,096 days
+    # 366 of 1,096 days
+    assert to_come["committed"] == {"outturn": {"pence": 1_218_887, "periods": "periods 1-12"}}
     assert [step["year"] for step in content["trend"]["B"]] == [2024, 2025]
     assert {row["year"] for row in content["variances"]} == {2024, 2025}
     with estate.engine.connect() as connection:
@@ -367,6 +368,44 @@ def test_prepaid_of_years_to_come_is_committed_and_no_outturn(estate: Estate, tm
         "committed, prepaid only",
         Decimal("12188.87"),
     )
+
+
+def test_prepaid_past_the_last_period_booked_is_in_no_share(estate: Estate, tmp_path: Path) -> None:
+    saved(estate)
+    header = "Financial year,Period,Cost centre,Account,Description,Net amount,Spread from,Spread to"
+    path = tmp_path / "ledger.csv"
+    path.write_text(
+        f"{header}\n2025/26,1,IT1,4001,Hardware maintenance,365.00,2025-04-01,2026-03-31\n"
+        "2025/26,3,IT1,4100,Training,100.00,,\n",
+        "utf-8",
+    )
+    taken(estate, path)
+    year = worked_out(estate)["years"]["2025"]
+    share = year["measures"]["outturn"]["B"]
+    assert (share["numerator_pence"], share["denominator_pence"]) == (9_100, 19_100)  # April to June
+    assert year["committed"] == {"outturn": {"pence": 27_400, "periods": "periods 4-12"}}
+    told = {row["place"]: (bool(row["shares"]), row["prepaid_pence"]) for row in year["by_accounting_period"]}
+    assert (told[1], told[2], told[3], told[4]) == (
+        (True, None),
+        (False, 3_100),
+        (True, None),
+        (False, 3_100),
+    )
+    rows = share_rows(worked_out(estate), "accounting_period", 2025)
+    assert {row["why no figure"] for row in rows if row["accounting_period"] in {2, 4}} == {
+        "nothing booked, prepaid only"
+    }
+    with estate.engine.connect() as connection:
+        for member, pence in (("in", 9_100), ("counted", 19_100), ("committed", 27_400), (None, 46_500)):
+            found = read_lines(connection, Wanted(year=2025, member=member))  # type: ignore[arg-type]  # each is one
+            assert found.pence == pence
+        key = read_lines(connection, Wanted(year=2025, member="in")).rows[0].key
+    with write_transaction(estate.engine) as connection:
+        told_of = Said(pool="training", intent="run", maintenance="no", legacy="no", reason="a course it was")
+        correct(connection, key, told_of, actor="fin", now=int(NOW))
+    with estate.engine.connect() as connection:
+        assert read_lines(connection, Wanted(year=2025, member="committed")).pence == 27_400
+        assert read_lines(connection, Wanted(year=2025, member="in")).pence == 0
 
 
 @pytest.mark.parametrize(
@@ -424,7 +463,9 @@ def test_payments_have_a_title_of_their_own_and_no_target(estate: Estate, tmp_pa
     assert content["payments"]["0"]["name"] == "no date"
     assert content["target"]["points"] == []
     with estate.engine.connect() as connection:
-        (line,) = read_lines(connection, Wanted(kind="payments", year=2025)).rows
+        (line,) = read_lines(connection, Wanted(kind="payments", year=2025, member="counted")).rows
+        other = read_lines(connection, Wanted(kind="payments", year=2025, member="not_it"))
+    assert (other.total, other.pence, set(other.rows[0].members.values())) == (1, 5_000, {"not_it"})
     assert (line.pence, line.rule) == (100_000, "maintenance")
 
 

@@ -345,3 +345,21 @@ def test_an_exception_is_ended_once_and_stays_on_the_register(estate: Estate) ->
         assert (row["what"], row["state"], row["rules"]) == (what, "ended", None)
         assert excepting.list_entries(connection, TODAY, frozenset({0})) == []
         assert [one["action"] for one in audit.read(connection)] == ["exception.add", "exception.end"]
+
+
+def test_a_ups_and_a_printer_are_rated_by_what_they_told_last(estate: Estate) -> None:
+    polled = {"environment": "physical", "usage_profile": "unknown"}
+    load = {"name": "load", "kind": "load", "value": 0.4}
+    old = {"facts": {"hardware": {"battery_replaced": "2021-03-01", "made": "2025-01-01"}}}
+    now = {"now": {"flags": {"battery_replace": False, "on_battery": False}, "readings": [load]}}
+    ups = estate.device(device_class="ups", now=now, **polled, **old)
+    aged = estate.device(device_class="ups", now={"now": {"flags": {"aged": True}}}, **polled)
+    pages = {"name": "pages", "kind": "page_count", "value": 1e5}
+    said = {"now": {"flags": {"printer_worn": True}, "readings": [pages]}}
+    printer = estate.device(device_class="printer", now=said, **polled)
+    switch = estate.device(device_class="switch", **polled)
+    rating.rate_now(work_of(estate))
+    assert rules_met(estate, ups) == {"ups-battery-old"}
+    assert rules_met(estate, aged) == {"ups-battery-due"}
+    assert rules_met(estate, printer) == {"printer-worn"}
+    assert (held(estate, switch).verdict, rules_met(estate, switch)) == ("meets", set())

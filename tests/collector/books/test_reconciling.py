@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 from support.estates import NOW, Estate
 
-from roadworthy_collector.books import lists, reconciling, reviewing
+from roadworthy_collector.books import lists, reconciling, register, reviewing
 from roadworthy_collector.books.identities import hashed
 from roadworthy_collector.books.waterfall import waterfall, with_agent
 from roadworthy_collector.errors import NotFoundError
@@ -291,3 +291,26 @@ def test_the_job_works_hourly_and_when_the_books_change(estate: Estate) -> None:
     assert books.compute(work_of(estate, NOW + 180 + 3600)) == 2
     with estate.engine.connect() as connection:
         assert set(connection.scalars(select(book_figures.c.name))) >= {"books", "ratings", "reconciliation"}
+
+
+def test_printers_are_matched_where_printers_are_polled_and_a_controller_is_its_server(
+    estate: Estate,
+) -> None:
+    known = item(estate, tag="PR1", serial="PRN0000001", kind="printer")
+    item(estate, tag="PR2", serial="PRN0000002", kind="printer")
+    item(estate, tag="UP1", serial="UPS0000001", kind="ups")
+    mdm(estate, {"mdm_id": "z", "serial": "GHOST00001"})
+    assert reconciling.reconcile_now(work_of(estate))["left_out"] == 3  # nobody polls any
+    told = {"now": {"readings": [{"kind": "page_count", "value": 48_211.0}]}}
+    facts = {"hardware": {"vendor": "Example", "firmware": "2.1"}}
+    names = {"serial": "PRN0000001", "asset_tag": "PR1"}
+    printer = estate.device(device_class="printer", now=told, facts=facts, **names)
+    estate.device(device_class="controller", serial="5CG0000001")
+    found = reconciling.reconcile_now(work_of(estate, NOW + 60))
+    assert (found["left_out"], found["register"], found["agents"]) == (1, 2, 1)
+    # No MDM knows a printer: none is missed there.
+    assert places(estate) == {("ghost", "mdm"): 1, ("no_agent", "orphan"): 1, ("reporting", "matched"): 1}
+    assert [(one, device) for one, device, _, _ in links(estate)] == [(known, printer)]
+    with estate.engine.connect() as connection:
+        (linked,) = register.linked_devices(connection, known)
+    assert linked.told == {"vendor": "Example", "firmware": "2.1", "page_count": 48_211.0}

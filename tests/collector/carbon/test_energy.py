@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from support.estates import Estate
 
-from roadworthy_collector.carbon import emitted, energy, energy_facts, energy_kept
+from roadworthy_collector.carbon import (
+    emitted,
+    energy,
+    energy_facts,
+    energy_kept,
+    report_doors,
+    report_render,
+)
 from roadworthy_collector.carbon import estate as ledger
 from roadworthy_collector.carbon.estate import financial_year, parse_period
 from roadworthy_collector.carbon.sums import Sum, together
@@ -402,7 +410,9 @@ def test_a_part_of_the_organisation_and_restricted_sites(estate: Estate) -> None
 
 
 @given(st.dictionaries(st.sampled_from("abcdefg"), st.integers(0, 10**9)), st.integers(1, 10**9))
-def test_no_row_and_no_difference_of_two_is_a_restricted_sites_own(named: dict[str, int], hidden: int) -> None:
+def test_no_row_and_no_difference_of_two_is_a_restricted_sites_own(
+    named: dict[str, int], hidden: int
+) -> None:
     sums = {key: Sum([joules, 0, 0, 0]) for key, joules in named.items()}
     sums[ledger.RESTRICTED] = Sum([0, hidden, 0, 0])
     whole = together(sums.values()).energy()
@@ -466,6 +476,15 @@ def test_five_thousand_devices_sum_to_the_same(estate: Estate) -> None:
     for by in ledger.DIMENSIONS:
         assert sum(row.energy.whole_joules for row in found.rows(by)) == found.total.whole_joules
     assert len(_devices(estate, "2026-06-01")) == 5000
+    # The annual report of as many, in every form (bench/energy_report.py measures it at 100,000).
+    with estate.engine.connect() as connection:
+        told_of, frame = report_doors.newest(
+            connection, estate.settings(), "carbon", "2026/27", now=NOW, live=True
+        )
+    assert {one["name"]: one["value"] for one in told_of["figures"]}["devices"] == 5000
+    bodies = {form: report_render.rendered(told_of, frame, form) for form in report_render.FORMS}
+    assert all(len(body) > 1000 for body in bodies.values())
+    assert len(json.loads(bodies["json"])["tables"]) == len(told_of["tables"])
 
 
 @pytest.mark.parametrize("said", ["2025", "2025-13", "2025/27", "soon", ""])

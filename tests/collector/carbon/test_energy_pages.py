@@ -27,6 +27,7 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.rollups import rollups_of
 from roadworthy_collector.store import schema
 from roadworthy_inventory.calendar import local_day
+from roadworthy_inventory.carbon.power_coverage import how_sure
 
 # What both stores are asked is asked of the functions behind the pages, next door.
 pytestmark = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -97,7 +98,7 @@ def test_the_year_by_every_dimension(filled: Estate, client: Client) -> None:
     viewer = Person(filled.engine, "vi", "viewer", now=NOW)
     for by in ("site", "unit", "class", "model", "place", "nonsense"):
         text = page(client, f"/carbon?year=2025/26&by={by}", viewer)
-        assert "90 % interval" in text
+        assert "Servers whose make-up is known have 90 % intervals that were tried" in text
         assert "an allocation inside the billed total" in text.lower()
     assert "2026-03" in text
     assert "metered" in text.lower()
@@ -159,7 +160,9 @@ def test_the_api_and_the_files(filled: Estate, client: Client) -> None:
     whole = asked("/carbon/energy?year=2025/26&by=site")
     assert whole["kwh"] == 10
     # The restricted site has no row of its own: with one other site there is but the total.
-    assert [(row["key"], row["title"], row["kwh"]) for row in whole["rows"]] == [("others", "other sites", 10)]
+    assert [(row["key"], row["title"], row["kwh"]) for row in whole["rows"]] == [
+        ("others", "other sites", 10)
+    ]
     assert asked("/carbon/energy?year=2025/26", scoped)["kwh"] == 5
     assert asked("/carbon/energy?year=2026-03&unit=IT")["kwh"] == 5
     devices = asked("/carbon/energy/devices?year=2025/26")
@@ -188,7 +191,9 @@ def test_the_commands(filled: Estate, tmp_path: Path) -> None:
 
     told = json.loads(run("energy", "--year", "2025/26", "--by", "site", "--format", "json"))
     assert told["kwh"] == 10
-    assert "90 % interval" in run("energy", "--year", "2025/26")
+    said = run("energy", "--year", "2025/26")
+    assert "range" in said
+    assert all(sentence in said for sentence in how_sure())
     assert "Protective marking" in run("energy", "--year", "2025/26", "--format", "csv")
     assert "unused outside" in run("avoidable")
     assert json.loads(run("avoidable", "--kind", "unused_on", "--format", "json"))[0]["hostname"] == "HOST-0"

@@ -185,6 +185,8 @@ def test_the_same_file_comes_in_once_and_again_after_it_was_withdrawn(estate: Es
         (flat_file(), {"version": " "}, "version: give one line"),
         (flat_file(), {"published": "July"}, "published: 'July' is no day or month"),
         (flat_file(), {"published": "2026-13"}, "is no day or month"),
+        (flat_file(), {"published": "2026-10"}, "published: 2026-10 has not come yet"),
+        (flat_file(), {"published": "2026-09-22"}, "has not come yet"),
         (flat_file(), {"source": "flat.xlsx"}, "no public https address"),
         (flat_file(), {"source": "https://x\n"}, "source: give one line"),
         (flat_file(), {"sheet": "Sheet9"}, "Sheet9"),
@@ -224,7 +226,6 @@ def test_by_the_api(estate: Estate, client: Client) -> None:
     assert client.post(f"{path}/{number}/confirm", **otto.bearer).status_code == 204
     (one,) = client.get(path, **vera.bearer).json()["sets"]
     assert (one["state"], one["confirmed_by"], len(one["rows"])) == ("in_force", "otto", 5)
-    # The calculators of the API take it; the commands, which need no database, go by what ships.
     asked = "/api/v1/carbon/secr?year=2026/27&rule=majority&electricity_kwh=1000"
     found = client.get(asked, **vera.bearer).json()
     assert (found["scope3_td_kgco2e"], found["provisional"]) == (pytest.approx(13.02), [])
@@ -287,17 +288,57 @@ def test_by_the_commands(estate: Estate, tmp_path: Path, monkeypatch: pytest.Mon
         return CliRunner().invoke(app, [*words, *more], **given)
 
     options = ["--year", "2025", "--version", "1.1", "--published", "2025-06-10", "--source", SOURCE]
-    done = run("load", str(file), *options)
+    create_user(estate.engine, "pam", PASSWORD, now=NOW, role=Role.SUSTAINABILITY_PREPARER)
+    create_user(estate.engine, "vera", PASSWORD, now=NOW, role=Role.VIEWER)
+    given = {"input": f"{PASSWORD}\n"}
+    assert run("load", str(file), *options).exit_code == 2  # nobody is named
+    assert "vera may not propose" in str(run("load", str(file), *options, "--as", "vera", **given).exception)
+    options += ["--as", "pam"]
+    done = run("load", str(file), *options, **given)
     assert done.exit_code == 0, done.output
     assert "waits for a second person" in done.output
     (one,) = json.loads(run("sets", "--format", "json").output)
-    assert (one["state"], one["proposed_by"]) == ("waiting", "command line")
+    assert (one["state"], one["proposed_by"]) == ("waiting", "pam")
     assert "would change" in run("sets").output
-    done = run("confirm", str(one["id"]), "--as", "grace", input=f"{PASSWORD}\n")
+    assert "another person" in str(run("confirm", str(one["id"]), "--as", "pam", **given).exception)
+    done = run("confirm", str(one["id"]), "--as", "grace", **given)
     assert done.exit_code == 0, done.output
     with estate.engine.connect() as connection:
         assert connection.scalar(select(factor_sets.c.confirmed_by)) == "grace"
+    # The calculators go by it, without a word; of another database's they know nothing.
+    secr = [
+        "carbon",
+        "secr",
+        "--year",
+        "2025/26",
+        "--rule",
+        "majority",
+        "--electricity-kwh",
+        "1000",
+        "--format",
+        "json",
+    ]
+    done = CliRunner().invoke(app, secr)
+    assert json.loads(done.stdout)["scope2_location_kgco2e"] == pytest.approx(130.96)
+    assert done.stderr == ""
+    assert "confirmed by grace" in run("list", "--year", "2025", "--format", "json").output
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("ROADWORTHY_DATA", str(other))
+    assert json.loads(CliRunner().invoke(app, secr).stdout)["scope2_location_kgco2e"] == pytest.approx(177.0)
+    (other / "roadworthy.db").write_bytes(b"no database at all")
+    done = CliRunner().invoke(app, secr)
+    assert json.loads(done.stdout)["scope2_location_kgco2e"] == pytest.approx(177.0)
+    assert "the factors that ship are used" in done.stderr
+    monkeypatch.setenv("ROADWORTHY_DATA", str(estate.path.parent))
     assert run("withdraw", str(one["id"]), "--reason", "a test of it").exit_code == 0
     assert "0.20705" in run("--year", "2024").output  # the shipped ones, as before
     done = run("load", str(tmp_path / "none.xlsx"), *options)
     assert "cannot be read" in str(done.exception)
+
+
+@ONE_STORE
+def test_a_set_nobodys_name_is_on_is_confirmed_by_nobody(estate: Estate) -> None:
+    number = propose(estate, by="command line")
+    with pytest.raises(ApprovalError, match="load it again with --as"):
+        confirm(estate, number, reader("grace", Role.APPROVER))

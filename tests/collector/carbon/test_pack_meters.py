@@ -99,6 +99,9 @@ def issued(
     door = reports.door
     second = report_doors.restate(door(held, "ann"), first, "a late invoice was found")
     report_doors.journal(door(held, "ann"), second, "electricity", "-250.5", "half of it was a neighbour's")
+    report_doors.journal(
+        door(held, "ann"), second, "electricity, estimated", "400", "an estimate nobody sent in", NORTH
+    )
     report_doors.take(door(held, "ben"), second, "review")
     report_doors.take(door(held, "ann"), second, "close")
     report_doors.take(door(held, "cat", Role.APPROVER), second, "approve")

@@ -153,8 +153,11 @@ def test_vehicles_have_energy_and_no_tonnes_and_the_table_says_why(content: dict
         assert "scope 1" in found["note"]
         assert sum(row["tco2e"] for row in found["rows"]) == pytest.approx(wanted, abs=0.003), name
         assert found["total"]["tco2e"] == pytest.approx(wanted, abs=0.001)
-    car = next(row for row in table(content, "by_site")["rows"] if row["title"] == "Car 7")
+    car = next(row for row in table(content, "by_place")["rows"] if row["title"] == "vehicles")
     assert (car["kwh"], car["emitting"], car["tco2e"]) == (2, 0, 0)
+    # The restricted site has no row of its own: it is with the car and Northgate.
+    others = next(row for row in table(content, "by_site")["rows"] if row["title"] == "other sites")
+    assert (others["kwh"], others["emitting"]) == (2 + 6 + 9, 6 + 9)
 
 
 @pytest.mark.parametrize(

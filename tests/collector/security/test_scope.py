@@ -132,6 +132,18 @@ def test_a_unit_that_goes_never_widens_a_scope(web: Client, engine: Engine, esta
     assert [user.units for user in list_users(engine)] == [[]]
 
 
+def test_a_scope_takes_a_path_and_never_guesses_between_two_units_of_a_name(
+    engine: Engine, estate: Estate
+) -> None:
+    create_user(engine, "ada", "x" * 20, now=NOW, role=Role.VIEWER, units=["force / custody / Cells"])
+    assert [user.units for user in list_users(engine)] == [["Cells"]]
+    estate.put(schema.units, name="Force / Traffic / Cells", parent=estate.unit("Traffic"), valid_from=0)
+    with pytest.raises(UnknownUnitError, match="Force / Custody / Cells and Force / Traffic / Cells"):
+        set_scope(engine, "ada", ["Cells"], now=NOW)
+    set_scope(engine, "ada", ["Force / Traffic / Cells", "Custody"], now=NOW)
+    assert [user.units for user in list_users(engine)] == [["Custody", "Force / Traffic / Cells"]]
+
+
 def test_what_a_scope_cannot_be(engine: Engine, estate: Estate) -> None:
     with pytest.raises(UnknownUnitError, match="Nowhere: there is no unit"):
         create_user(engine, "ada", "x" * 20, now=NOW, role=Role.VIEWER, units=["Nowhere"])

@@ -17,6 +17,7 @@ from roadworthy_collector.carbon import factor_store
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer, factors_answer, secr_answer
+from roadworthy_inventory.carbon.bridge_answer import bridge_answer
 from roadworthy_inventory.carbon.factors import FactorBook
 from roadworthy_inventory.carbon.quantities import CarbonError
 
@@ -89,6 +90,24 @@ class SecrFigures(BaseModel):
     sources: list[CarbonSource]
 
 
+class CarbonBridge(BaseModel):
+    """What `roadworthy carbon bridge --format json` prints: `crc_tco2` and all steps are `secr_scope2_tco2e`.
+
+    After the scheme's last year its rates are taken, `crc_rates`.
+    """
+
+    year: str
+    notional: str
+    crc_rates: str
+    factor_set: str
+    rule: str
+    electricity_kwh: float
+    crc_tco2: int
+    steps: list[dict[str, Any]]
+    secr_scope2_tco2e: float
+    secr_scope3_losses_tco2e: float | None
+
+
 class CarbonFactors(BaseModel):
     """Factors and prices, each with its source."""
 
@@ -152,6 +171,27 @@ def work_out_secr(
     with _refused():
         found = secr_answer(year, rule, electricity_kwh, gas=gas_kwh, today=_today(call), book=_book(call))
         return SecrFigures.model_validate(found)
+
+
+@router.get("/carbon/bridge", summary="From CRC to SECR for the same electricity", responses=documented())
+def show_bridge(
+    call: Looker,
+    year: Year,
+    rule: Literal["majority", "blended"],
+    electricity_kwh: Energy,
+    estimated_electricity_kwh: Energy | None = None,
+) -> CarbonBridge:
+    """Show step by step why one electricity has two tonnages; the steps add up exactly."""
+    with _refused():
+        found = bridge_answer(
+            year,
+            rule,
+            electricity_kwh,
+            estimated=estimated_electricity_kwh,
+            today=_today(call),
+            book=_book(call),
+        )
+        return CarbonBridge.model_validate(found)
 
 
 @router.get("/carbon/factors", summary="Conversion factors and CRC rates", responses=documented())

@@ -43,6 +43,7 @@ class Avoidable(BaseModel):
     pence_per_kwh: float | None
     prices: list[dict[str, Any]]
     factor_set: str | None
+    internal_price: dict[str, str | float] | None
     suppressed: list[str]
     kinds: dict[str, dict[str, float | None]]
     total: dict[str, float | None]

@@ -177,6 +177,7 @@ class KeepOrReplaceFigures(BaseModel):
     factor_kgco2e_per_kwh: float
     factor_status: str
     appraisal_terms: str | None
+    internal_price: dict[str, str | float] | None
     left_out: dict[str, int]
     rows: list[dict[str, Any]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -9,10 +10,11 @@ from pydantic import BaseModel, Field
 
 from roadworthy_collector.api.calls import PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.carbon import energy
+from roadworthy_collector.carbon import energy, energy_day_shown
 from roadworthy_collector.carbon.behind import LIMIT, devices_behind
 from roadworthy_collector.carbon.show import Asked, chosen_period, shown
 from roadworthy_collector.errors import NotFoundError
+from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
@@ -28,9 +30,9 @@ UnitName = Annotated[
 
 
 class EnergyFigures(BaseModel):
-    """Energy at the wall in kWh with its 90 % interval, by how it is known, and what it emits.
+    """Energy at the wall in kWh with low and high, by how it is known, and what it emits.
 
-    Null where no month of the period is in the ledger: not known is not nought. `unknown_hours` are of devices that should have told something, and are in no sum. `basis` says what the figure is.
+    Null where no month of the period is in the ledger: not known is not nought. `unknown_hours` are of devices that should have told something, and are in no sum. `basis` says what the figure is, `how_sure` what low and high are worth. `without_agent`: devices nothing reports for, by class, in none of the other figures.
     """
 
     period: str
@@ -49,6 +51,29 @@ class EnergyFigures(BaseModel):
     coverage_ratio: float | None
     emissions: dict[str, Any]
     by: str | None
+    rows: list[dict[str, Any]]
+    how_sure: list[str]
+    without_agent: dict[str, Any]
+
+
+class EnergyDay(BaseModel):
+    """A local day's energy at the wall; `rows` by half-hour or group. Null where nothing was told of it."""
+
+    date: str
+    zone: str
+    site: str | None
+    device: str | None
+    basis: str
+    kwh: float | None
+    low_kwh: float | None
+    high_kwh: float | None
+    by_quality: dict[str, dict[str, float | None]]
+    devices: int | None
+    device_days: int | None
+    unknown_hours: float | None
+    coverage_ratio: float | None
+    spread_kwh: float | None
+    by: str
     rows: list[dict[str, Any]]
 
 
@@ -86,6 +111,30 @@ def show_energy(
     with call.engine.connect() as connection:
         found = shown(connection, asked, now=call.now, zone=call.settings.reporting_timezone)
     return EnergyFigures.model_validate(found.told(by))
+
+
+@router.get("/carbon/energy/day", summary="A day by half-hour, site or class", responses=documented(404))
+def show_day(
+    call: Looker,
+    date: Annotated[dt.date, Query(description="A local day, such as 2026-10-25.")],
+    by: energy_day_shown.By = "half-hour",
+    site: Annotated[
+        str | None, Query(max_length=128, pattern=r"^[^\x00]*$", description="This site alone.")
+    ] = None,
+    device: Annotated[
+        str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="This device alone.")
+    ] = None,
+    reason: Annotated[str, Query(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*$")] = "",
+) -> EnergyDay:
+    """Show a local day and its 46, 48 or 50 half-hours, which add up to it to the joule.
+
+    Of fewer than five devices, or device by device, it may be about one person: that takes the right to read a device's
+    history and a reason, and goes on the record. `spread_kwh` of a half-hour is of devices that tell no half-hours.
+    """
+    asked = energy_day_shown.Asked(date, by, site, device, reason, call.scope)
+    who = energy_day_shown.Who(call.actor, call.reader.may(Right.READ_DEVICE_HISTORY), waits=True)
+    work = Work(call.engine, call.settings, clock=lambda: call.now, rests=False)
+    return EnergyDay.model_validate(energy_day_shown.day(work, asked, who))
 
 
 @router.get("/carbon/energy/devices", summary="The devices behind a figure", responses=documented())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -13,8 +14,9 @@ from pydantic import BaseModel, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Limit, Reason, Sent, caller
 from roadworthy_collector.api.errors import documented
+from roadworthy_collector.api.register_models import Problem
 from roadworthy_collector.api.uploads import TABLE_BODY, FileName, MappingText, work_on
-from roadworthy_collector.books import cost_bridge, cost_import, cost_review, cost_texts, shares
+from roadworthy_collector.books import cost_bridge, cost_import, cost_ready, cost_review, cost_texts, shares
 from roadworthy_collector.books.cost_lines import in_force
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
@@ -44,7 +46,8 @@ class Shares(BaseModel):
 class Line(BaseModel):
     """A line as counted: of a prepaid line the part of the year. `members` {A, B, C: in, out or open}.
 
-    `line` names it by its content, whatever file it came in.
+    In no share, and the same in all three: committed (prepaid for periods not booked), not_it (a payment that is not
+    about IT). `line` names it by its content, whatever file it came in.
     """
 
     line: str
@@ -125,6 +128,7 @@ class ImportedMoney(BaseModel):
     """How an import went; `batch` null where nothing was written, `already` the batch the same file is in as.
 
     `overlapping` {batch: lines of this file it holds}; `problems` {code: rows}, bad rows by what is wrong with them.
+    `bad_rows` and `warned_rows`: the first of each with line and column; `corrections`: a correction file, null of none.
     """
 
     batch: int | None
@@ -138,6 +142,9 @@ class ImportedMoney(BaseModel):
     rows_bad: int
     problems: dict[str, int]
     warnings: dict[str, int]
+    bad_rows: list[Problem]
+    warned_rows: list[Problem]
+    corrections: str | None
     notes: list[str]
 
 
@@ -203,18 +210,23 @@ def show_shares(call: Looker) -> Shares:
 
 
 @router.get("/costs/lines", summary="The lines behind a share", responses=documented())
-def list_lines(
+def list_lines(  # noqa: PLR0913, PLR0917 - one argument a parameter of the address
     call: Looker,
     kind: Literal["ledger", "payments"] = "ledger",
     year: Annotated[int | None, Query(ge=0, le=9999, description="The financial year begins in it.")] = None,
     share: Literal["A", "B", "C"] = "B",
-    member: Literal["in", "out", "open"] | None = None,
+    member: Annotated[
+        cost_ready.Asked | None, Query(description="counted: in, out or open, which a share is of.")
+    ] = None,
     centre: Annotated[str | None, Query(max_length=64)] = None,
+    period: Annotated[int | None, Query(ge=0, le=13, description="0: none told.")] = None,
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before.")] = 0,
     limit: Limit = 100,
 ) -> LinesPage:
     """Lines with the rule and confidence that put each where it is."""
-    wanted = cost_review.Wanted(kind=kind, year=year, definition=share, member=member, centre=centre)
+    wanted = cost_review.Wanted(
+        kind=kind, year=year, definition=share, member=member, centre=centre, period=period
+    )
     with call.engine.connect() as connection:
         found = cost_review.read_lines(connection, wanted, offset=after, limit=limit)
     end = after + len(found.rows)
@@ -329,6 +341,9 @@ def _imported(done: cost_import.Outcome) -> ImportedMoney:
         rows_bad=0 if report is None else report.quarantined,
         problems={} if report is None else dict(report.by_code),
         warnings={} if report is None else dict(report.warnings_by_code),
+        bad_rows=[] if report is None else [Problem(**asdict(one)) for one in report.problems],
+        warned_rows=[] if report is None else [Problem(**asdict(one)) for one in report.warnings],
+        corrections=done.corrections,
         notes=[] if report is None else list(report.notes),
     )
 

@@ -53,13 +53,14 @@ MOST_TRIED = 20_000
 
 
 class Counts(BaseModel):
-    """How many devices are rated what; `rated` of `devices` is the coverage."""
+    """How many devices are rated what; `rated` of `devices` is the coverage, `note` what to do for what is not yet."""
 
     made_at: int | None
     edition: str | None
     devices: int
     rated: int
     counts: dict[str, int]
+    note: str | None
 
 
 class RatingRow(BaseModel):
@@ -208,12 +209,14 @@ def count_ratings(call: Looker, site: Word = "", unit: UnitWord = "", imported: 
     with call.engine.connect() as connection:
         held = figures.read(connection, rating.FIGURE)
         counts = lists.rating_counts(connection, wanted, call.scope)
+        note = standing.unreconciled(connection)
     return Counts(
         made_at=None if held is None else held[1],
         edition=None if held is None else held[0]["edition"],
         devices=sum(counts.values()),
         rated=sum(counts.get(word, 0) for word in rating.RATED),
         counts={word: counts.get(word, 0) for word in RATINGS},
+        note=note,
     )
 
 
@@ -230,13 +233,9 @@ def list_ratings(
     """List ratings within the caller's units; devices at restricted sites are never listed."""
     wanted = lists.Wanted(rated, site, unit, rule)
     with call.engine.connect() as connection:
+        people = call.reader.sees_small_groups
         page = lists.list_ratings(
-            connection,
-            wanted,
-            after=after,
-            limit=limit,
-            scope=call.scope,
-            people=call.reader.sees_small_groups,
+            connection, wanted, after=after, limit=limit, scope=call.scope, people=people
         )
     return RatingList(rows=[_row(row) for row in page.rows], next=page.next)
 
@@ -254,13 +253,9 @@ def list_imported(
     """List register items and MDM records no agent reports for, rated by what exports say: import only, no agent."""
     wanted = lists.Wanted(rated, site, unit, rule, imported=True)
     with call.engine.connect() as connection:
+        people = call.reader.sees_small_groups
         page = lists.list_ratings(
-            connection,
-            wanted,
-            after=after,
-            limit=limit,
-            scope=call.scope,
-            people=call.reader.sees_small_groups,
+            connection, wanted, after=after, limit=limit, scope=call.scope, people=people
         )
     rows = [ImportedRow.model_validate(row | {"rating": row["verdict"]}) for row in page.rows]
     return ImportedList(rows=rows, next=page.next)

@@ -103,7 +103,7 @@ def show_item(call: Looker, item: BatchId) -> ItemInFull:
     linked = [
         Linked(
             device_id=one.device_id, hostname=one.hostname, first=one.first.isoformat(),
-            until=None if one.until is None else one.until.isoformat(),
+            until=None if one.until is None else one.until.isoformat(), told=one.told,
         )
         for one in devices
     ]  # fmt: skip

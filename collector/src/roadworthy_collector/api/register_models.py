@@ -85,6 +85,7 @@ class Linked(BaseModel):
     hostname: str | None
     first: str
     until: str | None
+    told: dict[str, str | float] = Field(description="Make, model, firmware and the like, as it says itself.")
 
 
 class ItemInFull(BaseModel):

@@ -79,11 +79,12 @@ class Told(BaseModel):
 
 
 class Adjustment(Sent):
-    """kWh to add to a line, as text (`-12.5` takes away), and why."""
+    """kWh to add to a line, as text (`-12.5` takes away), and why; `of` a supply or site, for a report on CRC."""
 
     line: Text
     kwh: Text
     reason: Reason
+    of: Annotated[str, StringConstraints(max_length=64)] = ""
 
 
 class Because(Sent):
@@ -206,7 +207,7 @@ def verify_report(call: Taker, number: Number) -> Found:
 )
 def adjust_report(call: Preparer, number: Number, sent: Adjustment) -> Response:
     """Adjust a line of a report that is not closed; a reviewed one has to be reviewed again."""
-    report_doors.journal(_door(call), number, sent.line, sent.kwh, sent.reason)
+    report_doors.journal(_door(call), number, sent.line, sent.kwh, sent.reason, sent.of)
     return Response(status_code=204)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, DeviceId, Sent, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.security.roles import Right
-from roadworthy_collector.snmp import feeding, shown
+from roadworthy_collector.snmp import feeding, overlaps, shown
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.calendar import local_date
@@ -128,6 +128,31 @@ class Ended(Sent):
     on: dt.date | None = None
 
 
+class Overlap(BaseModel):
+    """Energy that was measured and is left out of the ledger; `fed` null: none is known, or it is `erased`."""
+
+    month: str
+    feeder: str
+    feeder_name: str | None
+    feeder_class: str
+    outlet: str
+    fed: str | None
+    fed_name: str | None
+    erased: bool
+    site: str
+    why: str
+    days: int
+    kwh: float
+
+
+class Overlaps(BaseModel):
+    """A month's overlaps, the most kWh first, 1,000 at most; `kwh` by why are of all. `month` null: there are none."""
+
+    month: str | None
+    kwh: dict[str, float]
+    rows: list[Overlap]
+
+
 class Made(BaseModel):
     """The number of the statement made."""
 
@@ -172,6 +197,20 @@ def read_readings(call: Looker, device_id: Annotated[DeviceId, Path()]) -> Readi
             connection, device_id, scope=call.scope, restricted=call.sees_restricted
         )
     return Readings.model_validate(found)
+
+
+@router.get("/snmp/overlaps", summary="What was measured twice, or is in no sum", responses=documented())
+def list_overlaps(
+    call: Looker,
+    *,
+    month: Annotated[
+        str | None, Query(description="As 2026-04; left out: the newest there is.", max_length=7)
+    ] = None,
+) -> Overlaps:
+    """Joules the energy ledger left out: outlet, feeder, controller (measured twice) or undeclared (counted nowhere)."""
+    with call.engine.connect() as connection:
+        found = overlaps.read(connection, month, scope=call.scope, restricted=call.sees_restricted)
+    return Overlaps.model_validate(overlaps.told(found))
 
 
 @router.get("/snmp/feeds", summary="What hangs on what", responses=documented())

@@ -244,6 +244,10 @@ def undo(
         row = require(connection, batch)
     if row.kind == "meters":  # what its days were before is known there
         raise BatchError(f"batch {batch} is of meters: take it back by `roadworthy meters undo {batch}`")
+    if row.kind == "plugs":
+        raise BatchError(
+            f"batch {batch} is of plugs: take it back by `roadworthy carbon calibration undo {batch}`"
+        )
     if row.unfinished and row.made_at > int(now) - RUNNING_SECONDS:
         raise BatchRunningError(f"batch {batch} is still being written; wait until it is done")
     found = _put_back(engine, batch, now, progress)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, case, func, select
 
+from roadworthy_collector.books import polled
 from roadworthy_collector.books.imported import (
     Entries,
     Scores,
@@ -76,6 +77,7 @@ def _device_query(after: int, limit: int) -> Select[Any]:
         select(
             *(devices.c[name] for name in columns),
             devices.c.facts["os"].label("os"),
+            devices.c.facts["hardware"].label("hardware"),
             sites.c.name.label("site_name"),
             sites.c.restricted,
             units.c.name.label("unit_name"),
@@ -99,6 +101,7 @@ class _Facts(NamedTuple):
     imported: Mapping[int, dict[str, Any]]
     covers: Mapping[str, Cover]
     family: Mapping[int, float]
+    polled: Mapping[int, dict[str, Any]]
 
 
 def read(
@@ -129,6 +132,7 @@ def read(
         _imported(connection, first, last, scores),
         latest(connection, (row.serial for row in rows)),
         family or {},
+        polled.read(connection, [row for row in rows if row.device_class in polled.RATED]),
     )
     return [_known(row, facts, supports, entries) for row in rows]
 
@@ -153,6 +157,7 @@ def _known(row: Any, facts: _Facts, supports: Supports, entries: Entries) -> Kno
         first_report=_day(row.enrolled_at),
         last_report=_day(row.last_report_at),
         **facts.imported.get(row.id, {}),
+        **facts.polled.get(row.id, {}),
         exceptions=(*entries.devices.get(row.id, ()), *(entries.items.get(item.id, ()) if item else ())),
     )
     return Known(

@@ -7,6 +7,7 @@ never counts.
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,7 @@ class Outcome:
     """How an import went. `batch` None where nothing was written; `already` the batch the same file is in as.
 
     `pence`: {measure: sum}, of payments under `payments`. `overlapping`: {batch: lines of this file it holds}.
+    `corrections`: a correction file with the rows set aside, None of none.
     """
 
     batch: int | None = None
@@ -112,6 +114,7 @@ class Outcome:
     overlapping: dict[int, int] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)
     passed_over: int = 0
+    corrections: str | None = None
 
 
 def read_mapping(path: Path | None) -> FinanceMapping:
@@ -153,7 +156,10 @@ def import_file(
     with engine.connect() as connection:
         same = [one.id for one in in_force(connection, choices.kind) if one.file_sha256 == digest]
     if same:
-        return Outcome(already=same[0])
+        found = Outcome(already=same[0])
+        if choices.corrections_to is not None:  # the rows it left out are asked for again
+            found.corrections = _parse(path, name or path.name, choices, on, progress)[1].corrections
+        return found
     values, outcome = _parse(path, name or path.name, choices, on, progress)
     if choices.kind != CONTRACTS:
         _weigh(engine, values, choices, outcome)
@@ -185,12 +191,12 @@ def _parse(
             try:
                 values = _all(under_way, progress)
             except StrictRefusedError as error:
-                _correct(under_way, bad, choices.corrections_to)
+                _corrections(under_way, bad, choices.corrections_to)
                 raise BadRowsError(
                     name, error.report, corrections=choices.corrections_to is not None
                 ) from None
             outcome.report = under_way.report()
-            _correct(under_way, bad, choices.corrections_to)
+            outcome.corrections = _corrections(under_way, bad, choices.corrections_to)
     except ImportRefusedError as error:
         raise CostsError(str(error)) from None
     if choices.kind == CONTRACTS:
@@ -221,14 +227,28 @@ def _all(rows: Import, progress: Callable[[str, int], None]) -> list[Any]:
     return found
 
 
-def _correct(rows: Import, bad: Sequence[BadRow], path: Path | None) -> None:
-    """Write the rows set aside as a file that can be put right and imported by itself."""
-    if path is None or not bad:
-        return
-    with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(rows.correction_header)
-        writer.writerows(rows.correction_row(one) for one in bad)
+def _corrections(rows: Import, bad: Sequence[BadRow], path: Path | None) -> str | None:
+    """Return the rows set aside as a file that can be put right and imported by itself, and write it where asked."""
+    if not bad:
+        return None
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(rows.correction_header)
+    writer.writerows(rows.correction_row(one) for one in bad)
+    if path is not None:
+        write_corrections(path, text.getvalue())
+    return text.getvalue()
+
+
+def write_corrections(path: Path, text: str) -> None:
+    """Write a correction file; CostsError where it cannot be."""
+    try:
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise CostsError(
+            f"{path}: the correction file cannot be written ({error.strerror}); say --corrections with another place"
+        ) from None
 
 
 def _weigh(engine: Engine, lines: Sequence[Line], choices: Choices, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ from roadworthy_collector.books import cost_texts
 from roadworthy_collector.books.cost_lines import LEDGER, PAYMENTS, in_force
 from roadworthy_collector.store.books_schema import ledger_corrections
 
-FORMAT = 4  # of the figures: another number and what is kept is made again
+FORMAT = 5  # of the figures: another number and what is kept is made again
 
 
 class Keys(NamedTuple):

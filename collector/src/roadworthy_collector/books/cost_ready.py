@@ -10,7 +10,7 @@ import base64
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import cramjam
 import msgspec
@@ -18,18 +18,28 @@ from sqlalchemy import Connection
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.cost_lines import LEDGER, PAYMENTS, key_of, year_of
+from roadworthy_collector.books.share_rows import booked_periods, parted
 from roadworthy_inventory.cost_rules import Classification, CostRules
-from roadworthy_inventory.costs import DEFINITIONS, CostBook, Definition, membership
+from roadworthy_inventory.costs import DEFINITIONS, CostBook, CostLine, Definition, membership
 from roadworthy_inventory.ledger import MEASURES, Measure
 from roadworthy_inventory.payments import PaymentLine
 
-Member = Literal["in", "out", "open"]
-MEMBERS: tuple[Member, ...] = ("in", "out", "open")
+Member = Literal["in", "out", "open", "committed", "not_it"]
+Asked = Literal["in", "out", "open", "counted", "committed", "not_it"]
+COUNTED: tuple[Member, ...] = ("in", "out", "open")  # what a share is a share of
+MEMBERS: tuple[Asked, ...] = get_args(Asked)
 READY_LINES = 400_000  # some 60 MB; of more none are kept
 ANSWERS: dict[bool | None, Member] = {True: "in", False: "out", None: "open"}
-MEMBER_WORDS = {"in": "counted in the share", "out": "not in the share", "open": "unclassified"}
+MEMBER_WORDS = {
+    "in": "counted in the share",
+    "out": "not in the share",
+    "open": "unclassified",
+    "counted": "all the share is of",
+    "committed": "committed, prepaid only: in no share",
+    "not_it": "not IT by the rules: in no share",
+}
 _LEVEL = 3
-_FORMAT = 1  # of the figures: others are made again
+_FORMAT = 2  # of the figures: others are made again
 _TEXTS = ("cost_centre", "code", "description", "supplier", "source")
 _NUMBERS = ("year", "period", "pence", "source_line", *_TEXTS, "classed")
 _NO_PERIOD = -1
@@ -37,13 +47,16 @@ _NO_PERIOD = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which lines. `year`: the year it begins in. `member` is of the share `definition`. `centre` "" and `period` 0: none told."""
+    """Which lines. `year`: the year it begins in. `member` is of the share `definition`. `centre` "" and `period` 0: none told.
+
+    `member` counted: in, out or open, which is all a share is of.
+    """
 
     kind: Literal["ledger", "payments"] = "ledger"
     year: int | None = None
     measure: Measure = "outturn"
     definition: Definition = "B"
-    member: Member | None = None
+    member: Asked | None = None
     centre: str | None = None
     pool: str | None = None
     text: str = ""
@@ -138,7 +151,7 @@ class Ready:
             place = tuple(DEFINITIONS).index(wanted.definition)
             classes = self._that(
                 self._classes,
-                lambda one: wanted.pool in {None, one.pool} and wanted.member in {None, one.members[place]},
+                lambda one: wanted.pool in {None, one.pool} and _fits(wanted.member, one.members[place]),
             )
             found = [at for at in found if number["classed"][at] in classes]
         return self._with_text(found, wanted.text.casefold()) if wanted.text else found
@@ -197,9 +210,14 @@ class Ready:
         """Return these lines with some keys classified otherwise; `least`: the least confidence that counts."""
         classes, column = list(self._classes), array("q", self._numbers["classed"])
         for key, places in self.places(results).items():
-            classes.append(classed(results[key], least))
+            made: dict[Member | None, int] = {}
             for at in places:
-                column[at] = len(classes) - 1
+                held = classes[column[at]].members[0]
+                aside = None if held in COUNTED else held  # a word on a line books no period
+                if aside not in made:
+                    made[aside] = len(classes)
+                    classes.append(classed(results[key], least, aside))
+                column[at] = made[aside]
         return Ready(self._keys, self._texts, classes, {**self._numbers, "classed": column})
 
     def pack(self) -> str:
@@ -254,9 +272,13 @@ def contents(
     }
 
 
-def classed(result: Classification, least: float) -> Classed:
-    """Return a classification as lines have it."""
-    members = tuple(ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS)
+def _fits(asked: Asked | None, member: Member) -> bool:
+    return asked in {None, member} or (asked == "counted" and member in COUNTED)
+
+
+def classed(result: Classification, least: float, aside: Member | None = None) -> Classed:
+    """Return a classification as lines have it; `aside`: what the line is instead of in or out of any share."""
+    members = tuple(aside or ANSWERS[membership(letter, result, least)] for letter in DEFINITIONS)
     return Classed(
         result.pool, result.intent, result.maintenance, result.legacy, result.confidence, result.rule,
         tuple(result.conflicts), result.corrected_by, members,
@@ -264,12 +286,18 @@ def classed(result: Classification, least: float) -> Classed:
 
 
 def of_ledger(book: CostBook, measure: Measure) -> Ready:
-    """Return the lines of a classified ledger that are of `measure`."""
+    """Return the lines of a classified ledger that are of `measure`, those of periods not booked as committed."""
     least = book.method.minimum_confidence
+    cut = parted(book, booked_periods(book))
+    sides: tuple[tuple[Member | None, Sequence[CostLine]], ...] = (
+        (None, cut.book.lines),
+        ("committed", cut.committed),
+    )
     return _ordered(
         (
-            (entry.line, entry.line.amount_pence, entry.line.accounting_period, entry.result)
-            for entry in book.lines
+            (entry.line, entry.line.amount_pence, entry.line.accounting_period, entry.result, aside)
+            for aside, entries in sides
+            for entry in entries
             if entry.line.measure == measure
         ),
         least,
@@ -277,24 +305,33 @@ def of_ledger(book: CostBook, measure: Measure) -> Ready:
 
 
 def of_payments(payments: Iterable[PaymentLine], rules: CostRules, least: float) -> Ready:
-    """Return the payments that are about IT."""
-    mine = (one for one in payments if rules.in_scope(one.facts))
-    return _ordered(((one, one.cost_pence, None, rules.classify(one.facts)) for one in mine), least)
+    """Return the payments, those that are not about IT as such."""
+    return _ordered(
+        (
+            (one, one.cost_pence, None, rules.classify(one.facts), None if mine else "not_it")
+            for one in payments
+            for mine in (rules.in_scope(one.facts),)
+        ),
+        least,
+    )
 
 
-def _ordered(lines: Iterable[tuple[Any, int, int | None, Classification]], least: float) -> Ready:
+def _ordered(
+    lines: Iterable[tuple[Any, int, int | None, Classification, Member | None]], least: float
+) -> Ready:
     """Return lines in columns, the largest sums first."""
     keyed = [(key_of(one[0]), *one) for one in lines]
     keyed.sort(key=lambda one: (-abs(one[2]), one[0], one[1].source_line, one[3] or 0))
     texts: dict[str | None, int] = {}
     classes: dict[Classed, int] = {}
-    of_result: dict[int, int] = {}
+    of_result: dict[tuple[int, Member | None], int] = {}
     held = []  # so that no result's place in memory is given to another meanwhile
     columns: dict[str, list[int]] = {name: [] for name in _NUMBERS}
-    for _, line, pence, period, result in keyed:
-        if id(result) not in of_result:
+    for _, line, pence, period, result, aside in keyed:
+        found = (id(result), aside)
+        if found not in of_result:
             held.append(result)
-            of_result[id(result)] = classes.setdefault(classed(result, least), len(classes))
+            of_result[found] = classes.setdefault(classed(result, least, aside), len(classes))
         told = (
             line.cost_centre,
             getattr(line, "subjective_code", None) or getattr(line, "code", None),
@@ -308,7 +345,7 @@ def _ordered(lines: Iterable[tuple[Any, int, int | None, Classification]], least
         columns["period"].append(_NO_PERIOD if period is None else period)
         columns["pence"].append(pence)
         columns["source_line"].append(line.source_line)
-        columns["classed"].append(of_result[id(result)])
+        columns["classed"].append(of_result[found])
     keys = b"".join(bytes.fromhex(one[0]) for one in keyed)
     numbers = {name: array("q", column) for name, column in columns.items()}
     return Ready(keys, list(texts), list(classes), numbers)

@@ -30,7 +30,7 @@ from roadworthy_collector.books.cost_ready import (
     Shown,
     Wanted,
 )
-from roadworthy_collector.books.shares import Inputs, book_of, read_inputs, said, year_name
+from roadworthy_collector.books.shares import Inputs, book_of, read_inputs, year_name
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.cost_rules import (
@@ -242,11 +242,13 @@ def try_text(connection: Connection, which: cost_texts.Which, content: str, exam
         digest = cost_texts.digest_of(which, content)
     now, then = book_of(inputs), book_of(other)
     years: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {}
-    booked = {*share_rows.booked_periods(now), *share_rows.booked_periods(then)}
-    for year in sorted(year for year, measure in booked if measure == "outturn"):
-        before, after = shares(now, now.select(year)), shares(then, then.select(year))
+    booked_now, booked_then = share_rows.booked_periods(now), share_rows.booked_periods(then)
+    cut, cut_then = share_rows.parted(now, booked_now).book, share_rows.parted(then, booked_then).book
+    for year in sorted(year for year, measure in {*booked_now, *booked_then} if measure == "outturn"):
+        before, after = shares(cut, cut.select(year)), shares(cut_then, cut_then.select(year))
         years[year_name(year)] = {
-            letter: (said(before[letter]), said(after[letter])) for letter in DEFINITIONS
+            letter: (share_rows.said(before[letter]), share_rows.said(after[letter]))
+            for letter in DEFINITIONS
         }
     found, size = _moved(now.lines, then.lines)
     listed = [_move(one, other) for one, other in found[:examples]]

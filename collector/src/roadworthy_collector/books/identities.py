@@ -10,8 +10,9 @@ import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Select, func, select
@@ -23,6 +24,8 @@ from roadworthy_inventory.reconcile import Identity, identity
 
 # Items of other kinds never report by themselves; a disposed item is nobody's machine any more.
 DEVICE_KINDS = ("desktop", "laptop", "tablet", "server", "thin_client", "phone", "unknown")
+# Of these only what is polled reports: they are looked at where any device of the kind is polled at all.
+POLLED_KINDS = MappingProxyType({"printer": "printer", "ups": "ups", "switch": "network"})
 GONE_STATES = ("disposed",)
 AT_ONCE = 5000
 # A machine that was set up anew: its former device is silent from then on; a report may have been under way.
@@ -70,6 +73,7 @@ class Sides(NamedTuple):
     devices: dict[str, Agent]
     formers: list[Former]
     left_out: int  # register items of kinds that never report, or disposed of
+    polled: frozenset[str] = frozenset()  # register items of kinds that are polled: no MDM knows such
 
 
 def latest(connection: Connection, kind: str) -> int | None:
@@ -88,10 +92,18 @@ def latest_mdm(connection: Connection) -> int | None:
 
 def read_sides(reads: Reads, mdm_batch: int | None) -> Sides:
     """Read the three sides, `AT_ONCE` records at a time."""
-    register, item_units, left_out = _register(reads)
+    register, item_units, polled, left_out = _register(reads, _polled_kinds(reads))
     mdm, mdm_rows = _mdm(reads, mdm_batch)
     agents, held, formers = _agents(reads, _hashes((*register, *mdm)))
-    return Sides(register, mdm, agents, item_units, mdm_rows, held, formers, left_out)
+    return Sides(register, mdm, agents, item_units, mdm_rows, held, formers, left_out, polled)
+
+
+def _polled_kinds(reads: Reads) -> frozenset[str]:
+    """Return the kinds of register items devices of which are polled."""
+    column = devices.c.device_class
+    query = select(column).where(column.in_(tuple(POLLED_KINDS)), devices.c.retired_at.is_(None)).distinct()
+    with reads.reading() as connection:
+        return frozenset(POLLED_KINDS[device_class] for device_class in connection.scalars(query))
 
 
 def _pieces(reads: Reads, query: Select[Any], key: Any) -> Iterator[Sequence[Any]]:
@@ -106,21 +118,27 @@ def _pieces(reads: Reads, query: Select[Any], key: Any) -> Iterator[Sequence[Any
         after = rows[-1].id
 
 
-def _register(reads: Reads) -> tuple[list[Identity], dict[str, int | None], int]:
+def _register(
+    reads: Reads, polled_kinds: Collection[str]
+) -> tuple[list[Identity], dict[str, int | None], frozenset[str], int]:
     columns = ("id", "serial", "uuid", "tag", "macs", "unit", "kind", "lifecycle_state")
     query = select(*(register_items.c[name] for name in columns))
     found: list[Identity] = []
     units: dict[str, int | None] = {}
+    polled: set[str] = set()
     left_out = 0
     for rows in _pieces(reads, query, register_items.c.id):
         for row in rows:
-            if row.kind not in DEVICE_KINDS or row.lifecycle_state in GONE_STATES:
+            is_polled = row.kind in polled_kinds
+            if not (is_polled or row.kind in DEVICE_KINDS) or row.lifecycle_state in GONE_STATES:
                 left_out += 1
                 continue
             key = str(row.id)
+            if is_polled:
+                polled.add(key)
             found.append(identity(key, serial=row.serial, uuid=row.uuid, tag=row.tag, macs=row.macs or ()))
             units[key] = row.unit
-    return found, units, left_out
+    return found, units, frozenset(polled), left_out
 
 
 def _mdm(reads: Reads, batch: int | None) -> tuple[list[Identity], dict[str, int]]:
@@ -151,7 +169,10 @@ def _agents(reads: Reads, clear: dict[str, str]) -> tuple[list[Identity], dict[s
         devices.c.asset_tag,
         fingerprint["system_uuid"].as_string().label("uuid_hash"),
         fingerprint["mac"].as_string().label("mac_hash"),
-    ).where(devices.c.retired_at.is_(None))
+    ).where(
+        devices.c.retired_at.is_(None),
+        devices.c.device_class != "controller",  # a part of its server, with that one's serial number
+    )
     found: list[tuple[Agent, Identity]] = []
     for rows in _pieces(reads, query, devices.c.id):
         for row in rows:

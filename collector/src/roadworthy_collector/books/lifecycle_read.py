@@ -26,6 +26,7 @@ from roadworthy_collector.books.lifecycle_codes import (
 )
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.store.books_schema import mdm_devices, reconciled, register_devices, register_items
+from roadworthy_collector.store.queries.states import RUNS_AGENT
 from roadworthy_collector.store.schema import devices, sites
 from roadworthy_inventory.lifecycle import SupportStatus, System
 from roadworthy_inventory.planned_life import AGE_BANDS, BANDS, DAYS_A_YEAR, Ageing, OwnLife, age_band, ageing
@@ -245,7 +246,7 @@ def _agents() -> Select[Any]:
         "os_name", "os_version", "site", "unit", "facts_at",
     )  # fmt: skip
     parts = (devices.c.facts[name].label(name) for name in ("os", "hardware", "storage"))
-    return select(*(devices.c[name] for name in names), *parts).where(devices.c.retired_at.is_(None))
+    return select(*(devices.c[name] for name in names), *parts).where(devices.c.retired_at.is_(None), RUNS_AGENT)
 
 
 def _register(run: int) -> Select[Any]:

@@ -26,6 +26,8 @@ def _share(letter: str, name: str, one: Mapping[str, Any]) -> dict[str, Any]:
         "pounds": pounds_of(one["numerator_pence"]),
         "of": pounds_of(one["denominator_pence"]),
         "unclassified": pounds_of(one["unclassified_pence"]),
+        "of it charges": pounds_of(one["open_charges_pence"]),
+        "of it credits": pounds_of(one["open_credits_pence"]),
         "lines": one["lines"],
         "why no figure": one["reason"] or "",
     }
@@ -42,42 +44,53 @@ def _worded(value: Any) -> Any:
     return f"{value * 100:.1f} %" if isinstance(value, Ratio) else value
 
 
-def _committed(year: str, measure: str, pence: int) -> dict[str, Any]:
-    """Return the row of a year of which nothing is booked: prepaid of other years reaches into it, and no share."""
+def _prepaid(head: Mapping[str, Any], pence: int, why: str) -> dict[str, Any]:
+    """Return the row of a year or periods of which nothing is booked: prepaid of others reaches into it, and no share."""
     return {
-        "year": year,
-        "measure": measure,
-        "booked": "nothing",
+        **head,
         "share": "none",
         **dict.fromkeys(("value", "low", "high", "pounds")),
         "of": pounds_of(pence),
-        **dict.fromkeys(("unclassified", "lines")),
-        "why no figure": "committed, prepaid only",
+        **dict.fromkeys(("unclassified", "of it charges", "of it credits", "lines")),
+        "why no figure": why,
     }
 
 
 def share_rows(content: Mapping[str, Any], by: str, year: int | None) -> list[dict[str, Any]]:
     """Return the shares as rows, by year or by cost centre or accounting period of the outturn."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     names = {letter: one["name"] for letter, one in content["definitions"].items()}
     for key, found in content["years"].items():
         if year is not None and key != str(year):
             continue
-        if by == "year":
-            for measure, letters in found["measures"].items():
-                head = {"year": found["name"], "measure": measure, "booked": found["periods"][measure]}
-                rows += [head | _share(letter, names[letter], one) for letter, one in letters.items()]
-            for measure, pence in found["committed"].items():
-                rows.append(_committed(found["name"], measure, pence))
-            continue
-        for place in found[f"by_{by}"]:
-            head = {"year": found["name"], by: "not told" if place["place"] is None else place["place"]}
-            rows += [head | _share(letter, names[letter], one) for letter, one in place["shares"].items()]
+        rows += _of_year(found, names) if by == "year" else _of_places(found, names, by)
     if by == "year":
         for key, found in (content["payments"] or {}).items():
             if year is None or key == str(year):
                 head = {"year": found["name"], "measure": found["title"], "booked": ""}
                 rows += [head | _share(letter, names[letter], one) for letter, one in found["shares"].items()]
+    return rows
+
+
+def _of_year(found: Mapping[str, Any], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    rows = []
+    for measure, letters in found["measures"].items():
+        head = {"year": found["name"], "measure": measure, "booked": found["periods"][measure]}
+        rows += [head | _share(letter, names[letter], one) for letter, one in letters.items()]
+    for measure, one in found["committed"].items():
+        part = f"nothing of {one['periods']}" if measure in found["measures"] else "nothing"
+        head = {"year": found["name"], "measure": measure, "booked": part}
+        rows.append(_prepaid(head, one["pence"], "committed, prepaid only"))
+    return rows
+
+
+def _of_places(found: Mapping[str, Any], names: Mapping[str, str], by: str) -> list[dict[str, Any]]:
+    rows = []
+    for place in found[f"by_{by}"]:
+        head = {"year": found["name"], by: "not told" if place["place"] is None else place["place"]}
+        rows += [head | _share(letter, names[letter], one) for letter, one in place["shares"].items()]
+        if not place["shares"]:
+            rows.append(_prepaid(head, place["prepaid_pence"], "nothing booked, prepaid only"))
     return rows
 
 
@@ -137,6 +150,11 @@ def notes(content: Mapping[str, Any]) -> list[str]:
     for letter, one in content["definitions"].items():
         found.append(f"{letter} {one['name']}: {one['numerator']}; of {one['denominator']}")
     for year in (content["payments"] or {}).values():
+        found.append(
+            f"{year['title']} ({year['name']}): {year['out_of_scope_lines']:,} payments, "
+            f"{pounds(year['out_of_scope_pence'])}, are not IT by the rules and in no share: "
+            "`roadworthy costs lines --kind payments --member not_it`"
+        )
         found.append(f"{year['title']} ({year['name']}) holds no: {'; '.join(year['missing'])}")
     return found
 

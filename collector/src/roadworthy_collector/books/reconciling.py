@@ -97,10 +97,11 @@ def _rows(
             told["contradicting"] = match.contradicting
         if match.confirmed:
             told["confirmed"] = ("by a person",)
-        yield _row(sides, _place(group, reporting, with_mdm=with_mdm), "matched", group, told)
-    first = PLACES[0] if with_mdm else PLACES[1]
+        in_mdm = with_mdm and group.register not in sides.polled
+        yield _row(sides, _place(group, reporting, with_mdm=in_mdm), "matched", group, told)
     for state, keys in (("orphan", found.orphans), ("undecided", found.undecided)):
         for key in keys:
+            first = PLACES[0] if with_mdm and key not in sides.polled else PLACES[1]
             yield _row(sides, first, state, domain.Group(register=key), None)
     for group in found.ghosts:
         state = "both" if group.mdm and group.agent else "mdm" if group.mdm else "agent"

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from roadworthy_collector.books import items
 from roadworthy_collector.books.places import Places
+from roadworthy_collector.books.polled import register_facts
 from roadworthy_collector.books.register_wanted import (
     COVERED,
     Wanted,
@@ -31,7 +32,7 @@ from roadworthy_collector.store.books_schema import (
     register_items,
 )
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
-from roadworthy_collector.store.schema import devices, sites
+from roadworthy_collector.store.schema import device_now, devices, sites
 from roadworthy_inventory.register import FIELDS, RegisterItem
 
 PAGE_ROWS = 100
@@ -86,13 +87,17 @@ class Event(NamedTuple):
 
 
 class LinkedDevice(NamedTuple):
-    """A device the item is or was: from `first` until before `until` (None: still)."""
+    """A device the item is or was: from `first` until before `until` (None: still).
+
+    `told`: what it says of itself (`books.polled.FACTS`), without what it does not.
+    """
 
     device_id: str
     hostname: str | None
     first: dt.date
     until: dt.date | None
     matched_on: Any
+    told: dict[str, str | float]
 
 
 def read_page(connection: Connection, wanted: Wanted, *, after: int = 0, limit: int = PAGE_ROWS) -> Page:
@@ -230,8 +235,15 @@ def linked_devices(
 ) -> list[LinkedDevice]:
     """Return the devices the item is or was, newest first, as far as the reader may see them."""
     query = (
-        select(devices.c.device_id, devices.c.hostname, register_devices)
+        select(
+            devices.c.device_id,
+            devices.c.hostname,
+            register_devices,
+            devices.c.facts["hardware"].label("hardware"),
+            device_now.c.now,
+        )
         .join(devices, devices.c.id == register_devices.c.device)
+        .outerjoin(device_now, device_now.c.device == devices.c.id)
         .join(sites, sites.c.id == devices.c.site)
         .where(register_devices.c.item == item)
         .order_by(register_devices.c.valid_from.desc())
@@ -247,6 +259,7 @@ def linked_devices(
             dt.date.fromisoformat(row.valid_from),
             None if row.valid_to is None else dt.date.fromisoformat(row.valid_to),
             row.matched_on,
+            register_facts(row.hardware or {}, row.now or {}),
         )
         for row in connection.execute(query)
     ]

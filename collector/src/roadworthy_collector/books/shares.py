@@ -28,12 +28,18 @@ from roadworthy_collector.books.cost_lines import (
 from roadworthy_collector.books.cost_texts import Counting
 from roadworthy_collector.books.share_rows import (
     Booked,
+    Parted,
+    all_said,
     benchmark_row,
     booked_periods,
     bridge_row,
     bridges_by_year,
+    centre_rows,
     committed,
+    parted,
+    period_rows,
     planned,
+    said,
     variance_rows,
 )
 from roadworthy_collector.store.engine import write_transaction
@@ -54,11 +60,9 @@ from roadworthy_inventory.costs import (
     CostBook,
     CostError,
     Method,
-    Share,
     conflicts,
     cost_book,
     shares,
-    shares_by,
 )
 from roadworthy_inventory.ledger import MEASURES, LedgerLine, left_out_by_reason
 from roadworthy_inventory.payments import PaymentLine, PaymentShare, payment_shares
@@ -138,9 +142,9 @@ def made(engine: Engine, *, most_lines: int | None = None) -> Worked | None:
         found = kept(connection)
         if found is not None and found[0]["key"] == wanted.whole:
             return None
-        if most_lines is not None:
-            if count_lines(connection, LEDGER) + count_lines(connection, PAYMENTS) > most_lines:
-                return None
+        held = 0 if most_lines is None else sum(count_lines(connection, kind) for kind in (LEDGER, PAYMENTS))
+        if most_lines is not None and held > most_lines:
+            return None
         inputs = read_inputs(connection)
     book = book_of(inputs)
     lines = cost_ready.contents(book, inputs.payments, inputs.rules, wanted.base, wanted.corrected)
@@ -191,7 +195,8 @@ def compute(inputs: Inputs, book: CostBook) -> Content:
     """Return the figure without its key: plain values that JSON can say; years are texts, amounts pence."""
     booked = booked_periods(book)
     years = sorted({entry.line.financial_year for entry in book.lines})
-    by_year = {str(year): _year(book, year, booked) for year in years}
+    cut = parted(book, booked)
+    by_year = {str(year): _year(book, cut, year, booked) for year in years}
     bridges = reconcile(book.on_basis, inputs.counting.controls)
     return {
         "format": FORMAT,
@@ -209,11 +214,11 @@ def compute(inputs: Inputs, book: CostBook) -> Content:
             for reason, (lines, pence) in left_out_by_reason(book.on_basis).items()
         },
         "years": by_year,
-        "trend": {letter: _trend(book, booked, letter) for letter in DEFINITIONS},
-        "target": _target(inputs.counting, book, booked),
+        "trend": {letter: _trend(cut.book, booked, letter) for letter in DEFINITIONS},
+        "target": _target(inputs.counting, cut.book, booked),
         "bridge": bridges_by_year(bridges),
         "controls": [bridge_row(one) for one in bridges if one.control_pence is not None],
-        "variances": variance_rows(book, booked),
+        "variances": variance_rows(cut.book, booked),
         "benchmarks": [benchmark_row(one) for one in benchmarks()],
         "payments": _payments(inputs) if inputs.payments else None,
     }
@@ -236,53 +241,27 @@ def _method(book: CostBook) -> Content:
     }
 
 
-def said(one: Share) -> Content:
-    """Return a share in plain values."""
-    return {
-        "numerator_pence": one.numerator_pence,
-        "denominator_pence": one.denominator_pence,
-        "unclassified_pence": one.unclassified_pence,
-        "open_credits_pence": one.open_credits_pence,
-        "open_charges_pence": one.open_charges_pence,
-        "low": one.low,
-        "high": one.high,
-        "value": one.value,
-        "reason": one.reason,
-        "lines": one.lines,
-    }
-
-
-def _all(found: Mapping[Any, Share]) -> Content:
-    return {letter: said(one) for letter, one in found.items()}
-
-
-def _year(book: CostBook, year: int, booked: Booked) -> Content:
+def _year(whole: CostBook, cut: Parted, year: int, booked: Booked) -> Content:
     """Return one year: shares by measure, and of the outturn by cost centre and by accounting period.
 
-    A measure of which nothing is booked in the year has no share: what prepaid of other years spreads into it is
-    `committed` and no more, because whatever else the year will cost is not in yet.
+    They are of the periods booked. What prepaid spreads into others, or into a measure of which nothing is booked, is
+    `committed` and no more, because whatever else they will cost is not in yet.
     """
     told = [measure for measure in MEASURES if (year, measure) in booked]
+    book = cut.book
     outturn = book.select(year) if "outturn" in told else ()
     return {
         "name": year_name(year),
         "periods": {measure: periods_in_words(booked[year, measure]) for measure in told},
-        "committed": committed(book, year, booked),
-        "measures": {
-            measure: _all(shares(book, book.select(year, measure)))
-            for measure in told
-        },
-        "by_cost_centre": _places(book, year, "cost_centre") if outturn else [],
-        "by_accounting_period": _places(book, year, "accounting_period") if outturn else [],
+        "committed": committed(cut.committed, year),
+        "measures": {measure: all_said(shares(book, book.select(year, measure))) for measure in told},
+        "by_cost_centre": centre_rows(book, year) if outturn else [],
+        "by_accounting_period": period_rows(whole, year, booked[year, "outturn"]) if outturn else [],
         "conflicts": [
             {"decided": one.decided, "against": list(one.against), "lines": one.lines, "pence": one.pence}
             for one in conflicts(outturn)[:_CONFLICTS]
         ],
     }
-
-
-def _places(book: CostBook, year: int, by: Any) -> list[Content]:
-    return [{"place": place[0], "shares": _all(found)} for place, found in shares_by(book, year, by).items()]
 
 
 def _of_years(book: CostBook, booked: Booked, letter: Any) -> list[YearShare]:

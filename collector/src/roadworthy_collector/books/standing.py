@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from roadworthy_collector.books import lists, register
+from roadworthy_collector.books import figures, lists, register
+from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.books_schema import (
     import_ratings,
@@ -37,10 +38,25 @@ def why(connection: Connection, said: str, scope: Scope = EVERYTHING) -> dict[st
         found = of_item(connection, item, scope)
     found = found or _of_device(connection, said, scope) or _of_mdm(connection, said, scope)
     if found is None:
+        hint = unreconciled(connection)
         raise NotFoundError(
             f"{said}: nothing with this id, asset tag or serial number is rated, or several things are"
+            + ("" if hint is None else f"; {hint}")
         )
     return found
+
+
+def unreconciled(connection: Connection) -> str | None:
+    """Return what to do where imports are held that no reconciliation has looked at: nothing of them is rated."""
+    if figures.read(connection, RECONCILED) is not None:
+        return None
+    held = (register_items, mdm_devices)
+    if not any(connection.scalar(select(one.c.id).limit(1)) is not None for one in held):
+        return None
+    return (
+        "imports are held that were never reconciled, and only what is reconciled is rated: run `roadworthy reconcile "
+        "run` and then `roadworthy ratings run`, or leave it to `roadworthy jobs`, which does both within a minute"
+    )
 
 
 def of_item(connection: Connection, item: int, scope: Scope = EVERYTHING) -> dict[str, Any] | None:

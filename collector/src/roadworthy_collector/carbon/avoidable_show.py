@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.table_rows import Made, Source
-from roadworthy_collector.carbon import avoidable_worth, shifts
+from roadworthy_collector.carbon import avoidable_worth, internal_price, shifts
 from roadworthy_collector.carbon.avoidable import ADDED, DAYS, FIGURE, KINDS, PEOPLE
 from roadworthy_collector.carbon.avoidable_worth import Sums, Worth
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
@@ -95,6 +95,7 @@ def overview(
         "pence_per_kwh": None if said.pence_per_kwh is None else float(said.pence_per_kwh),
         "prices": worth.shown((titles[key], int(key)) for key in sorted(open_sites, key=titles.__getitem__)),
         "factor_set": set_name(worth.factor) if worth.factor.parts else None,
+        "internal_price": internal_price.told(worth.carbon),
         "suppressed": sorted(hidden),
         **{
             name: value
@@ -150,6 +151,7 @@ def table(of: Source) -> Made:
         "pounds",
         "unpriced_kwh",
         "kgco2e",
+        "internal_carbon_pounds",
     ]
     if found is None:
         return Made(columns, [], "nothing is worked out yet")
@@ -180,6 +182,8 @@ def coverage(found: Mapping[str, Any]) -> str:
             f"; {found['untold']:,} devices tell no half-hours, {found['must_be_on']:,} must be on and never appear, "
             f"of {found['no_watts']:,} findings no watts are published"
         )
+    if priced := found["internal_price"]:
+        said += f"; internal carbon price £{priced['gbp_per_tco2e']:,.2f} a tCO2e since {priced['since']} ({priced['source']})"
     if found["no_profile"]:
         said += (
             f"; {found['no_profile']:,} devices have no usage profile and are taken for office ones: give them one, or name "

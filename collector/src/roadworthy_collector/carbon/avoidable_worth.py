@@ -18,12 +18,20 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func
 
-from roadworthy_collector.carbon import factor_store, meter_days, settings_edition, supplies, tariff_store
+from roadworthy_collector.carbon import (
+    factor_store,
+    internal_price,
+    meter_days,
+    settings_edition,
+    supplies,
+    tariff_store,
+)
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE
 from roadworthy_collector.carbon.sums import kwh_number
 from roadworthy_collector.carbon.supplies import Supply
 from roadworthy_collector.store.carbon_schema import meter_days as days_table
 from roadworthy_inventory.calendar import financial_year_of
+from roadworthy_inventory.carbon.carbon_price import InternalPrice
 from roadworthy_inventory.carbon.factor_rules import Resolved, resolve
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
 from roadworthy_inventory.carbon.tariffs import Tariff, tariff_on
@@ -65,11 +73,12 @@ class Sums:
 
 
 class Worth(NamedTuple):
-    """Prices by site, what holds elsewhere, and kgCO2e of generation where there is a factor."""
+    """Prices by site, what holds elsewhere, kgCO2e of generation where there is a factor, the internal carbon price."""
 
     sites: Mapping[int, Price]
     elsewhere: Price | None
     factor: Resolved
+    carbon: InternalPrice | None = None
 
     def price(self, site: int) -> Price | None:
         """Return what a kWh costs at a site."""
@@ -96,6 +105,7 @@ class Worth(NamedTuple):
         found["unpriced_kwh"] = kwh_number(sums.unpriced_joules)
         kwh = Fraction(likely, JOULES_PER_KWH)
         found["kgco2e"] = None if self.factor.value is None else round(float(kwh * self.factor.value), 3)
+        found["internal_carbon_pounds"] = internal_price.pounds(found["kgco2e"], self.carbon)
         return found
 
     def shown(self, wanted: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
@@ -119,9 +129,10 @@ def read(connection: Connection, content: Mapping[str, Any], stated: Decimal | N
     if stated is not None:
         elsewhere = Price(Fraction(stated), STATED)
     year = year_days(financial_year_of(last))
-    rule = settings_edition.settings(connection).rule or DEFAULT_RULE
-    factor = resolve(factor_store.book(connection), "generation", *year, rule)
-    return Worth(_of_sites(connection, tariffs, first, last), elsewhere, factor)
+    said = settings_edition.settings(connection)
+    factor = resolve(factor_store.book(connection), "generation", *year, said.rule or DEFAULT_RULE)
+    carbon = internal_price.on(said.prices, last)
+    return Worth(_of_sites(connection, tariffs, first, last), elsewhere, factor, carbon)
 
 
 def _of_sites(

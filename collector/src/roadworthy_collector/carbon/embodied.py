@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Select, case, func, or_, select
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_collector.store.queries.states import RUNS_AGENT
 from roadworthy_collector.store.schema import devices, sites, units
 from roadworthy_inventory.calendar import financial_year_label, financial_year_of
 from roadworthy_inventory.carbon.embodied import Embodied, Item, of_class, per_year_of_life, together
@@ -107,7 +108,7 @@ def without_item(connection: Connection, scope: Scope = EVERYTHING) -> int:
     query = (
         select(func.count())
         .select_from(devices)
-        .where(devices.c.retired_at.is_(None), devices.c.id.not_in(linked))
+        .where(devices.c.retired_at.is_(None), RUNS_AGENT, devices.c.id.not_in(linked))
     )
     if scope is not None:
         query = query.where(devices.c.unit.in_(sorted(scope)))

@@ -16,16 +16,22 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import energy_facts, energy_kept, energy_ready, power
+from roadworthy_collector.carbon import (
+    asked,
+    energy_days,
+    energy_facts,
+    energy_kept,
+    energy_ready,
+    fed,
+    fed_read,
+    plug_fits,
+    power,
+)
 from roadworthy_collector.carbon.energy_facts import Key
 from roadworthy_collector.carbon.energy_ready import Group
-from roadworthy_collector.carbon.estate import (
-    ERASED,
-    FIGURE,
-    NOTHING_TOLD,
-    SUMS_FIGURE,
-)
+from roadworthy_collector.carbon.estate import ERASED, FIGURE, NOTHING_TOLD, SUMS_FIGURE
 from roadworthy_collector.carbon.power import Machine, Told
+from roadworthy_collector.carbon.site_use import SiteUse
 from roadworthy_collector.carbon.sums import Month, Sum, of_told
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import book_figures
@@ -37,11 +43,11 @@ from roadworthy_collector.store.statements import BulkDelete, BulkInsert, BulkUp
 from roadworthy_inventory.calendar import local_date, local_day, months, utc_day
 from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_inventory.carbon.plug_fit import Fit
 
 EVERY_SECONDS = 60.0
 AGAIN_SECONDS = 6 * 3600
 _RUN_SECONDS = 3.0
-ASKED = "energy_asked"
 _DEVICES_AT_ONCE = 50
 _DEVICES = BulkInsert(energy_devices)
 _GROUPS = BulkUpsert(energy_groups)
@@ -106,8 +112,7 @@ def due(connection: Connection, work: Work) -> Calendar | None:
     if first is None:
         return None
     kept_from = today - dt.timedelta(days=work.settings.daily_retention_days)
-    asked = figures.read(connection, ASKED)
-    asked_at = {} if asked is None else asked[0]
+    asked_at = asked.read(connection)
     restricted = _restricted(connection)
     held = _held(connection)
     for year, number in reversed(list(months(first, today))):
@@ -127,9 +132,7 @@ def due(connection: Connection, work: Work) -> Calendar | None:
 def ask(connection: Connection, month: str | None, *, now: int, actor: str) -> list[str]:
     """Have a month, or all, made anew, on the record; return which."""
     wanted = [name for name in _held(connection) if month in {None, name}]
-    held = figures.read(connection, ASKED)
-    content = ({} if held is None else held[0]) | dict.fromkeys(wanted, now + 1)
-    figures.write(connection, ASKED, content, now, 0.0)
+    asked.ask(connection, wanted, now)
     audit.record(connection, now, actor, "carbon.rebuild", month or "all", {"months": len(wanted)})
     return sorted(wanted)
 
@@ -140,13 +143,14 @@ def make(work: Work, month: Calendar) -> bool:
     kept = energy_kept.begin(work, month.name)
     evidence = energy_facts.read_evidence(work, min(month.last, month.today))
     maker = _Maker(month, power.rests(evidence), kept)
-    last = 0
+    last, until = 0, min(month.last, month.today)
+    maker.fits = plug_fits.make(work, month.name, maker.rests, until, month.zone)
+    hanging = fed_read.read(work, month.first, until, month.zone, maker.rests)
     for after, machines in energy_facts.pieces(work, month.zone):
         last = machines[-1].id
-        until = min(month.last, month.today)
         with work.reading() as connection:
             told, dates = energy_facts.read_told(
-                connection, month.first, until, month.zone, (after + 1, last)
+                connection, month.first, until, month.zone, (after + 1, last), hanging
             )
             leaving = energy_facts.read_leaving(connection, month.first, (after + 1, last))
         rows = {
@@ -165,6 +169,7 @@ def make(work: Work, month: Calendar) -> bool:
         connection.execute(delete(energy_devices).where(*mine))
         maker.take(energy_kept.erased(connection, month.name))
     _write_groups(work, month, maker.groups)
+    fed.write_overlaps(work, month.first, hanging.overlaps)
     if work.stop.is_set():
         return False
     with work.engine.connect() as connection:
@@ -180,6 +185,8 @@ def make(work: Work, month: Calendar) -> bool:
         "digest": power.digest(),
         "restricted": json_text(restricted),
         "models_fitted": sorted(maker.rests),
+        "use": maker.use.told(),
+        "rests": energy_days.rests_told(maker.rests),
         "sums": {name: sums[name] for name in ("month", "place")},
     }
     with work.write() as connection:
@@ -199,7 +206,9 @@ class _Maker:
         self, month: Calendar, rests: Mapping[str, RestOfMachine], kept: Iterable[Sequence[Any]]
     ) -> None:
         self.month, self.rests = month, rests
+        self.fits: Mapping[str, Fit] = {}
         self.groups: dict[Group, Sum] = {}
+        self.use = SiteUse()
         self._seconds = month.seconds()
         self._included: set[int] = set()
         self._taken = 0
@@ -247,7 +256,9 @@ class _Maker:
         found = Sum(silent_seconds=silent)
         down = up = 0.0
         for one in some:
+            self.use.add(place[0], machine.item_class, one)
             entry = power.entry(machine, one, self.rests.get(machine.model))
+            entry = plug_fits.corrected(entry, machine, one, self.fits)
             for at, quality in enumerate(QUALITIES):
                 found.joules[at] += entry.joules.get(quality, 0)
             found.add_shared(entry.shared)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
+from roadworthy_collector.carbon import plug_store
+from roadworthy_collector.carbon.fed import Fed
 from roadworthy_collector.carbon.power import Machine, Told, measured_by, server_of
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import register_devices, register_items
@@ -23,7 +25,7 @@ _EVIDENCE_AT_ONCE = 2000
 MODEL_LENGTH = 128
 _DAY_SECONDS = 86_400
 EVIDENCE_DAYS = 92  # on battery, up to the end of a month
-_COLUMNS = (
+COLUMNS = (
     "site",
     "unit",
     "observed_seconds",
@@ -37,6 +39,13 @@ _COLUMNS = (
     "joules",
 )
 _EPOCH = dt.date(1970, 1, 1)
+_QUERY = select(
+    *(
+        devices.c[name]
+        for name in ("id", "device_class", "model", "site", "unit", "enrolled_at", "retired_at")
+    ),
+    devices.c.facts["hardware"].label("hardware"),
+)
 Key = tuple[int, int, str]  # site and unit it stood at, and what measured it
 
 
@@ -54,9 +63,16 @@ def pieces(work: Work, zone: str) -> Iterator[tuple[int, list[Machine]]]:
 
 def read_machines(connection: Connection, after: int, zone: str) -> list[Machine]:
     """Return the next devices by row id, with the day each was bought, or else its BIOS made."""
-    names = ("id", "device_class", "model", "site", "unit", "enrolled_at", "retired_at")
-    query = select(*(devices.c[name] for name in names), devices.c.facts["hardware"].label("hardware"))
-    rows = connection.execute(query.where(devices.c.id > after).order_by(devices.c.id).limit(AT_ONCE)).all()
+    return _machines(connection, _QUERY.where(devices.c.id > after).limit(AT_ONCE), zone)
+
+
+def machines_of(connection: Connection, some: Collection[int], zone: str) -> list[Machine]:
+    """Return these devices by row id, as far as they are there."""
+    return _machines(connection, _QUERY.where(devices.c.id.in_(sorted(some))), zone)
+
+
+def _machines(connection: Connection, query: Select[Any], zone: str) -> list[Machine]:
+    rows = connection.execute(query.order_by(devices.c.id)).all()
     if not rows:
         return []
     bought = _bought(connection, rows[0].id, rows[-1].id)
@@ -81,12 +97,17 @@ def read_machines(connection: Connection, after: int, zone: str) -> list[Machine
 
 
 def read_told(
-    connection: Connection, first: dt.date, last: dt.date, zone: str, between: tuple[int, int]
+    connection: Connection, first: dt.date, last: dt.date, zone: str, between: tuple[int, int], fed: Fed
 ) -> tuple[dict[int, dict[Key, Told]], dict[int, set[dt.date]]]:
-    """Return {device: {place and measure: what it told}} of the devices between two row ids, and the days it told of."""
+    """Return {device: {place and measure: what it counts}} of the devices between two row ids, and the days known of.
+
+    Days that are not in the ledger, told or not, are known of and count nothing.
+    """
     told: dict[int, dict[Key, Told]] = defaultdict(dict)
     dates: dict[int, set[dt.date]] = defaultdict(set)
-    for total in local_totals.read(connection, first, last, zone, _COLUMNS, between):
+    totals = local_totals.read(connection, first, last, zone, COLUMNS, between)
+    rows = plug_store.over(connection, totals, between, (first, last), zone)
+    for total in fed.totals(rows, between):
         row = total.values
         key = row.site, row.unit, measured_by(row.joules)
         one = told[total.device].get(key)
@@ -94,6 +115,8 @@ def read_told(
             one = told[total.device][key] = Told()
         one.add(row)
         dates[total.device].add(total.date)
+    for device, outside in fed.outside(between):
+        dates[device] |= outside
     return told, dates
 
 

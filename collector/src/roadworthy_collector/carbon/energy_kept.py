@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, select
 
 from roadworthy_collector.books import figures
+from roadworthy_collector.carbon import fed
 from roadworthy_collector.carbon.estate import ERASED, sum_of
 from roadworthy_collector.carbon.sums import Month, Sum, together
 from roadworthy_collector.jobs.work import Work
@@ -65,6 +66,7 @@ def leave(connection: Connection, device: int, now: float) -> None:
         entry = [device, row.site, row.unit, told_of(row)]
         _note(connection, month, noted["kept"], now, [*noted["erased"], entry])
     connection.execute(delete(energy_devices).where(energy_devices.c.device == device))
+    fed.leave(connection, device)
 
 
 def told_of(row: Any) -> list[Any]:

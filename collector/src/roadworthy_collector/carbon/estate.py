@@ -176,8 +176,8 @@ def read(
     NotFoundError for a unit that is not there or not in scope.
     """
     held = made_months(connection, period)
-    some = scope if unit is None else _subtree(connection, unit, scope)
-    titles = _titles(connection)
+    some = scope if unit is None else subtree(connection, unit, scope)
+    titles = titles_of(connection)
     sums: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
     _read_ready(connection, period, some, sums)
     total = Sum()
@@ -288,7 +288,8 @@ def _by_quality(total: Energy) -> list[Row]:
     return found
 
 
-def _titles(connection: Connection) -> dict[Dimension, dict[str, str]]:
+def titles_of(connection: Connection) -> dict[Dimension, dict[str, str]]:
+    """Return {dimension: {key: what people call it}}."""
     found: dict[Dimension, dict[str, str]] = {
         "place": dict(PLACE_TITLES),
         "class": {ERASED: "devices erased since"},
@@ -300,7 +301,7 @@ def _titles(connection: Connection) -> dict[Dimension, dict[str, str]]:
     return found
 
 
-def _subtree(connection: Connection, unit: str, scope: Scope) -> frozenset[int]:
+def subtree(connection: Connection, unit: str, scope: Scope) -> frozenset[int]:
     """Return the unit of that name, or row id, and every unit below it as the tree stands today."""
     below: dict[int | None, list[int]] = {}
     top = None

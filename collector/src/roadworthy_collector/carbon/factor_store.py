@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from roadworthy_collector.books.approving import ApprovalError
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
+from roadworthy_collector.security.tokens import COMMAND_LINE
 from roadworthy_collector.store.carbon_schema import factor_sets
 from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.carbon.factor_file import (
@@ -175,11 +176,13 @@ def _check(file: str, told: Told, today: date) -> None:
         )
     parts = told.published.split("-")
     try:
-        date(*(int(part) for part in (parts if len(parts) == 3 else [*parts, "1"])))
+        published = date(*(int(part) for part in (parts if len(parts) == 3 else [*parts, "1"])))
     except (TypeError, ValueError):
         raise FactorSetError(
             f"published: {told.published!r} is no day or month; write 2026-06-10 or 2026-06"
         ) from None
+    if published > today:
+        raise FactorSetError(f"published: {told.published} has not come yet; say when the file was published")
 
 
 def propose(connection: Connection, found: ProposedSet, *, actor: str, now: int) -> int:
@@ -212,9 +215,20 @@ def propose(connection: Connection, found: ProposedSet, *, actor: str, now: int)
     return int(number)
 
 
+def require_proposer(reader: Reader) -> None:
+    """Raise ApprovalError where `reader` may not propose a set: a preparer of carbon figures of the whole IT estate."""
+    if not (reader.signed_in and reader.may(Right.PREPARE_CARBON) and reader.scope is None):
+        raise ApprovalError(
+            f"{reader.name} may not propose a factor set: who prepares carbon figures of the whole IT estate does"
+        )
+
+
 def may_confirm(reader: Reader, proposed_by: str) -> bool:
-    """Whether `reader` may confirm a set: an approver or another preparer, signed in, of the whole IT estate."""
-    mine = reader.name.strip().casefold() == proposed_by.strip().casefold()
+    """Whether `reader` may confirm a set: somebody else who approves or prepares, of the whole IT estate, signed in.
+
+    Never one that nobody's name is on: who loaded it may be who asks.
+    """
+    mine = proposed_by.strip().casefold() in {reader.name.strip().casefold(), COMMAND_LINE.casefold()}
     may = reader.may(Right.APPROVE) or reader.may(Right.PREPARE_CARBON)
     return reader.signed_in and may and reader.scope is None and not mine
 
@@ -228,6 +242,11 @@ def confirm(connection: Connection, number: int, reader: Reader, *, now: int) ->
         raise ApprovalError(
             f"factor set {number} was proposed by {row.proposed_by}: another person, who may prepare or approve carbon "
             "figures of the whole IT estate, confirms it"
+            + (
+                "; nobody is named there, so withdraw it and load it again with --as"
+                if row.proposed_by == COMMAND_LINE
+                else ""
+            )
         )
     changed = connection.execute(
         update(factor_sets)

@@ -131,7 +131,12 @@ def typical_kwh(item_class: str) -> Range | None:
     if found is not None:
         return found.use_kwh
     row = watts_of(item_class, AVERAGE)
-    return None if row is None else Range(*(watts * _HOURS_A_YEAR / 1000 for watts in row.watts))
+    # What is our own reading is nobody's typical year.
+    return (
+        None
+        if row is None or row.basis == "ours"
+        else Range(*(watts * _HOURS_A_YEAR / 1000 for watts in row.watts))
+    )
 
 
 def _lines(

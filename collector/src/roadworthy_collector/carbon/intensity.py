@@ -28,9 +28,9 @@ ADDRESS = "https://api.carbonintensity.org.uk"
 CREDIT = "Carbon Intensity API by National Energy System Operator, CC BY 4.0, https://carbonintensity.org.uk"
 EVERY_SECONDS = 300.0
 PERIOD_SECONDS = 1800
-_CONNECT_SECONDS, _READ_SECONDS, _WHOLE_SECONDS = 5.0, 5.0, 15.0
-_MOST_BYTES = 64 * 1024
-_AGAIN_SECONDS = 900  # after a failure; a machine without a way out asks no oftener
+_CONNECT_SECONDS, _READ_SECONDS, WHOLE_SECONDS = 5.0, 5.0, 15.0
+MOST_BYTES = 64 * 1024
+AGAIN_SECONDS = 900  # after a failure; a machine without a way out asks no oftener
 _MOST_GRAMS = 2000  # coal alone is 937 g/kWh
 _log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def _due(content: dict[str, Any], made_at: int, region: int | None, now: float) 
     if content.get("off") or content.get("region") != region:
         return True
     if content.get("error"):
-        return not 0 <= now - made_at < _AGAIN_SECONDS
+        return not 0 <= now - made_at < AGAIN_SECONDS
     return not made_at <= now < content["told"]["until"]
 
 
@@ -142,7 +142,7 @@ def fetch(
 def _body(address: str, monotonic: Callable[[], float]) -> bytes:
     import httpx
 
-    until = monotonic() + _WHOLE_SECONDS
+    until = monotonic() + WHOLE_SECONDS
     timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
     body = bytearray()
     try:
@@ -152,10 +152,10 @@ def _body(address: str, monotonic: Callable[[], float]) -> bytes:
         ):
             for piece in answer.iter_bytes():
                 body += piece
-                if len(body) > _MOST_BYTES:
-                    raise IntensityError(f"{address}: sends more than {_MOST_BYTES:,} bytes")
+                if len(body) > MOST_BYTES:
+                    raise IntensityError(f"{address}: sends more than {MOST_BYTES:,} bytes")
                 if monotonic() > until:
-                    raise IntensityError(f"{address}: took longer than {_WHOLE_SECONDS:.0f} s")
+                    raise IntensityError(f"{address}: took longer than {WHOLE_SECONDS:.0f} s")
             status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise IntensityError(f"{address}: {type(error).__name__}: {error}") from None

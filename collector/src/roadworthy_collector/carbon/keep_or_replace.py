@@ -3,7 +3,7 @@
 What a model draws is what its devices drew in the last twelve months of the ledger, on at least thirty days each;
 where the ledger has none it is makers' typical year of the class, and the row says so. The new device is makers'
 typical one of a class. Break-even is at the generation factor of the newest factor set; beside it, and labelled apart,
-on appraisal terms with long-run marginal factors and carbon values as the carbon settings hold them.
+on appraisal terms with long-run marginal factors and carbon values as the carbon settings hold them. Both sides are priced at the internal carbon price, where there is one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select
 
-from roadworthy_collector.carbon import factor_store, settings_edition
+from roadworthy_collector.carbon import factor_store, internal_price, settings_edition
 from roadworthy_collector.carbon.ict_return import IN_USE, typical_kwh
 from roadworthy_collector.carbon.settings_text import AppraisalTerms
 from roadworthy_collector.errors import RoadworthyError
@@ -24,6 +24,7 @@ from roadworthy_collector.store.books_schema import register_devices, register_i
 from roadworthy_collector.store.carbon_schema import energy_devices
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.schema import devices, sites
+from roadworthy_inventory.carbon.carbon_price import InternalPrice
 from roadworthy_inventory.carbon.embodied import (
     Appraisal,
     BreakEven,
@@ -79,6 +80,7 @@ class KeepOrReplace:
     rows: tuple[ModelRow, ...]
     left_out: dict[str, int]
     terms: str | None
+    price: InternalPrice | None = None
 
 
 @dataclass(slots=True)
@@ -106,7 +108,8 @@ def compare(
     if new_class not in {_SAME, *NEW_CLASSES}:
         raise RoadworthyError(f"{new_class!r}: a computer can be replaced by one of {', '.join(NEW_CLASSES)}")
     factor = _newest_factor(connection, today)
-    terms = settings_edition.settings(connection).appraisal
+    said = settings_edition.settings(connection)
+    terms, price = said.appraisal, internal_price.on(said.prices, today)
     rows: list[ModelRow] = []
     left_out: Counter[str] = Counter()
     for (item_class, model), held in _models(connection, today, scope).items():
@@ -116,9 +119,8 @@ def compare(
         else:
             rows.append(_appraised(made, terms, today.year))
     rows.sort(key=lambda row: (-row.devices, row.model))
-    return KeepOrReplace(
-        factor, tuple(rows[:MOST_MODELS]), dict(left_out), None if terms is None else terms.source
-    )
+    source = None if terms is None else terms.source
+    return KeepOrReplace(factor, tuple(rows[:MOST_MODELS]), dict(left_out), source, price)
 
 
 def _newest_factor(connection: Connection, today: dt.date) -> Factor:
@@ -264,7 +266,17 @@ def told(found: KeepOrReplace) -> dict[str, Any]:
         "factor_status": found.factor.status,
         "appraisal_terms": found.terms,
         "left_out": found.left_out,
-        "rows": [_told(row) for row in found.rows],
+        "internal_price": internal_price.told(found.price),
+        "rows": [_told(row) | _priced(row, found) for row in found.rows],
+    }
+
+
+def _priced(row: ModelRow, found: KeepOrReplace) -> dict[str, Any]:
+    """Return what making a new device and the electricity of a year less cost at the internal carbon price."""
+    kilograms = [kwh * float(found.factor.exact) for kwh in row.saved_kwh]
+    return {
+        "making_at_internal_price": [internal_price.pounds(one, found.price) for one in row.making_kgco2e],
+        "saved_a_year_at_internal_price": [internal_price.pounds(one, found.price) for one in kilograms],
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.carbon import estate, pack, report_make, settings_edition
+from roadworthy_collector.carbon import estate, pack, report_journals, report_make, settings_edition
 from roadworthy_collector.carbon.pack_papers import About
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_reading import (
@@ -194,9 +194,8 @@ def journal(
     row = find(connection, number, lock=True)
     if row.state not in _LIVE:
         raise ReportError(f"report {number} is {row.state}; adjustments are entered before it is closed")
-    lines = report_make.JOURNAL_LINES[row.kind]
-    if line not in lines:
-        raise ReportError(f"line {line[:64]!r}: is none of {', '.join(lines)}")
+    if (why := report_journals.refusal(connection, row.kind, line)) is not None:
+        raise ReportError(why)
     thousandths = kwh * JOURNAL_SCALE
     if thousandths.denominator != 1 or not 0 < abs(kwh) <= _MOST_KWH:
         raise ReportError("an adjustment is some kWh, not nought, with at most three decimals")
@@ -327,17 +326,10 @@ def publish(
         step = _step(PUBLISHED, reader.name, int(now), remark)
         steps = [*row.steps, step]
         contacts = settings_edition.settings(connection).contacts
-        about = frame(connection, row, settings.protective_marking)
-        about = Frame(about.marking, PUBLISHED, number, steps, about.restates)
-    name, digest = pack.seal(
-        settings,
-        number,
-        row.content,
-        steps,
-        about=About(settings.protective_marking, about.restates, contacts),
-        pdf=pdf(row.content, about),
-        now=int(now),
-    )
+        about = About(settings.protective_marking, frame(connection, row, "").restates, contacts)
+    shown = Frame(about.marking, PUBLISHED, number, steps, about.restates)
+    drawn = pdf(row.content, shown)
+    name, digest = pack.seal(settings, number, row.content, steps, about=about, pdf=drawn, now=int(now))
     with write_transaction(engine) as connection:
         row = _checked(connection, number, "publish", reader)
         _ensure_issuable(connection, row)

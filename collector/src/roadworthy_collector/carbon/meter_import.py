@@ -319,8 +319,8 @@ class _Writing:
             audit.record(connection, self._now, self._source.made_by, "meters.import", subject, detail)
 
 
-def held_batches(connection: Connection) -> list[dict[str, Any]]:
-    """Return the imports of meter files, newest first."""
+def held_batches(connection: Connection, kind: str = KIND) -> list[dict[str, Any]]:
+    """Return the imports of meter files, or of another kind, newest first."""
     columns = (
         "id",
         "file_name",
@@ -332,7 +332,7 @@ def held_batches(connection: Connection) -> list[dict[str, Any]]:
         "undone_at",
         "undone_by",
     )
-    query = select(*(batches_table.c[name] for name in columns)).where(batches_table.c.kind == KIND)
+    query = select(*(batches_table.c[name] for name in columns)).where(batches_table.c.kind == kind)
     return [dict(row) for row in connection.execute(query.order_by(batches_table.c.id.desc())).mappings()]
 
 

@@ -52,19 +52,22 @@ class Undone:
 
 def undo(engine: Engine, batch: int, *, actor: str, now: int) -> Undone:
     """Take an import of a meter file back. NotFoundError where there is none, BatchError where it is not finished."""
+    ensure_counts(engine, batch, KIND, "meters", "roadworthy meters batches", now)
+    return put_back(engine, batch, actor=actor, now=now, action="meters.undo")
+
+
+def ensure_counts(engine: Engine, batch: int, kind: str, what: str, see: str, now: int) -> None:
+    """Raise NotFoundError where there is no such batch of a kind, BatchError where it is not finished or undone."""
     with engine.connect() as connection:
         row = connection.execute(select(batches).where(batches.c.id == batch)).one_or_none()
-    if row is None or row.kind != KIND:
-        raise NotFoundError(
-            f"{batch}: there is no import of meters of that number; see `roadworthy meters batches`"
-        )
+    if row is None or row.kind != kind:
+        raise NotFoundError(f"{batch}: there is no import of {what} of that number; see `{see}`")
     if row.unfinished and row.made_at > now - book_batches.RUNNING_SECONDS:
         raise book_batches.BatchError(f"batch {batch} is still being written; wait until it is done")
     if row.undone_at is not None:
         raise book_batches.BatchError(
             f"batch {batch} does not count any more: it was undone by {row.undone_by}"
         )
-    return put_back(engine, batch, actor=actor, now=now, action="meters.undo")
 
 
 def put_back(engine: Engine, batch: int, *, actor: str, now: int, action: str) -> Undone:

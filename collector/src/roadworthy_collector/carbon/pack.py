@@ -6,7 +6,6 @@ no daily rows here, and their months are one row for each place and class.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import os
@@ -20,11 +19,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from roadworthy_collector.carbon import energy_facts, estate, pack_meters, power
+from roadworthy_collector.carbon import (
+    energy_facts,
+    estate,
+    fed_read,
+    pack_fitted,
+    pack_meters,
+    plug_fits,
+    plug_store,
+    power,
+)
 from roadworthy_collector.carbon import pack_files as files
 from roadworthy_collector.carbon import pack_papers as papers
+from roadworthy_collector.carbon.fed import Fed
 from roadworthy_collector.carbon.pack_papers import About
-from roadworthy_collector.carbon.pack_recompute import Day, Rests, machine_cells, recompute, rests_json
+from roadworthy_collector.carbon.pack_recompute import Day, machine_cells, recompute, rests_json
 from roadworthy_collector.carbon.power import Machine
 from roadworthy_collector.carbon.sums import Month, Sum
 from roadworthy_collector.errors import RoadworthyError, StoreError
@@ -109,10 +118,11 @@ def _collect(engine: Engine, settings: Settings, period: estate.Period, target: 
     work = Work(engine, settings, stop=threading.Event(), rests=False)
     with engine.connect() as connection:
         places = Places(connection)
-    rests = _rests(work, period)
+    rests = pack_fitted.rests(work, period)
+    lines = pack_fitted.lines(work, period, rests)
     with files.gzipped(target / files.MACHINES) as machines, files.gzipped(target / files.DAYS) as daily:
-        days = _Days(work, period, places, machines, daily)
-        found = recompute(days, days.machine, rests)
+        days = _Days(work, period, places, fed_read.of_months(work, period.months, rests), machines, daily)
+        found = recompute(days, days.machine, rests, lines)
     with engine.connect() as connection:
         with files.gzipped(target / files.DEVICES) as writer:
             writer.writerows(_device_rows(connection, period, places))
@@ -124,6 +134,7 @@ def _collect(engine: Engine, settings: Settings, period: estate.Period, target: 
     told = {
         "models": power.digest(),
         "rests": rests_json(rests),
+        "plug_lines": plug_fits.lines_json(lines),
         "recomputed": found.as_json(),
         **days.counts,
     }
@@ -146,22 +157,20 @@ def _collect_meters(engine: Engine, settings: Settings, content: Mapping[str, An
             raise RoadworthyError("meters were told anew meanwhile; close the report again")
 
 
-def _rests(work: Work, period: estate.Period) -> Rests:
-    found = {}
-    for month in period.months:
-        first = dt.date.fromisoformat(f"{month}-01")
-        last = estate.Period(first, first, month).days[1]
-        some = power.rests(energy_facts.read_evidence(work, last))
-        if some:
-            found[month] = some
-    return found
-
-
 class _Days:
-    """The year's days in order of device, written to the pack on their way to the models."""
+    """The year's days in order of device, as they count, written to the pack on their way to the models."""
 
-    def __init__(self, work: Work, period: estate.Period, places: Places, machines: Any, daily: Any) -> None:
+    def __init__(
+        self,
+        work: Work,
+        period: estate.Period,
+        places: Places,
+        hanging: Iterable[Fed],
+        machines: Any,
+        daily: Any,
+    ) -> None:
         self._work, self._period, self._places = work, period, places
+        self._hanging = hanging
         self._machines, self._daily = machines, daily
         self._piece: dict[int, Machine] = {}
         self.counts = {"restricted_days": 0}
@@ -181,11 +190,12 @@ class _Days:
                         select(devices.c.id, devices.c.device_id).where(devices.c.id.between(*between))
                     )
                 }
-                first, last = self._period.days
+                totals = local_totals.read(connection, *self._period.days, zone, _COLUMNS, between)
+                totals = plug_store.over(connection, totals, between, self._period.days, zone)
+                for fed in self._hanging:
+                    totals = fed.totals(totals, between)
                 rows = [
-                    one
-                    for total in local_totals.read(connection, first, last, zone, _COLUMNS, between)
-                    if (one := self._day(total)) is not None and one.device in ids
+                    one for total in totals if (one := self._day(total)) is not None and one.device in ids
                 ]
             told = {row.device for row in rows}
             self._piece = {machine.id: machine for machine in machines if machine.id in told}

@@ -69,7 +69,7 @@ MOST_JSON_BYTES = 64 * 1024 * 1024
 _MOST_PDF_BYTES = 256 * 1024 * 1024
 _MOST_ROWS_BYTES = 64 * 1024**3
 _MOST_LINE = 256 * 1024  # characters in a line of CSV
-_MOST_RATIO = 100  # unpacked bytes by packed ones; rows of numbers stay far below
+MOST_RATIO = 100  # unpacked bytes by packed ones; rows of numbers stay far below
 _FREE_BYTES = 16 * 1024 * 1024  # unpacked whatever the ratio
 _PIECE = 1024 * 1024
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -175,7 +175,7 @@ class Unzipped:
         with self._opened(name) as raw:
             packed = name.endswith(".gz")
             plain: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-            most = _FREE_BYTES + _MOST_RATIO * self._zip.getinfo(name).file_size
+            most = _FREE_BYTES + MOST_RATIO * self._zip.getinfo(name).file_size
             reader = csv.DictReader(_lines(plain, most, name), strict=True)
             if tuple(reader.fieldnames or ()) != COLUMNS[name]:
                 raise PackError(f"{name}: its columns are not those of a pack")

@@ -110,7 +110,8 @@ contacts.csv    who had a part in it, who answers for it, and how to reach them
 certificate.txt the internal audit's form, to be signed
 groups.csv.gz   the energy ledger by month, place, site, unit, class and model, with its errors
 devices.csv.gz  the same by device and month
-days.csv.gz     what each device told by day: seconds by state, joules as measured
+days.csv.gz     what each device told by day: seconds by state, joules as measured; of devices that hang on one
+                another what each counts, so that no joule is there twice
 machines.csv.gz what the power models are asked with; device_id is a random number and names nobody
 supplies.csv    every supply with its line, sites, days of responsibility, basis and kWh (crc and secr)
 supply_sites.csv  which site each supply feeds, from when to when, and as what

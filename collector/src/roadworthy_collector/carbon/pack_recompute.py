@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from roadworthy_collector.carbon import power
+from roadworthy_collector.carbon import plug_fits, power
 from roadworthy_collector.carbon.power import Machine, Told, measured_by
 from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_inventory.carbon.plug_fit import Fit
 from roadworthy_inventory.carbon.server_power import Server
 from roadworthy_inventory.replacement_inputs import Range
 
@@ -78,6 +79,7 @@ def machine_cells(machine: Machine, device_id: str) -> tuple[Any, ...]:
 
 
 Rests = Mapping[str, Mapping[str, RestOfMachine]]  # {month: {model: the rest of its machines}}
+Lines = Mapping[str, Mapping[str, Fit]]  # {month: {way of estimating and model: its line}}
 
 
 def rests_json(rests: Rests) -> dict[str, Any]:
@@ -134,10 +136,13 @@ def in_order(machines: Iterable[Machine]) -> Callable[[int], Machine | None]:
     return find
 
 
-def recompute(days: Iterable[Day], machine: Callable[[int], Machine | None], rests: Rests) -> Recomputed:
+def recompute(
+    days: Iterable[Day], machine: Callable[[int], Machine | None], rests: Rests, lines: Lines
+) -> Recomputed:
     """Return the energy of days in order of device; `machine` finds what a device is.
 
-    Days of a device, month and place measured in one way are added up before its model is asked, as the ledger does.
+    Days of a device, month and place measured in one way are added up before its model is asked, as the ledger does, and
+    what that says is corrected by the month's `lines` of smart plugs.
     Raises ValueError for a day of a device there is no machine of.
     """
     found = Recomputed()
@@ -145,11 +150,11 @@ def recompute(days: Iterable[Day], machine: Callable[[int], Machine | None], res
         is_one = machine(device)
         if is_one is None:
             raise ValueError(f"there are days of device {device}, and nothing says what it is")
-        _add(found, is_one, some, rests)
+        _add(found, is_one, some, rests, lines)
     return found
 
 
-def _add(found: Recomputed, machine: Machine, days: Iterable[Day], rests: Rests) -> None:
+def _add(found: Recomputed, machine: Machine, days: Iterable[Day], rests: Rests, lines: Lines) -> None:
     told: dict[tuple[str, str, str], Told] = {}
     for day in days:
         key = day.date[:7], day.place, measured_by(day.joules)
@@ -160,6 +165,7 @@ def _add(found: Recomputed, machine: Machine, days: Iterable[Day], rests: Rests)
         found.days += 1
     for (month, _, _), one in told.items():
         entry = power.entry(machine, one, rests.get(month, {}).get(machine.model))
+        entry = plug_fits.corrected(entry, machine, one, lines.get(month, {}))
         for at, quality in enumerate(QUALITIES):
             joules = entry.joules.get(quality, 0)
             found.joules[at] += joules

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy_collector.carbon import pack_files as files
-from roadworthy_collector.carbon import pack_printed, power
+from roadworthy_collector.carbon import pack_printed, plug_fits, power
 from roadworthy_collector.carbon.pack_files import PackError, Unzipped
 from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
 from roadworthy_collector.carbon.sums import Month, Sum
@@ -187,7 +187,12 @@ def _daily(pack: Unzipped, found: Verified) -> None:
         return (day_of(row) for row in pack.rows(files.DAYS))
 
     machines = (machine_of(row) for row in pack.rows(files.MACHINES))
-    again = recompute(days(), in_order(machines), rests_of(told["rests"]))
+    again = recompute(
+        days(),
+        in_order(machines),
+        rests_of(told["rests"]),
+        plug_fits.lines_of(told.get("plug_lines", {})),  # packs of earlier versions have none
+    )
     found.days = again.days
     if again.as_json() != told["recomputed"]:
         found.differences.append(

@@ -11,6 +11,7 @@ from roadworthy_collector.carbon.estate import ALLOCATION, Estate
 from roadworthy_collector.carbon.report_carbon_tables import charts_of, exclusions, tables_of
 from roadworthy_collector.carbon.report_change import MODELS_RULE, Compared, compare, models_of
 from roadworthy_collector.carbon.report_inputs import Inputs
+from roadworthy_collector.carbon.report_left_out import left_out
 from roadworthy_collector.carbon.report_model import (
     Content,
     FactorUsed,
@@ -27,6 +28,7 @@ from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.factor_rules import resolve, set_name
 from roadworthy_inventory.carbon.factors import ITEM_WORDS, Item
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
+from roadworthy_inventory.carbon.power_coverage import how_sure
 from roadworthy_inventory.carbon.quantities import CarbonError
 from roadworthy_inventory.carbon.years import year_days
 
@@ -40,14 +42,14 @@ PLACE_WORDS: Mapping[str, str] = {
 }
 MINUS = "\N{MINUS SIGN}"
 _SMALL_TONNES = 10  # below it the first page prints kilograms too
-METHOD = (
+_METHOD = (
     (
         "Energy is at the wall, per device and day, from what agents report: metered where a meter is at the wall, else "
         "read from sensors, else modelled from the time in each state and the power of the class and generation, else "
         "assumed for the class. The four are kept apart through every sum."
     ),
     (
-        "Intervals are 90 %. Errors of a model that devices share add in a straight line, devices' own errors in "
+        "Low and high: errors of a model that devices share add in a straight line, devices' own errors in "
         "quadrature, and so do errors of different models. The interval is of the energy; the factor's own error is not "
         "published and is not in it."
     ),
@@ -127,7 +129,7 @@ def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content
     sums = _sums(lines, factors)
     both = {"after": lines, "before": ledger_lines(before, inputs.journals_before)}
     compared = compare(inputs, began, estate, before, both)
-    tables = tables_of(inputs, estate, sums, generation or Fraction(0), compared)
+    tables = tables_of(inputs, began, estate, sums, generation or Fraction(0), compared)
     return Content(
         kind="carbon",
         began=began,
@@ -143,8 +145,8 @@ def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content
         factors=list(factors.values()),
         lines=list(lines.values()),
         sums=sums,
-        method=METHOD,
-        exclusions=exclusions(estate),
+        method=(*_METHOD[:2], *how_sure(), *_METHOD[2:]),
+        exclusions=[*exclusions(estate, inputs.apart), *left_out(inputs.left_out_joules)],
         rules={"factor rule": inputs.rule, MODELS_RULE: models_of(estate), **inputs.rules},
         provisional=provisional_of(inputs, began, ELECTRICITY),
     )

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from roadworthy_collector.carbon import internal_price
 from roadworthy_collector.carbon.estate import Dimension, Estate, Row
 from roadworthy_collector.carbon.report_change import Compared
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import Chart, Column, Sum, Table, number
+from roadworthy_collector.carbon.without_agent import WithoutAgent
 from roadworthy_inventory.carbon.change import PART_WORDS, PARTS, Change
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
+from roadworthy_inventory.replacement_inputs import Range
 
 QUALITY_WORDS: Mapping[str, str] = {
     "metered": "metered: a meter at the wall",
@@ -101,7 +104,7 @@ _BY: tuple[tuple[Dimension, tuple[str, str]], ...] = (
 
 
 def tables_of(
-    inputs: Inputs, estate: Estate, sums: Sequence[Sum], factor: Fraction, compared: Compared
+    inputs: Inputs, began: int, estate: Estate, sums: Sequence[Sum], factor: Fraction, compared: Compared
 ) -> list[Table]:
     """Return the tables behind the first page, in their order."""
     qualities = [
@@ -129,10 +132,54 @@ def tables_of(
     if compared.change is not None:
         found.append(_change_table(compared.change, compared.why))
     found.append(_scopes(sums))
+    whole = next((one.tonnes for one in sums if one.name == "total"), None)
+    if (priced := internal_price.table_of(inputs.prices, began, whole)) is not None:
+        found.append(priced)
     found += [_by(inputs, estate, by, words, factor) for by, words in _BY]
+    if inputs.apart.rows:
+        found.append(_apart(inputs, estate, factor))
     if inputs.journal_rows:
         found.append(journal_table(inputs))
     return found
+
+
+def _apart(inputs: Inputs, estate: Estate, factor: Fraction) -> Table:
+    """Return devices nothing reports for, by class; the total is theirs, and the last row the ledger's with theirs."""
+    columns = (
+        Column("title", "Class", "text"),
+        Column("items", "items"),
+        Column("kwh", "kWh"),
+        Column("low", "low, kWh"),
+        Column("high", "high, kWh"),
+        Column("tco2e", "tCO2e", places=3),
+        Column("how", "How", "text"),
+    )
+    whole = inputs.apart.joules
+    rows = [
+        {"title": one.kind.replace("_", " "), "items": one.items - one.taken_off}
+        | _three(one.joules, factor)
+        | {"how": ": ".join(part for part in (one.quality, one.how) if part)}
+        for one in inputs.apart.rows
+    ]
+    told = number(estate.total.kwh + Fraction(round(whole.likely), JOULES_PER_KWH))
+    note = (
+        "In no other figure of this report: a count of the register times watts of the class. Items that may be devices "
+        f"linked to none are left out. With the agents' energy it would be {told:,.0f} kWh. Every row at the factor of generation."
+    )
+    total = {"title": "All", "items": inputs.apart.items} | _three(whole, factor)
+    return Table("without_agent", "Devices without an agent, modelled by class", columns, rows, note, total)
+
+
+def _three(joules: Range | None, factor: Fraction) -> dict[str, float | None]:
+    if joules is None:
+        return dict.fromkeys(("kwh", "low", "high", "tco2e"))
+    low, likely, high = (Fraction(round(one), JOULES_PER_KWH) for one in joules)
+    return {
+        "kwh": number(likely),
+        "low": number(low),
+        "high": number(high),
+        "tco2e": number(likely * factor / 1000),
+    }
 
 
 def _scopes(sums: Sequence[Sum]) -> Table:
@@ -205,7 +252,7 @@ def charts_of(change: Change | None, tables: Sequence[Table]) -> list[Chart]:
     return found
 
 
-def exclusions(estate: Estate) -> list[dict[str, Any]]:
+def exclusions(estate: Estate, apart: WithoutAgent) -> list[dict[str, Any]]:
     """Return what is not in the figures and how much of it there is."""
     months = [one.month for one in estate.months if one.made_at is None]
     vehicles = estate.energy_at("vehicle")
@@ -224,9 +271,9 @@ def exclusions(estate: Estate) -> list[dict[str, Any]]:
         },
         {
             "what": "Devices without an agent",
-            "why": "nothing tells their energy; they are in no figure",
-            "count": None,
-            "unit": "not counted",
+            "why": "nothing tells their energy: modelled by class in a table of their own, and in no other figure",
+            "count": apart.items,
+            "unit": "register items",
         },
         {
             "what": "Energy in vehicles",

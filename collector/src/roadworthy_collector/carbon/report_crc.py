@@ -121,7 +121,7 @@ def _sentences(began: int, worked: Worked, supplies: Sequence[CrcSupply]) -> lis
             f"The scheme had no year {financial_year_label(began)}: kWh are of that year, factors and price those of "
             f"{found.year}, the scheme's last. It is what the scheme would have asked for, had nothing changed."
         )
-    estimated = sum(one.supply.estimated for one in found.rows)
+    estimated = sum(one.supply.estimated and not one.supply.adjustment for one in found.rows)
     told.append(
         f"{estimated} of {worked.read} supplies are estimated by the scheme's rule and emit 10 % more."
     )

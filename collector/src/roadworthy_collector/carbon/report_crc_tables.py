@@ -6,10 +6,11 @@ are "not known": it is in the list and in no sum, and whatever is summed says th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from roadworthy_collector.carbon.report_model import (
     Column,
@@ -25,11 +26,18 @@ from roadworthy_collector.carbon.supplies import CrcSupply
 from roadworthy_inventory.calendar import CRC_LAST_YEAR, financial_year_label
 from roadworthy_inventory.carbon import crc
 from roadworthy_inventory.carbon.answers import NOTIONAL
-from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, FUELS, SALE_WORDS, Rate, Sale, factor, price
+from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, SALE_WORDS, Fuel, Rate, Sale, factor, price
 from roadworthy_inventory.carbon.quantities import CarbonError
 
 UPLIFTED = 1 + crc.UPLIFT
-JOURNAL_LINES = {"electricity": "electricity_grid", "onsite": "electricity_onsite", "gas": "gas"}
+_LINE_FUELS: dict[str, Fuel] = {
+    "electricity": "electricity_grid",
+    "onsite": "electricity_onsite",
+    "gas": "gas",
+}
+# Generation of one's own is metered, and the scheme knows no estimate of it.
+JOURNAL_LINES = (*_LINE_FUELS, "electricity, estimated", "gas, estimated")
+_JOURNAL_LINE = re.compile(r"(electricity|onsite|gas)(, estimated)?(?:, of (.+))?", re.DOTALL)
 SALES: tuple[Sale, ...] = ("compliance", "forecast")
 NO_READING = "no reading"
 ADJUSTMENTS = "adjustments"
@@ -89,8 +97,24 @@ def line_name(place: int) -> str:
     return f"supply {place}"
 
 
+class Adjusted(NamedTuple):
+    """What a line of a journal names: the fuel, whether it is of estimated supplies, and a supply or site (or "")."""
+
+    fuel: Fuel
+    estimated: bool
+    of: str
+
+    @classmethod
+    def of_line(cls, line: str) -> Adjusted | None:
+        """Return what `electricity, estimated, of Force HQ` names; None where it is no such line."""
+        found = _JOURNAL_LINE.fullmatch(line)
+        if found is None or found[1] + (found[2] or "") not in JOURNAL_LINES:
+            return None
+        return cls(_LINE_FUELS[found[1]], bool(found[2]), found[3] or "")
+
+
 def work_out(began: int, supplies: Sequence[CrcSupply], journals: Mapping[str, Fraction]) -> Worked:
-    """Return the year that begins in `began` at the rates it has; journals are lines of their own, never estimated.
+    """Return the year that begins in `began` at the rates it has; journals are lines of their own.
 
     Raises CarbonError where no supply has a reading and nobody entered an adjustment: nought tonnes would be untrue.
     """
@@ -100,12 +124,27 @@ def work_out(began: int, supplies: Sequence[CrcSupply], journals: Mapping[str, F
         if one.has_reading
     ]
     for name, kwh in sorted(journals.items()):
-        fuel = next(one for one in FUELS if one == JOURNAL_LINES[name])
-        line = Line(f"journal {name}", f"adjustments of {FUEL_WORDS[fuel]}", Fraction(0), "journals", (), kwh)
-        if kwh:
-            entered.append(
-                Entered(line, crc.Supply(fuel=fuel, kwh=kwh, reference=ADJUSTMENTS, adjustment=True), None)
+        if not kwh or (said := Adjusted.of_line(name)) is None:
+            continue
+        words = ", ".join(
+            one
+            for one in (
+                FUEL_WORDS[said.fuel],
+                "estimated" if said.estimated else "",
+                said.of and f"of {said.of}",
             )
+            if one
+        )
+        line = Line(f"journal {name}", f"adjustments of {words}", Fraction(0), "journals", (), kwh)
+        supply = crc.Supply(
+            fuel=said.fuel,
+            kwh=kwh,
+            estimated=said.estimated,
+            reference=ADJUSTMENTS,
+            site=said.of or None,
+            adjustment=True,
+        )
+        entered.append(Entered(line, supply, None))
     if not entered:
         _refuse(began, len(supplies))
     found = crc.report(rates_year(began), [one.supply for one in entered])

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.carbon import lifecycle, pack, report_make, report_reading, report_render
+from roadworthy_collector.carbon import (
+    lifecycle,
+    pack,
+    report_journals,
+    report_make,
+    report_reading,
+    report_render,
+)
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.report_compare import changes
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
@@ -99,9 +106,10 @@ def restate(door: Door, number: int, reason: str) -> int:
         return lifecycle.restate(connection, number, reason, actor=door.reader.name, now=int(door.now))
 
 
-def journal(door: Door, number: int, line: str, kwh: str, reason: str) -> None:
-    """Enter an adjustment, `kwh` as people write it."""
+def journal(door: Door, number: int, line: str, kwh: str, reason: str, of: str = "") -> None:
+    """Enter an adjustment, `kwh` as people write it; `of` a supply or site, for a report on CRC."""
     _ensure(door, Right.PREPARE_CARBON)
+    line = report_journals.named(line, of)
     amount = lifecycle.parse_kwh(kwh)
     _try_journal(door, number, line, amount)
     with write_transaction(door.engine) as connection:
@@ -115,7 +123,7 @@ def _try_journal(door: Door, number: int, line: str, amount: Fraction) -> None:
         row = report_reading.find(connection, number)
         held = report_reading.journals(connection, number)
         thousandths = amount * JOURNAL_SCALE
-        if row.content or line not in report_make.JOURNAL_LINES[row.kind] or thousandths.denominator != 1:
+        if row.content or report_journals.refusal(connection, row.kind, line) or thousandths.denominator != 1:
             return  # refused for another reason by whoever enters it
         one = {"line": line, "kwh_thousandths": int(thousandths), "reason": "", "made_by": ""}
         ask = partial(report_reading.standing, connection, row.kind, row.year, zone=zone, now=now)

@@ -10,7 +10,9 @@ from typing import Any
 from roadworthy_collector.carbon.estate import Dimension
 from roadworthy_collector.carbon.report_model import FactorUsed
 from roadworthy_collector.carbon.sums import Sum
+from roadworthy_collector.carbon.without_agent import WithoutAgent
 from roadworthy_inventory.carbon.boundary import BoundaryChange
+from roadworthy_inventory.carbon.carbon_price import InternalPriceSeries
 from roadworthy_inventory.carbon.factor_rules import Rule
 from roadworthy_inventory.carbon.factors import FactorBook
 
@@ -21,6 +23,8 @@ class Inputs:
 
     `pending`: months of the year there are facts of whose ledger is not made or not closed yet. `issued_before`: the content of the year before as it was issued, where it was. `boundary_changes` as the carbon
     settings record them. `vehicles`: {dimension: {key: energy}} in vehicles, `vehicle_sites` the keys of those sites.
+    `left_out_joules`: {why: joules of the year that were measured and are not in the ledger}.
+    `prices`: the internal carbon price. `apart`: devices nothing reports for.
     """
 
     book: FactorBook
@@ -36,6 +40,9 @@ class Inputs:
     pending: Sequence[str] = ()
     boundary_changes: Sequence[BoundaryChange] = ()
     vehicles: Mapping[Dimension, Mapping[str, Sum]] = field(default_factory=dict)
+    left_out_joules: Mapping[str, int] = field(default_factory=dict)
+    apart: WithoutAgent = field(default_factory=lambda: WithoutAgent(()))
+    prices: InternalPriceSeries = field(default_factory=lambda: InternalPriceSeries(()))
 
     @property
     def vehicle_sites(self) -> Collection[str]:

@@ -24,12 +24,14 @@ from roadworthy_collector.carbon import (
     report_secr,
     settings_edition,
     supplies,
+    without_agent,
 )
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Content, Kind
 from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.snmp.overlaps import joules_between
 from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_inventory.carbon.quantities import CarbonError
 from roadworthy_inventory.carbon.years import parse_year, require_begun, year_days
@@ -90,7 +92,12 @@ def content(
             issued_before=issued_before,
             pending=pending_months(connection, began, today),
             boundary_changes=said.boundary_changes,
+            prices=said.prices,
+            apart=without_agent.read(connection, period, zone=zone, now=now)
+            if kind == "carbon"
+            else without_agent.WithoutAgent(()),
             vehicles=estate.at_kind(connection, period, "vehicle") if kind == "carbon" else {},
+            left_out_joules=joules_between(connection, period.months[0], period.months[-1]),
         )
         return _built(connection, kind, began, inputs, said, zone=zone, today=today)
 

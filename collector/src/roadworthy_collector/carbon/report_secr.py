@@ -8,6 +8,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from roadworthy_collector.carbon import internal_price
 from roadworthy_collector.carbon.emitted import SCOPES
 from roadworthy_collector.carbon.estate import Estate
 from roadworthy_collector.carbon.market import residual
@@ -136,6 +137,9 @@ def _tables(inputs: Inputs, year: _Year, prior: Prior, settings: CarbonSettings,
         found.append(market_table(year.market))
     found += _bridge(inputs, year.table.began, held)
     found += baseline_tables(settings, year.table)
+    priced = internal_price.table_of(inputs.prices, year.table.began, year.table.row("gross").value)
+    if priced is not None:
+        found.append(priced)
     if inputs.journal_rows:
         found.append(journal_table(inputs))
     return found

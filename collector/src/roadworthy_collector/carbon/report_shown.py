@@ -105,7 +105,7 @@ def _figure(one: Mapping[str, Any]) -> dict[str, str]:
     places = one["places"]
     between = ""
     if one["low"] is not None:
-        between = f"{written(one['low'], places)} to {written(one['high'], places)} (90 % interval)"
+        between = f"{written(one['low'], places)} to {written(one['high'], places)} (range; how sure it is: see Method)"
     return {
         "title": one["title"],
         "value": written(one["value"], places),

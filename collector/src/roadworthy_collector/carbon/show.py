@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from roadworthy_collector.books.table_rows import Made, Source
-from roadworthy_collector.carbon import factor_store, settings_edition
+from roadworthy_collector.carbon import factor_store, settings_edition, without_agent
 from roadworthy_collector.carbon.behind import devices_behind
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE, Emissions, emissions
 from roadworthy_collector.carbon.estate import (
@@ -21,12 +21,15 @@ from roadworthy_collector.carbon.estate import (
     periods,
     read,
     shown_row,
+    subtree,
 )
+from roadworthy_collector.carbon.without_agent import WithoutAgent
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_inventory.calendar import financial_year_of, local_date
 from roadworthy_inventory.carbon.factor_rules import Rule
 from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_inventory.carbon.power_coverage import how_sure
 from roadworthy_inventory.carbon.quantities import YearError
 from roadworthy_inventory.carbon.years import require_begun
 
@@ -48,18 +51,29 @@ class Asked(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """Energy and what it emits; `rule_stated`: the rule is the settings' or the asker's, and not ours."""
+    """Energy and what it emits; `rule_stated`: the rule is the settings' or the asker's, and not ours.
+
+    `apart`: devices nothing reports for, in no sum of the others.
+    """
 
     estate: Estate
     emissions: Emissions
     rule_stated: bool
     today: dt.date
+    apart: WithoutAgent
 
     def told(self, by: Dimension | None = None) -> dict[str, Any]:
         """Return it as JSON says it, with the rows of a dimension."""
         rows = [] if by is None else [shown_row(row) for row in self.estate.rows(by)]
         said = self.emissions.told() | {"rule_stated": self.rule_stated}
-        told = {**self.estate.told(self.today), "emissions": said, "by": by, "rows": rows}
+        told = {
+            **self.estate.told(self.today),
+            "emissions": said,
+            "by": by,
+            "rows": rows,
+            "how_sure": list(how_sure()),
+            "without_agent": self.apart.told(),
+        }
         return told if told["made_at"] is not None else _unknown(told)
 
 
@@ -96,7 +110,9 @@ def shown(connection: Connection, asked: Asked, *, now: float, zone: str) -> Sho
     found = read(connection, period, scope=asked.scope, unit=asked.unit)
     factors = factor_store.book(connection)
     made = emissions(found, rule=said or DEFAULT_RULE, book=factors)
-    return Shown(found, made, said is not None, local_date(now, zone))
+    some = asked.scope if asked.unit is None else subtree(connection, asked.unit, asked.scope)
+    apart = without_agent.read(connection, period, zone=zone, now=now, scope=some)
+    return Shown(found, made, said is not None, local_date(now, zone), apart)
 
 
 def checked_dimension(said: str) -> Dimension:

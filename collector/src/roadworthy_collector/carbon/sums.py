@@ -118,7 +118,7 @@ def together(sums: Iterable[Sum]) -> Sum:
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Energy at the wall: joules by quality in the order of QUALITIES, with the ends of its 90 % interval.
+    """Energy at the wall: joules by quality in the order of QUALITIES, with the ends of its range.
 
     `devices`: with any fact, in the month that had most; one that moved counts at each place. Seconds as in `Sum`.
     """

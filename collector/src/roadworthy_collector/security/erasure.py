@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, delete, func, insert, or_, select, update
 
-from roadworthy_collector.carbon import energy_kept
+from roadworthy_collector.carbon import energy_kept, plug_store
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.rollup import roll_up_some
 from roadworthy_collector.security.holds import held_devices
@@ -211,6 +211,7 @@ def remove(connection: Connection, device: int, *, now: float) -> bool:
     connection.execute(delete(reconciled).where(reconciled.c.device == device))
     # Its energy stays in the sums of its site and unit (`energy_groups`).
     energy_kept.leave(connection, device, now)
+    plug_store.forget(connection, device)
     spoken_of = f"agent:{device_id}"
     connection.execute(
         delete(match_decisions).where(

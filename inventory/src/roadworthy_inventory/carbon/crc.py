@@ -165,6 +165,12 @@ def _ensure_enough(supplies: Sequence[Supply]) -> None:
             raise CarbonError(
                 f"adjustments take {float(-used):,.0f} kWh more of {FUEL_WORDS[fuel]} away than its supplies used"
             )
+        # Less than nothing of estimated supplies would take the uplift off others.
+        estimated = sum((one.kwh for one in supplies if one.fuel == fuel and one.estimated), Fraction(0))
+        if estimated < 0:
+            raise CarbonError(
+                f"adjustments take {float(-estimated):,.0f} kWh more of {FUEL_WORDS[fuel]} away than its estimated supplies used"
+            )
 
 
 def report(

@@ -174,13 +174,15 @@ class Column:
 class Context:
     """What a row function is told, and where it puts what it finds wrong.
 
-    `on`: the day the import is of; `titles`: {field: header}; `line`: of the row.
+    `on`: the day the import is of; `titles`: {field: header}; `line`: of the row; `others`: {key in `titles`: cell} of
+    columns nobody asked for, where the format wants them.
     """
 
     on: dt.date
     titles: Mapping[str, str]
     line: int = 0
     problems: list[Problem] = field(default_factory=list)
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def refuse(self, name: str, code: str, message: str, value: object = "") -> None:
         """Send the row to quarantine."""
@@ -203,7 +205,8 @@ class Format:
     `telling`: spellings of which one at least must be there too (empty: none needed). `make` turns {field: value}
     of a row into what the format `yields`; fields without a value are missing in it. `unique`: the field that must
     not come twice in a file. `safe_cells`: formulas were neutralised when it was written. `words` say what a source's
-    words mean, over our own table; `fixed` are values for every row.
+    words mean, over our own table; `fixed` are values for every row. `others`: whether `make` is shown the columns
+    nobody asked for, never those about people.
     """
 
     name: str
@@ -221,6 +224,7 @@ class Format:
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

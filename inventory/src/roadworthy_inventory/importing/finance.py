@@ -32,6 +32,26 @@ from roadworthy_inventory.toml_lines import TomlLines
 
 _TABLES = ("columns", "fixed", "words")
 _TOTAL = re.compile(r"(?:grand[ -]?|sub[ -]?|overall )?totals?:?", re.IGNORECASE)
+# As spreadsheets write them: `IT1 Total` at each change of a column, `Subtotal hardware` by hand.
+_ENDS = re.compile(r".*\S[ -](?:grand[ -]?|sub[ -]?)?totals?:?", re.IGNORECASE | re.DOTALL)
+_SUB = re.compile(r"(?:grand[ -]?|sub[ -]?)totals?\b.*", re.IGNORECASE | re.DOTALL)
+_BEGINS = re.compile(r"totals?\b.*", re.IGNORECASE | re.DOTALL)  # also how `Total Gas & Power` begins
+_CODES = ("subjective_code", "code")
+_PLACES = (
+    *_CODES,
+    "cost_centre",
+    "financial_year",
+    "accounting_period",
+    "measure",
+    "kind",
+    "capital_revenue",
+)
+_NAMES = ("supplier", "department", "expense_type", "category", "code_description", "body")
+_PASSED_OVER = "is a sum of other rows and was passed over"
+_UNSURE = (
+    "reads like a sum of other rows, which would count twice: delete the row if it is one, "
+    "or give it an account code or other words"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +230,41 @@ def check_words(mapping: FinanceMapping, fields: Iterable[str]) -> None:
             raise mapping.refused(f"words.{name}", f"{name!r} has no words to explain", f"use {listed}")
 
 
-def is_total(found: Mapping[str, Any]) -> bool:
-    """Whether a row is the sum of others, by a cell that says `Total` and no more: adding it would double them."""
-    return any(isinstance(value, str) and _TOTAL.fullmatch(value.strip()) for value in found.values())
+def total_in(found: Mapping[str, Any], others: Mapping[str, str]) -> tuple[str, bool] | None:
+    """Return (field or column, whether it is sure) of the cell that makes a row the sum of others, None of a row that is none.
+
+    A cell that says `Total` and no more is one anywhere. `IT1 Total` and `Subtotal hardware` are where the row has no
+    account code; a description beside a supplier is a payment's own. `others`: {key: cell} of columns nobody asked for.
+    """
+    texts = {name: value.strip() for name, value in found.items() if isinstance(value, str)}
+    for name, text in texts.items():
+        if _TOTAL.fullmatch(text):
+            return name, True
+    if any(name in texts and not _is_written_total(texts[name]) for name in _CODES):
+        return next(
+            ((name, False) for name in ("cost_centre",) if _is_written_total(texts.get(name, ""))), None
+        )
+    for name, text in (*((one, texts.get(one, "")) for one in _PLACES), *others.items()):
+        if _is_written_total(text.strip()) or (name in others and _TOTAL.fullmatch(text.strip())):
+            return name, True
+    return _total_in_words(texts, dated="date" in found)
+
+
+def _is_written_total(text: str) -> bool:
+    return _ENDS.fullmatch(text) is not None or _SUB.fullmatch(text) is not None
+
+
+def _total_in_words(texts: Mapping[str, str], *, dated: bool) -> tuple[str, bool] | None:
+    """Return the cell of a row without an account code that says a sum in words people use otherwise too."""
+    description = texts.get("description", "")
+    for name in _NAMES:
+        if _is_written_total(texts.get(name, "")):
+            return name, not dated and not description
+    if "supplier" in texts:
+        return ("description", False) if _SUB.fullmatch(description) else None
+    if _is_written_total(description):
+        return "description", True
+    return ("description", False) if _BEGINS.fullmatch(description) else None
 
 
 def flat(rows: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Any]:
@@ -224,14 +276,22 @@ def flat(rows: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[Any]:
 def guarded(
     make: Callable[[dict[str, Any], Context], tuple[Any, ...]],
 ) -> Callable[[dict[str, Any], Context], Any]:
-    """Return `make` for the import: rows of totals make nothing and are counted, refused rows make nothing."""
+    """Return `make` for the import: rows of totals make nothing and are counted, refused rows make nothing.
+
+    A row that may be a total, and may not, is refused: counted it might double others, passed over it might be lost.
+    """
 
     def checked(found: dict[str, Any], context: Context) -> tuple[Any, ...]:
         if any(problem.quarantines for problem in context.problems):
             return ()
-        if is_total(found):
-            context.warn("", "total_row", "is a sum of other rows and was passed over")
-            return ()
-        return make(found, context)
+        if (total := total_in(found, context.others)) is None:
+            return make(found, context)
+        name, sure = total
+        said = context.others.get(name) or found.get(name, "")
+        if sure:
+            context.warn(name, "total_row", _PASSED_OVER, said)
+        else:
+            context.refuse(name, "maybe_total", _UNSURE, said)
+        return ()
 
     return checked

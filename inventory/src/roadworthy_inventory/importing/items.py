@@ -23,9 +23,11 @@ from roadworthy_inventory.importing.problems import (
     Tally,
     is_correction,
     neutralised,
+    restored,
     shortened,
 )
 from roadworthy_inventory.importing.reading import Table
+from roadworthy_inventory.importing.repeats import check, repeats
 from roadworthy_inventory.importing.values import Cell, DateOrder, as_text, without_contacts
 from roadworthy_inventory.importing.words import FALLBACK
 
@@ -74,15 +76,23 @@ class Import:
         )
         self._plan = tuple((step.index, step.name, step.values, step) for step in self._steps)
         self._free_texts = tuple(step.name for step in self._steps if step.kind == "notes")
+        self._repeats = repeats(table, self._steps)
         self._slips: dict[int, set[Cell]] = {}
         self._fixed = dict(form.fixed)
         self._personal = frozenset(binding.personal)
         titles = {step.name: step.title for step in self._steps}
-        self._context = Context(on, titles)
+        self._others = self._unread() if form.others else {}
+        others = {key: table.header[index] for key, index in self._others.items()}
+        self._context = Context(on, titles | others)
         self._notes = _notes(form, table, binding, hidden) + self._orders.notes
         self._usual_width = _usual_width(head)
         self._first_line: dict[object, int] = {}
         self.correction_header = (*self._kept_names(), *CORRECTION_COLUMNS)
+
+    def _unread(self) -> dict[str, int]:
+        """Return {key no field has: index} of the columns nobody asked for and that tell of nobody."""
+        read = {step.index for step in self._steps} | self._personal
+        return {f"column {index}": index for index in range(len(self.table.header)) if index not in read}
 
     def _kept_columns(self) -> tuple[int, ...]:
         read = {step.index for step in self._steps}
@@ -115,7 +125,7 @@ class Import:
                 if isinstance(day, dt.date):
                     cells[step.index] = day.isoformat()
         raw = [cells[index] if index < len(cells) else "" for index in self._kept_columns()]
-        kept = raw if self._safe else [neutralised(cell) for cell in raw]
+        kept = [restored(neutralised(cell)) if self._safe else neutralised(cell) for cell in raw]
         columns = "; ".join(dict.fromkeys(problem.column for problem in bad.problems if problem.column))
         reasons = "; ".join(_reason(problem) for problem in bad.problems if problem.quarantines)
         return (*kept, str(bad.line), neutralised(columns), neutralised(reasons))
@@ -127,6 +137,9 @@ class Import:
         for line, cells in self._rows:
             context.line = line
             cells, found = self._found(cells)  # noqa: PLW2901  # the row as wide as the header
+            if self._others:
+                told = {key: cells[index] for key, index in self._others.items()}
+                context.others = {key: cell for key, cell in told.items() if isinstance(cell, str) and cell}
             value = make(found, context)
             if unique:
                 self._check_unique(found, line)
@@ -144,6 +157,7 @@ class Import:
         """Return the row as wide as the header, and {field: value} of what could be read of it."""
         if len(cells) != len(self.table.header):
             cells = self._fitted(cells, len(self.table.header))
+        check(self._repeats, cells, self._context.line)
         found = self._fixed.copy()
         for index, name, read, step in self._plan:
             cell = cells[index]

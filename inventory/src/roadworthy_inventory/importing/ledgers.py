@@ -164,6 +164,7 @@ def _format(table: Table, mapping: FinanceMapping) -> Format:
         required=(),
         date_order=mapping.date_order,
         make=guarded(maker.make),
+        others=True,
         note="; ".join(maker.notes(bound)),
     )
 

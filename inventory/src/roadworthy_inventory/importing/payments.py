@@ -156,6 +156,7 @@ def _format(table: Table, mapping: FinanceMapping) -> Format:
         required=(),
         date_order=mapping.date_order,
         make=guarded(maker.make),
+        others=True,
         note=maker.note,
     )
 

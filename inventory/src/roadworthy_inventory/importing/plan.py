@@ -7,6 +7,7 @@ read as is remembered per column; that is where the speed of an import comes fro
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from roadworthy_inventory.importing.values import Cell, DateOrder
 from roadworthy_inventory.importing.words import ALLOWED, FALLBACK, WORDS, word_key
 
 _REMEMBERED = 20_000
+# What moves a cursor or recolours a terminal; tabs and line ends inside a cell are text, NUL is said to be broken bytes.
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SET_ASIDE_ONE_IN = 20  # dates against the order of their column are slips while they are this few
 _NEVER_TWICE = frozenset({"key", "notes", "macs"})  # remembering these costs more than it gives
 _SIMPLE: Mapping[str, Callable[[Any], Any]] = {
@@ -173,7 +176,7 @@ def steps(
     found = []
     for one in binding.bound:
         order = orders.by_index.get(one.index, ("day first", None))[0]
-        read = reader(one.column, form, order)
+        read = _without_controls(reader(one.column, form, order))
         if safe_cells:
             read = _restoring(read)
         cells = Typed(read) if typed or one.column.kind in _NEVER_TWICE else Remembering(read)
@@ -227,3 +230,19 @@ def _word_reader(kind: str, own: Mapping[str, str]) -> Callable[[Cell], str | No
 
 def _restoring(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda cell: read(restored(cell) if isinstance(cell, str) else cell)
+
+
+def _without_controls(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the reader, refusing control characters in texts."""
+
+    def clean(cell: Any) -> Any:
+        # Most cells are printable, which is known much sooner than what else they hold.
+        if isinstance(cell, str) and not cell.isprintable() and (found := _CONTROL.search(cell)):
+            raise CellError(
+                "control_character",
+                f"holds a control character (U+{ord(found[0]):04X}, character {found.start() + 1} of the cell); type "
+                "the cell anew",
+            )
+        return read(cell)
+
+    return clean

@@ -5,6 +5,7 @@
     ├── EmptyFileError          nothing in it, or a header and no rows
     ├── UnknownFormatError      no importer knows this header
     ├── MappingRefusedError     the mapping file is wrong
+    ├── RepeatedColumnError     two columns of one name that say different things
     ├── DateOrderConflictError  dates that are day first and month first in one column
     └── StrictRefusedError      `strict` was asked for and some rows are bad
 
@@ -13,6 +14,7 @@ One bad row is no exception but a `Problem`, and the row goes to quarantine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -54,6 +56,10 @@ class UnknownFormatError(ImportRefusedError):
 
 class MappingRefusedError(ImportRefusedError):
     """The mapping file is wrong, or does not fit the file it is used on."""
+
+
+class RepeatedColumnError(ImportRefusedError):
+    """Two columns of one name say different things, and a figure or an identity hangs on which is meant."""
 
 
 class DateOrderConflictError(ImportRefusedError):
@@ -169,14 +175,19 @@ class Tally:
 
 # A spreadsheet takes a cell that begins with one of these for a formula and may run it; the wide forms are turned
 # into the plain ones by some (https://owasp.org/www-community/attacks/CSV_Injection).
+# What a terminal that shows a file would obey. Tabs and line ends are text.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def neutralised(text: str) -> str:
     """Return the text safe to open in a spreadsheet: what begins like a formula gets a leading apostrophe.
 
-    So does what begins with an apostrophe, or `restored` could not tell whose it is.
+    So does what begins with an apostrophe, or `restored` could not tell whose it is. Control characters, which no import
+    takes any more, become U+FFFD: visible, harmless, and refused where the file is imported again.
     """
+    if not text.isprintable():
+        text = _CONTROL.sub("\ufffd", text)
     return "'" + text if text.startswith((*_FORMULA_STARTS, "'")) else text
 
 

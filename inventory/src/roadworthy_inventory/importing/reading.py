@@ -44,10 +44,11 @@ class Table:
 
     `header`: column names, each once (a second `Category` is `Category (2)`), never empty. `rows`: iterator of (line
     of the file where the row begins, 1-based; cells), as many cells as the row has; blank rows are left out. `typed`:
-    cells may be numbers and dates (XLSX), else all are text. `notes`: what was sniffed, for a person.
+    cells may be numbers and dates (XLSX), else all are text. `notes`: what was sniffed, for a person. `repeated`:
+    {column: the first of the same name}, counted from 0.
     """
 
-    __slots__ = ("_decoder", "_notes", "file", "header", "header_line", "rows", "typed")
+    __slots__ = ("_decoder", "_notes", "file", "header", "header_line", "repeated", "rows", "typed")
 
     def __init__(
         self, file: str, header: Sequence[Cell], header_line: int, rows: Iterator[Row], notes: list[str]
@@ -58,6 +59,7 @@ class Table:
         self.typed = False
         self.header_line = header_line
         self.header = _named(header, notes)
+        self.repeated = _repeated(header)
         self.rows = rows
 
     @property
@@ -219,12 +221,22 @@ def _find_header(file: str, rows: Iterator[Row], notes: list[str]) -> tuple[Sequ
     return header, line, sample[place + 1 :]
 
 
+def _plain(cell: Cell) -> str:
+    return " ".join(str(cell).replace("\ufeff", "").split())
+
+
+def _repeated(header: Sequence[Cell]) -> dict[int, int]:
+    first: dict[str, int] = {}
+    places = {index: first.setdefault(_plain(cell).casefold(), index) for index, cell in enumerate(header)}
+    return {index: place for index, place in places.items() if place != index and _plain(header[index])}
+
+
 def _named(header: Sequence[Cell], notes: list[str]) -> tuple[str, ...]:
     """Return the names of the columns, each once; the notes say which were there twice or had none."""
     names: list[str] = []
     taken: set[str] = set()
     for number, cell in enumerate(header, 1):
-        plain = " ".join(str(cell).replace("\ufeff", "").split())
+        plain = _plain(cell)
         if not plain:
             plain = f"Column {number}"
             notes.append(f"column {number} has no name")

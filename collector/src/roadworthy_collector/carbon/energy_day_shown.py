@@ -1,0 +1,266 @@
+"""A day's energy as commands, the API and the console show it: by half-hour, site, unit, class, device or quality.
+
+When half-hours are of fewer than five devices they may be one person's working hours: they, and lists of devices, are
+for who may read a device's history, with a reason that goes on the record. Half-hours of a whole site are not.
+Restricted sites are in totals alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from roadworthy_collector.carbon import energy_days
+from roadworthy_collector.carbon.energy_days import DeviceDay, HalfHourSum
+from roadworthy_collector.carbon.estate import (
+    ALLOCATION,
+    DIMENSIONS,
+    Dimension,
+    Estate,
+    Period,
+    keys_of,
+    shown_row,
+    titles_of,
+)
+from roadworthy_collector.carbon.sums import Month, Sum, kwh_number, together
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.security import audit
+from roadworthy_collector.security.erasure import REASON_LENGTH
+from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_collector.store.schema import devices, sites
+from roadworthy_inventory.calendar import local_date
+from roadworthy_inventory.carbon.ledger import QUALITIES, Entry
+from roadworthy_inventory.staff_value import MINIMUM_GROUP
+
+By = Literal["half-hour", "day", "device", "site", "unit", "class", "model", "place", "quality"]
+BYS: tuple[By, ...] = get_args(By)
+READ = "carbon.energy.half_hours"
+# Long before any agent, and after clocks last were off the half-hour where this is used.
+_FIRST = dt.date(2000, 1, 1)
+_MOST_DEVICES = 5000
+_MOST_ONLINE = {True: 1000, False: 5000}  # devices of half-hours, of other ways to show a day
+
+
+class Asked(NamedTuple):
+    """A day, how to show it, of a site (its name) or a device (its id) alone; a reason where one is needed."""
+
+    date: dt.date
+    by: By = "half-hour"
+    site: str | None = None
+    device: str | None = None
+    reason: str = ""
+    scope: Scope = EVERYTHING
+
+
+class Who(NamedTuple):
+    """Who asks: the name on the record, whether they may read devices' histories, and whether a page or program waits."""
+
+    actor: str
+    may_read_history: bool
+    waits: bool = False
+
+
+def date_of(said: str | None) -> dt.date | None:
+    """Return the day somebody wrote as 2026-10-25, None where it is none."""
+    if said is None or len(said) != len("2026-10-25"):
+        return None
+    try:
+        return dt.date.fromisoformat(said)
+    except ValueError:
+        return None
+
+
+def day(work: Work, asked: Asked, who: Who) -> dict[str, Any]:
+    """Return a day as JSON says it. RoadworthyError for a day not begun or without a right or a reason, NotFoundError."""
+    zone = work.settings.reporting_timezone
+    if asked.date > local_date(work.clock(), zone):
+        raise RoadworthyError(f"{asked.date} has not begun; energy is known of days up to now")
+    if asked.date < _FIRST:
+        raise RoadworthyError(f"{asked.date}: no agent told anything before {_FIRST}")
+    site, device = _site(work, asked), _device(work, asked)
+    most = _MOST_ONLINE[asked.by == "half-hour"] if who.waits else None
+    found = [one for some in _read(work, asked, site, device, most) for one in some]
+    personal = asked.device is not None or asked.by == "device"
+    ids = {one.machine.id for one in found}
+    if asked.by == "half-hour" and len(ids) < MINIMUM_GROUP:
+        personal = personal or bool(ids)
+    if personal:
+        _require(work, asked, who)
+    estate = _estate(work, asked.date, found)
+    rows, spread = _rows(work, asked, found, estate)
+    return {
+        "date": asked.date.isoformat(),
+        "zone": zone,
+        "site": asked.site,
+        "device": asked.device,
+        "basis": ALLOCATION,
+        **(estate.total.told() if found else _nothing()),
+        "spread_kwh": None if spread is None else kwh_number(spread),
+        "by": asked.by,
+        "rows": rows,
+    }
+
+
+def days(
+    work: Work, period: Period, scope: Scope = EVERYTHING, site: str | None = None
+) -> list[dict[str, Any]]:
+    """Return a row for each day of a month that has begun; RoadworthyError for more than a month."""
+    if period.first.replace(day=1) != period.last.replace(day=1):
+        raise RoadworthyError(f"{period.label}: days are shown a month at a time, such as 2026-04")
+    first, last = period.days
+    if first < _FIRST:
+        raise RoadworthyError(f"{period.label}: no agent told anything before {_FIRST}")
+    until = min(last, local_date(work.clock(), work.settings.reporting_timezone))
+    rows = []
+    for number in range((until - first).days + 1):
+        date = first + dt.timedelta(days=number)
+        wanted = Asked(date, "day", site, scope=scope)
+        found = [one for some in _read(work, wanted, _site(work, wanted), None) for one in some]
+        told = _estate(work, date, found).total.told() if found else _nothing()
+        rows.append({"key": date.isoformat(), "title": date.isoformat(), **told})
+    return rows
+
+
+def _read(
+    work: Work, asked: Asked, site: int | None, device: int | None, most: int | None = None
+) -> Iterator[list[DeviceDay]]:
+    return energy_days.read(work, asked.date, scope=asked.scope, site=site, device=device, most=most)
+
+
+def _site(work: Work, asked: Asked) -> int | None:
+    if asked.site is None:
+        return None
+    query = select(sites.c.id).where(sites.c.name == asked.site, sites.c.restricted.is_(False))
+    with work.engine.connect() as connection:
+        found = connection.scalar(query)
+    if found is None:
+        raise NotFoundError(f"there is no site {asked.site!r}; `roadworthy organisation show` lists them")
+    return int(found)
+
+
+def _device(work: Work, asked: Asked) -> int | None:
+    if asked.device is None:
+        return None
+    query = select(devices.c.id).join(sites, sites.c.id == devices.c.site)
+    query = query.where(devices.c.device_id == asked.device, sites.c.restricted.is_(False))
+    if asked.scope is not None:
+        query = query.where(devices.c.unit.in_(sorted(asked.scope)))
+    with work.engine.connect() as connection:
+        found = connection.scalar(query)
+    if found is None:
+        raise NotFoundError("there is no device of that id here")
+    return int(found)
+
+
+def _require(work: Work, asked: Asked, who: Who) -> None:
+    """Put a reading that may be about one person on the record; RoadworthyError without the right or a reason."""
+    if not who.may_read_history:
+        raise RoadworthyError(
+            f"half-hours of fewer than {MINIMUM_GROUP} devices, and lists of devices, may be about one person; your role "
+            "does not include them"
+        )
+    reason = " ".join(asked.reason.split())
+    if not REASON_LENGTH[0] <= len(reason) <= REASON_LENGTH[1]:
+        raise RoadworthyError(
+            f"this may be about one person: give a reason of {REASON_LENGTH[0]} to {REASON_LENGTH[1]} characters"
+        )
+    action = READ if asked.device is None else audit.OPEN_DEVICE
+    detail = {"reason": reason, "date": asked.date.isoformat(), "site": asked.site, "by": asked.by}
+    audit.record_alone(work.engine, work.clock(), who.actor, action, asked.device or asked.site, detail)
+
+
+def _sum(entry: Entry, days_: int = 0) -> Sum:
+    own = Month(1, entry.own.down**2, entry.own.up**2)
+    found = Sum(
+        [entry.joules.get(quality, 0) for quality in QUALITIES],
+        days_,
+        math.ceil(entry.unknown_seconds),
+        months={"day": own},
+    )
+    found.add_shared(entry.shared)
+    return found
+
+
+def _estate(work: Work, date: dt.date, found: Sequence[DeviceDay]) -> Estate:
+    """Return a day as the ledger's readers take it, so that rows and restricted sites are told alike."""
+    sums: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
+    with work.engine.connect() as connection:
+        held = {row.id: row for row in connection.execute(select(sites))}
+        titles = titles_of(connection)
+    for one in found:
+        group = _Group(one.site, one.unit, one.machine.item_class, one.machine.model)
+        for name, key in keys_of(group, "day", held.get(one.site)).items():
+            sums[name].setdefault(key, Sum()).add(_sum(one.entry, 1))
+    period = Period(date.replace(day=1), date.replace(day=1), date.isoformat())
+    return Estate(period, together(sums["month"].values()).energy(), (), sums, titles)
+
+
+class _Group(NamedTuple):
+    site: int
+    unit: int
+    item_class: str
+    model: str
+
+
+def _rows(
+    work: Work, asked: Asked, found: Sequence[DeviceDay], estate: Estate
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return the rows, and the joules whose time of day is modelled where they are half-hours."""
+    if asked.by == "half-hour":
+        parts = energy_days.by_half_hour(energy_days.half_hours(work, asked.date, found))
+        clock = ZoneInfo(work.settings.reporting_timezone)
+        rows = [_half_hour(start, one, clock) for start, one in parts.items()]
+        return rows, sum(one.spread_joules for one in parts.values())
+    if asked.by == "device":
+        return _devices(work, found), None
+    if asked.by == "day":
+        return [{"key": asked.date.isoformat(), "title": asked.date.isoformat(), **estate.total.told()}], None
+    return [shown_row(row) for row in estate.rows(asked.by)], None
+
+
+def _half_hour(start: int, one: HalfHourSum, clock: ZoneInfo) -> dict[str, Any]:
+    low, likely, high = one.total.interval_joules()
+    local = dt.datetime.fromtimestamp(start, clock)
+    return {
+        "key": str(start),
+        "title": f"{local:%H:%M %Z}",
+        "joules": one.total.wall_joules,
+        "kwh": kwh_number(round(likely)),
+        "low_kwh": kwh_number(math.floor(low)),
+        "high_kwh": kwh_number(math.ceil(high)),
+        "by_quality": {name: {"kwh": kwh_number(some)} for name, some in one.total.joules.items()},
+        "spread_kwh": kwh_number(one.spread_joules),
+    }
+
+
+def _devices(work: Work, found: Sequence[DeviceDay]) -> list[dict[str, Any]]:
+    hidden = select(sites.c.id).where(sites.c.restricted.is_(True))
+    with work.engine.connect() as connection:
+        left_out = set(connection.scalars(hidden))
+        open_to_see = [one for one in found if one.site not in left_out]
+        wanted = sorted({one.machine.id for one in open_to_see})
+        names: Mapping[int, str] = {}
+        for begin in range(0, len(wanted), _MOST_DEVICES):
+            query = select(devices.c.id, devices.c.device_id).where(
+                devices.c.id.in_(wanted[begin : begin + _MOST_DEVICES])
+            )
+            names = {**names, **{row.id: row.device_id for row in connection.execute(query)}}
+    sums: dict[int, Sum] = {}
+    for one in open_to_see:
+        sums.setdefault(one.machine.id, Sum()).add(_sum(one.entry, 1))
+    rows = [{"key": names[key], "title": names[key], **one.energy().told()} for key, one in sums.items()]
+    return sorted(rows, key=lambda row: (-row["kwh"], row["key"]))
+
+
+def _nothing() -> dict[str, Any]:
+    """Return the figures of a day nobody told anything of: not known, and not nought."""
+    none = dict.fromkeys(
+        ("kwh", "low_kwh", "high_kwh", "devices", "device_days", "unknown_hours", "coverage_ratio")
+    )
+    return none | {"by_quality": {name: {"kwh": None, "share": None} for name in QUALITIES}}
