@@ -121,8 +121,8 @@ def test_the_longest_gone_come_first() -> None:
         (DisposalRecord(tag="1", weee_category=15), "weee_category: 15"),
         (DisposalRecord(tag="1", weight_grams=0), "weight_grams: 0 is no weight"),
         (DisposalRecord(tag="1", weight_grams=-5), "weight_grams: -5"),
-        (DisposalRecord(tag="1", proceeds_pence=-1), "proceeds_pence: -1 is negative"),
-        (DisposalRecord(tag="1", cost_pence=-1), "cost_pence: -1 is negative"),
+        (DisposalRecord(tag="1", proceeds_pence=-1_000), "proceeds_pence: -£10.00 is negative"),
+        (DisposalRecord(tag="1", cost_pence=-1), "cost_pence: -£0.01 is negative"),
         (DisposalRecord(tag="1", left=TODAY + timedelta(1)), "left: 2026-11-22 is still to come"),
         (
             DisposalRecord(tag="1", certificate_date=TODAY),

@@ -567,7 +567,7 @@ def test_the_bad_sample_with_lone_carriage_returns_duplicate_headers_and_broken_
 
 
 def test_lifelong_warranty_of_glpi() -> None:
-    found, _import = read(
+    found, under_way = read(
         lines(
             "Serial number,Inventory number,Warranty duration,Date of purchase", "S1,T1,Lifelong,2020-01-01"
         )
@@ -575,6 +575,8 @@ def test_lifelong_warranty_of_glpi() -> None:
     assert found == [
         RegisterItem(tag="T1", serial="S1", warranty_level="Lifelong", purchased=dt.date(2020, 1, 1))
     ]
+    (warning,) = under_way.report().warnings
+    assert (warning.line, warning.column, warning.code) == (2, "Warranty duration", "no_end")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -143,6 +143,18 @@ def test_title_lines_above_the_header() -> None:
     assert "2 title lines above the header passed over" in table.notes
 
 
+def test_a_row_of_too_many_cells_is_no_header_in_a_short_file_either() -> None:
+    header, rows, table = read(b"Asset Tag,Serial,Model\nT1,SN0001\nT2,SN2,M2,extra,more\nT3,S3,M3\n")
+    assert header == ("Asset Tag", "Serial", "Model")
+    assert [line for line, _cells in rows] == [2, 3, 4]
+    assert table.header_line == 1
+    # A header wider than its rows, under a title of some cells, is still the header.
+    assert (
+        table_of(b"Register,as of,May\nTag,Serial,Make,Model,Site\nA1,S1,Dell,X\nA2,S2,HP,Y\n").header_line
+        == 2
+    )
+
+
 def test_one_column_is_a_table() -> None:
     assert read(b"Tag\nA1\nA2\n")[:2] == (("Tag",), [(2, ["A1"]), (3, ["A2"])])
 

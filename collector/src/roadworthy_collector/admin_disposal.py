@@ -87,7 +87,8 @@ def _said(done: Any, *, dry_run: bool) -> list[str]:
         )
     ]
     found += [
-        f"  line {problem.line}: {problem.column} {problem.message} ({problem.value})"
+        f"  line {problem.line}: {problem.column} {problem.message}"
+        + (f" ({problem.value})" if problem.value else "")
         for problem in report.problems[:20]
     ]
     if done.batch is None:

@@ -26,7 +26,10 @@ DAY_SECONDS = 86_400
 Name = Annotated[str, typer.Argument(help="Who.")]
 Units = Annotated[
     list[str] | None,
-    typer.Option("--unit", help="Only this unit and those below it; again for more, none for every unit."),
+    typer.Option(
+        "--unit",
+        help="Only this unit (a path, or a name) and those below it; again for more, none for every unit.",
+    ),
 ]
 Reason = Annotated[str, typer.Option(help="Why; it goes on the record.")]
 

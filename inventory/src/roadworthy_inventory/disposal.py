@@ -17,6 +17,7 @@ from typing import Literal
 
 from roadworthy_inventory import tables
 from roadworthy_inventory.calendar import financial_year_of
+from roadworthy_inventory.money import pounds
 
 ROUTES = (
     "reuse",
@@ -134,7 +135,9 @@ def check_record(record: DisposalRecord, on: dt.date) -> tuple[str, ...]:
     for field in ("proceeds_pence", "cost_pence"):
         amount = getattr(record, field)
         if amount is not None and amount < 0:
-            found.append(f"{field}: {amount} is negative; what was paid is a cost, what came in is proceeds")
+            found.append(
+                f"{field}: {pounds(amount)} is negative; what was paid is a cost, what came in is proceeds"
+            )
     for field in ("left", "certificate_date"):
         day = getattr(record, field)
         if day is not None and day > on:

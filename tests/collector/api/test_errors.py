@@ -43,6 +43,22 @@ def test_errors_have_one_form(api: Any) -> None:
     assert (elsewhere.status_code, elsewhere.json()["error"]["code"]) == (421, "unknown_host")
 
 
+def test_a_parameter_nobody_reads_is_refused_and_named(api: Any) -> None:
+    answer = api.call("ada", "GET", "/register/items?stat=stores")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["field"], error["code"]) == (422, "stat", "schema")
+    assert "stat: this operation takes no such parameter; did you mean 'state'?" in error["message"]
+    for address in ("/ratings?rated=meets", "/devices?limit=1&limit=2&odd=", "/sites?a=1"):
+        assert api.error(422, "GET", address) == "schema"
+    for address in (
+        "/ratings?rating=meets&limit=3",
+        "/export/ratings?rating=meets",
+        "/register/export?as=csv&state=x",
+    ):
+        assert api.call("ada", "GET", address).status_code == 200, address
+    assert api.error(401, "GET", "/devices?odd=1", who=None) == "sign_in_required"
+
+
 def test_the_part_that_is_meant_is_named(api: Any) -> None:
     answer = api.call("ada", "POST", "/users", {"name": "bob", "password": "short", "role": "viewer"})
     error = answer.json()["error"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from roadworthy_collector.books import cost_ready, cost_review, shares
 from roadworthy_collector.books.cost_import import Choices, import_file
 from roadworthy_collector.books.cost_ready import Shown, Wanted
 from roadworthy_collector.books.cost_review import Lines, Said, correct, find_line, read_lines
+from roadworthy_collector.books.share_rows import all_said, booked_periods, centre_rows, committed, parted
 from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.cost_rules import POOLS, default_rules
 from roadworthy_inventory.costs import cost_book
+from roadworthy_inventory.costs import shares as cost_shares
 from roadworthy_inventory.ledger import LedgerLine
 
 ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -107,22 +110,20 @@ def test_old_lines_say_so_until_new_ones_are_there(estate: Estate, tmp_path: Pat
 
 
 WORDS = st.sampled_from([None, "", "hardware maintenance", "Training", "laptops"])
-LEDGER_LINES = st.lists(
-    st.builds(
-        LedgerLine,
-        amount_pence=st.integers(-(10**12), 10**12),
-        financial_year=st.integers(2023, 2025),
-        accounting_period=st.none() | st.integers(1, 13),
-        cost_centre=st.sampled_from([None, "IT1", "IT2"]),
-        subjective_code=st.sampled_from([None, "4001"]),
-        description=WORDS,
-        supplier=WORDS,
-        measure=st.sampled_from(["outturn", "budget"]),
-        source=st.just("a.csv"),
-        source_line=st.integers(0, 10**6),
-    ),
-    max_size=8,
+LEDGER_LINE = st.builds(
+    LedgerLine,
+    amount_pence=st.integers(-(10**12), 10**12),
+    financial_year=st.integers(2023, 2025),
+    accounting_period=st.none() | st.integers(1, 13),
+    cost_centre=st.sampled_from([None, "IT1", "IT2"]),
+    subjective_code=st.sampled_from([None, "4001"]),
+    description=WORDS,
+    supplier=WORDS,
+    measure=st.sampled_from(["outturn", "budget"]),
+    source=st.just("a.csv"),
+    source_line=st.integers(0, 10**6),
 )
+LEDGER_LINES = st.lists(LEDGER_LINE, max_size=8)
 FILTERS = st.builds(
     Wanted,
     year=st.none() | st.integers(2023, 2025),
@@ -134,6 +135,37 @@ FILTERS = st.builds(
     period=st.none() | st.integers(0, 13),
 )
 SHIPPED = default_rules()
+PREPAID = st.builds(
+    lambda line, first, days: replace(line, spread_from=first, spread_to=first + timedelta(days=days)),
+    LEDGER_LINE,
+    st.dates(date(2023, 4, 1), date(2026, 3, 31)),
+    st.integers(0, 800),
+)
+
+
+@given(LEDGER_LINES, st.lists(PREPAID, max_size=4))
+def test_what_is_booked_and_what_is_committed_are_all_there_is(
+    lines: list[LedgerLine], prepaid: list[LedgerLine]
+) -> None:
+    book = cost_book([*lines, *prepaid], SHIPPED, basis="cash")
+    booked = booked_periods(book)
+    cut = parted(book, booked)
+    assert sorted(map(repr, (*cut.book.lines, *cut.committed))) == sorted(map(repr, book.lines))
+    for entry in cut.committed:
+        line = entry.line
+        assert line.origin is not None  # nothing but parts of what is prepaid
+        assert line.accounting_period not in booked.get((line.financial_year, line.measure), ())
+    for year in {entry.line.financial_year for entry in cut.book.lines if entry.line.measure == "outturn"}:
+        whole = all_said(cost_shares(cut.book, cut.book.select(year)))
+        parts = centre_rows(cut.book, year)
+        apart = committed(cut.committed, year).get("outturn", {"pence": 0})["pence"]
+        for letter, one in whole.items():
+            for name in ("numerator_pence", "denominator_pence", "unclassified_pence"):
+                assert sum(part["shares"][letter][name] for part in parts) == one[name]
+            total = sum(entry.line.amount_pence for entry in book.select(year))
+            assert one["denominator_pence"] + apart == total
+            if one["value"] is not None:
+                assert one["low"] <= one["value"] <= one["high"]
 
 
 def fits(one: Shown, wanted: Wanted) -> bool:

@@ -74,6 +74,47 @@ def test_from_an_export_to_a_share(folder: Path) -> None:
     assert "4 rows went" in well("costs", "undo", "1")
 
 
+def test_lines_are_those_of_a_period(folder: Path) -> None:
+    well("costs", "import", "ledger.csv")
+    said = well("costs", "lines", "--year", "2024", "--period", "2", "--member", "counted")
+    assert "1 of 1 lines, £10,000.00 in all" in said
+    assert "0 of 0 lines" in well("costs", "lines", "--year", "2024", "--period", "9")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "bad", "good"),
+    [
+        (
+            "payments",
+            "Supplier,Payment Date,Amount,Description\nAcme,01/04/2025,10.00,licence\nAcme,16/05/2099,11.00,fee\n",
+            "line 3, column Payment Date: is after",
+            ("2099-05-16", "2025-05-16"),
+        ),
+        (
+            "contracts",
+            "Reference,Start,End\nC1,2024-01-01,2026-02-28\nC2,2025-01-01,2024-01-01\n",
+            "line 3, column End: C2: ends 2024-01-01, before it starts 2025-01-01 (2024-01-01)",
+            ("2024-01-01", "2027-01-01"),
+        ),
+    ],
+)
+def test_bad_rows_wait_in_a_correction_file_beside_the_file(
+    folder: Path, kind: str, text: str, bad: str, good: tuple[str, str]
+) -> None:
+    (folder / "some.csv").write_text(text)
+    well("costs", "import", "some.csv", "--kind", kind, "--dry-run")
+    aside = folder / "some.corrections.csv"
+    assert not aside.exists()
+    said = well("costs", "import", "some.csv", "--kind", kind)
+    assert bad in said
+    assert "set aside in some.corrections.csv: correct it there and import it" in said
+    aside.write_text(aside.read_text("utf-8-sig").replace(*good))
+    assert "1 of 1 rows are good" in well("costs", "import", "some.corrections.csv", "--kind", kind)
+    again = well("costs", "import", "some.csv", "--kind", kind, "--corrections", "again.csv")
+    assert "in already, as batch 1" in again
+    assert good[0] in (folder / "again.csv").read_text("utf-8-sig")
+
+
 def test_a_first_import_makes_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ledger.csv").write_text(LEDGER)
     monkeypatch.chdir(tmp_path)
@@ -125,3 +166,18 @@ def test_from_a_register_to_a_plan(folder: Path) -> None:
     assert "collect_unused" in well("plan", "lists")
     assert "tickets written" in well("plan", "lists", "--export", "fit_an_ssd", "tickets.csv")
     assert isinstance(done("plan", "why", "PC2").exception, NotFoundError)
+
+
+def test_a_rating_before_the_reconciliation_says_what_is_missing(folder: Path) -> None:
+    (folder / "r.csv").write_text(
+        "Asset tag,Serial,Type,Status,Operating system\nO9,S9,Laptop,Deployed,Windows XP\n"
+    )
+    well("register", "import", "r.csv")
+    early = done("ratings", "run")
+    assert early.exit_code == 0
+    assert "never reconciled" in early.stderr
+    assert "`roadworthy reconcile run`" in early.stderr
+    assert "`roadworthy reconcile run`" in str(done("ratings", "why", "O9").exception)
+    well("reconcile", "run")
+    assert "never reconciled" not in done("ratings", "run").stderr
+    assert "2014-04-08" in well("ratings", "why", "O9")

@@ -119,6 +119,8 @@ def test_payments_stand_apart(client: Client, estate: Estate, tmp_path: Path) ->
     assert "Share of published supplier payments: 2025/26" in found.text
     assert "no target can be set on it" in found.text
     assert "Year on year" not in found.text
+    assert "kind=payments&amp;year=2025&amp;member=not_it" in client.get("/costs").text
+    assert "not IT by the rules" in page(client, "/costs/lines?kind=payments&year=2025&member=not_it").text
     assert "£1,000.00" in page(client, "/costs/lines?kind=payments&year=2025").text
 
 
@@ -205,6 +207,9 @@ def test_the_same_by_the_api(client: Client, estate: Estate, tmp_path: Path) -> 
     half = ask("GET", "lines?year=2024&limit=3")
     rest = ask("GET", f"lines?year=2024&limit=3&after={half['next']}")
     assert (len(half["rows"]), len(rest["rows"]), rest["next"]) == (3, 1, None)
+    (second,) = ask("GET", "lines?year=2024&member=counted&period=2")["rows"]
+    assert (second["period"], second["pence"]) == (2, 1_000_000)
+    assert ask("GET", "lines?year=2024&period=9")["total"] == 0
     (batch,) = ask("GET", "batches")["rows"]
     assert (batch["id"], batch["file_name"]) == (outcome.batch, "ledger.csv")
     assert ask("POST", f"batches/{batch['id']}/undo") == {"rows": 7}
@@ -221,6 +226,13 @@ def test_a_file_is_imported_by_the_api(client: Client, estate: Estate, tmp_path:
         return answer.json()
 
     assert send("dry_run=true")["batch"] is None
+    late = send(
+        "dry_run=true&strict=false", content=body + b"2098/99,1,IT1,1,x,A,5,invoice\n2025/26,1,,1,x,A,z,\n"
+    )
+    (warned,), (bad,) = late["warned_rows"], late["bad_rows"]
+    assert (warned["line"], warned["column"], warned["value"]) == (9, "Financial year", "2098/99")
+    assert (bad["line"], bad["value"]) == (10, "z")
+    assert "is no sum of money" in late["corrections"]
     done = send("name=ledger.csv")
     assert (done["lines"], done["years"]) == (7, [2024, 2025])
     assert send()["already"] == done["batch"]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 from fastapi import Query, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Engine
 
@@ -13,6 +15,8 @@ from roadworthy_collector.security.access import AccessRefusedError, api_reader,
 from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.scope import Scope
+from roadworthy_inventory.importing.formats import closest
+from roadworthy_inventory.importing.problems import shortened
 
 PREFIX = "/api/v1"
 # Row ids are BIGINT; a larger number is no cursor of ours.
@@ -82,6 +86,31 @@ RowCursor = Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the pag
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page at most.")]
 
 
+def refuse_unknown(request: Request) -> None:
+    """Raise AccessRefusedError 422 for a parameter the operation does not take: a filter misspelt is no filter."""
+    if not request.query_params:
+        return
+    taken = _taken(request.scope["route"])
+    unknown = next((name for name in request.query_params if name not in taken), None)
+    if unknown is None:
+        return
+    said = shortened(unknown)
+    offered = f"it takes {', '.join(sorted(taken))}" if taken else "it takes none"
+    message = f"{said}: this operation takes no such parameter{closest(unknown, sorted(taken))}; {offered}"
+    raise AccessRefusedError(422, "schema", message, said)
+
+
+def _taken(route: APIRoute) -> frozenset[str]:
+    """Return the names an operation's document has for its query."""
+    extra = (route.openapi_extra or {}).get("parameters", ())
+    return _declared(route.dependant) | {one["name"] for one in extra if one["in"] == "query"}
+
+
+def _declared(part: Dependant) -> frozenset[str]:
+    below = (_declared(one) for one in part.dependencies)
+    return frozenset(one.alias for one in part.query_params).union(*below)
+
+
 def caller(*rights: Right, everywhere: bool = False) -> Callable[[Request], Call]:
     """Return a FastAPI dependency: the call of somebody with one of `rights`; AccessRefusedError 401 or 403 otherwise.
 
@@ -97,6 +126,7 @@ def caller(*rights: Right, everywhere: bool = False) -> Callable[[Request], Call
             raise AccessRefusedError(
                 403, "not_allowed", "this is about the whole IT estate; your role holds for some units"
             )
+        refuse_unknown(request)
         state = request.app.state
         return Call(reader, state.engine, state.settings, state.clock())
 

@@ -223,7 +223,7 @@ def count_ratings(call: Looker, site: Word = "", unit: UnitWord = "", imported: 
 @router.get("/ratings", summary="Rated devices with their reasons, page by page", responses=documented())
 def list_ratings(
     call: Looker,
-    rated: Annotated[Verdict, Query(description="Only those.")] = "",
+    rating_: Annotated[Verdict, Query(alias="rating", description="Only those.")] = "",
     site: Word = "",
     unit: UnitWord = "",
     rule: Word = "",
@@ -231,7 +231,7 @@ def list_ratings(
     limit: Limit = 100,
 ) -> RatingList:
     """List ratings within the caller's units; devices at restricted sites are never listed."""
-    wanted = lists.Wanted(rated, site, unit, rule)
+    wanted = lists.Wanted(rating_, site, unit, rule)
     with call.engine.connect() as connection:
         people = call.reader.sees_small_groups
         page = lists.list_ratings(
@@ -243,7 +243,7 @@ def list_ratings(
 @router.get("/ratings/imported", summary="Ratings from imports alone, page by page", responses=documented())
 def list_imported(
     call: Looker,
-    rated: Annotated[Verdict, Query(description="Only those.")] = "",
+    rating_: Annotated[Verdict, Query(alias="rating", description="Only those.")] = "",
     site: Word = "",
     unit: UnitWord = "",
     rule: Word = "",
@@ -251,7 +251,7 @@ def list_imported(
     limit: Limit = 100,
 ) -> ImportedList:
     """List register items and MDM records no agent reports for, rated by what exports say: import only, no agent."""
-    wanted = lists.Wanted(rated, site, unit, rule, imported=True)
+    wanted = lists.Wanted(rating_, site, unit, rule, imported=True)
     with call.engine.connect() as connection:
         people = call.reader.sees_small_groups
         page = lists.list_ratings(

@@ -138,7 +138,7 @@ def _contract(row: dict[str, Any], kinds: Words, file: str, context: Context) ->
             ),
         )
     except (ContractError, CellError) as error:
-        context.refuse("end", "not_a_contract", str(error))
+        context.refuse("end", "not_a_contract", str(error), row.get("end", ""))
         return ()
 
 

@@ -209,6 +209,7 @@ def _find_header(file: str, rows: Iterator[Row], notes: list[str]) -> tuple[Sequ
     # The fullest, but not one odd row of a thousand commas: the usual of the better half.
     usual = sorted(filled)[len(filled) * 3 // 4]
     place = next((number for number, count in enumerate(filled[:_TITLE_LINES]) if count * 10 >= usual * 7), 0)
+    place = _short_header(sample, filled, place)
     line, header = sample[place]
     if place:
         notes.append(f"{place} title line{'s' if place > 1 else ''} above the header passed over")
@@ -219,6 +220,20 @@ def _find_header(file: str, rows: Iterator[Row], notes: list[str]) -> tuple[Sequ
     if place + 1 == len(sample):
         raise EmptyFileError(file, "has a header and no rows", "export it again", line=line)
     return header, line, sample[place + 1 :]
+
+
+def _short_header(sample: Sequence[Row], filled: Sequence[int], place: int) -> int:
+    """Return a full row above the chosen one where that is only wide: with a delimiter too many in a short file.
+
+    It is then wider than every other row, and the row above is as wide as these.
+    """
+    others = [len(cells) for number, (_line, cells) in enumerate(sample) if number != place]
+    if len(others) < 2 or len(sample[place][1]) <= max(others):
+        return place
+    above = ((number, len(cells)) for number, (_line, cells) in enumerate(sample[:place]))
+    return next(
+        (number for number, width in above if width == max(others) == filled[number] and width > 1), place
+    )
 
 
 def _plain(cell: Cell) -> str:

@@ -43,7 +43,17 @@ def make_item(found: dict[str, Any], context: Context) -> RegisterItem:
 
 def _warranty(found: dict[str, Any], months: int, context: Context) -> None:
     if months == values.LIFELONG:
-        found.setdefault("warranty_level", "Lifelong")
+        level = found.get("warranty_level")
+        told = level is None or "life" in level.casefold()
+        found["warranty_level"] = (level or "Lifelong") if told else f"{level} (lifelong)"
+        if found.get("warranty_end") is None:
+            context.warn(
+                "warranty_months",
+                "no_end",
+                "is a warranty without an end: kept as its level, and no day is written for its end, so lists of "
+                "warranties count it as unknown",
+                "Lifelong",
+            )
         return
     start = found.get("warranty_start") or found.get("purchased")
     if start is None or months == 0:

@@ -81,15 +81,15 @@ def _unit(connection: Connection, places: Places, said: str) -> int:
     key = path_key(said)
     open_ = [row.id for row in rows if row.valid_to is None]
     if at_path := [unit for unit in open_ if path_key(paths[unit]) == key]:
-        return at_path[0]
+        return int(at_path[0])
     so_called = [unit for unit in open_ if path_key(paths[unit].rpartition(SEPARATOR)[2]) == key]
     if len(so_called) > 1:
         which = " and ".join(sorted(paths[unit] for unit in so_called))
         raise UnknownUnitError(f"{said}: several units are called so; name one by its path: {which}")
     found = next((row.id for row in rows if row.name == said), None) or places.unit(said)
-    if found in {None, MISSING}:
+    if found is None or found == MISSING:
         raise UnknownUnitError(f"{said}: there is no unit of that name")
-    return found
+    return int(found)
 
 
 def granted(connection: Connection, table: Table, column: str, holder: str, now: float) -> frozenset[int]:
