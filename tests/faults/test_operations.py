@@ -65,7 +65,7 @@ def test_nothing_a_device_can_send_is_a_server_error(collector: Collector, docum
         "/charts/{}.svg",
         "/static/{}",
         "/metrics/devices?shard={}",
-        "/api/v1/audit?before={}",
+        "/api/v1/audit?after={}",
     ],
 )
 def test_no_address_is_a_server_error(collector: Collector, path: str) -> None:
