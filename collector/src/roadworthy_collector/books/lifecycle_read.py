@@ -246,7 +246,9 @@ def _agents() -> Select[Any]:
         "os_name", "os_version", "site", "unit", "facts_at",
     )  # fmt: skip
     parts = (devices.c.facts[name].label(name) for name in ("os", "hardware", "storage"))
-    return select(*(devices.c[name] for name in names), *parts).where(devices.c.retired_at.is_(None), RUNS_AGENT)
+    return select(*(devices.c[name] for name in names), *parts).where(
+        devices.c.retired_at.is_(None), RUNS_AGENT
+    )
 
 
 def _register(run: int) -> Select[Any]:
