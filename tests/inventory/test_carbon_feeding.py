@@ -152,6 +152,19 @@ def test_a_feeder_of_which_nobody_said_anything_is_listed_and_nothing_known_coun
     assert found.changed == {UPS: Counted({"metered": 50}, DAY), PDU: None}
 
 
+def test_a_controller_whose_server_runs_no_agent_counts_as_it_told() -> None:
+    told = Own({"sensor": 1000}, "wall", 0.5 * DAY)
+    assert of({CONTROLLER: told}, []) == Settled({}, [])
+    # It stays what is taken off, and the outlets it hangs on speak for it as for any device.
+    found = of({PDU: metered(1500), CONTROLLER: told}, [Feeding(PDU, "", CONTROLLER)])
+    assert found.changed == {PDU: Counted({"metered": 500}, DAY)}
+    found = of(
+        {PDU: metered(1500), CONTROLLER: told}, [Feeding(PDU, "3", CONTROLLER)], {(PDU, "3"): outlet(1100)}
+    )
+    assert found.changed == {PDU: Counted({"metered": 400}, DAY), CONTROLLER: Counted({"metered": 1100}, DAY)}
+    assert LeftOut(PDU, "3", CONTROLLER, "outlet", 1000) in found.left_out
+
+
 def test_a_day_without_facts_of_the_feeder_changes_nothing_for_the_fed() -> None:
     for feedings in ([Feeding(PDU, "3", SERVER)], [Feeding(PDU, "", SERVER)]):
         assert of({SERVER: modelled(250)}, feedings) == Settled({}, [])

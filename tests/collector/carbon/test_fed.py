@@ -161,10 +161,11 @@ def test_each_joule_is_in_the_ledger_once(rack: Rack) -> None:
 def test_what_nobody_spoke_of_is_listed_and_in_no_sum(rack: Rack) -> None:
     rack.make()
     found = rack.kwh()
-    assert set(found) == {"srv-1", "srv-2"}
+    # A controller of no server that is known here is all there is of that server.
+    assert set(found) == {"srv-1", "srv-2", "bmc-2"}
+    assert found["bmc-2"] == 4 * 31.0
     assert rack.left_out() == {
-        (name, "", None, "undeclared"): (31, kwh * 31.0)
-        for name, kwh in (("ups-1", 12), ("pdu-a", 11), ("bmc-2", 4))
+        (name, "", None, "undeclared"): (31, kwh * 31.0) for name, kwh in (("ups-1", 12), ("pdu-a", 11))
     }
     # A statement makes the months it touches anew at once; "nothing known hangs there" counts in full.
     assert rack.make() == 0

@@ -12,7 +12,7 @@ from roadworthy_collector.snmp.profile_file import shipped_profiles
 ROOT = Path(__file__).parents[3]
 # fmt: off
 KEYS = (
-    "oid", "column", "rows", "where", "trust", "sentinels",
+    "oid", "column", "rows", "where", "trust", "sentinels", "believed",
     "negative_is_missing", "least", "most", "not_believed", "expected", "single",
     "unit", "units", "unit_column", "digits", "exponent", "entity_scale",
     "factor", "numeric_text", "share_of", "states", "bits", "wraps_bits",

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from support.estates import Estate
 from support.facts import held
 
 from roadworthy_collector.jobs.rollup import roll_up
 from roadworthy_collector.jobs.work import Work
-from roadworthy_collector.snmp import keeping
+from roadworthy_collector.metrics import polled
+from roadworthy_collector.snmp import keeping, shown
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, Refusal
 from roadworthy_collector.snmp.targets import Login, Polled
@@ -233,3 +234,105 @@ def test_outlets_add_up_by_local_day(estate: Estate, start: int, date: str, half
     assert {(key[1], value) for key, value in found.items()} == {
         ("3", (expected, 1800 * half_hours, "metered"))
     }
+
+
+def outcome(name: str, at: int = START, serial: str | None = WHO.serial, **parts: Any) -> Outcome:
+    who = replace(WHO, serial=serial, **parts)
+    return Outcome(replace(PDU, name=name), float(at), 0.05, answer(600.0, 100_000, identity=who))
+
+
+def test_one_device_under_two_names_is_counted_once(estate: Estate) -> None:
+    names = ("pdu a", "pdu a again", "by dns")
+    sync(estate, *(replace(PDU, name=name) for name in names))
+    # Two in one transaction, one in another: as sets of polls come.
+    assert write(estate, outcome("pdu a"), outcome("pdu a again", vendor="APC by Schneider")) == 1
+    assert write(estate, outcome("by dns", serial=" 5a1234e12345 "), outcome("pdu a", START + 300)) == 1
+    assert [one["device"] is None for one in targets(estate)] == [True, False, True]
+    with estate.engine.connect() as connection:
+        told = {one["name"]: (one["outcome"], one["reason"]) for one in shown.list_targets(connection)}
+    assert told["pdu a"] == ("ok", None)
+    for name in names[1:]:
+        assert told[name][0] == "duplicate"
+        assert "it is the device of the target pdu a (serial number" in told[name][1]
+    # Once the other is no longer in the file it is a device of its own.
+    sync(estate, replace(PDU, name="by dns"))
+    assert write(estate, outcome("by dns", START + 600)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"serial": None},
+        {"serial": "5A1234E12346"},
+        {"vendor": "Raritan"},
+        {"kind": "management_controller"},
+    ],
+)
+def test_other_makers_serials_and_servers_of_controllers_are_no_duplicates(
+    estate: Estate, other: dict[str, Any]
+) -> None:
+    sync(estate, *(replace(PDU, name=name) for name in ("a", "b")))
+    assert write(estate, outcome("a"), outcome("b", **other)) == 2
+    junk = {"serial": "To be filled by O.E.M."}
+    assert write(estate, outcome("a", START + 300, **junk), outcome("b", START + 300, **junk)) == 2
+
+
+def test_what_a_relay_forwards_is_not_counted_here_too(estate: Estate) -> None:
+    sync(estate, replace(PDU, name="here"), replace(PDU, name="there"))
+    write(estate, outcome("here"), outcome("there", serial="ZA22"))
+    parts = {"relayed_by": "rwr_1", "serial": WHO.serial, "hostname": "vlan 7 pdu", "last_report_at": START}
+    with write_transaction(estate.engine) as connection:  # as a report of the relay leaves it
+        mine = schema.devices.c.hostname == "there"
+        connection.execute(update(snmp_targets).where(snmp_targets.c.name == "there").values(device=None))
+        connection.execute(update(schema.devices).where(mine).values(parts))
+    assert write(estate, outcome("here", START + 300)) == 0
+    (row, _) = targets(estate)
+    assert (row["outcome"], row["readings"], row["polls"]) == ("duplicate", 4, 2)
+    assert row["reason"].startswith("a relay polls it too, as vlan 7 pdu (serial number 5A1234E12345)")
+    assert write(estate, outcome("here", START + 86_400 + 1)) == 1  # the relay has told nothing for a day
+
+
+def test_a_target_that_never_answered_stands_where_its_file_says(estate: Estate) -> None:
+    with write_transaction(estate.engine) as connection:
+        connection.execute(insert(schema.sites), {"name": "Safe House", "kind": "office", "restricted": True})
+    sync(estate, replace(PDU, name="vault", site="Safe House"), replace(PDU, name="hall", site="Elsewhere"))
+    dead = [
+        Outcome(replace(PDU, name=name), START, 4.0, code="no_answer", reason="none")
+        for name in ("vault", "hall")
+    ]
+    write(estate, *dead)
+
+    def listed() -> tuple[list[str], list[str], str]:
+        with estate.engine.connect() as connection:
+            some, every = (shown.list_targets(connection, restricted=seen) for seen in (False, True))
+            metrics = polled.render(polled.read(connection, START + 60.0, "UTC"))
+        return [one["name"] for one in some], [one["name"] for one in every], metrics
+
+    some, every, metrics = listed()
+    assert (some, every) == (["hall"], ["hall", "vault"])
+    assert 'target="hall"' in metrics
+    assert "vault" not in metrics
+    assert "roadworthy_polled_targets_unlisted 1" in metrics
+    # The file may move it; and what was kept of it is no memory of polls.
+    sync(estate, replace(PDU, name="vault", site="Elsewhere"))
+    assert listed()[0] == ["vault"]
+    assert write(estate, replace(dead[0], answer=answer(600.0, 100_000), code="ok")) == 1
+
+
+def test_another_device_under_a_name_is_written_down_and_nothing_is_counted_across(estate: Estate) -> None:
+    sync(estate, PDU)
+    polls(estate, 7)
+    write(
+        estate,
+        replace(
+            outcome(PDU.name, START + 2100, serial="5A9999"),
+            answer=answer(600.0, 9_000_000, identity=replace(WHO, serial="5A9999")),
+        ),
+    )
+    with estate.engine.connect() as connection:
+        audited = select(schema.audit.c.detail).where(schema.audit.c.action == "device.replaced")
+        detail = connection.scalar(audited)
+        now = connection.scalar(select(schema.device_now.c.now))
+    assert detail == {"target": PDU.name, "serial": "5A9999", "was": WHO.serial}
+    assert now is not None
+    assert [one["counter_end_joules"] for one in now["energy"]] == [1_080_000]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from collector.commands import call_here
 from collector.ingest.samples import rows
 from collector.relay.sites import Site, relay_of
 from support import wait_until
@@ -97,8 +99,10 @@ def test_a_target_becomes_a_device_on_the_page_and_in_metrics(tmp_path: Path, po
     engine = open_engine(settings.database)
     first = Job(engine, settings)
     first.until_written()
-    first.end()
+    polls.poll(first.work)  # the run after: what the file says of it holds from now, not in ten minutes
     (device,) = rows(engine, devices)
+    assert [(row["feeder"], row["source"]) for row in rows(engine, feeds)] == [(device["id"], "targets")]
+    first.end()
     assert (device["device_class"], device["vendor"], device["model"]) == ("ups", "APC", "Smart-UPS 3000")
     fleet.compute(Work(engine, settings, rests=False))
     client = client_of(engine, tmp_path, time.time())
@@ -129,6 +133,31 @@ def test_a_target_becomes_a_device_on_the_page_and_in_metrics(tmp_path: Path, po
         "comms 1": True,
         "another name for it": False,
     }
+    engine.dispose()
+
+
+def test_polling_once_states_feeds_and_names_duplicates(tmp_path: Path, port: int) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    settings = Settings(data=data)
+    make_sqlite(settings.sqlite_file, real=True)
+    path = targets(tmp_path, port)
+    # The same address by another login: a file cannot tell that it is one device, its serial number does.
+    other = path.read_text().replace("[credentials.old]", "[credentials.new]").replace("comms 1", "comms 2")
+    (tmp_path / "both.toml").write_text(path.read_text() + other.replace('= "old"', '= "new"'))
+    done = call_here(
+        *("snmp", "poll", "--once", "--targets", str(tmp_path / "both.toml"), "--format", "json"),
+        folder=tmp_path,
+    )
+    told = {one["target"]: (one["outcome"], one["why"]) for one in json.loads(done.stdout)}
+    assert (done.returncode, told["comms 1"]) == (1, ("ok", None))
+    assert told["comms 2"][0] == "duplicate"
+    assert "the device of the target comms 1" in told["comms 2"][1]
+    engine = open_engine(settings.database)
+    (device,) = rows(engine, devices)
+    assert [(row["feeder"], row["fed"], row["source"]) for row in rows(engine, feeds)] == [
+        (device["id"], None, "targets")
+    ]
     engine.dispose()
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from roadworthy_collector.snmp.dictionary_port import DictionaryPort
-from roadworthy_collector.snmp.port import Community, Target
+from roadworthy_collector.snmp.matching import SYS_DESCR, SYS_OBJECT_ID
+from roadworthy_collector.snmp.port import Community, Oid, Target, Value, parse_oid
 from roadworthy_collector.snmp.profile import Profile
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 from roadworthy_collector.snmp.reading import read_device
@@ -63,6 +64,36 @@ def test_a_recorded_device_reads_as_its_folder_says(folder: Path, profiles: tupl
     said = {name: getattr(identity, name) for name in type(identity).__dataclass_fields__}
     assert {name: value for name, value in said.items() if value is not None} == expected["identity"]
     assert answer.flags == expected["flags"]
+
+
+@pytest.mark.parametrize(
+    ("described", "object_id", "present", "told"),
+    [
+        (
+            "Eaton 5PX 2200i RT 2U",
+            "1.3.6.1.4.1.705.1",
+            "1.3.6.1.4.1.705.1.1.4.0",
+            {"model": "5PX 2200i RT 2U"},
+        ),
+        ("Eaton Gigabit Network Card", "1.3.6.1.4.1.705.1", "1.3.6.1.4.1.705.1.1.2.0", {"model": "told"}),
+        ("Integrated Lights-Out 4 2.55 Aug 16 2017", "1.3.6.1.4.1.232.9.4.10", "", {"firmware": "2.55"}),
+        (
+            "HP ETHERNET MULTI-ENVIRONMENT,SN:PHX0001234,FN:1A2B3C4,SVCID:20001,PID:HP LaserJet M404",
+            "1.3.6.1.4.1.11.2.3.9.1",
+            "1.3.6.1.2.1.25.3.5.1.2.1",
+            {"vendor": "HP", "serial": "PHX0001234"},
+        ),
+    ],
+)
+def test_what_only_the_description_tells_is_taken_from_there(
+    described: str, object_id: str, present: str, told: dict[str, str], profiles: tuple[Profile, ...]
+) -> None:
+    values: dict[Oid, Value] = {SYS_DESCR: described.encode(), SYS_OBJECT_ID: parse_oid(object_id)}
+    if present:
+        values[parse_oid(present)] = b"told"
+    session = DictionaryPort(values).begin(TARGET)
+    identity = asyncio.run(read_device(session, profiles)).identity
+    assert {name: getattr(identity, name) for name in told} == told
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from roadworthy_collector.snmp.memory import Memory
 from roadworthy_collector.snmp.port import (
     BadAnswerError,
     DeadlineError,
@@ -26,6 +27,7 @@ from roadworthy_collector.snmp.port import (
 from roadworthy_collector.snmp.readings import DeviceAnswer
 from roadworthy_collector.snmp.redfish import RedfishAsker
 from roadworthy_collector.snmp.targets import Login, Polled
+from roadworthy_collector.snmp.telling import tell
 
 ROOT: dict[str, Any] = {
     "/redfish/v1/": {
@@ -180,6 +182,55 @@ def test_power_of_an_older_controller_is_the_whole_chassis_once(
     controller.resources = ROOT | POWER
     answer = read(polled)
     assert [(one.kind, one.value) for one in answer.readings] == [("active_power", 187.0)]
+
+
+def chassis(name: str, watts: float | None, **links: Any) -> dict[str, Any]:
+    """Return a chassis with its metrics, or without any where `watts` is None."""
+    path = f"/redfish/v1/Chassis/{name}"
+    own: dict[str, Any] = {"Id": name, "Links": links}
+    if watts is None:
+        return {path: own}
+    return {
+        path: own | {"EnvironmentMetrics": {"@odata.id": f"{path}/Metrics"}},
+        f"{path}/Metrics": {"PowerWatts": {"Reading": watts}},
+    }
+
+
+def link(name: str) -> dict[str, str]:
+    return {"@odata.id": f"/redfish/v1/Chassis/{name}"}
+
+
+def test_a_chassis_within_another_is_shown_and_not_added(controller: Controller, polled: Polled) -> None:
+    """An enclosure with a sled, which says so itself, and boards in it, of which only the other side says so."""
+    names = ("Gpu1", "Sled", "Tray", "Enc", "Beside")
+    members = {"/redfish/v1/Chassis": {"Members": [link(name) for name in names]}}
+    enclosure = chassis("Enc", 1000.0, Contains=[link("Sled")])
+    controller.resources = (
+        ROOT
+        | members
+        | enclosure
+        | chassis("Sled", 700.0, ContainedBy=link("Enc"), Contains=[link("Tray")])
+        | chassis("Tray", None, Contains=[link("Gpu1")], ContainedBy=link("Sled"))
+        | chassis("Gpu1", 600.0)
+        | chassis("Beside", 50.0, Contains=[link("Beside"), 5])  # links that lead nowhere
+    )
+    answer = read(polled)
+    told = {one.index: (one.name, one.place, one.value) for one in answer.readings}
+    assert told == {
+        "Enc": ("system_power", "system", 1000.0),
+        "Sled": ("chassis_power", "supply_unit", 700.0),
+        "Gpu1": ("part_power", "sensor", 600.0),
+        "Beside": ("system_power", "system", 50.0),
+    }
+    report = tell(
+        answer, Memory("0" * 16), device_id=f"rwd_{'0' * 32}", at=1.8e9, name="enc", version="1"
+    ).report
+    assert report.now is not None
+    assert [one.latest_watts for one in report.now.energy] == [1050.0]
+    # An enclosure that has no power of its own hides nobody.
+    controller.resources |= chassis("Enc", None, Contains=[link("Sled")])
+    controller.resources["/redfish/v1/Chassis/Enc"].pop("EnvironmentMetrics", None)
+    assert {one.index: one.place for one in read(polled).readings}["Sled"] == "system"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,64 @@ def test_a_register_somebody_reset_loses_no_more_than_it_must() -> None:
     assert counter.microjoules / WH == pytest.approx(10 + 7, abs=1.01)
 
 
+@pytest.mark.parametrize("bad", [0.0, 3.0, 12_345_600.0])
+@pytest.mark.parametrize("watts", [None, 120.0])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_register_misread_and_back_counts_nothing_twice(
+    bad: float, watts: float | None, times: int
+) -> None:
+    values = [50_000.0, 50_010.0, *[bad] * times, *(50_010.0 + 10 * n for n in range(times + 1, times + 4))]
+    looks = [Look(START + 300.0 * n, watt_hours=value, watts=watts) for n, value in enumerate(values)]
+    counter, _, events = run(looks)
+    assert counter.microjoules / WH == pytest.approx(values[-1] - values[0], abs=0 if watts is None else 1.01)
+    assert events[1:3] == [
+        "reset" if bad < 50_000 else "implausible",
+        "gap" if events[2] == "gap" else "undone",
+    ]
+    assert events[-1] == "undone"
+
+
+def test_a_register_that_goes_on_after_its_reset_was_reset() -> None:
+    values = [1_000.0, 0.0, 10.0, 1_005.0, 1_015.0]
+    looks = [Look(START + 300.0 * n, watt_hours=value) for n, value in enumerate(values)]
+    counter, _, events = run(looks)
+    assert (counter.microjoules, events) == (1_015 * WH, ["first", "reset"])
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "believed"),
+    [
+        (Look(START, watt_hours=0.0), Look(START + 3600.0, watt_hours=49_000.0), True),
+        (Look(START, watt_hours=0.0), Look(START + 3600.0, watt_hours=60_000.0), False),
+        (Look(START, watt_hours=0.0), Look(START + 3600.0, watt_hours=60_000.0, rated_watts=80_000.0), True),
+        (Look(START, watt_hours=0.0), Look(START + 3600.0, watt_hours=3_500.0, rated_watts=750.0), False),
+        (Look(START, watt_hours=0.0, watts=900.0), Look(START + 3600.0, watt_hours=4_000.0), False),
+    ],
+)
+def test_what_is_known_of_power_bounds_a_register_without_it(
+    first: Look, later: Look, *, believed: bool
+) -> None:
+    _, _, events = run([first, later])
+    assert ("implausible" not in events) is believed
+
+
+def test_power_that_was_read_once_bounds_a_register_that_is_alone_now() -> None:
+    looks = [
+        Look(START, watt_hours=0.0, watts=900.0),
+        Look(START + 300.0, watt_hours=75.0),
+        Look(START + 3900.0, watt_hours=4_000.0),
+    ]
+    counter, _, events = run(looks)
+    assert (counter.microjoules, events) == (75 * WH, ["first", "implausible", "gap"])
+
+
+def test_a_counter_kept_before_it_remembered_a_former_reading_still_loads() -> None:
+    kept: dict[str, object] = {**settle(None, Look(START, watt_hours=7.0)).counter.as_json()}
+    for key in ("peak_watts", "former_watt_hours", "former_read_at", "former_microjoules"):
+        del kept[key]
+    assert settle(Counter.from_json(kept), Look(START + 300.0, watt_hours=9.0)).counter.microjoules == 2 * WH
+
+
 def test_a_jump_no_circuit_carries_is_not_believed() -> None:
     looks = [Look(START, watt_hours=5.0, watts=100.0), Look(START + 300.0, watt_hours=900_000.0, watts=100.0)]
     counter, _, events = run(looks)

@@ -132,6 +132,30 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, message:
     assert str(caught.value) == f"{path}: {message}"
 
 
+def test_one_device_under_two_names_is_refused_with_both_places(tmp_path: Path) -> None:
+    text = (
+        'include = ["more.csv"]\n'
+        + LOGIN
+        + LOGIN.replace("old", "other")
+        + '[defaults]\ncredentials = "old"\n'
+    )
+    one = '[[target]]\nname = "a"\nhost = "ups.example"\n'
+    head = "name,host,port,credentials\n"
+    path = written(tmp_path, text + one, more_csv=head + "b,UPS.example,,other\nc,ups.example,1161,\n")
+    assert [polled.name for polled in read_targets(path)] == [
+        "a",
+        "b",
+        "c",
+    ]  # other credentials, another port
+    path = written(tmp_path, text + one, more_csv=head + "b,UPS.example,,\n")
+    with pytest.raises(TargetsError) as caught:
+        read_targets(path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'more.csv'}: line 2: b: UPS.example, port 161, is asked as a too ({path}: line 8); "
+        "leave one of the two out, or its energy counts twice"
+    )
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

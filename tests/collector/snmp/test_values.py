@@ -120,11 +120,35 @@ def test_a_unit_says_what_a_step_is_worth(raw: int, text: str, kind: Any, value:
 
 
 @pytest.mark.parametrize(
+    ("raw", "text", "kind", "believed", "value"),
+    [
+        (65535, "Wh", "energy", (), 65535.0),
+        (32767, "Wh", "energy", (), 32767.0),
+        (65535, "s", "runtime", (), 65535.0),
+        (65535, "mA", "current", (32767, 65535), 65.535),
+        (65534, "W", "active_power", (), 65534.0),
+    ],
+)
+def test_an_end_of_16_bits_is_a_fair_value_of_what_is_counted_and_where_a_profile_says_so(
+    raw: int, text: str, kind: Any, believed: tuple[int, ...], value: float
+) -> None:
+    spec = replace(SPEC, kind=kind, believed=frozenset(believed))
+    assert quantity(raw, spec, Beside(unit(text, kind))) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("raw", "changed", "code"),
     [
         (-1, {"negative_is_missing": True}, "sentinel"),
         (-1, {}, "out_of_range"),
-        (65535, {"sentinels": frozenset({65535})}, "sentinel"),
+        (65535, {}, "sentinel"),
+        (32767, {}, "sentinel"),
+        (65535, {"kind": "load"}, "sentinel"),
+        (32767, {"kind": "voltage", "numeric_text": True}, "sentinel"),
+        (65535, {"kind": "current"}, "sentinel"),
+        (32767, {"kind": "temperature"}, "sentinel"),
+        (b"65535", {"numeric_text": True}, "sentinel"),
+        (12345, {"sentinels": frozenset({12345})}, "sentinel"),
         (-32768, {}, "sentinel"),
         (4294967295, {}, "sentinel"),
         (2147483647, {}, "sentinel"),
@@ -138,10 +162,6 @@ def test_a_unit_says_what_a_step_is_worth(raw: int, text: str, kind: Any, value:
 )
 def test_what_is_no_power_is_refused_with_its_code(raw: Any, changed: dict[str, Any], code: str) -> None:
     assert code_of(quantity(raw, replace(SPEC, **changed), Beside(WATTS))) == code
-
-
-def test_65535_is_a_fair_number_where_no_profile_says_otherwise() -> None:
-    assert quantity(65535, SPEC, Beside(WATTS)) == 65535.0
 
 
 def test_numbers_as_text_are_read_where_the_profile_says_so() -> None:

@@ -32,6 +32,7 @@ OUTCOMES = {
     "too_slow": "too slow",
     "bad_answer": "answers nonsense",
     "no_profile": "answers, but no profile fits",
+    "duplicate": "is counted already",
     "misconfigured": "cannot be asked as configured",
 }
 

@@ -22,9 +22,10 @@ from roadworthy_collector.ingest import wire
 from roadworthy_collector.ingest.batch import Incoming
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.snmp import feeding, keeping
+from roadworthy_collector.snmp.memory import Memory
 from roadworthy_collector.snmp.registers import MICRO, PERIOD_SECONDS
 from roadworthy_collector.snmp.targets import Login, Polled
-from roadworthy_collector.snmp.telling import Memory, tell
+from roadworthy_collector.snmp.telling import tell
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.columns import pack_joules, pack_midnight
 from roadworthy_collector.store.engine import write_transaction

@@ -18,7 +18,6 @@ from roadworthy_collector.snmp.asking import Asking
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.poller import Asks, Poller
 from roadworthy_collector.snmp.targets import Polled, TargetsError, read_targets
-from roadworthy_inventory.calendar import local_date
 
 EVERY_SECONDS = 2.0
 _MOST = 2000  # outcomes written in a run
@@ -65,16 +64,19 @@ class _Polls:
         self._read, self.targets, self._feeds_due = stamp, targets, 0.0
         return targets
 
+    def became(self, _device: int) -> None:
+        """Have feeds stated at the next run: what the file says of this device was said of nobody before."""
+        self._feeds_due = 0.0
+
     def state_feeds(self, work: Work) -> None:
-        """State what hangs on what as the file says now and controllers tell; seldom, because devices enrol later."""
+        """State what hangs on what as the file says now and controllers tell.
+
+        At once where the file changed or a target became a device, else seldom: devices enrol later.
+        """
         now = work.clock()
         if self.targets is None or now < self._feeds_due:
             return
-        today = local_date(now, work.settings.reporting_timezone)
-        with work.write() as connection:
-            unknown = feeding.take_from_targets(connection, self.targets, now=int(now), today=today)
-        with work.write() as connection:
-            feeding.take_controllers(connection, now=int(now), today=today)
+        unknown = feeding.take_all(work.write, self.targets, now=now, zone=work.settings.reporting_timezone)
         self._feeds_due = now + _FEEDS_SECONDS
         for one in unknown:
             if one not in self._said:
@@ -105,7 +107,7 @@ def poll(work: Work) -> int:
     def write(connection: Connection, some: Sequence[Outcome]) -> None:
         nonlocal committed, at_work
         committed, at_work = committed + at_work, len(some)  # the piece before has been committed
-        keeping.write_outcomes(connection, some, work.settings, version=polls.version)
+        keeping.write_outcomes(connection, some, work.settings, version=polls.version, became=polls.became)
 
     try:
         return work.for_each(outcomes, write, first=_FIRST)

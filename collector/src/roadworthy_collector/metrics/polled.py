@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
 from roadworthy_collector.snmp import overlaps
-from roadworthy_collector.snmp.shown import wall_joules
+from roadworthy_collector.snmp.shown import BEFORE_DEVICE, is_restricted, restricted_sites, wall_joules
 from roadworthy_collector.store.queries.states import MISSING_INTERVALS
 from roadworthy_collector.store.schema import device_now, devices, sites
 from roadworthy_collector.store.snmp_schema import snmp_targets
@@ -25,6 +25,7 @@ from roadworthy_inventory.device_class import ASKED
 
 MOST_TARGETS, MOST_SITES = 1000, 200
 OTHER = "other"
+_ANSWERED = frozenset({"ok", "no_profile", "duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def read(connection: Connection, now: float, zone: str, *, interval_seconds: int
     asked = _devices(connection)
     if not rows and not asked:
         return Polled()
-    open_ones = [row for row in rows if not row.restricted]
+    closed_sites = restricted_sites(connection)
+    open_ones = [row for row in rows if not is_restricted(row, closed_sites)]
     open_ones.sort(key=lambda row: (-row.failures, row.name))
     watts: dict[tuple[str, str], float] = defaultdict(float)
     batteries: Counter[tuple[str, str]] = Counter()
@@ -83,7 +85,7 @@ def render(found: Polled) -> str:
         text += _family("polled_targets_unlisted", {(): found.unlisted})
     of_target = {(row.name, row.kind): row for row in found.targets}
     for name, value in (
-        ("up", lambda row: float(row.outcome in {"ok", "no_profile"}) if row.polls else None),
+        ("up", lambda row: float(row.outcome in _ANSWERED) if row.polls else None),
         ("poll_duration_seconds", lambda row: row.duration_seconds),
         ("last_success_timestamp_seconds", lambda row: row.succeeded_at),
         ("polls_total", lambda row: row.polls),
@@ -106,6 +108,7 @@ def _targets(connection: Connection) -> list[Any]:
         select(
             *(column.name, column.kind, column.outcome, column.failures, column.polls, column.successes),
             *(column.duration_seconds, column.succeeded_at, column.refused, sites.c.restricted),
+            BEFORE_DEVICE,
         )
         .outerjoin(devices, devices.c.id == column.device)
         .outerjoin(sites, sites.c.id == devices.c.site)

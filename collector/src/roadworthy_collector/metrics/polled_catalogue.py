@@ -19,7 +19,7 @@ POLLED = (
         Kind.GAUGE,
         "targets",
         "Targets that are polled, by kind and how the last poll went: ok, no_answer, denied, too_slow, bad_answer, "
-        "no_profile, misconfigured, or never.",
+        "no_profile, duplicate (counted already under another name), misconfigured, or never.",
         _POLLS,
         ("kind", "outcome"),
     ),

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,22 +139,23 @@ def poll_once(
     output: Format = "table",
 ) -> None:
     """Poll every target once and say how each went; ends with 1 if any failed."""
+    from roadworthy_collector.snmp.poll_kept import keep
+
     if not once:
         raise RoadworthyError("continuous polls run in the jobs process (`roadworthy up`); here, give --once")
     polled = read_targets(_targets_file(config, targets))
     outcomes = asyncio.run(_poll_all(polled, quiet=output == "json"))
-    if not dry_run:
-        _keep(config, polled, outcomes)
+    doubles = {} if dry_run else keep(config, polled, outcomes)
     rows = [
         {
             "target": one.polled.name,
-            "outcome": one.code if one.answer is None or one.answer.profiles else "no_profile",
+            "outcome": _word(one, doubles),
             "profile": one.answer.profiles[0] if one.answer and one.answer.profiles else None,
             "watts": None if one.answer is None else _whole_watts(one.answer),
             "readings": None if one.answer is None else len(one.answer.readings),
             "refused": None if one.answer is None else len(one.answer.refusals),
             "seconds": round(one.seconds, 3),
-            "why": one.reason,
+            "why": doubles.get(one.polled.name, one.reason),
         }
         for one in outcomes
     ]
@@ -381,19 +383,10 @@ async def _poll_all(polled: tuple[Polled, ...], *, quiet: bool) -> list[Any]:
             await port.close()
 
 
-def _keep(config: Path | None, polled: tuple[Polled, ...], outcomes: list[Any]) -> None:
-    from importlib.metadata import version
-
-    from roadworthy_collector.snmp import keeping
-    from roadworthy_collector.store.engine import write_transaction
-
-    with stored(config) as (settings, engine):
-        with write_transaction(engine) as connection:
-            keeping.sync(connection, polled)
-        for place in range(0, len(outcomes), 8):
-            with write_transaction(engine) as connection:
-                some = outcomes[place : place + 8]
-                keeping.write_outcomes(connection, some, settings, version=version("roadworthy-collector"))
+def _word(one: Any, doubles: Mapping[str, str]) -> str:
+    if one.polled.name in doubles:
+        return "duplicate"
+    return one.code if one.answer is None or one.answer.profiles else "no_profile"
 
 
 def _whole_watts(answer: DeviceAnswer) -> float | None:

@@ -139,6 +139,8 @@ def _refused(spec: ReadingSpec) -> str:
     if spec.not_believed is not None:
         return f"never believed: {spec.not_believed}"
     found = [str(number) for number in sorted(spec.sentinels)]
+    if spec.believed:
+        found.append(f"({' and '.join(str(number) for number in sorted(spec.believed))} believed)")
     if spec.negative_is_missing:
         found.append("negative")
     if spec.least is not None:

@@ -8,7 +8,8 @@ caller's and never commit.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
@@ -21,6 +22,7 @@ from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.schema import devices, sites
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
+from roadworthy_inventory.calendar import local_date
 from roadworthy_inventory.identity import normalise_serial
 
 FEEDER_CLASSES = ("ups", "pdu", "controller", "switch")
@@ -98,6 +100,25 @@ def end(
         raise NotFoundError(f"{feed}: no statement of that number holds on {on.isoformat()}")
     _end_one(connection, row, on, now)
     record(connection, now, actor, "feeds.end", str(feed), {"on": on.isoformat()})
+
+
+def take_all(
+    write: Callable[[], AbstractContextManager[Connection]],
+    targets: Iterable[Polled],
+    *,
+    now: float,
+    zone: str,
+) -> list[str]:
+    """State what the targets file says and what controllers tell, from today on; return what was not found, in words.
+
+    In two transactions of `write`, so that neither holds up others for long.
+    """
+    today = local_date(now, zone)
+    with write() as connection:
+        unknown = take_from_targets(connection, targets, now=int(now), today=today)
+    with write() as connection:
+        take_controllers(connection, now=int(now), today=today)
+    return unknown
 
 
 def take_from_targets(

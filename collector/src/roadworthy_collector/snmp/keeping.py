@@ -16,14 +16,18 @@ from sqlalchemy import Connection, insert, select, update
 from roadworthy_collector.ingest.batch import Incoming, write_reports
 from roadworthy_collector.security.tokens import site_id, unit_id
 from roadworthy_collector.settings import Settings
-from roadworthy_collector.snmp.readings import DeviceAnswer
+from roadworthy_collector.snmp.doubles import find_double
+from roadworthy_collector.snmp.memory import Memory
+from roadworthy_collector.snmp.readings import DeviceAnswer, Identity
 from roadworthy_collector.snmp.targets import Polled
-from roadworthy_collector.snmp.telling import Memory, tell
+from roadworthy_collector.snmp.telling import tell
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.schema import devices
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
+from roadworthy_inventory.device_class import classify
 
 ACTOR = "poller"
+DUPLICATE = "duplicate"  # the outcome of a target that is a device counted already
 _MOST_REFUSED, _REASON_LENGTH = 64, 256
 
 
@@ -44,8 +48,12 @@ def sync(connection: Connection, targets: Sequence[Polled]) -> None:
     held = {row.name: row for row in connection.execute(select(snmp_targets))}
     named = {one.name: one for one in targets}
     for name, one in named.items():
-        told = {"host": one.host, "protocol": one.protocol, "removed": False}
+        told: dict[str, Any] = {"host": one.host, "protocol": one.protocol, "removed": False}
         row = held.get(name)
+        if row is None or row.device is None:
+            told["state"] = {
+                "site": one.site
+            }  # where it will stand: what is restricted there is so before it answers
         if row is None:
             connection.execute(insert(snmp_targets).values(name=name, **told))
         elif any(getattr(row, key) != value for key, value in told.items()):
@@ -62,8 +70,13 @@ def write_outcomes(
     *,
     version: str,
     random_hex: Callable[[int], str] = secrets.token_hex,
+    became: Callable[[int], object] = lambda _device: None,
 ) -> int:
-    """Write polls: their reports by the way every report takes, and how each went; return how many answered."""
+    """Write polls: their reports by the way every report takes, and how each went; return how many gave a report.
+
+    `became` is called with the row id of each device that was made. A target that is a device counted already
+    (`find_double`) gives no report.
+    """
     some = list(outcomes)
     held = _held(connection, [one.polled.name for one in some])
     incoming, changes = [], []
@@ -75,8 +88,17 @@ def write_outcomes(
             changes.append((row["id"], _failed(row, one)))
             continue
         device, device_id = row["device"], row["device_id"]
+        double = find_double(connection, device, one.answer.identity, one.polled.name, one.at)
+        if double is not None:
+            changes.append((row["id"], _is_double(row, one, one.answer, double)))
+            continue
         if device is None:
-            device, device_id = _become_device(connection, one, random_hex)
+            device, device_id = _become_device(connection, one, one.answer.identity, random_hex)
+            # Before the reports are written: the next target of this call may be the same device.
+            connection.execute(
+                update(snmp_targets).where(snmp_targets.c.id == row["id"]).values(device=device)
+            )
+            became(device)
         memory = _memory(row["state"], random_hex)
         told = tell(
             one.answer,
@@ -89,6 +111,9 @@ def write_outcomes(
             outlets=_outlets(connection, device, one.polled),
             longest_gap_seconds=max(900.0, 3 * one.polled.every_seconds),
         )
+        if "device" in told.events:
+            detail = {"target": one.polled.name, "serial": one.answer.identity.serial, "was": memory.serial}
+            record(connection, int(one.at), ACTOR, "device.replaced", device_id, detail)
         incoming.append(Incoming(device, told.report))
         changes.append((row["id"], _answered(row, one, device, told.memory)))
         row["device"], row["device_id"], row["state"] = device, device_id, told.memory.as_json()
@@ -114,7 +139,9 @@ def _held(connection: Connection, names: Sequence[str]) -> dict[str, dict[str, A
     return {row["name"]: dict(row) for row in connection.execute(query).mappings()}
 
 
-def _become_device(connection: Connection, one: Outcome, random_hex: Callable[[int], str]) -> tuple[int, str]:
+def _become_device(
+    connection: Connection, one: Outcome, who: Identity, random_hex: Callable[[int], str]
+) -> tuple[int, str]:
     """Make the device a target is, where its file says it stands; return its row id and device_id."""
     now, device_id = int(one.at), f"rwd_{random_hex(16)}"
     row = {
@@ -124,6 +151,10 @@ def _become_device(connection: Connection, one: Outcome, random_hex: Callable[[i
         "enrolled_at": now,
         "platform": "other",
         "hostname": one.polled.name,
+        # Its report tells these too, but the next target of this call may be the same device.
+        "vendor": None if who.vendor is None else who.vendor[:256],
+        "serial": None if who.serial is None else who.serial[:256],
+        "device_class": classify(None, "physical", None, who.kind),
     }
     device: int = connection.execute(insert(devices).values(row).returning(devices.c.id)).scalar_one()
     detail = {"target": one.polled.name, "protocol": one.polled.protocol}
@@ -132,7 +163,8 @@ def _become_device(connection: Connection, one: Outcome, random_hex: Callable[[i
 
 
 def _memory(kept: Mapping[str, Any] | None, random_hex: Callable[[int], str]) -> Memory:
-    return Memory(random_hex(8)) if kept is None else Memory.from_json(kept)
+    # Until it first answers only its site is kept.
+    return Memory(random_hex(8)) if kept is None or "instance" not in kept else Memory.from_json(kept)
 
 
 def _outlets(connection: Connection, device: int, polled: Polled) -> frozenset[str]:
@@ -164,6 +196,20 @@ def _answered(row: Mapping[str, Any], one: Outcome, device: int, memory: Memory)
         "readings": len(answer.readings),
         "refused": refused,
         "state": memory.as_json(),
+    }
+
+
+def _is_double(row: Mapping[str, Any], one: Outcome, answer: DeviceAnswer, reason: str) -> dict[str, Any]:
+    return {
+        "kind": answer.identity.kind,
+        "outcome": DUPLICATE,
+        "reason": reason[:_REASON_LENGTH],
+        "polled_at": int(one.at),
+        "succeeded_at": int(one.at),
+        "duration_seconds": one.seconds,
+        "failures": 0,
+        "polls": row["polls"] + 1,
+        "successes": row["successes"] + 1,
     }
 
 

@@ -121,6 +121,7 @@ class ReadingSpec:
     entity_scale: Column | None = None  # RFC 3433 EntitySensorDataScale: 9 is units, 8 milli, 10 kilo
     factor: Column | None = None  # raw * factor; below nought raw / -factor; nought stands for one
     sentinels: frozenset[int] = frozenset()
+    believed: frozenset[int] = frozenset()  # ends of whole numbers that its unit makes fair values
     negative_is_missing: bool = False
     least: Decimal | None = None
     most: Decimal | None = None

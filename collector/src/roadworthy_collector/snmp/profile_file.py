@@ -199,6 +199,7 @@ def _where_it_is(keys: Keys) -> dict[str, Any]:
         "where": tuple(_where(inner) for inner in keys.listed("where")),
         "trust": tuple(_trust(inner) for inner in keys.listed("trust")),
         "sentinels": keys.wholes("sentinels"),
+        "believed": keys.wholes("believed"),
         "negative_is_missing": keys.flag("negative_is_missing"),
         "least": keys.decimal("least"),
         "most": keys.decimal("most"),

@@ -11,13 +11,14 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import httpx
 
 from roadworthy_collector.snmp.port import BadAnswerError, DeadlineError, DeniedError, NoAnswerError
-from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, Refusal
+from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Place, Reading, Refusal
 from roadworthy_collector.snmp.targets import Polled, TargetsError
 
 PROFILE = "redfish"
@@ -25,6 +26,10 @@ _ROOT = "/redfish/v1/"
 _MOST_BYTES = 1_000_000
 _MOST_CHASSIS = 32  # a blade enclosure has a chassis a blade
 _MOST_WATTS = 1_000_000.0
+# Of a chassis that stands in none with power, in one, and in more than one. What is further in is part of what is
+# further out and is shown, not added: only the outermost place that was read is the whole (`telling.WHOLE_PLACES`).
+_PLACES: tuple[Place, ...] = ("system", "supply_unit", "sensor")
+_NAMES: Mapping[Place, str] = {"system": "system", "supply_unit": "chassis", "sensor": "part"}
 
 
 class RedfishAsker:
@@ -136,9 +141,14 @@ async def _read(asked: _Asked) -> DeviceAnswer:
     identity = await _identity(asked, root)
     readings: list[Reading] = []
     refusals: list[Refusal] = []
-    for chassis in await _members(asked, root.get("Chassis")):
-        name = str(chassis.get("Id") or "")
-        await _power(asked, chassis, name, readings, refusals)
+    found = [
+        (chassis, await _power(asked, chassis)) for chassis in await _members(asked, root.get("Chassis"))
+    ]
+    depths = _depths([chassis for chassis, told in found if told], [chassis for chassis, _ in found])
+    for chassis, told in found:
+        for one in told:
+            place = _PLACES[min(depths[_path(chassis)], len(_PLACES) - 1)]
+            _add(readings, refusals, str(chassis.get("Id") or ""), place, one)
     if not readings and not refusals:
         refusals.append(Refusal("system_power", "", "missing", "no chassis has power metrics", PROFILE))
     why = (f"Redfish {root.get('RedfishVersion', 'of unknown version')}",)
@@ -155,7 +165,7 @@ async def _members(asked: _Asked, link: Any) -> list[dict[str, Any]]:
     found = []
     for member in members if isinstance(members, list) else []:
         if (one := _link(member)) is not None and (resource := await asked.get(one)) is not None:
-            found.append(resource)
+            found.append({**resource, "@odata.id": one})  # as it was asked for: some leave it out
         if len(found) >= _MOST_CHASSIS:
             break
     return found
@@ -179,51 +189,83 @@ async def _identity(asked: _Asked, root: dict[str, Any]) -> Identity:
     )
 
 
-async def _power(
-    asked: _Asked, chassis: dict[str, Any], name: str, readings: list[Reading], refusals: list[Refusal]
-) -> None:
-    """Add the power and energy of one chassis: of its metrics, or where it has none of its older resource."""
+class _Told(NamedTuple):
+    """What a chassis says of its power or energy, whatever it is (energy in Wh)."""
+
+    kind: Literal["active_power", "energy"]
+    value: Any
+    source: str
+
+
+async def _power(asked: _Asked, chassis: dict[str, Any]) -> list[_Told]:
+    """Return the power and energy of one chassis: of its metrics, or where it has none of its older resource."""
     metrics = _link(chassis.get("EnvironmentMetrics"))
     found = None if metrics is None else await asked.get(metrics)
     if found is not None and (_is_told(found.get("PowerWatts")) or _is_told(found.get("EnergykWh"))):
         source = "redfish EnvironmentMetrics"
-        _add(
-            readings, refusals, name, "active_power", _value(found.get("PowerWatts")), f"{source}.PowerWatts"
-        )
+        told = [_Told("active_power", _value(found.get("PowerWatts")), f"{source}.PowerWatts")]
         energy = _value(found.get("EnergykWh"))
         if energy is not None:
-            energy = (
-                energy * 1000 if isinstance(energy, int | float) and not isinstance(energy, bool) else energy
-            )
-            _add(readings, refusals, name, "energy", energy, f"{source}.EnergykWh")
-        return
+            is_number = isinstance(energy, int | float) and not isinstance(energy, bool)
+            told.append(_Told("energy", energy * 1000 if is_number else energy, f"{source}.EnergykWh"))
+        return told
     older = _link(chassis.get("Power"))
     power = None if older is None else await asked.get(older)
     controls = None if power is None else power.get("PowerControl")
     first = controls[0] if isinstance(controls, list) and controls and isinstance(controls[0], dict) else {}
-    if "PowerConsumedWatts" in first:
-        # Of several the first is the whole chassis; others are parts of it.
-        source = "redfish Power.PowerControl[0].PowerConsumedWatts"
-        _add(readings, refusals, name, "active_power", first["PowerConsumedWatts"], source)
+    if "PowerConsumedWatts" not in first:
+        return []
+    # Of several the first is the whole chassis; others are parts of it.
+    source = "redfish Power.PowerControl[0].PowerConsumedWatts"
+    return [_Told("active_power", first["PowerConsumedWatts"], source)]
 
 
-def _add(
-    readings: list[Reading], refusals: list[Refusal], name: str, kind: Any, value: Any, source: str
-) -> None:
-    what = "system_power" if kind == "active_power" else "system_energy"
+def _depths(powered: Sequence[dict[str, Any]], every: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Return {chassis with power: how many others with power it stands in}, as either side says (`Links`).
+
+    A chassis without power in between hides nothing: a sled's boards stand in the enclosure too.
+    """
+    above: dict[str, set[str]] = defaultdict(set)
+    for chassis in every:
+        links = chassis.get("Links")
+        told = links if isinstance(links, dict) else {}
+        if (outer := _link(told.get("ContainedBy"))) is not None:
+            above[_path(chassis)].add(outer.rstrip("/"))
+        inner = told.get("Contains")
+        for one in inner if isinstance(inner, list) else []:
+            if (path := _link(one)) is not None:
+                above[path.rstrip("/")].add(_path(chassis))
+    paths = {_path(chassis) for chassis in powered}
+    return {path: len((_beyond(above, path) & paths) - {path}) for path in paths}
+
+
+def _beyond(above: Mapping[str, set[str]], path: str) -> set[str]:
+    """Return all that a chassis stands in, near or far; links that go round in a circle end."""
+    found: set[str] = set()
+    waiting = [path]
+    while waiting:
+        for outer in above.get(waiting.pop(), set()) - found:
+            found.add(outer)
+            waiting.append(outer)
+    return found
+
+
+def _add(readings: list[Reading], refusals: list[Refusal], name: str, place: Place, told: _Told) -> None:
+    what = f"{_NAMES[place]}_{'power' if told.kind == 'active_power' else 'energy'}"
+    value, source = told.value, told.source
     if value is None:
         refusals.append(Refusal(what, name, "missing", "the controller says null", source))
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         refusals.append(Refusal(what, name, "not_a_number", f"{value!r} is no number"[:256], source))
         return
-    most = _MOST_WATTS if kind == "active_power" else 1e12
+    most = _MOST_WATTS if told.kind == "active_power" else 1e12
     if not 0 <= value <= most:
         refusals.append(
             Refusal(what, name, "out_of_range", f"{value:g} lies outside of 0 to {most:g}", source)
         )
         return
-    if kind == "active_power" and value == 0:
+    if told.kind == "active_power" and value == 0:
         refusals.append(
             Refusal(what, name, "sentinel", "0 W of a controller that answers is no power", source)
         )
@@ -232,13 +274,17 @@ def _add(
         Reading(
             name=what,
             index=name,
-            kind=kind,
-            place="system",
+            kind=told.kind,
+            place=place,
             value=float(value),
             quality="sensor",
             source=source,
         )
     )
+
+
+def _path(chassis: dict[str, Any]) -> str:
+    return (_link(chassis) or "").rstrip("/")
 
 
 def _is_told(part: Any) -> bool:

@@ -18,8 +18,10 @@ from typing import Literal
 PERIOD_SECONDS = 1800
 MICRO = 1_000_000
 _MICROJOULES_PER_WH = 3_600 * MICRO
-# More than this is no office's power unit but a misread register.
-MOST_WATTS = 1_000_000.0
+# What a register may have counted of which no power was ever read: a three-phase rack unit of 63 A at 415 V gives
+# 45 kW, and what is larger (a UPS of hundreds of kilowatts) tells its power beside its register.
+_MOST_WATTS_ALONE = 50_000.0
+_OVERLOAD_FACTOR = 1.5  # what a device may carry for a while beyond what it says that it is made for
 # A register may have gone on by this factor of the highest power seen around it before it is taken for nonsense: power
 # is read at moments, and peaks fall between them.
 _PEAK_FACTOR = 3.0
@@ -29,14 +31,15 @@ _LEAST_WATTS = (
 )
 
 How = Literal["register", "integrated", "both"]
-Event = Literal["first", "wrap", "reset", "implausible", "gap", "backwards"]
+Event = Literal["first", "wrap", "reset", "implausible", "undone", "gap", "backwards"]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one poll found: a register in watt-hours, power in watts; None where there is none.
 
-    `step_watt_hours` is the smallest difference the register can show, `wraps_at_watt_hours` where it begins anew.
+    `step_watt_hours` is the smallest difference the register can show, `wraps_at_watt_hours` where it begins anew,
+    `rated_watts` what the device says that it is made for.
     """
 
     at: float
@@ -44,6 +47,7 @@ class Look:
     watts: float | None = None
     step_watt_hours: float = 1.0
     wraps_at_watt_hours: float | None = None
+    rated_watts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ class Counter:
 
     `microjoules` is the counter; `integrated` and `registered` what power and register each counted since the register
     was last anchored; `watt_hours` what the register said when it was last read; `period` the counter at the start of
-    the open settlement period, `covered` its seconds so far and `how` the weakest way they are known.
+    the open settlement period, `covered` its seconds so far and `how` the weakest way they are known. `peak_watts` is
+    the highest power that was ever read. After a reset or a jump `former_watt_hours`, `former_read_at` and
+    `former_microjoules` are register, time and counter as they were before it, until the register goes on from there.
     """
 
     at: float
@@ -77,6 +83,10 @@ class Counter:
     period: int = 0
     covered: float = 0.0
     how: How | None = None
+    peak_watts: float | None = None
+    former_watt_hours: float | None = None
+    former_read_at: float | None = None
+    former_microjoules: int = 0
 
     def as_json(self) -> dict[str, float | int | str | None]:
         """Return what JSON can keep."""
@@ -109,6 +119,7 @@ def settle(counter: Counter | None, look: Look, *, longest_gap_seconds: float = 
         return Settled(counter, events=("backwards",))
     integrated = _integrated(counter, look, longest_gap_seconds)
     registered, event = _registered(counter, look, alone=integrated is None)
+    counter = _with_former(counter, look, event)
     events = () if event is None else (event,)
     if registered is None:
         return _without_register(counter, look, integrated, events)
@@ -143,7 +154,50 @@ def _without_register(
 
 def _first(look: Look) -> Counter:
     read_at = None if look.watt_hours is None else look.at
-    return Counter(at=look.at, watt_hours=look.watt_hours, read_at=read_at, watts=look.watts)
+    return Counter(
+        at=look.at, watt_hours=look.watt_hours, read_at=read_at, watts=look.watts, peak_watts=look.watts
+    )
+
+
+def _with_former(counter: Counter, look: Look, event: Event | None) -> Counter:
+    """Return the counter with what it was before a reset or a jump, for as long as that may prove a bad reading."""
+    if look.watt_hours is None:
+        return counter
+    if event in {"reset", "implausible"}:
+        if _former_holds(counter, look):
+            return counter
+        return replace(
+            counter,
+            former_watt_hours=counter.watt_hours,
+            former_read_at=counter.read_at,
+            former_microjoules=counter.microjoules,
+        )
+    if event is None and look.watt_hours == counter.watt_hours and _former_holds(counter, look):
+        return counter  # it stands where it fell or jumped to, which says nothing yet
+    settled = replace(counter, former_watt_hours=None, former_read_at=None, former_microjoules=0)
+    if event == "undone":  # counted from the counter as it is, not from where the bad reading anchored it
+        return replace(settled, anchored=counter.microjoules, integrated=0, registered=0)
+    return settled
+
+
+def _former_holds(counter: Counter, look: Look) -> bool:
+    return counter.former_read_at is not None and look.at - counter.former_read_at < _FORGOTTEN_SECONDS
+
+
+def _undone(counter: Counter, look: Look) -> int | None:
+    """Return what went through since a reading that a reset or jump followed, less what was counted meanwhile.
+
+    None where the register is not back at it: then the reset or jump was one. A register that falls to nought and is
+    back at the next poll was misread; taken for a reset it would count all it ever did once more.
+    """
+    if look.watt_hours is None or counter.former_watt_hours is None or not _former_holds(counter, look):
+        return None
+    if look.watt_hours == counter.watt_hours:
+        return None  # it has not moved since
+    gained = look.watt_hours - counter.former_watt_hours
+    if not 0 <= gained <= _most_watt_hours(counter, look, counter.former_read_at):
+        return None
+    return max(0, round(gained * _MICROJOULES_PER_WH) - (counter.microjoules - counter.former_microjoules))
 
 
 def _moved(
@@ -171,6 +225,12 @@ def _integrated(counter: Counter, look: Look, longest: float) -> int | None:
 
 
 def _registered(counter: Counter, look: Look, *, alone: bool) -> tuple[int | None, Event | None]:
+    """Return what went through by the register since the last poll, and what was odd about it."""
+    undone = _undone(counter, look)
+    return _gained(counter, look, alone=alone) if undone is None else (undone, "undone")
+
+
+def _gained(counter: Counter, look: Look, *, alone: bool) -> tuple[int | None, Event | None]:
     """Return what the register says went through since it was last read, and what was odd about it.
 
     `alone`: power says nothing of the time, so that what a register counted since its reset is the best there is.
@@ -178,7 +238,7 @@ def _registered(counter: Counter, look: Look, *, alone: bool) -> tuple[int | Non
     if look.watt_hours is None or counter.watt_hours is None:
         return None, None
     gained = look.watt_hours - counter.watt_hours
-    most = _most_watt_hours(counter, look)
+    most = _most_watt_hours(counter, look, counter.read_at)
     if 0 <= gained <= most:
         return round(gained * _MICROJOULES_PER_WH), None
     if gained > most:
@@ -191,12 +251,16 @@ def _registered(counter: Counter, look: Look, *, alone: bool) -> tuple[int | Non
     return None, "reset"
 
 
-def _most_watt_hours(counter: Counter, look: Look) -> float:
-    """Return the most a register can have gone on by since the last poll."""
+def _most_watt_hours(counter: Counter, look: Look, since: float | None) -> float:
+    """Return the most a register can have gone on by since it was read at `since`."""
     known = [watts for watts in (counter.watts, look.watts) if watts is not None]
-    watts = max(_LEAST_WATTS, _PEAK_FACTOR * max(known)) if known else MOST_WATTS
-    since = counter.at if counter.read_at is None else counter.read_at
-    return watts * (look.at - since) / 3600 + 2 * look.step_watt_hours
+    if not known and counter.peak_watts is not None:
+        known = [counter.peak_watts]  # power is silent now; what it was is a better bound than none
+    watts = max(_LEAST_WATTS, _PEAK_FACTOR * max(known)) if known else _MOST_WATTS_ALONE
+    if not known and look.rated_watts is not None:
+        watts = max(_LEAST_WATTS, _OVERLOAD_FACTOR * look.rated_watts)
+    begun = counter.at if since is None else since
+    return watts * (look.at - begun) / 3600 + 2 * look.step_watt_hours
 
 
 def _advance(
@@ -229,6 +293,7 @@ def _advance(
         watt_hours=counter.watt_hours if look.watt_hours is None else look.watt_hours,
         read_at=counter.read_at if look.watt_hours is None else look.at,
         watts=look.watts,
+        peak_watts=max((one for one in (counter.peak_watts, look.watts) if one is not None), default=None),
         period=before,
         covered=so_far,
         how=weakest,

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 from sqlalchemy.orm import aliased
 
 from roadworthy_collector.errors import NotFoundError
@@ -20,6 +20,21 @@ from roadworthy_inventory.calendar import local_date, utc_day
 from roadworthy_inventory.device_class import ASKED
 
 _AT_ONCE = 500
+_UNTOLD = ("restricted", "before_device")
+# What is kept of a target that is no device yet: the site its file names.
+BEFORE_DEVICE = case((snmp_targets.c.device.is_(None), snmp_targets.c.state)).label("before_device")
+
+
+def restricted_sites(connection: Connection) -> frozenset[str]:
+    """Return the names of the sites that are restricted."""
+    return frozenset(connection.scalars(select(sites.c.name).where(sites.c.restricted.is_(True))))
+
+
+def is_restricted(target: Any, names: frozenset[str]) -> bool:
+    """Whether a target stands at a restricted site: as a device, or before it is one by its file (`BEFORE_DEVICE`)."""
+    if target.restricted is not None:
+        return bool(target.restricted)
+    return (target.before_device or {}).get("site") in names
 
 
 def list_targets(
@@ -38,6 +53,8 @@ def list_targets(
             devices.c.device_id,
             sites.c.name.label("site"),
             units.c.name.label("unit"),
+            sites.c.restricted,
+            BEFORE_DEVICE,
         )
         .outerjoin(devices, devices.c.id == target.device)
         .outerjoin(sites, sites.c.id == devices.c.site)
@@ -49,9 +66,12 @@ def list_targets(
         query = query.where(target.failures > 0)
     if scope is not None:
         query = query.where(devices.c.unit.in_(sorted(scope)))
-    if not restricted:
-        query = query.where(sites.c.restricted.is_not(True))
-    return [dict(row) for row in connection.execute(query).mappings()]
+    hidden = frozenset() if restricted else restricted_sites(connection)
+    return [
+        {name: value for name, value in row._asdict().items() if name not in _UNTOLD}
+        for row in connection.execute(query)
+        if restricted or not is_restricted(row, hidden)
+    ]
 
 
 def read_readings(

@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -178,7 +178,25 @@ def read_targets(path: Path) -> tuple[Polled, ...]:
     for (where, _), one in zip(rows, polled, strict=True):
         if names[one.name] > 1:
             raise TargetsError(f"{where}: {one.name} is there twice; names tell targets apart")
+    _refuse_one_device_twice([(where, one) for (where, _), one in zip(rows, polled, strict=True)])
     return polled
+
+
+def _refuse_one_device_twice(found: Iterable[tuple[str, Polled]]) -> None:
+    """Raise where two targets are one address: what it draws would count as often as it is named.
+
+    Asked with other credentials it may be another device: a proxy tells them apart by community or context.
+    """
+    held: dict[tuple[str, int, str, str], tuple[str, str]] = {}
+    for where, one in found:
+        key = (one.host.lower(), one.port, one.protocol, one.login_name)
+        if key in held:
+            other, name = held[key]
+            raise TargetsError(
+                f"{where}: {one.name}: {one.host}, port {one.port}, is asked as {name} too ({other}); "
+                "leave one of the two out, or its energy counts twice"
+            )
+        held[key] = (where, one.name)
 
 
 def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login]) -> Polled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -17,8 +17,17 @@ import msgspec
 from roadworthy_collector.ingest import wire
 from roadworthy_collector.ingest.validate import MAX_JOULES, MAX_WATTS
 from roadworthy_collector.ingest.wire_facts import Facts, Hardware
+from roadworthy_collector.snmp.closing import Waiting, release
+from roadworthy_collector.snmp.memory import (
+    Memory,
+    is_another,
+    is_whole,
+    of_this_device,
+    outlet_of,
+    without_gone,
+)
 from roadworthy_collector.snmp.readings import DeviceAnswer, Reading, Refusal
-from roadworthy_collector.snmp.registers import PERIOD_SECONDS, Closed, Counter, Look, settle
+from roadworthy_collector.snmp.registers import MICRO, PERIOD_SECONDS, Closed, Look, Settled, settle
 
 # From the outermost inwards; the first that was read is the whole device.
 WHOLE_PLACES = ("input", "output", "system", "supply_unit", "phase", "bank", "poe")
@@ -33,35 +42,8 @@ _NO_STATE = wire.StateSeconds(in_use=0, idle=0, locked=0, asleep=0, off=0, unobs
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What one poll leaves for the next: `instance` and `seq` of its reports, the counters, which facts were told."""
-
-    instance: str
-    seq: int = 0
-    counters: Mapping[str, Counter] = field(default_factory=dict)
-    facts_told: str = ""
-    place: str = ""  # what the counters are of
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what JSON can keep."""
-        return {
-            "instance": self.instance,
-            "seq": self.seq,
-            "counters": {name: counter.as_json() for name, counter in self.counters.items()},
-            "facts_told": self.facts_told,
-            "place": self.place,
-        }
-
-    @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> Memory:
-        """Return what `as_json` gave."""
-        counters = {name: Counter.from_json(counter) for name, counter in kept["counters"].items()}
-        return cls(kept["instance"], kept["seq"], counters, kept["facts_told"], kept["place"])
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
-    """A report, what to remember, and what was odd about registers: {counter: events}."""
+    """A report, what to remember, and what was odd: {counter: events}, and {"device": ("replaced",)}."""
 
     report: wire.Report
     memory: Memory
@@ -87,34 +69,46 @@ def tell(  # noqa: PLR0913 - what a report is made of
     longest_gap_seconds: float = 900.0,
 ) -> Told:
     """Return one poll as a report; `outlets` are those whose energy is told apart."""
-    place = memory.place or whole_place(answer.readings) or ""
-    looks = _looks(answer.readings, place, outlets, at)
-    settled = {
-        key: settle(memory.counters.get(key), look, longest_gap_seconds=longest_gap_seconds)
-        for key, look in looks.items()
-    }
-    counters = {**memory.counters, **{key: one.counter for key, one in settled.items()}}
-    of_whole = {key: one.closed for key, one in settled.items() if not key.startswith("outlet:")}
-    of_outlets = {key: one.closed for key, one in settled.items() if key.startswith("outlet:")}
-    known = _how_known(answer.readings, place, protocol)
-    periods = _periods(of_whole, of_outlets, known)
+    replaced = is_another(memory, answer)
+    memory, looks, settled = _settled(
+        of_this_device(memory, answer, replaced=replaced), answer, outlets, at, longest_gap_seconds
+    )
+    known = _how_known(answer.readings, memory.place) or _Known(*(memory.known or _unknown(protocol)))
+    hold_seconds = max(float(PERIOD_SECONDS), longest_gap_seconds)
+    periods, waiting = _periods(memory, settled, outlets, known, at=at, hold_seconds=hold_seconds)
     facts = _facts(answer, name, protocol)
     hashed = hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
     report = wire.Report(
         schema_version="1.0",
         device_id=device_id,
         instance=memory.instance,
-        seq=memory.seq + 1,
+        seq=memory.seq,
         boot_id=f"polled-{memory.instance}",
         sent_at=at,
         agent=wire.Agent(version=version, platform="other"),
         probes=(_probe(answer, protocol),),
         facts=facts if hashed != memory.facts_told else None,
-        now=_now(answer, counters, of_whole, known, at),
+        now=_now(answer, memory, looks, known, at),
         periods=periods,
     )
-    kept = replace(memory, seq=memory.seq + 1, counters=counters, facts_told=hashed, place=place)
-    return Told(report, kept, {key: one.events for key, one in settled.items() if one.events})
+    kept = replace(memory, facts_told=hashed, waiting=waiting, known=astuple(known))
+    events = {key: one.events for key, one in settled.items() if one.events}
+    return Told(report, kept, {**events, "device": ("replaced",)} if replaced else events)
+
+
+def _settled(
+    memory: Memory, answer: DeviceAnswer, outlets: frozenset[str], at: float, longest_gap_seconds: float
+) -> tuple[Memory, dict[str, Look], dict[str, Settled]]:
+    """Return the memory with this poll's counters, what the poll found for each, and how each was settled."""
+    place = memory.place or whole_place(answer.readings) or ""
+    looks = _looks(answer.readings, place, outlets, at)
+    settled = {
+        key: settle(memory.counters.get(key), look, longest_gap_seconds=longest_gap_seconds)
+        for key, look in looks.items()
+    }
+    kept = without_gone(memory, answer, looks)
+    counters = {**kept.counters, **{key: one.counter for key, one in settled.items()}}
+    return replace(kept, counters=counters, place=place, seq=memory.seq + 1), looks, settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +120,19 @@ class _Known:
     relative_error: float
 
 
-def _how_known(readings: Sequence[Reading], place: str, protocol: str) -> _Known:
-    """Return the weakest quality and the largest error of what makes up the whole."""
+def _unknown(protocol: str) -> tuple[str, str, float]:
+    return "metered", protocol, _DEFAULT_ERROR["metered"]
+
+
+def _how_known(readings: Sequence[Reading], place: str) -> _Known | None:
+    """Return the weakest quality and the largest error of what makes up the whole, None where nothing of it was read."""
     some = [one for one in readings if one.place == place and one.kind in _NUMBER_OF]
+    if not some:
+        return None
     order = ("assumed", "modelled", "sensor", "metered")
-    quality = min((one.quality for one in some), key=order.index, default="metered")
+    quality = min((one.quality for one in some), key=order.index)
     stated = [one.relative_error for one in some if one.relative_error is not None]
-    source = some[0].source.rsplit(" ", 1)[0] if some else protocol
+    source = some[0].source.rsplit(" ", 1)[0]
     return _Known(quality, f"{source}, {place}"[:128], max(stated, default=_DEFAULT_ERROR.get(quality, 0.3)))
 
 
@@ -152,33 +152,49 @@ def _looks(readings: Sequence[Reading], place: str, outlets: frozenset[str], at:
         if one.kind == "energy":
             found[key]["wraps_at_watt_hours"] = one.wraps_at_watt_hours
             found[key]["step_watt_hours"] = one.step_watt_hours
-    return {key: Look(at=at, **parts) for key, parts in found.items()}
+    # No row of a device carries more than all of what it is made for.
+    rated = [
+        one.value for one in readings if one.kind == "nameplate_power" and not isinstance(one.value, str)
+    ]
+    return {
+        key: Look(at=at, rated_watts=sum(rated) if rated else None, **parts) for key, parts in found.items()
+    }
 
 
 def _periods(
-    of_whole: Mapping[str, Sequence[Closed]], of_outlets: Mapping[str, Sequence[Closed]], known: _Known
-) -> tuple[wire.Period, ...]:
-    """Return the settlement periods that ended, with the sum of the whole's rows and each outlet."""
-    whole: dict[int, list[Closed]] = defaultdict(list)
-    for closed in of_whole.values():
-        for one in closed:
-            whole[one.start].append(one)
-    outlets: dict[int, list[wire.Outlet]] = defaultdict(list)
-    for key, closed in of_outlets.items():
-        for one in closed:
-            name = key.removeprefix("outlet:")
-            outlets[one.start].append(wire.Outlet(name, one.joules, one.covered_seconds, known.quality))
-    return tuple(
-        _period(start, whole[start], len(of_whole), tuple(outlets[start][:_MOST_OUTLETS]), known)
-        for start in sorted({*whole, *outlets})
+    memory: Memory,
+    settled: Mapping[str, Settled],
+    outlets: frozenset[str],
+    known: _Known,
+    *,
+    at: float,
+    hold_seconds: float,
+) -> tuple[tuple[wire.Period, ...], Waiting]:
+    """Return the half-hours to be told now, and those that wait for a row that has not closed them."""
+    whole = frozenset(filter(is_whole, memory.counters))
+    told, waiting = release(
+        memory.waiting,
+        {key: one.closed for key, one in settled.items()},
+        {key: one for key, one in memory.counters.items() if key in whole or outlet_of(key) in outlets},
+        at=at,
+        hold_seconds=hold_seconds,
     )
+    periods = (_period(start, rows, whole, memory.base_joules, known) for start, rows in told.items())
+    return tuple(periods), waiting
 
 
 def _period(
-    start: int, rows: Sequence[Closed], counters: int, outlets: tuple[wire.Outlet, ...], known: _Known
+    start: int, closed: Mapping[str, Closed], whole: frozenset[str], base: int, known: _Known
 ) -> wire.Period:
+    """Return a half-hour with the sum of the whole's rows, `whole`, and each outlet."""
+    rows = [one for key, one in closed.items() if is_whole(key)]
+    outlets = [
+        wire.Outlet(outlet_of(key), one.joules, one.covered_seconds, known.quality)
+        for key, one in closed.items()
+        if not is_whole(key)
+    ]
     # What one row does not cover the sum does not: a phase that was not read is not a phase without load.
-    covered = min((one.covered_seconds for one in rows), default=0) if len(rows) == counters else 0
+    covered = min((one.covered_seconds for one in rows), default=0) if whole <= closed.keys() else 0
     joules = sum(one.joules for one in rows)
     energy: tuple[wire.Energy, ...] = ()
     if rows and covered and joules <= MAX_JOULES:
@@ -187,7 +203,7 @@ def _period(
             wire.Energy(
                 scope="wall",
                 joules=joules,
-                counter_end_joules=sum(one.counter_end_joules for one in rows),
+                counter_end_joules=base + sum(one.counter_end_joules for one in rows),
                 quality=known.quality,
                 source=known.source if not integrated else f"{known.source[:108]}, power integrated"[:128],
                 covered_seconds=covered,
@@ -200,29 +216,30 @@ def _period(
         samples=0,
         state_seconds=_NO_STATE,
         energy=energy,
-        outlets=outlets,
+        outlets=tuple(outlets[:_MOST_OUTLETS]),
     )
 
 
 def _now(
     answer: DeviceAnswer,
-    counters: Mapping[str, Counter],
-    of_whole: Mapping[str, Sequence[Closed]],
+    memory: Memory,
+    looks: Mapping[str, Look],
     known: _Known,
     at: float,
 ) -> wire.Now:
-    """Return the latest readings, and the power drawn at the moment of the poll."""
+    """Return the latest readings, and the power drawn at the moment of the poll where every row of the whole told it."""
     start = int(at) // PERIOD_SECONDS * PERIOD_SECONDS
-    some = [counters[key] for key in of_whole]
-    watts = [one.watts for one in some if one.watts is not None]
+    whole = {key: one for key, one in memory.counters.items() if is_whole(key)}
+    some = list(whole.values()) if whole.keys() <= looks.keys() else []
+    watts = [look.watts for key, look in looks.items() if key in whole and look.watts is not None]
     energy: tuple[wire.Energy, ...] = ()
     if some and len(watts) == len(some) and 0 <= sum(watts) <= MAX_WATTS:
-        whole, begun = sum(one.microjoules for one in some), sum(one.period for one in some)
+        counted, begun = sum(one.microjoules for one in some), sum(one.period for one in some)
         energy = (
             wire.Energy(
                 scope="wall",
-                joules=min(whole // 1_000_000 - begun // 1_000_000, MAX_JOULES),
-                counter_end_joules=whole // 1_000_000,
+                joules=min(counted // MICRO - begun // MICRO, MAX_JOULES),
+                counter_end_joules=memory.base_joules + counted // MICRO,
                 quality=known.quality,
                 source=known.source,
                 relative_error=known.relative_error,

@@ -18,9 +18,14 @@ from roadworthy_collector.snmp.readings import UNITS, Kind
 
 Code = Literal["missing", "sentinel", "out_of_range", "not_a_number", "unknown_unit", "not_believed"]
 
-# Ends of 16-bit and 32-bit numbers, which firmware sends for "I have none" whatever its MIB says. 65535 is not among
-# them: it is a fair number of watt-hours; profiles name it where it stands for nothing.
+# Ends of whole numbers, which firmware sends for "I have none" whatever its MIB says.
 EVERYWHERE_SENTINELS = frozenset({-32768, 2147483647, -2147483648, 4294967295})
+# The upper ends of 16-bit numbers as well, but of what is counted (watt-hours, pages, seconds) they are fair values. A
+# sensor that happens to stand there is refused for that one poll; a profile says where its unit makes that likely.
+SENSOR_SENTINELS = frozenset({32767, 65535})
+_SENSED: frozenset[Kind] = frozenset(
+    {"active_power", "apparent_power", "nameplate_power", "load", "voltage", "current", "temperature"}
+)
 
 # What a reading of a kind can be, ends included, in its unit. A profile may narrow or widen it.
 PLAUSIBLE: dict[Kind, tuple[Decimal, Decimal]] = {
@@ -117,7 +122,9 @@ def plain_number(raw: Value, *, numeric_text: bool) -> Number:
 def _sentinel(number: Decimal, spec: ReadingSpec) -> Trouble | None:
     if number in spec.sentinels:
         return Trouble("sentinel", f"{number} is how this family says that it has no value")
-    if number in EVERYWHERE_SENTINELS:
+    if number not in spec.believed and (
+        number in EVERYWHERE_SENTINELS or (number in SENSOR_SENTINELS and spec.kind in _SENSED)
+    ):
         return Trouble("sentinel", f"{number} is the end of a whole number's range: no value")
     if number < 0 and spec.negative_is_missing:
         return Trouble("sentinel", f"{number}: this family says by a negative number that it has no value")

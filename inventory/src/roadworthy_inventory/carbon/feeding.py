@@ -6,9 +6,11 @@ in whose favour. Every measurement (what a device told itself, and each outlet t
 the two, whole. The outcome follows from the statements and the measurements alone, in whatever order they come.
 
 * Outlets whose meters cover the day, all of those a device hangs on, speak for it (`outlet`).
-* Else its management controller does, unless the device has a meter at the wall itself (`controller`).
+* Else its management controller does, unless the device has a meter at the wall itself (`controller`). One of which
+  nobody said whose it is measures a server without an agent, which nothing else does: it counts as it told.
 * What feeds others counts what is left: a fed PDU is taken off as a whole, what it feeds is its own to take off.
-* A feeder of which nobody said what it feeds counts nothing (`undeclared`): its load is likely counted where it is.
+* Another feeder of which nobody said what it feeds counts nothing (`undeclared`): its load is likely counted where it
+  is used.
 """
 
 from __future__ import annotations
@@ -107,7 +109,7 @@ def settle(
 def outside(classes: Mapping[int, str], feedings: Iterable[Feeding]) -> set[int]:
     """Return the devices whose days are not in the ledger, whether they told anything or not.
 
-    Controllers of one server (its silence is the server's), and feeders of which nobody said anything.
+    Controllers of one server (its silence is the server's), and power units of which nobody said anything.
     """
     fed: dict[int, set[int | None]] = defaultdict(set)
     for one in feedings:
@@ -115,7 +117,7 @@ def outside(classes: Mapping[int, str], feedings: Iterable[Feeding]) -> set[int]
     return {
         device
         for device, device_class in classes.items()
-        if (device_class in FEEDER_CLASSES and device not in fed)
+        if (device_class in FEEDER_CLASSES and device_class != CONTROLLER and device not in fed)
         or (device_class == CONTROLLER and _is_of_one(fed[device] - {None}, classes))
     }
 
