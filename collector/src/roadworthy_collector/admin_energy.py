@@ -140,12 +140,12 @@ def _text(told: dict[str, Any], said: str) -> None:
     )
     for reason in dict.fromkeys(one["reason"] for one in emitted["lines"] if one["reason"]):
         typer.echo(reason)
-    if (apart := told["without_agent"])["rows"]:
+    if (apart := told["without_agent"])["items"]:
         typer.echo(
             f"beside it, {apart['items']:,} devices without an agent, modelled by class: {apart['kwh']:,.0f} kWh "
             f"(range {apart['low_kwh']:,.0f} to {apart['high_kwh']:,.0f}), in none of the figures above"
         )
-        show([_apart(one) for one in apart["rows"]], "table")
+        show([_apart(one) for one in apart["rows"] if one["items"] > one["taken_off"]], "table")
     typer.echo(said)
     for sentence in told["how_sure"]:
         typer.echo(sentence)
@@ -154,10 +154,12 @@ def _text(told: dict[str, Any], said: str) -> None:
 def _line(row: dict[str, Any], by: str) -> dict[str, Any]:
     ratio = row["coverage_ratio"]
     quality = by == "quality"
+    # A class or model of which nothing is known is not nought; of a virtual machine it is: its host draws.
+    silent = by in {"class", "model"} and not row["kwh"] and row["key"] not in {"virtual", "others"}
     return {
         str(by): row["title"],
-        "kWh": f"{row['kwh']:,.1f}",
-        "range": "" if quality else f"{row['low_kwh']:,.1f} to {row['high_kwh']:,.1f}",
+        "kWh": "not known" if silent else f"{row['kwh']:,.1f}",
+        "range": "" if quality or silent else f"{row['low_kwh']:,.1f} to {row['high_kwh']:,.1f}",
         "devices": "" if quality else f"{row['devices']:,}",
         "time known": "" if ratio is None or quality else f"{ratio:.1%}",
     }

@@ -23,7 +23,7 @@ def add_lists(meters: typer.Typer) -> None:
 
 
 def print_list(config: ConfigFile = None) -> None:
-    """Print all supplies with their sites as CSV, to be edited and loaded."""
+    """Print all supplies with their sites as CSV, restricted sites too, to be edited and loaded."""
     from roadworthy_collector.carbon import supply_list
 
     with stored(config) as (_, engine), engine.connect() as connection:

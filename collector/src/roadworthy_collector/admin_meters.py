@@ -14,7 +14,10 @@ from roadworthy_collector.admin_benefits import day, pounds, today
 from roadworthy_collector.command_support import ConfigFile, Format, show, stored
 from roadworthy_collector.errors import RoadworthyError
 
-meters = typer.Typer(help="Meters and supplies: half-hours, tariffs, gaps, the bill.", no_args_is_help=True)
+meters = typer.Typer(
+    help="Meters and supplies: half-hours, tariffs, gaps, the bill. Restricted sites too: mark what it prints.",
+    no_args_is_help=True,
+)
 _ACTOR = "command line"
 Number = Annotated[str, typer.Argument(help="MPAN, MPRN, or the name of a generation meter.")]
 Year = Annotated[str | None, typer.Option(help="Financial year, 2025/26; the running one if not said.")]
@@ -147,7 +150,7 @@ def undo_batch(
 
 @meters.command("supplies", epilog="Example: roadworthy meters supplies --format json")
 def list_supplies(config: ConfigFile = None, output: Format = "table") -> None:
-    """List the supplies and where each goes."""
+    """List the supplies and where each goes, those of restricted sites too."""
     from roadworthy_collector.carbon import supplies, supplies_shown
 
     with stored(config) as (_, engine), engine.connect() as connection:
@@ -194,7 +197,7 @@ def text_of(file: Path, kind: str) -> str:
 
 @meters.command("sites", epilog="Example: roadworthy meters sites")
 def list_sites(config: ConfigFile = None, output: Format = "table") -> None:
-    """List which supply feeds which site, from when until when, and with what share."""
+    """List which supply feeds which site, from when until when, with what share, restricted sites too."""
     from roadworthy_collector.carbon import supplies, supplies_shown
 
     with stored(config) as (_, engine), engine.connect() as connection:
@@ -309,7 +312,7 @@ def drop_tariff(
 
 @meters.command("gaps", epilog="Example: roadworthy meters gaps --year 2025/26")
 def show_gaps(config: ConfigFile = None, year: Year = None, output: Format = "table") -> None:
-    """Say which half-hours of a year each supply misses, and what share of them is estimated."""
+    """Say which half-hours of a year each supply misses, and what share is estimated, restricted sites too."""
     from roadworthy_collector.carbon import meter_coverage, meter_figures
 
     with stored(config) as (settings, engine), engine.connect() as connection:
@@ -339,7 +342,7 @@ def show_share(
     site: Annotated[str | None, typer.Option(help="One site only.")] = None,
     output: Format = "table",
 ) -> None:
-    """Hold the devices' energy beside the meters of their site: an allocation inside the billed total."""
+    """Hold devices' energy beside their site's meters, restricted sites too: an allocation inside the billed total."""
     from roadworthy_collector.carbon import meter_share
 
     with stored(config) as (settings, engine), engine.connect() as connection:
@@ -364,7 +367,7 @@ def show_share(
 
 @meters.command("bill", epilog="Example: roadworthy meters bill --year 2025/26")
 def show_bill(config: ConfigFile = None, year: Year = None, output: Format = "table") -> None:
-    """Say what supplies cost in a year by their tariffs, with the source of the prices; energy without one is counted."""
+    """Say what supplies cost in a year, those of restricted sites too, and whose prices; energy without one is counted."""
     from roadworthy_collector.carbon import bill, meter_figures
 
     with stored(config) as (settings, engine), engine.connect() as connection:

@@ -148,8 +148,16 @@ def approve(number: Number, name: As, config: ConfigFile = None, remark: Remark 
 
 @report.command("publish", epilog="Example: roadworthy report publish 3 --as ann")
 def publish(number: Number, name: As, config: ConfigFile = None, remark: Remark = "") -> None:
-    """Issue an approved report and seal its evidence pack."""
-    _take(number, "publish", name, config, remark)
+    """Issue an approved report and seal its evidence pack; warns where its contacts are accounts alone."""
+    from roadworthy_collector.carbon import report_doors
+
+    with _stepping(config, name) as door:
+        with door.engine.connect() as connection:
+            warning = report_doors.contacts_warning(connection, number)
+        if warning:
+            typer.echo(f"warning: {warning}", err=True)
+        state = report_doors.take(door, number, "publish", remark=remark, online=False)
+    typer.echo(f"report {number}: {state}")
 
 
 @report.command(

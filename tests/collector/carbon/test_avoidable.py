@@ -20,6 +20,7 @@ from roadworthy_collector.carbon import (
 )
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.metrics import carbon as gauges
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.engine import write_transaction
@@ -81,7 +82,22 @@ def test_idle_at_night_counts_and_idle_by_day_does_not(estate: Estate) -> None:
     assert found["total"]["pounds"] == pytest.approx(unused["kwh"] * 0.25, abs=0.005)
     assert found["kinds"]["sleep_fails"]["devices"] == 1
     assert found["total"]["kwh"] == unused["kwh"]
+    # No server and no meter told anything of the others: not known is no nought, and no sample of the gauge.
+    assert found["not_known"] == ["out_of_family", "idle_server"]
+    assert "told enough of it: power out of family for its model, idle servers" in avoidable_show.coverage(
+        found
+    )
+    with estate.engine.connect() as connection:
+        assert gauges.read(connection).avoidable.keys() == {"unused_on", "sleep_fails"}
     assert unused["low_kwh"] < unused["kwh"] < unused["high_kwh"]
+
+
+def test_an_estate_nothing_could_be_looked_at_in_has_no_nought(estate: Estate) -> None:
+    device(estate)
+    found = worked_out(estate)
+    assert found["not_known"] == list(avoidable.KINDS)
+    assert found["total"]["kwh"] is None
+    assert found["untold"] == 1
 
 
 def test_no_price_no_pounds_and_who_made_the_calendar(estate: Estate) -> None:
@@ -187,6 +203,7 @@ def test_the_odd_one_of_a_model_and_an_idle_server(estate: Estate) -> None:
             estate.put(schema.local_days, **row)
     found = worked_out(estate)
     assert found["kinds"]["idle_server"]["devices"] == 1
+    assert found["not_known"] == ["unused_on", "sleep_fails"]
     odd = found["kinds"]["out_of_family"]
     assert odd["kwh"] == pytest.approx(60 * 72_000 / 3_600_000)
     assert found["total"]["kwh"] == found["kinds"]["idle_server"]["kwh"]

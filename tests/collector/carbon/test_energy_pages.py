@@ -14,18 +14,23 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import delete
 from support import facts
 from support.estates import Estate
 from support.people import Person
 from support.web import Client, client_of
 from typer.testing import CliRunner
 
+from roadworthy_collector.books import figures
 from roadworthy_collector.carbon import avoidable, energy
+from roadworthy_collector.carbon.estate import financial_year
 from roadworthy_collector.cli import app
 from roadworthy_collector.jobs import fleet
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.rollups import rollups_of
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.books_schema import book_figures
+from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.calendar import local_day
 from roadworthy_inventory.carbon.power_coverage import how_sure
 
@@ -122,6 +127,7 @@ def test_avoidable_by_role(filled: Estate, client: Client) -> None:
     viewer = Person(filled.engine, "vi", "viewer", now=NOW)
     auditor = Person(filled.engine, "desk", "service_desk", now=NOW)
     text = page(client, "/avoidable?kind=unused_on", viewer)
+    assert "not known" in text  # idle servers: there is none
     assert "Fewer than five devices" in text
     assert "HOST-0" not in text
     text = page(client, "/avoidable?kind=unused_on", auditor)
@@ -180,6 +186,16 @@ def test_the_api_and_the_files(filled: Estate, client: Client) -> None:
     assert client.get("/export/avoidable-devices?as=csv", **viewer.cookie).status_code == 403
 
 
+def test_the_page_of_an_estate_nothing_could_be_looked_at_in(estate: Estate, client: Client) -> None:
+    estate.device(device_class="desktop", enrolled_at=1_700_000_000)
+    avoidable.refresh(Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False))
+    viewer = Person(estate.engine, "vi", "viewer", now=NOW)
+    text = page(client, "/avoidable", viewer)
+    assert text.count("not known") > len(avoidable.KINDS)  # each of them, and the total
+    assert "Nothing was found" not in text
+    assert client.get("/api/v1/carbon/avoidable", **viewer.bearer).json()["total"]["kwh"] is None
+
+
 def test_the_commands(filled: Estate, tmp_path: Path) -> None:
     config = tmp_path / "roadworthy.toml"
     config.write_text(f'data = "{filled.path.parent}"\n')
@@ -193,6 +209,14 @@ def test_the_commands(filled: Estate, tmp_path: Path) -> None:
     assert told["kwh"] == 10
     said = run("energy", "--year", "2025/26")
     assert "range" in said
+    # Before the first fact nothing ever comes; a month with facts that the ledger lacks does.
+    nothing = "2015/16: nothing is known: no device told anything of it, and unknown is not nought"
+    assert nothing in run("energy", "--year", "2015/16")
+    with write_transaction(filled.engine) as connection:
+        connection.execute(delete(book_figures).where(book_figures.c.name.like("energy%.2026-04%")))
+    assert "2026-04: nothing is known: no month of it is in the energy ledger yet" in run(
+        "energy", "--year", "2026-04"
+    )
     assert all(sentence in said for sentence in how_sure())
     assert "Protective marking" in run("energy", "--year", "2025/26", "--format", "csv")
     assert "unused outside" in run("avoidable")
@@ -206,9 +230,22 @@ def test_the_commands(filled: Estate, tmp_path: Path) -> None:
 
 
 def test_the_gauges_of_closed_months_and_years(filled: Estate) -> None:
-    families = {
-        one.name: one for one in text_string_to_metric_families(rollups_of(filled.engine, None, now=NOW))
-    }
+    def gauges() -> dict[str, Any]:
+        text = rollups_of(filled.engine, None, now=NOW)
+        return {one.name: one for one in text_string_to_metric_families(text)}
+
+    families = gauges()
+    # Of 2025/26 something is told of March alone: beside whole years that would be a fall and a rise nobody made.
+    assert not {"roadworthy_energy_year_joules", "roadworthy_carbon_year_kgco2e"} & families.keys()
+    assert {(one.labels["year"], one.value) for one in families["roadworthy_energy_year_months"].samples} == {
+        ("2025", 1.0), ("2026", 2.0),
+    }  # fmt: skip
+    with write_transaction(filled.engine) as connection:
+        for month in financial_year(2025).months[:-1]:
+            content = {"month": month, "closed": True, "digest": "", "sums": {"month": {}, "place": {}}}
+            figures.write(connection, f"energy.{month}", content, NOW, 0.0)
+    fleet.compute(Work(filled.engine, filled.settings(), clock=lambda: NOW, rests=False))
+    families = gauges()
 
     def value(name: str, **wanted: str) -> float:
         (sample,) = [one for one in families[name].samples if wanted.items() <= one.labels.items()]

@@ -108,6 +108,7 @@ def issued(
     report_doors.take(door(held, "ann"), second, "publish")
     with held.engine.connect() as connection:
         told = report_doors.told(connection, held.settings(), second, now=reports.NOW)
+        told["warning"] = report_doors.contacts_warning(connection, second)
     paths = reports.pack_of(held, first), reports.pack_of(held, second)
     held.engine.dispose()
     return *paths, told
@@ -174,6 +175,7 @@ def test_the_papers_are_in_the_pack(issued: tuple[Path, Path, Any]) -> None:
     contacts = rows_of(held, "contacts.csv")
     assert {row["name"] for row in contacts} == {"Ben", "ann", "ben", "cat"}
     assert {row["reach"] for row in contacts if row["name"].casefold() == "ben"} == {"ben@example.org"}
+    assert "ann, cat by account alone" in issued[2]["warning"]
     assert b"Signature" in held["certificate.txt"]
     index = next(one for one in json.loads(held["report.json"])["tables"] if one["name"] == "evidence")
     for row in index["rows"]:
@@ -217,6 +219,14 @@ def cell(table: str, column: str, value: Any, row: int = 0) -> Callable[[dict[st
     return change
 
 
+def excluded(count: int) -> Callable[[dict[str, Any]], None]:
+    def change(content: dict[str, Any]) -> None:
+        for one in content["exclusions"]:
+            one["count"] = count
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -229,6 +239,7 @@ def cell(table: str, column: str, value: Any, row: int = 0) -> Callable[[dict[st
         (cell("supplies", "kwh", 0.0, 2), "Supplies, row 3, kWh: 0.0 is printed and not known comes out"),
         (cell("subtotals", "kwh", 1.0), "Subtotals"),
         (cell("prices", "price", 1.0), "What the allowances would cost"),
+        (excluded(0), "Half-hours without a figure: report.json says 0 half-hours and exclusions.csv"),
         (cell("journals", "kwh", -1.0), "adjustments of journal electricity"),
     ],
 )

@@ -8,6 +8,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -281,6 +282,15 @@ def test_the_workbook_of_two_thousand_supplies_has_short_live_formulas() -> None
     assert found["Summary"][:2] == ["Sums!$B$5", "Sums!$B$5*Factors!$C$6"]
     assert found["prices"][:2] == ["Factors!$C$6", "Sums!$B$5*B5"]
     assert any(text.startswith("SUMIFS('supplies'!$H$5:$H$2004") for text in found["subtotals"])
+
+
+def test_an_adjustment_is_in_a_subtotal_and_no_supply_of_it() -> None:
+    inputs = replace(INPUTS, journals={"electricity": Fraction(-10), "electricity, estimated": Fraction(5)})
+    rows = [supply("1", 1000), supply("2", 2000, estimated=True)]
+    content = report_crc.build(inputs, 2016, rows, NOBODY).as_json()
+    found = {row["title"]: (row["supplies"], row["kwh"]) for row in table(content, "subtotals")["rows"]}
+    assert sorted(found.values()) == [(1, 990), (1, 2005)]
+    assert 'adjustments")' in " ".join(formulas(content)["subtotals"]).replace("&quot;", '"')
 
 
 def closed(held: Estate, kind: str = "crc", year: int = 2016) -> int:

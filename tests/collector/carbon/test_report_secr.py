@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from support.estates import Estate
 
 from roadworthy_collector.carbon import (
@@ -18,12 +19,16 @@ from roadworthy_collector.carbon import (
     report_make,
     report_reading,
     report_render,
+    report_secr_beside,
 )
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.report_doors import Door
 from roadworthy_collector.carbon.report_shown import Frame
+from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.roles import RIGHTS, Reader, Role
+from roadworthy_collector.store import carbon_schema
+from roadworthy_collector.store.engine import write_transaction
 
 
 def beside(name: str) -> ModuleType:
@@ -130,6 +135,20 @@ def test_a_residual_mix_that_was_entered_is_taken_for_the_rest(held: Estate) -> 
     assert (found["rows"][-1]["factor"], found["rows"][-1]["source"]) == (0.35, "residual mix, a paper")
 
 
+def test_electricity_made_on_site_is_named_with_its_kwh(held: Estate) -> None:
+    with write_transaction(held.engine) as connection:
+        connection.execute(
+            update(carbon_schema.supplies)
+            .where(carbon_schema.supplies.c.number == OTHER)
+            .values(fuel="onsite")
+        )
+    content = made(held)
+    (told,) = (one for one in content["exclusions"] if one["what"] == "Electricity made and used on site")
+    assert (told["count"], told["unit"]) == (365 * 10, "kWh")
+    energy = next(row for row in table(content, "secr")["rows"] if row["name"] == "energy")
+    assert energy["value"] == 365 * 80
+
+
 def test_the_year_before_stands_beside_restated_with_its_reason(held: Estate) -> None:
     content = made(held)
     rows = {row["name"]: row for row in table(content, "secr")["rows"]}
@@ -153,9 +172,17 @@ def test_rows_that_were_issued_otherwise_say_what_was_issued(held: Estate) -> No
 def test_a_year_before_nothing_is_held_of_says_so(held: Estate) -> None:
     content = made(held, 2024)
     assert "Nothing is held of 2023/24" in " ".join(content["sentences"])
+    assert "row by row" not in " ".join(content["sentences"])
     assert all(row["before"] is None for row in table(content, "secr")["rows"])
     with held.engine.connect() as connection:
         assert report_reading.standing(connection, "secr", 2024, zone=ZONE, now=NOW) == content
+
+
+def test_a_year_before_that_rests_on_agents_alone_is_held_and_only_not_beside() -> None:
+    prior = report_secr_beside.beside(CarbonSettings(""), 2024, None, None, same_boundary=False)
+    assert [*prior.says] == [
+        "2024/25 is not beside it row by row: one year rests on supply meters and the other on agents alone."
+    ]
 
 
 def test_the_base_year_is_recalculated_by_its_journal_and_targets_follow(held: Estate) -> None:

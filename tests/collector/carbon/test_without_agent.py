@@ -155,6 +155,9 @@ def test_it_is_beside_every_other_figure(filled: Estate) -> None:
     assert table.total is not None
     assert table.total["kwh"] == pytest.approx(year.told()["kwh"])
     assert [row["kwh"] for row in table.rows if row["title"] == "dock"] == [None]
+    assert all(row["items"] for row in table.rows)
+    classes = next(one for one in report.tables if one.name == "by_class")
+    assert [row["title"] for row in classes.rows if row["kwh"] == 0] == []
     (left_out,) = [one for one in report.exclusions if one["what"] == "Devices without an agent"]
     assert left_out["count"] == year.items
 

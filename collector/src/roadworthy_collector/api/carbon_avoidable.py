@@ -27,7 +27,8 @@ class Avoidable(BaseModel):
 
     `told_days` of the `days` have half-hours; unused time of the others is not counted. `total` is unused-on time and idle servers; where sleep fails is a part of the first, out of family beside it.
     `prices`: pence a kWh of each open site and where it is from; `pence_per_kwh` is what the shift calendars state, for
-    sites no supply with a tariff feeds. `suppressed`: kinds not shown because fewer than five devices tell them. `untold` tell no half-hours.
+    sites no supply with a tariff feeds. `suppressed`: kinds not shown because fewer than five devices tell them. `not_known`: kinds no device told enough for, which
+    is not nought; `total` is null where neither of its kinds is known. `untold` tell no half-hours.
     """
 
     first: str
@@ -45,6 +46,7 @@ class Avoidable(BaseModel):
     factor_set: str | None
     internal_price: dict[str, str | float] | None
     suppressed: list[str]
+    not_known: list[str]
     kinds: dict[str, dict[str, float | None]]
     total: dict[str, float | None]
     rows: list[dict[str, Any]]

@@ -8,8 +8,8 @@ devices by row id and the group (site and unit) they stand in; readers see their
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -29,6 +29,8 @@ from roadworthy_collector.store.schema import devices, sites, state_slots, units
 from roadworthy_collector.store.slots import PERIOD_SECONDS, STATES
 from roadworthy_inventory.calendar import Span, local_date, local_day
 from roadworthy_inventory.carbon.avoidable import (
+    FAMILY_SIZE,
+    SLEEP_NIGHTS,
     HalfHour,
     ShiftCalendar,
     against_family,
@@ -79,6 +81,8 @@ class _Read:
         default_factory=lambda: defaultdict(dict)
     )
     told: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
+    # {(site, unit): {kind: devices that told enough of themselves to say whether they are of it}}
+    looked: dict[tuple[int, int], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     days: set[int] = field(default_factory=set)  # UTC midnights half-hours were told of
     untold: int = 0
     must_be_on: int = 0
@@ -152,7 +156,10 @@ def _look(
     zone: ZoneInfo,
 ) -> None:
     if machine.item_class == "server":
-        if idle_server([row.cpu_mean_ratio for row in days]):
+        idle = idle_server([row.cpu_mean_ratio for row in days])
+        if idle is not None:
+            read.looked[machine.site, machine.unit]["idle_server"] += 1
+        if idle:
             on = sum(row.observed_seconds for row in days)
             _add(read, machine, "idle_server", on, {})
     elif machine.item_class in _UNUSED_CLASSES:
@@ -169,6 +176,9 @@ def _unused(
 ) -> None:
     unused = unused_on(told, calendar, zone)
     detail = {"nights": unused.nights, "nights_slept": unused.nights_slept}
+    looked = read.looked[machine.site, machine.unit]
+    looked["unused_on"] += 1
+    looked["sleep_fails"] += unused.nights >= SLEEP_NIGHTS
     if unused.seconds > 0:
         _add(read, machine, "unused_on", unused.seconds, detail)
         if unused.sleep_fails:
@@ -218,6 +228,9 @@ def family_ratios(connection: Connection, now: float) -> dict[int, float]:
 
 def _out_of_family(read: _Read) -> Iterator[Found]:
     for (_, scope), some in read.watts.items():
+        if len(some) >= FAMILY_SIZE:
+            for _, machine, _ in some.values():
+                read.looked[machine.site, machine.unit]["out_of_family"] += 1
         for name, odd in out_of_family({key: one[0] for key, one in some.items()}).items():
             _, machine, on = some[name]
             more = (odd.watts - odd.median_watts) * on
@@ -229,9 +242,11 @@ def _out_of_family(read: _Read) -> Iterator[Found]:
 
 
 def _content(read: _Read, said: Shifts, first: dt.date, last: dt.date) -> dict[str, Any]:
-    groups: dict[str, dict[str, list[float]]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for place, told in read.told.items():
         groups.setdefault(f"{place[0]}.{place[1]}", {})["told"] = [told]
+    for place, looked in read.looked.items():
+        groups.setdefault(f"{place[0]}.{place[1]}", {})["looked"] = dict(looked)
     for one in read.found:
         sums = groups.setdefault(f"{one.site}.{one.unit}", {}).setdefault(one.kind, [0, 0, 0, 0, 0])
         for at, value in enumerate((1, one.seconds, *map(round, one.joules))):
@@ -254,6 +269,13 @@ def _content(read: _Read, said: Shifts, first: dt.date, last: dt.date) -> dict[s
             for one in kept
         ],
     }
+
+
+def looked_at(groups: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the kinds that a device of some groups told enough for; of the others nothing is known, which is not nought."""
+    return frozenset(
+        kind for sums in groups for kind in KINDS if kind in sums or sums.get("looked", {}).get(kind)
+    )
 
 
 class _Known(ShiftCalendar):

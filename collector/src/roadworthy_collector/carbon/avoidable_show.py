@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.table_rows import Made, Source
 from roadworthy_collector.carbon import avoidable_worth, internal_price, shifts
-from roadworthy_collector.carbon.avoidable import ADDED, DAYS, FIGURE, KINDS, PEOPLE
+from roadworthy_collector.carbon.avoidable import ADDED, DAYS, FIGURE, KINDS, PEOPLE, looked_at
 from roadworthy_collector.carbon.avoidable_worth import Sums, Worth
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, covers
@@ -75,11 +75,16 @@ def overview(
         total.told += one.told
         for kind, sums in one.sums.items():
             total.add(kind, sums)
+    seen = looked_at(held for key, held in content["groups"].items() if covers(scope, int(key.split(".")[1])))
+    unknown = [kind for kind in KINDS if kind not in seen]
     hidden = PEOPLE if not small_groups and total.told < MINIMUM_GROUP else frozenset()
     titles = {str(key): row.name for key, row in names.items()} | _TITLES
     rows = [_row(key, titles[key], one, worth, hidden) for key, one in places.items()]
     open_sites = [key for key in places if key.isdigit() and places[key].sums]
     whole = scope is EVERYTHING
+    whole_row = _row("", "", total, worth, hidden)
+    if set(ADDED) <= set(unknown):  # nothing of what is added was looked at, and that is not nought
+        whole_row["total"] = dict.fromkeys(whole_row["total"])
     return {
         **{name: content[name] for name in ("first", "last")},
         **{name: content[name] if whole else None for name in ("untold", "must_be_on", "no_watts")},
@@ -97,11 +102,8 @@ def overview(
         "factor_set": set_name(worth.factor) if worth.factor.parts else None,
         "internal_price": internal_price.told(worth.carbon),
         "suppressed": sorted(hidden),
-        **{
-            name: value
-            for name, value in _row("", "", total, worth, hidden).items()
-            if name in {"kinds", "total"}
-        },
+        "not_known": unknown,
+        **{name: whole_row[name] for name in ("kinds", "total")},
         "rows": sorted(rows, key=lambda row: (-row["total"]["kwh"], row["title"])),
     }
 
@@ -177,6 +179,8 @@ def coverage(found: Mapping[str, Any]) -> str:
     said = f"{found['first']} to {found['last']}, local days"
     if found["told_days"] < found["days"]:
         said += f", of which half-hours were told of {found['told_days']} alone: unused time of the others is not counted"
+    if found["not_known"]:
+        said += f"; not known, for no device told enough of it: {', '.join(TITLES[one] for one in found['not_known'])}"
     if found["untold"] is not None:
         said += (
             f"; {found['untold']:,} devices tell no half-hours, {found['must_be_on']:,} must be on and never appear, "

@@ -169,17 +169,22 @@ class Estate:
 
 
 def read(
-    connection: Connection, period: Period, *, scope: Scope = EVERYTHING, unit: str | None = None
+    connection: Connection,
+    period: Period,
+    *,
+    scope: Scope = EVERYTHING,
+    unit: str | None = None,
+    only: Collection[str] | None = None,
 ) -> Estate:
     """Return the energy of `period`, of the units in `scope`, or of those of `unit` (a name) and below it.
 
-    NotFoundError for a unit that is not there or not in scope.
+    `only`: of these months of it alone. NotFoundError for a unit that is not there or not in scope.
     """
-    held = made_months(connection, period)
+    held = tuple(one for one in made_months(connection, period) if only is None or one.month in only)
     some = scope if unit is None else subtree(connection, unit, scope)
     titles = titles_of(connection)
     sums: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
-    _read_ready(connection, period, some, sums)
+    _read_ready(connection, [one.month for one in held], some, sums)
     total = Sum()
     for one in sums["month"].values():
         total.add(one)
@@ -230,13 +235,13 @@ def made_months(connection: Connection, period: Period) -> tuple[MadeMonth, ...]
 
 def _read_ready(
     connection: Connection,
-    period: Period,
+    months_of_it: Collection[str],
     some: Collection[int] | None,
     sums: dict[Dimension, dict[str, Sum]],
 ) -> None:
-    names = [f"{SUMS_FIGURE}.{month}" for month in period.months]
+    names = [f"{SUMS_FIGURE}.{month}" for month in months_of_it]
     if some is not None:
-        names = [f"{UNIT_FIGURE}.{month}.{unit}" for month in period.months for unit in sorted(some)]
+        names = [f"{UNIT_FIGURE}.{month}.{unit}" for month in months_of_it for unit in sorted(some)]
     for begin in range(0, len(names), _NAMES_AT_ONCE):
         mine = book_figures.c.name.in_(names[begin : begin + _NAMES_AT_ONCE])
         for content in connection.scalars(select(book_figures.c.content).where(mine)):

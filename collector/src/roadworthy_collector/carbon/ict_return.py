@@ -1,26 +1,28 @@
 """The "GGC-style" ICT return and Scotland's rows, out of the ledger, the register, disposals and the carbon settings.
 
-By asset group: what agents told of devices that have one, and register items in use without an agent at the typical
-year of makers' sheets, which is assumed and said so. Devices used at home are a group of their own and in no other.
+By asset group: what agents told of devices that have one, and register items without an agent as the carbon report
+counts them, where their energy is published, with how it is known. Devices used at home are a group of their own and in no other.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
-from roadworthy_collector.carbon import e_waste, estate, returns
+from roadworthy_collector.carbon import e_waste, estate, returns, without_agent
 from roadworthy_collector.carbon.settings_edition import settings
 from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.carbon.sums import Energy, Sum, together
+from roadworthy_collector.carbon.without_agent import IN_USE, ClassRow, typical_kwh
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.carbon_schema import energy_devices
+from roadworthy_inventory.calendar import local_day
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
 from roadworthy_inventory.carbon.quantities import CarbonError
 from roadworthy_inventory.carbon.returns import (
@@ -37,19 +39,23 @@ from roadworthy_inventory.carbon.returns import (
     scottish_rows,
     watts_at_home,
 )
-from roadworthy_inventory.carbon.state_power import AVERAGE, watts_of
-from roadworthy_inventory.replacement_data import footprints
-from roadworthy_inventory.replacement_inputs import Range
 
-IN_USE = ("deployed", "loan")
 _GROUP_OF: Mapping[str, AssetGroup] = {
-    "server": "servers_on_site",
+    **dict.fromkeys(
+        ("laptop", "desktop", "all_in_one", "tablet", "thin_client", "phone", "monitor", "dock"), "end_user"
+    ),
+    # What a management controller reads is its server's.
+    **dict.fromkeys(("server", "controller"), "servers_on_site"),
     "printer": "printing",
-    "network": "network",
+    **dict.fromkeys(("network", "switch", "ups", "pdu"), "network"),
 }
-# What is no end-user device and no asset group of the return: left out, and counted in the notes.
-_NO_GROUP = frozenset({"ups", "other"})
-_HOURS_A_YEAR = 8766  # 365.25 days
+_POWER_WORDS = {"ups": "UPSs", "pdu": "PDUs"}  # in the group of the network, and said there by name
+# Why a class is in no asset group; all others are left out for nobody knows what they are.
+_NO_GROUP = {
+    "virtual": "virtual machines draw nothing of their own: their hosts do",
+    "other": "no asset group of the return is theirs",
+}
+_CLASS_UNKNOWN = "what they are is not known"
 Kwh = tuple[Fraction, Fraction, Fraction]
 
 
@@ -94,7 +100,7 @@ def ggc(connection: Connection, began: int, *, today: dt.date, zone: str) -> Ggc
     found = returns.secr(connection, began, today=today, zone=zone, basis="ict")
     said = settings(connection)
     held = estate.read(connection, estate.financial_year(began))
-    lines, notes = _lines(connection, held, said, began, today)
+    lines, notes = _lines(connection, held, said, began, today, zone)
     waste, left, undated = e_waste.read(connection, began)
     try:
         made = ict_return(found.table, lines, waste)
@@ -121,55 +127,67 @@ def scotland(
 
 
 def group_of(item_class: str) -> AssetGroup | None:
-    """Return the asset group of a class of devices or items; None for what is in none."""
-    return None if item_class in _NO_GROUP else _GROUP_OF.get(item_class, "end_user")
-
-
-def typical_kwh(item_class: str) -> Range | None:
-    """Return makers' typical kWh a year of a class, (tenth, median, ninetieth percentile); None where none is held."""
-    found = footprints().get("desktop" if item_class == "all_in_one" else item_class)
-    if found is not None:
-        return found.use_kwh
-    row = watts_of(item_class, AVERAGE)
-    # What is our own reading is nobody's typical year.
-    return (
-        None
-        if row is None or row.basis == "ours"
-        else Range(*(watts * _HOURS_A_YEAR / 1000 for watts in row.watts))
-    )
+    """Return the asset group of a class of devices or items; None for what is in none, or nobody knows what it is."""
+    return _GROUP_OF.get(item_class)
 
 
 def _lines(
-    connection: Connection, held: estate.Estate, said: CarbonSettings, began: int, today: dt.date
+    connection: Connection, held: estate.Estate, said: CarbonSettings, began: int, today: dt.date, zone: str
 ) -> tuple[list[GroupLine], list[str]]:
     home = estate.at_kind(connection, held.period, "home")["class"]
-    groups: dict[AssetGroup, list[Sum]] = defaultdict(list)
-    notes: list[str] = []
-    for item_class, one in held.sums["class"].items():
-        group = group_of(item_class)
-        if group is None:
-            continue
-        groups[group].append(_without(one, home.get(item_class)))
-    typical: dict[AssetGroup, Counter[str]] = defaultdict(Counter)
-    if held.period.days[1] < today:
-        notes.append(
-            "items without an agent are counted as the register stands today, not as it stood in the year"
-        )
-    for kind, count in _without_agent(connection).items():
-        group = group_of(kind)
-        if group is None:
-            notes.append(f"{count:,} register items of kind {kind} are in no asset group of the return")
-        else:
-            typical[group][kind] += count
-    everyone: tuple[AssetGroup, ...] = ("end_user", "printing", "network", "servers_on_site")
-    energies = {group: together(groups[group]).energy() for group in everyone}
-    at_home = together(home.values()).energy()
+    told = {name: _without(one, home.get(name)) for name, one in held.sums["class"].items()}
+    now = local_day(today, zone).start
+    # The same rows as the carbon report's table of devices without an agent.
+    alone = [
+        one
+        for one in without_agent.read(connection, held.period, zone=zone, now=now).rows
+        if one.items > one.taken_off
+    ]
     silent: Counter[AssetGroup | None] = Counter()
     for kind, count in _silent(connection, held).items():
         silent[group_of(kind)] += count
-    lines = [_group(group, told, typical[group], silent[group]) for group, told in energies.items()]
+    everyone: tuple[AssetGroup, ...] = ("end_user", "printing", "network", "servers_on_site")
+    lines = [
+        _group(
+            group,
+            {name: one for name, one in told.items() if group_of(name) == group},
+            [one for one in alone if group_of(one.kind) == group],
+            silent[group],
+        )
+        for group in everyone
+    ]
+    at_home = together(home.values()).energy()
     lines += [_cooling(said, began), _hosting(said, began), _home(at_home, said.of_year(began).home_hours)]
+    notes = _left_out(told, alone, silent[None])
+    if alone and held.period.days[1] < today:
+        notes.insert(
+            0, "items without an agent are counted from purchase to disposal as the register stands today"
+        )
     return lines, notes
+
+
+def _left_out(told: Mapping[str, Sum], alone: Sequence[ClassRow], untold: int) -> list[str]:
+    """Return what is in no asset group, in words with its energy."""
+    notes = []
+    for name, one in sorted(told.items()):
+        energy = one.energy()
+        if group_of(name) is None and energy.devices:
+            why = _NO_GROUP.get(name, _CLASS_UNKNOWN)
+            notes.append(
+                f"{energy.devices:,} devices of class {name} ({float(energy.kwh):,.0f} kWh as told) are in no asset group "
+                f"of the return: {why}"
+            )
+    notes += [
+        f"{one.items - one.taken_off:,} register items of kind {one.kind} without an agent are in no asset group of the "
+        f"return: {_NO_GROUP.get(one.kind, _CLASS_UNKNOWN)}"
+        for one in alone
+        if group_of(one.kind) is None
+    ]
+    if untold:
+        notes.append(
+            f"{untold:,} register items whose agents told nothing of this year are in no asset group"
+        )
+    return notes
 
 
 def _without(whole: Sum, part: Sum | None) -> Sum:
@@ -191,22 +209,6 @@ def _without(whole: Sum, part: Sum | None) -> Sum:
     return found
 
 
-def _counted(connection: Connection, *conditions: ColumnElement[bool]) -> Counter[str]:
-    """Return {kind: register items in use} of these conditions."""
-    query = (
-        select(register_items.c.kind, func.count().label("items"))
-        .where(register_items.c.lifecycle_state.in_(IN_USE), *conditions)
-        .group_by(register_items.c.kind)
-    )
-    return Counter({row.kind: int(row.items) for row in connection.execute(query)})
-
-
-def _without_agent(connection: Connection) -> Counter[str]:
-    """Return {kind: items} that no agent reports for."""
-    linked = select(register_devices.c.item).where(register_devices.c.valid_to.is_(None))
-    return _counted(connection, register_items.c.id.not_in(linked))
-
-
 def _silent(connection: Connection, held: estate.Estate) -> Counter[str]:
     """Return {kind: items} with an agent that told nothing in the months of the estate."""
     first, last = (day.isoformat() for day in held.period.days)
@@ -214,37 +216,55 @@ def _silent(connection: Connection, held: estate.Estate) -> Counter[str]:
     told = select(energy_devices.c.device).where(months >= first, months <= last, energy_devices.c.days > 0)
     linked = select(register_devices.c.item).where(register_devices.c.valid_to.is_(None))
     heard = linked.where(register_devices.c.device.in_(told))
-    return _counted(connection, register_items.c.id.in_(linked), register_items.c.id.not_in(heard))
+    query = (
+        select(register_items.c.kind, func.count().label("items"))
+        .where(register_items.c.lifecycle_state.in_(IN_USE))
+        .where(register_items.c.id.in_(linked), register_items.c.id.not_in(heard))
+        .group_by(register_items.c.kind)
+    )
+    return Counter({row.kind: int(row.items) for row in connection.execute(query)})
 
 
-def _group(group: AssetGroup, told: Energy, typical: Counter[str], untold: int) -> GroupLine:
-    kwh: list[Fraction] = [
-        Fraction(end, JOULES_PER_KWH) for end in (told.low_joules, told.whole_joules, told.high_joules)
-    ]
+def _group(
+    group: AssetGroup, classes: Mapping[str, Sum], alone: Sequence[ClassRow], untold: int
+) -> GroupLine:
+    told = together(classes.values()).energy()
+    kwh = _kwh(told.low_joules, told.whole_joules, told.high_joules)
     known = [
         f"{quality} {told.share(quality):.0%}"
         for quality in QUALITIES
         if told.whole_joules and told.share(quality)
     ]
+    if told.devices and not known:
+        known = ["no energy told"]
     said = [f"{told.devices:,} devices by their agents ({', '.join(known)})"] if told.devices else []
-    silent = untold
+    for name, words in _POWER_WORDS.items():
+        if name in classes and (one := classes[name].energy()).devices:
+            said.append(f"of them {one.devices:,} {words} with {float(one.kwh):,.0f} kWh")
+    silent = untold if told.whole_joules else untold + told.devices
     if untold:
         said.append(f"{untold:,} items whose agents told nothing of this year: their energy is not in it")
-    for kind, count in sorted(typical.items()):
-        year = typical_kwh(kind)
-        if year is None:
+    for row in sorted(alone, key=lambda row: row.kind):
+        count = row.items - row.taken_off
+        # Watts of our own reading are nobody's published figure, and none is filed.
+        if row.joules is None or typical_kwh(row.kind) is None:
             silent += count
-            said.append(f"{count:,} {kind} without an agent, for which no typical energy is published")
+            said.append(f"{count:,} {row.kind} without an agent, for which no typical energy is published")
             continue
-        # What one figure for all is off, it is off for all alike.
-        kwh = [one + Fraction(str(end)) * count for one, end in zip(kwh, year, strict=True)]
-        said.append(f"{count:,} {kind} without an agent at makers' typical year (assumed)")
-    count = told.devices + untold + sum(typical.values())
+        # The groups' and the classes' errors may share a cause: the ends are added.
+        joules = (round(one) for one in row.joules)
+        kwh = [one + end for one, end in zip(kwh, _kwh(*joules), strict=True)]
+        said.append(f"{count:,} {row.kind} without an agent ({row.quality}: {row.how})")
+    count = told.devices + untold + sum(one.items - one.taken_off for one in alone)
     if not count:
         return GroupLine(group, None, None, "", "not counted")
     if silent == count:
         return GroupLine(group, count, None, "; ".join(said), "nothing is known of their energy")
     return GroupLine(group, count, (kwh[0], kwh[1], kwh[2]), "; ".join(said))
+
+
+def _kwh(*joules: int) -> list[Fraction]:
+    return [Fraction(one, JOULES_PER_KWH) for one in joules]
 
 
 def _cooling(said: CarbonSettings, began: int) -> GroupLine:

@@ -17,8 +17,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, select
 
 from roadworthy_collector.carbon import factor_store, internal_price, settings_edition
-from roadworthy_collector.carbon.ict_return import IN_USE, typical_kwh
 from roadworthy_collector.carbon.settings_text import AppraisalTerms
+from roadworthy_collector.carbon.without_agent import IN_USE, typical_kwh
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.carbon_schema import energy_devices

@@ -290,6 +290,11 @@ def _ensure_whole(connection: Connection, row: Any, today: dt.date) -> None:
             f"the energy ledger of {', '.join(waiting)} is not closed yet: the jobs process makes about a month a minute, "
             "so close the report later"
         )
+    # CRC stands on supplies alone; the others print what the ledger has of the year before.
+    if row.kind != "crc" and (waiting := report_make.pending_months(connection, row.year - 1, today)):
+        raise ReportError(
+            f"the year before stands beside it and is still being made ({', '.join(waiting)}): close the report later"
+        )
     if row.kind == "secr":
         settings_edition.settings(connection).require_rule()
 

@@ -28,6 +28,7 @@ _ADDED = {
     "tco2",
     "tco2e",
 }  # columns whose total is that of its rows; the league's is of all participants
+_NO_SUMS = {"league", "ict_share"}  # their last row is what the others are held against
 _MOST_TOLD = 20
 _KWH_PLACES = 3
 
@@ -71,6 +72,18 @@ def _differing(row: Mapping[str, str], worked: CrcSupply) -> Iterator[str]:
     if (Fraction(row["kwh"]) if row["kwh"] else None) != kwh:
         said = "not known" if kwh is None else f"{float(kwh):,.3f} kWh"
         yield f"{files.SUPPLIES}: {row['supply']} says {row['kwh'] or 'nothing'} kWh and its readings come to {said}"
+
+
+def excluded(pack: Unzipped, content: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each count of what is left out that `exclusions.csv` or the manifest tells otherwise than the report."""
+    told = {row["what"]: (row["count"], row["unit"]) for row in pack.rows(files.EXCLUSIONS)}
+    for one in content["exclusions"]:
+        count = "not known" if one["count"] is None else str(one["count"])
+        if (held := told.get(one["what"])) != (count, one["unit"]):
+            said = "nothing" if held is None else " ".join(held)
+            yield f"{one['what']}: {files.REPORT} says {count} {one['unit']} and {files.EXCLUSIONS} {said}"
+    if manifest.get("exclusions") != content["exclusions"]:
+        yield f"{files.MANIFEST}: what is left out is not what {files.REPORT} says"
 
 
 def lines(kind: str, content: Mapping[str, Any], rows: Sequence[CrcSupply]) -> Iterator[str]:
@@ -207,8 +220,8 @@ def _total(table: Mapping[str, Any], factors: Mapping[str, str | None]) -> Itera
         yield from _product(f"{table['title']}, total", table["total"], how, factors)
     for column in table["columns"]:
         name, value = column["name"], table["total"].get(column["name"])
-        cells = [row.get(name) for row in table["rows"]]
-        if name not in _ADDED or table["name"] == "league" or value is None or None in cells:
+        cells = [cell for row in table["rows"] if (cell := row.get(name)) is not None]
+        if name not in _ADDED or table["name"] in _NO_SUMS or value is None:
             continue
         apart = 0.0006 * (len(cells) + 1)
         if cells and abs(sum(cells) - value) > apart:
@@ -238,7 +251,7 @@ def ledger(content: Mapping[str, Any], rows: Mapping[tuple[str, str, str], Sum])
             if (key := titles.get(row["title"])) is None:
                 continue
             made = number(Fraction(joules[key], JOULES_PER_KWH))
-            if not _same(row["kwh"], made):
+            if not _same(row["kwh"], made) and (row["kwh"] is not None or made):
                 yield _says(f"{content['title']}, by {by}, {row['title']}, kWh", row["kwh"], made)
 
 

@@ -27,6 +27,12 @@ from roadworthy_inventory.carbon.quantities import half_up
 
 _UNFIT = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
 
+_NOT_WORKED_OUT = (
+    f"held against their hashes alone: {files.PDF}, {files.CONTACTS}, {files.CERTIFICATE}, {files.SIGNOFF}, {files.README}, "
+    f"{files.CHANGES} and {files.METER_FILES} where they are there; sentences, methods, notes and charts of {files.REPORT} "
+    "are not read, so somebody who forged a pack as a whole may have put other words there"
+)
+
 
 @dataclass(slots=True)
 class Verified:
@@ -117,6 +123,8 @@ def _figures(pack: Unzipped, found: Verified) -> None:
     found.differences += pack_printed.sums(content, exact)
     entered = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
     found.differences += pack_printed.journals(content, entered)
+    found.differences += pack_printed.excluded(pack, content, manifest)
+    found.remarks.append(_NOT_WORKED_OUT)
     if content["kind"] != "carbon":
         found.differences += pack_printed.of_meters(pack, content, manifest, found.remarks)
     total = Sum()

@@ -9,7 +9,12 @@ from fractions import Fraction
 from roadworthy_collector.carbon.emitted import ELECTRICITY, SCOPES
 from roadworthy_collector.carbon.estate import ALLOCATION, Estate
 from roadworthy_collector.carbon.report_carbon_tables import charts_of, exclusions, tables_of
-from roadworthy_collector.carbon.report_change import MODELS_RULE, Compared, compare, models_of
+from roadworthy_collector.carbon.report_change import (
+    MODELS_RULE,
+    Compared,
+    compare_what_is_there,
+    models_of,
+)
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_left_out import left_out
 from roadworthy_collector.carbon.report_model import (
@@ -111,8 +116,16 @@ def nothing_held(inputs: Inputs, began: int) -> str:
     return f"nothing is held of {year}: no device told anything in it, and unknown is not nought"
 
 
-def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content:
+def build(
+    inputs: Inputs,
+    began: int,
+    estate: Estate,
+    before: Estate,
+    like: tuple[Estate, Estate] | None = None,
+) -> Content:
     """Return the report's content of the year that begins in `began`, beside the year before.
+
+    `like`: both years, the one before first, over the months that are closed in both, for a year that is not complete.
 
     Raises CarbonError where nothing is held of the year, MissingFactorError where it has no factor of generation.
     """
@@ -127,8 +140,11 @@ def build(inputs: Inputs, began: int, estate: Estate, before: Estate) -> Content
         resolve(inputs.book, "generation", first, last, inputs.rule).require()
     lines = ledger_lines(estate, inputs.journals)
     sums = _sums(lines, factors)
-    both = {"after": lines, "before": ledger_lines(before, inputs.journals_before)}
-    compared = compare(inputs, began, estate, before, both)
+    if estate.complete or like is None:
+        both = {"after": lines, "before": ledger_lines(before, inputs.journals_before)}
+    else:  # adjustments are of whole years
+        both = {"after": ledger_lines(like[1], {}), "before": ledger_lines(like[0], {})}
+    compared = compare_what_is_there(inputs, began, estate, before, both, like)
     tables = tables_of(inputs, began, estate, sums, generation or Fraction(0), compared)
     return Content(
         kind="carbon",
@@ -229,7 +245,7 @@ def _coverage(whole: Energy) -> Figure:
 
 
 def _sentences(estate: Estate, compared: Compared, inputs: Inputs) -> list[str]:
-    found = []
+    found = [*compared.first]
     if compared.change is not None:
         found.append(compared.change.sentence)
         seen = compared.change.parts["coverage"]
@@ -239,8 +255,8 @@ def _sentences(estate: Estate, compared: Compared, inputs: Inputs) -> list[str]:
                 "of the devices' time is known than the year before, and nothing anybody used or saved."
             )
         found.append(
-            "Devices are compared as device-years: days from enrolment to retirement by the days of the year. Each "
-            "part of the change has its reason in the table of it."
+            "Devices are compared as device-years: days from enrolment to retirement by the days of "
+            f"{'these months' if compared.months else 'the year'}. Each part of the change has its reason in the table of it."
         )
     found += compared.notes
     if not estate.complete:

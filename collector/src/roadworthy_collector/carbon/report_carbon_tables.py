@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from roadworthy_collector.carbon import internal_price
-from roadworthy_collector.carbon.estate import Dimension, Estate, Row
+from roadworthy_collector.carbon.estate import OTHERS, Dimension, Estate, Row
 from roadworthy_collector.carbon.report_change import Compared
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import Chart, Column, Sum, Table, number
@@ -34,6 +34,26 @@ _ENERGY_COLUMNS = (
 )
 VEHICLES_SAY = "Electricity in vehicles is made by their engines: its fuel is in scope 1 already, so it has kWh and no tonnes here."
 _NOTHING = Fraction(0)
+_KINDS: tuple[Dimension, ...] = ("class", "model")
+_VIRTUAL = "virtual"
+NO_ENERGY_SAYS = (
+    "Where nothing is known of a class or model its energy is not known, which is not nought. A virtual machine draws "
+    "nothing of its own: its host does. UPSs, PDUs, switches and management controllers without a figure are counted at "
+    "what they feed, or nothing is known of them."
+)
+
+
+def _without_energy(by: Dimension, row: Row) -> bool:
+    return by in _KINDS and row.key != OTHERS and not row.energy.whole_joules
+
+
+def _of_kind(by: Dimension, row: Row, told: dict[str, Any]) -> dict[str, Any]:
+    """Return a row by class or model: without any energy it is not known, a virtual machine's is its host's."""
+    if not _without_energy(by, row):
+        return told
+    if (by, row.key) == ("class", _VIRTUAL):
+        return told | {"title": f"{row.title} (0: their hosts draw)"}
+    return {name: value if name == "title" else None for name, value in told.items()}
 
 
 def _row(row: Row, factor: Fraction, vehicles: Fraction = _NOTHING) -> dict[str, Any]:
@@ -67,7 +87,7 @@ def _by(inputs: Inputs, estate: Estate, by: Dimension, words: tuple[str, str], f
     def inside(row: Row) -> Fraction:
         return sum((vehicles.get(key, _NOTHING) for key in row.groups), _NOTHING)
 
-    shown = [_row(row, factor, inside(row)) for row in rows[:at]]
+    shown = [_of_kind(by, row, _row(row, factor, inside(row))) for row in rows[:at]]
     if rest := rows[at:]:
         kwh = sum((one.energy.kwh for one in rest), _NOTHING)
         emitting = kwh - sum(map(inside, rest), _NOTHING)
@@ -80,6 +100,7 @@ def _by(inputs: Inputs, estate: Estate, by: Dimension, words: tuple[str, str], f
             }
         )
     some = bool(in_vehicles)
+    none_known = any(_without_energy(by, row) for row in rows[:at])
     columns = [one for one in _ENERGY_COLUMNS if some or one.name != "emitting"]
     said = "Every row at the factor of generation. Parts may differ from the sum by rounding."
     return Table(
@@ -89,7 +110,7 @@ def _by(inputs: Inputs, estate: Estate, by: Dimension, words: tuple[str, str], f
         shown,
         total=_row(Row("", "All", estate.total), factor, in_vehicles),
         tonnes_of=("tco2e", "emitting" if some else "kwh", "generation"),
-        note=f"{said} {VEHICLES_SAY}" if some else said,
+        note=" ".join([said, *[VEHICLES_SAY] * some, *[NO_ENERGY_SAYS] * none_known]),
     )
 
 
@@ -136,7 +157,7 @@ def tables_of(
     if (priced := internal_price.table_of(inputs.prices, began, whole)) is not None:
         found.append(priced)
     found += [_by(inputs, estate, by, words, factor) for by, words in _BY]
-    if inputs.apart.rows:
+    if inputs.apart.items:
         found.append(_apart(inputs, estate, factor))
     if inputs.journal_rows:
         found.append(journal_table(inputs))
@@ -160,6 +181,7 @@ def _apart(inputs: Inputs, estate: Estate, factor: Fraction) -> Table:
         | _three(one.joules, factor)
         | {"how": ": ".join(part for part in (one.quality, one.how) if part)}
         for one in inputs.apart.rows
+        if one.items > one.taken_off
     ]
     told = number(estate.total.kwh + Fraction(round(whole.likely), JOULES_PER_KWH))
     note = (

@@ -3,7 +3,8 @@
 Devices are device-years expected: days from enrolment to retirement, told or silent, by the days of the year.
 Coverage is the part of their time something is known of. Boundary is what the carbon settings record as joined or
 left. Method is what differs between the year before as it was issued and by today's models, and what models whose
-energy is known another way than before moved more or less than those that are known as before.
+energy is known another way than before moved more or less than those that are known as before. A year that is not complete is
+compared over the months that are closed in both years; `Estate.months` are then these.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -44,16 +45,70 @@ _NOTHING = Fraction(0)
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The change with a reason for each part, and what a reader must know; `change` None with nothing to compare."""
+    """The change with a reason for each part, and what a reader must know; `change` None with nothing to compare.
+
+    `first`: what page one says before it; `months`: the months of both years, in words, where not the years are compared.
+    """
 
     change: Change | None
     why: Mapping[str, str]
     notes: Sequence[str]
+    first: Sequence[str] = ()
+    months: str = ""
 
 
 def emitting_kwh(lines: Mapping[str, Line]) -> Fraction:
     """Return the kWh that emit: all places but vehicles."""
     return sum((one.kwh + one.journals_kwh for one in lines.values() if SCOPES[one.name] != 1), _NOTHING)
+
+
+def compare_what_is_there(
+    inputs: Inputs,
+    began: int,
+    estate: Estate,
+    before: Estate,
+    lines: Mapping[str, Mapping[str, Line]],
+    like: tuple[Estate, Estate] | None,
+) -> Compared:
+    """Return why a year differs from the one before: whole years, else over the months closed in both (`like`).
+
+    While months of the year before are still to be made nothing is compared. `lines` are those of the two years; over
+    like months, where `like` is given, they are of these months.
+    """
+    year, old = financial_year_label(began), financial_year_label(began - 1)
+    if inputs.pending_before:
+        said = (
+            f"{old} is still being made ({', '.join(inputs.pending_before)}), so {year} is not compared with it yet. "
+            "It comes by itself."
+        )
+        return Compared(None, {}, [], [said])
+    if estate.complete:
+        return compare(inputs, began, estate, before, lines)
+    if like is None:
+        said = f"No month of {year} is over and made in both years, so it is not compared with {old}."
+        return Compared(None, {}, [], [said])
+    months = months_in_words(like[1])
+    first = [f"{year} is not complete: {months} of both years {'are' if ' ' in months else 'is'} compared."]
+    if inputs.issued_before is not None:
+        first.append(f"{old} is taken as its ledger stands today: what was issued is of the whole year.")
+    if inputs.journals or inputs.journals_before:
+        first.append("Adjustments are of whole years and in no comparison of months.")
+    found = compare(replace(inputs, issued_before=None), began, like[1], like[0], lines)
+    return found if found.change is None else replace(found, first=first, months=months)
+
+
+def months_in_words(estate: Estate) -> str:
+    """Return the months of a year that `estate` is of: `April to October`, `April, June to August`."""
+    every = estate.period.months
+    runs: list[list[int]] = []
+    for one in estate.months:
+        at = every.index(one.month)
+        if runs and runs[-1][-1] == at - 1:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    names = [calendar.month_name[int(month[5:])] for month in every]
+    return ", ".join(" to ".join(dict.fromkeys((names[run[0]], names[run[-1]]))) for run in runs)
 
 
 def models_of(estate: Estate) -> str:
@@ -126,10 +181,11 @@ class _Used:
         found = resolve(self.inputs.book, "generation", first, last, self.inputs.rule)
         if kwh <= 0 or found.value is None:
             return None
-        days = (last - first).days + 1
+        days = _days(self.estates[began - self.began + 1])
         # Energy that is all journals is that of one device nobody counted.
         devices = covered.expected_days / days or Fraction(1)
-        return YearOfEnergy(financial_year_label(began), devices, kwh, found.value, set_name(found))
+        label = self._label(began - self.began + 1)
+        return YearOfEnergy(label, devices, kwh, found.value, set_name(found))
 
     def same_models(self) -> bool:
         """Whether the issued year before was worked out by the models it is worked out by today."""
@@ -140,9 +196,10 @@ class _Used:
         """Return what joined less what left, and each with its reason; never more taken away than there was."""
         devices, kwh, reasons = _NOTHING, _NOTHING, []
         for one in self.inputs.boundary_changes:
-            if one.share(self.began) == one.share(self.began - 1):
+            old, new = (one.share_of(_spans(estate)) for estate in self.estates)
+            if old == new:
                 continue
-            shift = boundary_shift(one, self.began, self._at(one, 0), self._at(one, 1))
+            shift = boundary_shift(one, self.began, self._at(one, 0), self._at(one, 1), (old, new))
             devices, kwh = devices + shift.devices, kwh + shift.kwh
             reasons.append(self._told(one, shift))
         return Shift(devices, max(kwh, -self.ledger_kwh)), reasons
@@ -154,12 +211,11 @@ class _Used:
         held = [one for key in keys if (one := self.estates[which].sums["site"].get(key)) is not None]
         if not held:
             return Shift()
-        first, last = year_days(self.began - 1 + which)
         seconds = sum((_coverage_of(one).expected_seconds for one in held), 0)
         emitting = [key for key in keys if key not in self.inputs.vehicle_sites]
         sums = self.estates[which].sums["site"]
         joules = sum(sum(sums[key].joules) for key in emitting if key in sums)
-        days = (last - first).days + 1
+        days = _days(self.estates[which])
         return Shift(Fraction(seconds, SECONDS_PER_DAY * days), Fraction(joules, JOULES_PER_KWH))
 
     def _told(self, one: BoundaryChange, shift: Shift) -> str:
@@ -227,7 +283,9 @@ class _Used:
         }
 
     def _label(self, which: int) -> str:
-        return financial_year_label(self.began - 1 + which)
+        label, estate = financial_year_label(self.began - 1 + which), self.estates[which]
+        whole = len(estate.months) == len(estate.period.months)
+        return label if whole else f"{label} ({months_in_words(estate)})"
 
     def notes(self) -> list[str]:
         """Return how the known ways moved, and which sites are in one of the years only and nobody said why."""
@@ -262,10 +320,20 @@ def _coverage(estate: Estate, today: dt.date) -> Coverage:
     whole = estate.total
     told = Coverage(whole.days, whole.unknown_seconds, whole.silent_seconds)
     there = sum(_days_there(one, today) for one in estate.months)
-    first, last = estate.period.days
-    without = (last - first).days + 1 - there
+    without = _days(estate) - there
     more = told.expected_seconds * without // there if there else 0
     return Coverage(told.days, told.unknown_seconds, told.silent_seconds + more)
+
+
+def _spans(estate: Estate) -> list[tuple[dt.date, dt.date]]:
+    """Return the first and last day of each month that is compared."""
+    firsts = [dt.date.fromisoformat(f"{one.month}-01") for one in estate.months]
+    return [(first, first.replace(day=calendar.monthrange(first.year, first.month)[1])) for first in firsts]
+
+
+def _days(estate: Estate) -> int:
+    """Return how many days the months have that are compared."""
+    return sum((last - first).days + 1 for first, last in _spans(estate))
 
 
 def _days_there(one: MadeMonth, today: dt.date) -> int:

@@ -195,7 +195,7 @@ def table(rated: int, shared: Shared) -> Table:
     likely, low, high = (Fraction(one, JOULES_PER_KWH) for one in joules)
     share = crc.ict_share(rated, shared.billed_kwh, likely, low, high)
     works = {
-        "ratio": f"[kwh]/{float(shared.billed_kwh)!r}*100",
+        "ratio": "[kwh]/[total kwh]*100",
         "tco2": "[kwh]*[factor electricity_grid]/1000",
     }
     rows = [
@@ -215,7 +215,12 @@ def table(rated: int, shared: Shared) -> Table:
     )
     if share.above_bill:
         note += " Agents claim more than was billed: a meter or a model is wrong, so somebody should look."
-    return Table("ict_share", title, _COLUMNS, rows, note)
+    billed = {
+        "title": "Billed at these sites in these months",
+        "kwh": number(shared.billed_kwh),
+        "ratio": 100.0,
+    }
+    return Table("ict_share", title, _COLUMNS, rows, note, billed)
 
 
 def _outside(shared: Shared) -> str:

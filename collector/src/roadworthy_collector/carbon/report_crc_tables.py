@@ -300,19 +300,20 @@ def _row(one: Entered, row: crc.Row) -> dict[str, Any]:
 
 
 def subtotals(worked: Worked) -> Table:
-    """Return the sums by fuel, actual and estimated apart."""
+    """Return the sums by fuel, actual and estimated apart; adjustments are in the sums and no supplies."""
     rows = []
+    read = [(one.supply.fuel, one.supply.estimated) for one in worked.entered if one.held is not None]
     for one in worked.found.subtotals:
         fuel, basis = FUEL_WORDS[one.fuel], "estimated" if one.estimated else "actual"
         mine = f'[table supplies fuel],"{fuel}",[table supplies basis],"{basis}"'
         rows.append(
             {
                 "title": f"{fuel}, {basis}",
-                "supplies": one.supplies,
+                "supplies": read.count((one.fuel, one.estimated)),
                 "kwh": number(one.kwh),
                 "tco2": number(one.emissions.tonnes),
                 "works": {
-                    "supplies": f"COUNTIFS({mine})",
+                    "supplies": f'COUNTIFS({mine},[table supplies supply],"<>{ADJUSTMENTS}")',
                     "kwh": f"SUMIFS([table supplies kwh],{mine})",
                     "tco2": f"SUMIFS([table supplies tco2],{mine})",
                 },

@@ -18,6 +18,7 @@ from roadworthy_collector.carbon import (
     report_make,
     report_reading,
     report_render,
+    settings_edition,
 )
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.report_compare import changes
@@ -150,6 +151,19 @@ def take(door: Door, number: int, step: str, *, remark: str = "", online: bool =
         with write_transaction(engine) as connection:
             act(connection, number, reader, now=int(now), remark=remark)
     return report_reading.STEPS[step][1]
+
+
+def contacts_warning(connection: Connection, number: int) -> str:
+    """Return who is in a pack's contacts by account alone, and what to do; empty where everybody can be reached."""
+    known = {one.name.casefold() for one in settings_edition.settings(connection).contacts}
+    steps = report_reading.find(connection, number).steps
+    without = sorted({one["person"] for one in steps if one["person"].casefold() not in known})
+    if not without:
+        return ""
+    return (
+        f"contacts.csv says how to reach {', '.join(without)} by account alone: an auditor without one cannot; put a "
+        "[[contact]] with name, role and reach of each into the carbon settings before publishing"
+    )
 
 
 def pack_path(connection: Connection, settings: Settings, number: int) -> Path:

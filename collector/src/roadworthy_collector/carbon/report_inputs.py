@@ -21,7 +21,7 @@ from roadworthy_inventory.carbon.factors import FactorBook
 class Inputs:
     """Shared by all kinds. `journals`: {line: kWh} of this report, `journals_before` of the year before's.
 
-    `pending`: months of the year there are facts of whose ledger is not made or not closed yet. `issued_before`: the content of the year before as it was issued, where it was. `boundary_changes` as the carbon
+    `pending`: months of the year there are facts of whose ledger is not made or not closed yet, `pending_before` those of the year before. `issued_before`: the content of the year before as it was issued, where it was. `boundary_changes` as the carbon
     settings record them. `vehicles`: {dimension: {key: energy}} in vehicles, `vehicle_sites` the keys of those sites.
     `left_out_joules`: {why: joules of the year that were measured and are not in the ledger}.
     `prices`: the internal carbon price. `apart`: devices nothing reports for.
@@ -38,6 +38,7 @@ class Inputs:
     rules: Mapping[str, Any] = field(default_factory=dict)
     issued_before: Mapping[str, Any] | None = None
     pending: Sequence[str] = ()
+    pending_before: Sequence[str] = ()
     boundary_changes: Sequence[BoundaryChange] = ()
     vehicles: Mapping[Dimension, Mapping[str, Sum]] = field(default_factory=dict)
     left_out_joules: Mapping[str, int] = field(default_factory=dict)

@@ -91,6 +91,7 @@ def content(
             rules=_edition(connection),
             issued_before=issued_before,
             pending=pending_months(connection, began, today),
+            pending_before=pending_months(connection, began - 1, today),
             boundary_changes=said.boundary_changes,
             prices=said.prices,
             apart=without_agent.read(connection, period, zone=zone, now=now)
@@ -133,7 +134,7 @@ def _built(
     held = estate.read(connection, estate.financial_year(began))
     before = estate.read(connection, estate.financial_year(began - 1))
     if kind == "carbon":
-        return report_carbon.build(inputs, began, held, before)
+        return report_carbon.build(inputs, began, held, before, _like(connection, held, before))
     rows, old_rows = (
         supplies.crc_supplies(connection, year, zone=zone, today=today) for year in (began, began - 1)
     )
@@ -147,6 +148,21 @@ def _built(
         for year, some, energy in ((began, rows, held), (began - 1, old_rows, before))
     )
     return report_secr.build(inputs, began, now, past, said, today=today)
+
+
+def _like(
+    connection: Connection, held: estate.Estate, before: estate.Estate
+) -> tuple[estate.Estate, estate.Estate] | None:
+    """Return both years, the one before first, over the months that are closed in both; None without any."""
+    pairs = zip(before.months, held.months, strict=True)
+    both = [(old.month, new.month) for old, new in pairs if old.closed and new.closed]
+    if held.complete or not both:
+        return None
+    old, new = zip(*both, strict=True)
+    return (
+        estate.read(connection, before.period, only=old),
+        estate.read(connection, held.period, only=new),
+    )
 
 
 def _by_line(journals: Sequence[Mapping[str, Any]]) -> dict[str, Fraction]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -160,9 +160,14 @@ def _bridge(inputs: Inputs, began: int, held: Held) -> list[Table]:
 def _prior(inputs: Inputs, year: _Year, before: Held, settings: CarbonSettings, today: date) -> Prior:
     began = year.table.began - 1
     past = _before(inputs, began, before, settings, today)
-    same = past is None or past.billed == year.billed
+    # A year nothing is held of rests on neither.
+    same = past is None or not past.lines or past.billed == year.billed
     worked_out = past.table if past is not None and same else None
-    return beside(settings, began, worked_out, inputs.issued_before, same_boundary=same)
+    found = beside(settings, began, worked_out, inputs.issued_before, same_boundary=same)
+    if inputs.pending_before:
+        made = f"The energy ledger of {found.label} is still being made ({', '.join(inputs.pending_before)})"
+        return replace(found, says=[f"{made}: what it has of devices is not whole yet.", *found.says])
+    return found
 
 
 def _before(inputs: Inputs, began: int, held: Held, settings: CarbonSettings, today: date) -> _Year | None:
@@ -321,5 +326,14 @@ def _exclusions(supplies: Sequence[CrcSupply], made: SecrTable) -> list[dict[str
             "why": "what they used is not known, so they are in no row",
             "count": sum(not one.has_reading for one in supplies),
             "unit": "supplies",
+        },
+        {
+            "what": "Electricity made and used on site",
+            "why": "its own generation has no emissions here, and it is not in the energy that was bought; what its "
+            "generation meters told is counted here",
+            "count": number(
+                sum((one.kwh for one in supplies if one.is_onsite and one.has_reading), Fraction(0)), 0
+            ),
+            "unit": "kWh",
         },
     ]

@@ -57,7 +57,8 @@ def beside(
     bare = published is not None and values.get("gross") is None
     if published is not None and bare:
         values["gross"] = number(published)
-    says = _says(settings, began, worked_out, published)
+    # What is held and does not compare is not nothing: with nothing published there is that one sentence.
+    says = _says(settings, began, worked_out, published) if same_boundary or published is not None else []
     if not same_boundary:
         says.append(
             f"{label} is not beside it row by row: one year rests on supply meters and the other on agents alone."

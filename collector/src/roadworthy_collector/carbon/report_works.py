@@ -154,7 +154,8 @@ def total_works(table: Mapping[str, Any], total: Mapping[str, Any]) -> dict[str,
     found: dict[str, str] = dict(total.get("works") or {})
     for one in table["columns"]:
         name, value = one["name"], total.get(one["name"])
-        cells = [row.get(name) for row in table["rows"]]
+        # What is not known is a text in its cell, and SUM passes texts over.
+        cells = [cell for row in table["rows"] if (cell := row.get(name)) is not None]
         if name in found or not isinstance(value, (int, float)) or not cells:
             continue
         if any(not isinstance(cell, (int, float)) for cell in cells):

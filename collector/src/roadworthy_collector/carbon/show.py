@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from roadworthy_collector.books.table_rows import Made, Source
-from roadworthy_collector.carbon import factor_store, settings_edition, without_agent
+from roadworthy_collector.carbon import energy_facts, factor_store, settings_edition, without_agent
 from roadworthy_collector.carbon.behind import devices_behind
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE, Emissions, emissions
 from roadworthy_collector.carbon.estate import (
@@ -34,9 +34,10 @@ from roadworthy_inventory.carbon.quantities import YearError
 from roadworthy_inventory.carbon.years import require_begun
 
 NOT_MADE = (
-    "no month of it is in the energy ledger: either nothing was told of it, or the jobs process has not made it yet; "
-    "it makes the newest month first"
+    "no month of it is in the energy ledger yet: the jobs process makes about a month a minute, the newest first, so ask "
+    "again later"
 )
+NOTHING_TOLD = "no device told anything of it, and unknown is not nought"
 _TONNE_KG = 1000
 _EVERY = 10**6
 
@@ -53,7 +54,8 @@ class Asked(NamedTuple):
 class Shown(NamedTuple):
     """Energy and what it emits; `rule_stated`: the rule is the settings' or the asker's, and not ours.
 
-    `apart`: devices nothing reports for, in no sum of the others.
+    `apart`: devices nothing reports for, in no sum of the others. `awaited`: there are facts of a month of it that is not
+    made yet.
     """
 
     estate: Estate
@@ -61,6 +63,12 @@ class Shown(NamedTuple):
     rule_stated: bool
     today: dt.date
     apart: WithoutAgent
+    awaited: bool
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing is known, of a period no month of which is made."""
+        return NOT_MADE if self.awaited else NOTHING_TOLD
 
     def told(self, by: Dimension | None = None) -> dict[str, Any]:
         """Return it as JSON says it, with the rows of a dimension."""
@@ -74,16 +82,16 @@ class Shown(NamedTuple):
             "how_sure": list(how_sure()),
             "without_agent": self.apart.told(),
         }
-        return told if told["made_at"] is not None else _unknown(told)
+        return told if told["made_at"] is not None else _unknown(told, self.why_not)
 
 
-def _unknown(told: dict[str, Any]) -> dict[str, Any]:
+def _unknown(told: dict[str, Any], why: str) -> dict[str, Any]:
     """Return the figures of a period no month of which is made: nothing is known of it, and that is not nought."""
     for name in ("kwh", "low_kwh", "high_kwh", "devices", "device_days", "unknown_hours"):
         told[name] = None
     told["by_quality"] = {name: {"kwh": None, "share": None} for name in told["by_quality"]}
     for line in told["emissions"]["lines"]:
-        line.update(dict.fromkeys(("kwh", "kgco2e", "low_kgco2e", "high_kgco2e")), reason=NOT_MADE)
+        line.update(dict.fromkeys(("kwh", "kgco2e", "low_kgco2e", "high_kgco2e")), reason=why)
     return told
 
 
@@ -112,7 +120,18 @@ def shown(connection: Connection, asked: Asked, *, now: float, zone: str) -> Sho
     made = emissions(found, rule=said or DEFAULT_RULE, book=factors)
     some = asked.scope if asked.unit is None else subtree(connection, asked.unit, asked.scope)
     apart = without_agent.read(connection, period, zone=zone, now=now, scope=some)
-    return Shown(found, made, said is not None, local_date(now, zone), apart)
+    today = local_date(now, zone)
+    return Shown(found, made, said is not None, today, apart, _awaited(connection, found, today))
+
+
+def _awaited(connection: Connection, found: Estate, today: dt.date) -> bool:
+    """Whether a month that began, from the first fact on, is not in the ledger."""
+    first = energy_facts.first_fact(connection)
+    if first is None:
+        return False
+    return any(
+        one.made_at is None and f"{first:%Y-%m}" <= one.month <= f"{today:%Y-%m}" for one in found.months
+    )
 
 
 def checked_dimension(said: str) -> Dimension:
@@ -144,7 +163,7 @@ def coverage(one: Shown) -> str:
     told = one.estate.told(one.today)
     ratio = told["coverage_ratio"]
     if told["made_at"] is None:
-        return f"nothing is known: {NOT_MADE}"
+        return f"nothing is known: {one.why_not}"
     known = "nothing is known yet" if ratio is None else f"{ratio:.1%} of the devices' time is known"
     missing = (
         f"; months without figures: {', '.join(told['months_missing'])}" if told["months_missing"] else ""

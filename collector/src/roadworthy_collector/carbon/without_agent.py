@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from roadworthy_collector.carbon.estate import FIGURE, Period
-from roadworthy_collector.carbon.ict_return import IN_USE, typical_kwh
 from roadworthy_collector.carbon.site_use import use_of
 from roadworthy_collector.carbon.sums import kwh_number
 from roadworthy_collector.store.books_schema import book_figures, register_devices, register_items
@@ -28,14 +27,17 @@ from roadworthy_collector.store.schema import devices
 from roadworthy_inventory.calendar import local_day, month
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
 from roadworthy_inventory.carbon.state_power import AVERAGE, watts_of
+from roadworthy_inventory.replacement_data import footprints
 from roadworthy_inventory.replacement_inputs import Range
 
+IN_USE = ("deployed", "loan")
 BASIS = (
     "devices without an agent, modelled by class: beside the energy that agents tell, and in none of its sums; items in "
     "use of the register as it stands today, from purchase to disposal"
 )
 _KIND_OF_CLASS = {"switch": "network"}  # how a polled device is called in the register
 _YEAR_SECONDS = 365.25 * 86_400
+_HOURS_A_YEAR = 8766  # 365.25 days
 _NOTHING = Range(0.0, 0.0, 0.0)
 
 
@@ -130,6 +132,20 @@ def read(
         rows.append(ClassRow(kind, count, taken, scaled, quality, how))
     rows.sort(key=lambda row: (-(row.joules or _NOTHING).likely, row.kind))
     return WithoutAgent(tuple(rows))
+
+
+def typical_kwh(item_class: str) -> Range | None:
+    """Return makers' typical kWh a year of a class, (tenth, median, ninetieth percentile); None where none is held."""
+    found = footprints().get("desktop" if item_class == "all_in_one" else item_class)
+    if found is not None:
+        return found.use_kwh
+    row = watts_of(item_class, AVERAGE)
+    # What is our own reading is nobody's typical year.
+    return (
+        None
+        if row is None or row.basis == "ours"
+        else Range(*(watts * _HOURS_A_YEAR / 1000 for watts in row.watts))
+    )
 
 
 def _of_class(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import avoidable, energy_facts, factor_store, settings_edition
+from roadworthy_collector.carbon import avoidable, factor_store, settings_edition
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE, emissions
 from roadworthy_collector.carbon.estate import FIGURE, Estate, financial_year, made_months, parse_period
 from roadworthy_collector.carbon.sums import Sum, of_told, together
@@ -45,14 +45,11 @@ def read(connection: Connection) -> Told:
     """Return what the gauges show."""
     months: dict[str, Sum] = {}
     places: dict[int, dict[str, list[Sum]]] = defaultdict(lambda: defaultdict(list))
-    fact = energy_facts.first_fact(connection)
-    begun = None if fact is None else f"{fact:%Y-%m}"
     names = book_figures.c.name.startswith(f"{FIGURE}.", autoescape=True)
     for content in connection.scalars(
         select(book_figures.c.content).where(names).order_by(book_figures.c.name)
     ):
         month = content["month"]
-        begun = min(begun or month, month)
         if not content["closed"]:
             continue
         months[month] = together(of_told(told, month) for told in content["sums"]["month"].values())
@@ -60,8 +57,8 @@ def read(connection: Connection) -> Told:
         for place, told in content["sums"]["place"].items():
             places[year][place].append(of_told(told, month))
     known = {year: _estate(connection, year, places[year]) for year in sorted(places)[-_YEARS:]}
-    # A year that is not over, or of which a month is not made yet, would show falls and rises nobody made.
-    years = {year: estate for year, estate in known.items() if _whole(estate, begun or "")}
+    # A part of a year, running, not made yet or told of from its midst on, would show falls and rises nobody made.
+    years = {year: estate for year, estate in known.items() if _whole(estate)}
     rule = settings_edition.settings(connection).rule or DEFAULT_RULE
     book = factor_store.book(connection)
     emitted: dict[int, dict[tuple[str, str], float]] = {}
@@ -87,10 +84,9 @@ def read(connection: Connection) -> Told:
     )
 
 
-def _whole(estate: Estate, begun: str) -> bool:
-    """Whether every month of a year is closed, from the first anything was told of on."""
-    closed = {one.month for one in estate.months}
-    return all(month in closed for month in estate.period.months if month >= begun)
+def _whole(estate: Estate) -> bool:
+    """Whether every month of a year is closed; the estate is of closed months."""
+    return {one.month for one in estate.months} >= set(estate.period.months)
 
 
 def render(told: Told) -> str:
@@ -154,9 +150,11 @@ def _avoidable(connection: Connection) -> dict[str, float]:
     held = figures.read(connection, avoidable.FIGURE)
     if held is None:
         return {}
-    found: dict[str, Any] = dict.fromkeys(avoidable.KINDS, 0.0)
-    for sums in held[0]["groups"].values():
-        for kind in avoidable.KINDS:
+    groups = held[0]["groups"].values()
+    # A kind nothing could be looked at for has no sample.
+    found: dict[str, Any] = dict.fromkeys(sorted(avoidable.looked_at(groups)), 0.0)
+    for sums in groups:
+        for kind in found:
             found[kind] += sums.get(kind, [0.0] * 4)[3]
     return found
 

@@ -7,7 +7,7 @@ looked at from the other year it only changes its sign.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -29,18 +29,28 @@ class BoundaryChange:
 
     def share(self, began: int) -> Fraction:
         """Return the share of the days of the financial year that begins in `began` on which they were counted."""
-        first, last = year_days(began)
-        days = (last - first).days + 1
-        before = Fraction(min(max((self.on - first).days, 0), days), days)
+        return self.share_of((year_days(began),))
+
+    def share_of(self, spans: Collection[tuple[date, date]]) -> Fraction:
+        """Return the share of the days of some spans, by first and last day, on which they were counted."""
+        days = [((self.on - first).days, (last - first).days + 1) for first, last in spans]
+        before = Fraction(sum(min(max(gone, 0), of) for gone, of in days), sum(of for _, of in days))
         return 1 - before if self.joined else before
 
 
-def boundary_shift(change: BoundaryChange, began: int, before: Shift, after: Shift) -> Shift:
+def boundary_shift(
+    change: BoundaryChange,
+    began: int,
+    before: Shift,
+    after: Shift,
+    shares: tuple[Fraction, Fraction] | None = None,
+) -> Shift:
     """Return what the change did to the year before the one that begins in `began`.
 
-    `before` and `after`: devices and kWh of these sites in either year. Nothing where both years count them alike.
+    `before` and `after`: devices and kWh of these sites in either year. `shares`: of the days on which they were counted,
+    where not whole years are compared. Nothing where both years count them alike.
     """
-    old, new = change.share(began - 1), change.share(began)
+    old, new = shares or (change.share(began - 1), change.share(began))
     if new >= old:
         part = 1 - old / new if new else Fraction(0)
         return Shift(after.devices * part, after.kwh * part)
