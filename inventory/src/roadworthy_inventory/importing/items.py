@@ -157,7 +157,8 @@ class Import:
         """Return the row as wide as the header, and {field: value} of what could be read of it."""
         if len(cells) != len(self.table.header):
             cells = self._fitted(cells, len(self.table.header))
-        check(self._repeats, cells, self._context.line)
+        if self._repeats:
+            check(self._repeats, cells, self._context.line)
         found = self._fixed.copy()
         for index, name, read, step in self._plan:
             cell = cells[index]
