@@ -165,9 +165,16 @@ def leaves(part: dict[str, Any], path: str) -> Iterator[str]:
         yield path
 
 
+# Told by the collector's poller of devices that run no agent; no agent has them (agent/src holds none of the names).
+ASKED = (
+    *("now.readings", "now.flags", "periods.outlets"),
+    *(f"facts.hardware.{name}" for name in ("kind", "firmware", "part_number", "made", "battery_replaced")),
+)
+
+
 def sent() -> set[str]:
     """Return every field the agent may send: those of the contract, and those recorded reports hold."""
-    found = contract()
+    found = {field for field in contract() if not field.startswith(ASKED)}
     for report in REPORTS.glob("agent-*.json"):
         found |= set(fields(json.loads(report.read_text("utf-8"))))
     return found
