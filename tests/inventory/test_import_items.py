@@ -103,13 +103,15 @@ def test_people_in_free_text_are_blanked_and_counted() -> None:
     assert "7700" not in aside[0].cells[2]
 
 
-def test_letters_of_a_guessed_encoding_are_named_by_line_and_column() -> None:
-    rows = b"A1,M,F,S1,,\xa35.00,\nA2,M,F,S\xff\xfe4,,,\n"
+@pytest.mark.parametrize("before", [0, 40_000], ids=["near the top", "far down"])
+def test_letters_of_a_guessed_encoding_are_named_by_line_and_column(before: int) -> None:
+    rows = b"".join(b"B%d,M,F,T%d,,,\n" % (number, number) for number in range(before))
+    rows += b"A1,M,F,S1,,\xa35.00,\nA2,M,F,S\xff\xfe4,,,\n"
     table = open_table(io.BytesIO(HEADER.encode() + b"\n" + rows), "book.csv")
     under_way = read_items(table, format_of(table), on=ON)
-    assert len(list(under_way)) == 2
+    assert len(list(under_way)) == before + 2
     (told,) = under_way.report().warnings
-    assert (told.line, told.column, told.code) == (3, "Serial", "guessed_encoding")
+    assert (told.line, told.column, told.code) == (before + 3, "Serial", "guessed_encoding")
 
 
 def test_what_is_disposed_of_before_it_was_bought() -> None:

@@ -174,11 +174,15 @@ class Import:
         for name in self._free_texts:
             if name in found:
                 self._blank_contacts(name, found)
+        self._find_doubtful(cells)
+        return cells, found
+
+    def _find_doubtful(self, cells: Sequence[Cell]) -> None:
+        """Look for what the encoding may have spoiled; what it is may only show far down the file."""
         if self.table.may_be_broken:
             self._find_broken(cells)
         elif self.table.is_guessed:
             self._find_guessed(cells)
-        return cells, found
 
     def _end(self) -> None:
         following = next(self._rows, None)
