@@ -6,14 +6,14 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import embodied, keep_or_replace, returns_told, settings_edition
 from roadworthy_collector.console.costs import ensure_whole_estate
-from roadworthy_collector.console.text_forms import TextForm
+from roadworthy_collector.console.text_forms import TextForm, plainly
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
@@ -34,26 +34,18 @@ def _held(connection: Connection) -> dict[str, Any]:
 
 
 _SETTINGS = TextForm(
-    "carbon_settings.html", "/carbon/settings", _held, settings_edition.try_text, settings_edition.save
+    "carbon_settings.html",
+    "/carbon/settings",
+    _held,
+    plainly(settings_edition.try_text),
+    settings_edition.save,
 )
-
-
-@router.get("/carbon/settings")
-def show_settings(request: Request, reader: Who) -> HTMLResponse:
-    """Show the settings in force, and a form to try and save others for whom that is."""
-    return _SETTINGS.show(request, reader)
-
-
-@router.post("/carbon/settings")
-def change_settings(
-    request: Request,
-    reader: Preparer,
-    text: Annotated[str, Form()] = "",
-    do: Annotated[str, Form()] = "try",
-    csrf: Annotated[str, Form()] = "",
-) -> Response:
-    """Say what a text would change, or put it in force."""
-    return _SETTINGS.edit(request, reader, text=text, do=do, csrf=csrf)
+_SETTINGS.serve(
+    router,
+    "/carbon/settings",
+    who=require_page(Right.READ_ESTATE),
+    keeper=require_page(Right.PREPARE_CARBON),
+)
 
 
 def _years(view: View, year: str) -> tuple[int, list[str], str | None]:

@@ -40,7 +40,7 @@ def _form(which: Which) -> TextForm:
         "cost_text.html",
         f"/costs/texts/{which}",
         held,
-        lambda connection, text: cost_review.try_text(connection, name, text),
+        lambda _, connection, text: cost_review.try_text(connection, name, text),
         lambda connection, text, **by: cost_texts.save(connection, name, text, **by),
         lambda view: shares.refresh(view.engine, view.now, most_lines=MOST_LINES),
     )

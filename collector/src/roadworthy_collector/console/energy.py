@@ -16,7 +16,7 @@ from roadworthy_collector.carbon.behind import LIMIT, devices_behind
 from roadworthy_collector.carbon.estate import DIMENSIONS, OTHERS, Dimension, Row, periods
 from roadworthy_collector.carbon.show import Asked, Shown, chosen_period, coverage, shown, tonnes
 from roadworthy_collector.console.charts import Figure
-from roadworthy_collector.console.text_forms import TextForm
+from roadworthy_collector.console.text_forms import TextForm, plainly
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
@@ -183,7 +183,9 @@ def _shifts_held(connection: Connection) -> dict[str, Any]:
     return {"text": edition.content, "edition": edition, "digest": found.digest}
 
 
-_SHIFTS = TextForm("carbon_shifts.html", "/avoidable", _shifts_held, shifts_try.try_text, shifts.save)
+_SHIFTS = TextForm(
+    "carbon_shifts.html", "/avoidable", _shifts_held, plainly(shifts_try.try_text), shifts.save
+)
 
 
 @router.get("/avoidable/shifts")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import anyio.to_thread
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.datastructures import FormData
 
@@ -19,8 +19,10 @@ from roadworthy_collector.console.forms import FormRefusedError
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.access import Reader
+from roadworthy_collector.security.bounds import FILE_FORM
 from roadworthy_inventory.importing.problems import Report
 
+Field = Annotated[str, Form()]
 _SHOWN = 200
 
 
@@ -55,6 +57,24 @@ class FileForm:
     strict: bool = False
     whole: bool = True
     may: Callable[[Reader, str], bool] = lambda _reader, _kind: True
+
+    def serve(self, router: APIRouter, who: Any) -> None:
+        """Add the form, the trial of a file, and the page that imports what was tried; `who` is the dependency."""
+        bringing = Depends(who)
+
+        @router.get(self.address)
+        def show(request: Request, reader: Reader = bringing) -> HTMLResponse:
+            return self.show(request, reader)
+
+        @router.post(self.address, openapi_extra=FILE_FORM)
+        async def try_file(request: Request, reader: Reader = bringing) -> Response:
+            return await self.try_file(request, reader)
+
+        @router.post(f"{self.address}/apply")
+        def apply(
+            request: Request, reader: Reader = bringing, token: Field = "", csrf: Field = ""
+        ) -> HTMLResponse:
+            return self.apply(request, reader, token=token, csrf=csrf)
 
     def show(self, request: Request, reader: Reader) -> HTMLResponse:
         """Show the form that takes a file."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, HTTPException, Request
 
 from roadworthy_collector.books import (
     disposal_import,
@@ -23,13 +22,11 @@ from roadworthy_collector.console.file_forms import Done, FileForm, kind_of
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader, require_page
-from roadworthy_collector.security.bounds import FILE_FORM
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
 
 router = APIRouter(include_in_schema=False)
-Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
-Field = Annotated[str, Form()]
+_KEEPER = require_page(Right.MANAGE_REGISTER)
 # Who may bring what in: as the API asks.
 HOLDS = {
     "units": ("Units: a path each, or a name and a parent", Right.MANAGE_SITES),
@@ -81,24 +78,7 @@ DISPOSALS = FileForm(
     strict=True,
     whole=False,
 )
-
-
-@router.get("/disposal/import")
-def show_disposals(request: Request, reader: Keeper) -> HTMLResponse:
-    """Show the form that takes a list of disposals."""
-    return DISPOSALS.show(request, reader)
-
-
-@router.post("/disposal/import", openapi_extra=FILE_FORM)
-async def try_disposals(request: Request, reader: Keeper) -> Response:
-    """Say what a list of disposals would do."""
-    return await DISPOSALS.try_file(request, reader)
-
-
-@router.post("/disposal/import/apply")
-def apply_disposals(request: Request, reader: Keeper, token: Field = "", csrf: Field = "") -> HTMLResponse:
-    """Import a list of disposals that was tried."""
-    return DISPOSALS.apply(request, reader, token=token, csrf=csrf)
+DISPOSALS.serve(router, _KEEPER)
 
 
 # --- the organisation -----------------------------------------------------------------------------------------
@@ -148,27 +128,7 @@ def _bringer(request: Request) -> Reader:
     return reader
 
 
-Bringer = Annotated[Reader, Depends(_bringer)]
-
-
-@router.get("/organisation/import")
-def show_organisation(request: Request, reader: Bringer) -> HTMLResponse:
-    """Show the form that takes a file of the organisation."""
-    return ORGANISATION.show(request, reader)
-
-
-@router.post("/organisation/import", openapi_extra=FILE_FORM)
-async def try_organisation(request: Request, reader: Bringer) -> Response:
-    """Say what a file of the organisation would do."""
-    return await ORGANISATION.try_file(request, reader)
-
-
-@router.post("/organisation/import/apply")
-def apply_organisation(
-    request: Request, reader: Bringer, token: Field = "", csrf: Field = ""
-) -> HTMLResponse:
-    """Import a file of the organisation that was tried."""
-    return ORGANISATION.apply(request, reader, token=token, csrf=csrf)
+ORGANISATION.serve(router, _bringer)
 
 
 # --- support dates --------------------------------------------------------------------------------------------
@@ -238,39 +198,5 @@ OVERRIDE = FileForm(
     _override,
     accept=".toml,.csv,.txt",
 )
-
-
-@router.get("/lifecycle/dates/load")
-def show_load(request: Request, reader: Keeper) -> HTMLResponse:
-    """Show the form that takes a newer dump."""
-    return DUMP.show(request, reader)
-
-
-@router.post("/lifecycle/dates/load", openapi_extra=FILE_FORM)
-async def try_load(request: Request, reader: Keeper) -> Response:
-    """Say what a newer dump would change."""
-    return await DUMP.try_file(request, reader)
-
-
-@router.post("/lifecycle/dates/load/apply")
-def apply_load(request: Request, reader: Keeper, token: Field = "", csrf: Field = "") -> HTMLResponse:
-    """Load a dump that was tried."""
-    return DUMP.apply(request, reader, token=token, csrf=csrf)
-
-
-@router.get("/lifecycle/dates/override")
-def show_override(request: Request, reader: Keeper) -> HTMLResponse:
-    """Show the form that takes dates of one's own."""
-    return OVERRIDE.show(request, reader)
-
-
-@router.post("/lifecycle/dates/override", openapi_extra=FILE_FORM)
-async def try_override(request: Request, reader: Keeper) -> Response:
-    """Say what dates of one's own would change."""
-    return await OVERRIDE.try_file(request, reader)
-
-
-@router.post("/lifecycle/dates/override/apply")
-def apply_override(request: Request, reader: Keeper, token: Field = "", csrf: Field = "") -> HTMLResponse:
-    """Put dates of one's own that were tried in force."""
-    return OVERRIDE.apply(request, reader, token=token, csrf=csrf)
+DUMP.serve(router, _KEEPER)
+OVERRIDE.serve(router, _KEEPER)

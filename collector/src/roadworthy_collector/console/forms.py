@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from http import HTTPStatus
 from typing import Any
 
@@ -57,6 +58,14 @@ def text(form: FormData, name: str) -> str:
     """Return a field's text, nothing where there is none."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
+
+
+def day(said: str) -> dt.date | None:
+    """Return the day a person wrote, None where none; raise RoadworthyError for what is no day."""
+    try:
+        return dt.date.fromisoformat(said) if said else None
+    except ValueError:
+        raise RoadworthyError("Give the day as 2026-04-01.") from None
 
 
 def file(form: FormData, name: str) -> UploadFile | None:

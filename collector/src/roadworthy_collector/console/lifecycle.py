@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
@@ -20,7 +20,7 @@ from roadworthy_collector.books.lifecycle_codes import BUCKETS, WORDS
 from roadworthy_collector.books.lifecycle_lists import Wanted
 from roadworthy_collector.books.lifecycle_read import Reader as Records
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.console.text_forms import TextForm
+from roadworthy_collector.console.text_forms import TextForm, on_devices
 from roadworthy_collector.console.view import View
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.bounds import long_text
@@ -33,7 +33,6 @@ Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
 _LONGEST_NAME = 256
 _RELEASES_SHOWN = 60
-_MOST_TRIED = 5000
 # What each word means to a reader, in the order of the pages.
 SAID: dict[str, dict[str, str]] = {
     "status": {
@@ -217,38 +216,19 @@ def _undo(connection: Connection, **by: Any) -> None:
     lifecycle_editions.undo(connection, lifecycle_editions.BOUGHT, **by)
 
 
-def _form(request: Request, reader: Reader) -> TextForm:
-    view = View(request, reader)
-    zone = view.settings.reporting_timezone
-    return TextForm(
-        "lifecycle_bought.html",
-        "/lifecycle/bought",
-        _held,
-        lambda connection, text: lifecycle_trying.try_bought(
-            connection.engine, text, view.now, zone, most=_MOST_TRIED
-        ),
-        lifecycle_bought.save_bought,
-        undo=_undo,
-        all_read=True,
-    )
-
-
-@router.get("/lifecycle/bought")
-def show_bought(request: Request, reader: Who) -> HTMLResponse:
-    """Show which extended updates were bought, and a form to say so for whom that is."""
-    return _form(request, reader).show(request, reader)
-
-
-@router.post(
+_BOUGHT = TextForm(
+    "lifecycle_bought.html",
     "/lifecycle/bought",
+    _held,
+    on_devices(lifecycle_trying.try_bought),
+    lifecycle_bought.save_bought,
+    undo=_undo,
+    all_read=True,
+)
+_BOUGHT.serve(
+    router,
+    "/lifecycle/bought",
+    who=require_page(Right.READ_ESTATE),
+    keeper=require_page(Right.MANAGE_REGISTER),
     openapi_extra=long_text(lifecycle_editions.LONGEST_CHARACTERS[lifecycle_editions.BOUGHT]),
 )
-def change_bought(
-    request: Request,
-    reader: Keeper,
-    text: Annotated[str, Form()] = "",
-    do: Annotated[str, Form()] = "try",
-    csrf: Annotated[str, Form()] = "",
-) -> Response:
-    """Try what was bought on the devices, put it in force, or go back to the edition before."""
-    return _form(request, reader).edit(request, reader, text=text, do=do, csrf=csrf)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Form, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from roadworthy_collector.carbon import places_list, supply_list, tariff_store
-from roadworthy_collector.console.text_forms import TextForm
-from roadworthy_collector.security.access import Reader, require_page
+from roadworthy_collector.console.text_forms import TextForm, plainly
+from roadworthy_collector.security.access import require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.carbon.tariffs import Tariff
 
 router = APIRouter(include_in_schema=False)
-Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
-Preparer = Annotated[Reader, Depends(require_page(Right.PREPARE_CARBON))]
-Text = Annotated[str, Form()]
+_WHO = require_page(Right.READ_ESTATE)
+_PREPARER = require_page(Right.PREPARE_CARBON)
 _TEMPLATE = "meter_list.html"
 
 
@@ -82,7 +80,7 @@ _SUPPLIES = TextForm(
         },
         supply_list.write,
     ),
-    _try_supplies,
+    plainly(_try_supplies),
     _save_supplies,
 )
 _TARIFFS = TextForm(
@@ -104,7 +102,7 @@ _TARIFFS = TextForm(
         },
         tariff_store.write,
     ),
-    _try_tariffs,
+    plainly(_try_tariffs),
     _save_tariffs,
 )
 _PLACES = TextForm(
@@ -121,25 +119,14 @@ _PLACES = TextForm(
         },
         places_list.write,
     ),
-    _try_places,
+    plainly(_try_places),
     places_list.save,
 )
 
 
-def _add(path: str, form: TextForm) -> None:
-    """Serve a list: shown to who may look, tried and put in force by who prepares."""
-
-    @router.get(path)
-    def show(request: Request, reader: Who) -> HTMLResponse:
-        return form.show(request, reader)
-
-    @router.post(path)
-    def edit(
-        request: Request, reader: Preparer, text: Text = "", do: Text = "try", csrf: Text = ""
-    ) -> Response:
-        return form.edit(request, reader, text=text, do=do, csrf=csrf)
-
-
-_add("/meters/supplies", _SUPPLIES)
-_add("/meters/tariffs", _TARIFFS)
-_add("/carbon/places", _PLACES)
+for _path, _form in (
+    ("/meters/supplies", _SUPPLIES),
+    ("/meters/tariffs", _TARIFFS),
+    ("/carbon/places", _PLACES),
+):
+    _form.serve(router, _path, who=_WHO, keeper=_PREPARER)

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from roadworthy_collector.books import organisation_figures, organisation_places, organisation_rows
 from roadworthy_collector.books.organisation import ACTIONS, Asked, change, checked_day, describe
 from roadworthy_collector.books.organisation_tree import read
-from roadworthy_collector.console import login
+from roadworthy_collector.console import forms, login
 from roadworthy_collector.console.costs import pounds
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
@@ -175,10 +175,7 @@ def _change_asked(given: dict[str, str]) -> Asked:
             break
     else:
         raise RoadworthyError("Choose what is to change.")
-    try:
-        day = dt.date.fromisoformat(given["day"]) if given["day"] else None
-    except ValueError:
-        raise RoadworthyError("Give the day as 2026-04-01.") from None
+    day = forms.day(given["day"])
     if not given["unit"].strip():
         raise RoadworthyError("Name the unit.")
     return Asked(action, given["unit"], given["to"].strip() or None, day)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from roadworthy_collector.books import contracts, organisation_places
 from roadworthy_collector.books.contracts import Told
 from roadworthy_collector.books.organisation_places import Said
-from roadworthy_collector.console import login
+from roadworthy_collector.console import forms, login
 from roadworthy_collector.console.costs import ensure_whole_estate
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
@@ -93,10 +92,7 @@ def set_cost_centre(
 
 
 def _said(given: dict[str, str]) -> Said:
-    try:
-        day = dt.date.fromisoformat(given["day"]) if given["day"] else None
-    except ValueError:
-        raise RoadworthyError("Give the day as 2026-04-01.") from None
+    day = forms.day(given["day"])
     unit = given["unit"].strip() or organisation_places.NO_UNIT
     return Said(given["code"], given["name"].strip(), None, unit, day)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from roadworthy_collector.books import excepting, figures, lists, rating, rules
 from roadworthy_collector.books.lists import Wanted
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.books.standing import by_reason
-from roadworthy_collector.console.text_forms import TextForm
+from roadworthy_collector.console.text_forms import TextForm, on_devices
 from roadworthy_collector.console.view import View
 from roadworthy_collector.console.words import LOOKS
 from roadworthy_collector.security.access import Reader, require_page
@@ -27,8 +27,6 @@ Keeper = Annotated[Reader, Depends(require_page(Right.MANAGE_REGISTER))]
 _LONGEST_NAME = 512  # a unit's path is several names
 _GROUPS_SHOWN = 50
 _CHANGES_SHOWN = 50
-# So many devices at most are tried while somebody waits; the command tries all.
-_MOST_TRIED = 5000
 ABOUT = {
     "meets": "no rule is met",
     "needs attention": "at least one rule asks for a look",
@@ -129,32 +127,12 @@ def _held(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _form(request: Request, reader: Reader) -> TextForm:
-    view = View(request, reader)
-    zone = view.settings.reporting_timezone
-    return TextForm(
-        "rating_rules.html",
-        "/ratings/rules",
-        _held,
-        lambda connection, text: rating.try_text(connection.engine, text, view.now, zone, most=_MOST_TRIED),
-        rules.save,
-        all_read=True,
-    )
-
-
-@router.get("/ratings/rules")
-def show_rules(request: Request, reader: Who) -> HTMLResponse:
-    """Show the rules in force, and a form to try and save others for whom that is."""
-    return _form(request, reader).show(request, reader)
-
-
-@router.post("/ratings/rules")
-def change_rules(
-    request: Request,
-    reader: Keeper,
-    text: Annotated[str, Form()] = "",
-    do: Annotated[str, Form()] = "try",
-    csrf: Annotated[str, Form()] = "",
-) -> Response:
-    """Try rules on the devices, or put them in force."""
-    return _form(request, reader).edit(request, reader, text=text, do=do, csrf=csrf)
+_RULES = TextForm(
+    "rating_rules.html", "/ratings/rules", _held, on_devices(rating.try_text), rules.save, all_read=True
+)
+_RULES.serve(
+    router,
+    "/ratings/rules",
+    who=require_page(Right.READ_ESTATE),
+    keeper=require_page(Right.MANAGE_REGISTER),
+)

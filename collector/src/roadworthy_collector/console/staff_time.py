@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from roadworthy_collector.books import staff_time_show, staff_time_text
 from roadworthy_collector.console.costs import pounds
-from roadworthy_collector.console.text_forms import TextForm
+from roadworthy_collector.console.text_forms import TextForm, plainly
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.access import Reader, require_page
@@ -46,7 +46,11 @@ def _held(connection: Connection) -> dict[str, Any]:
 
 
 _ASSUMPTIONS = TextForm(
-    "staff_time_assumptions.html", "/staff-time", _held, staff_time_show.try_text, staff_time_text.save
+    "staff_time_assumptions.html",
+    "/staff-time",
+    _held,
+    plainly(staff_time_show.try_text),
+    staff_time_text.save,
 )
 
 

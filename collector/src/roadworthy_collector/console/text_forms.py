@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy import Connection
 
@@ -17,6 +17,9 @@ from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.access import Reader
 from roadworthy_collector.store.engine import write_transaction
+
+Field = Annotated[str, Form()]
+_MOST_TRIED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,33 @@ class TextForm:
     template: str
     after: str
     held: Callable[[Connection], dict[str, Any]]
-    try_text: Callable[[Connection, str], Any]
+    try_text: Callable[[View, Connection, str], Any]
     save: Callable[..., Any]
     saved: Callable[[View], Any] = lambda _: None
     undo: Callable[..., Any] | None = None
     all_read: bool = False
+
+    def serve(
+        self,
+        router: APIRouter,
+        path: str,
+        *,
+        who: Any,
+        keeper: Any,
+        openapi_extra: dict[str, Any] | None = None,
+    ) -> None:
+        """Add the page at `path`: shown to `who` may look, tried and put in force by `keeper`; both are dependencies."""
+        looking, keeping = Depends(who), Depends(keeper)
+
+        @router.get(path)
+        def show(request: Request, reader: Reader = looking) -> HTMLResponse:
+            return self.show(request, reader)
+
+        @router.post(path, openapi_extra=openapi_extra)
+        def edit(
+            request: Request, reader: Reader = keeping, text: Field = "", do: Field = "try", csrf: Field = ""
+        ) -> Response:
+            return self.edit(request, reader, text=text, do=do, csrf=csrf)
 
     def show(self, request: Request, reader: Reader) -> HTMLResponse:
         """Show the text in force."""
@@ -59,7 +84,7 @@ class TextForm:
                     self.save(connection, text, actor=reader.name, now=int(view.now))
             else:
                 with view.engine.connect() as connection:
-                    tried = self.try_text(connection, text)
+                    tried = self.try_text(view, connection, text)
                 return self._page(view, text, tried=tried)
         except RoadworthyError as error:
             return self._page(view, text, error=str(error))
@@ -75,3 +100,15 @@ class TextForm:
             context["text"] = text
         status = HTTPStatus.OK if error is None else HTTPStatus.UNPROCESSABLE_ENTITY
         return view.html(self.template, context | {"tried": tried, "error": error}, status)
+
+
+def plainly(try_text: Callable[[Connection, str], Any]) -> Callable[[View, Connection, str], Any]:
+    """Return a trial that needs nothing of who looks and when."""
+    return lambda _view, connection, text: try_text(connection, text)
+
+
+def on_devices(try_text: Callable[..., Any]) -> Callable[[View, Connection, str], Any]:
+    """Return a trial on the devices there are now, not on all of many, for somebody waits; the commands try all."""
+    return lambda view, connection, text: try_text(
+        connection.engine, text, view.now, view.settings.reporting_timezone, most=_MOST_TRIED
+    )
