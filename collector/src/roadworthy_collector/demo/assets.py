@@ -20,7 +20,7 @@ from roadworthy_inventory.calendar import utc_date
 Row = tuple[str, ...]
 
 REGISTER_HEADER = (
-    "Asset tag", "Serial number", "UUID", "MAC address", "Make", "Model", "Type", "Status", "Usage", "Department", "Cost centre", "Site",
+    "Asset tag", "Serial number", "UUID", "MAC address", "Make", "Model", "Type", "Status", "Usage", "Department", "Command", "Cost centre", "Site",
     "Business system", "Purchase date", "Purchase cost (pounds)", "Warranty expires", "Supplier", "Order number",
     "Operating system", "Assigned to",
 )  # fmt: skip
@@ -62,14 +62,16 @@ def unit_path(name: str) -> str:
     return name if above is None else f"{unit_path(above)} / {name}"
 
 
+def command(unit: str) -> str:
+    """Return the command a unit is in: what stands right below the organisation."""
+    while (above := UNITS[unit]) is not None and UNITS[above] is not None:
+        unit = above
+    return unit
+
+
 def cost_centre(unit: str) -> str:
     """Return the cost centre a unit's IT is booked to."""
-    while unit not in COST_CENTRES:
-        above = UNITS[unit]
-        if above is None:
-            return COST_CENTRES["Corporate Services"]
-        unit = above
-    return COST_CENTRES[unit]
+    return COST_CENTRES.get(command(unit), COST_CENTRES["Corporate Services"])
 
 
 def _draw(device: Device, what: str) -> random.Random:
@@ -119,6 +121,7 @@ def _device_row(device: Device, today: date) -> Row:
         _state(device, draw),
         _USAGE[device.group.pattern],
         unit_path(unit),
+        command(unit),
         cost_centre(unit).split()[0],
         device.group.site,
         draw.choice(SERVER_SYSTEMS) if kind == "Server" else SYSTEMS.get(unit, ""),
@@ -208,7 +211,7 @@ def _other(device: Device, tag: str, what: Row, bought: date, price: float) -> R
     unit = device.group.unit
     return (
         tag, f"{vendor[:2].upper()}{draw.getrandbits(32):08X}", "", "", vendor, model, kind, state, "", unit_path(unit),
-        cost_centre(unit).split()[0], device.group.site, "", bought.strftime("%d/%m/%Y"), f"{price:,.2f}",
+        command(unit) if state == "In use" else "", cost_centre(unit).split()[0], device.group.site, "", bought.strftime("%d/%m/%Y"), f"{price:,.2f}",
         (bought + timedelta(days=1095)).strftime("%d/%m/%Y"), draw.choice(_SUPPLIERS), "", "", "",
     )  # fmt: skip
 
