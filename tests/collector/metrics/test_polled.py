@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.estates import NOW, Estate
 
@@ -32,8 +33,8 @@ def test_where_nothing_is_polled_nothing_is_said(estate: Estate) -> None:
 
 
 def test_power_is_of_those_that_told_lately_and_kinds_stay_apart(estate: Estate) -> None:
-    estate.device(device_class="pdu", now=wall(400.0))
-    estate.device(device_class="pdu", now=wall(100.0))
+    estate.device(device_class="pdu", model="Rack 24", unit="Custody", now=wall(400.0))
+    estate.device(device_class="pdu", model="Rack 24", now=wall(100.0))
     estate.device(device_class="ups", now=wall(900.0, battery_replace=True))
     estate.device(device_class="ups", now={"at": int(NOW) - 3 * 900 - 1, **wall(5.0, battery_replace=False)})
     estate.device(device_class="ups")
@@ -41,7 +42,19 @@ def test_power_is_of_those_that_told_lately_and_kinds_stay_apart(estate: Estate)
     estate.device(device_class="laptop", now=wall(30.0))
     found = shown(estate)
     assert found["site_polled_watts"] == {("HQ", "pdu"): 500.0, ("HQ", "ups"): 900.0}
+    assert found["model_polled_watts"] == {("Rack 24", "pdu"): 500.0, ("unknown", "ups"): 900.0}
+    of_unit = {("Custody", "pdu"): 400.0, ("IT", "pdu"): 100.0, ("IT", "ups"): 900.0}
+    assert found["unit_polled_watts"] == of_unit
     assert found["site_ups_batteries"] == {("HQ", "replace"): 1, ("HQ", "ok"): 1, ("HQ", "unknown"): 1}
+
+
+def test_past_the_limit_members_are_one(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polled, "MAX_MEMBERS", 1)
+    for place, model in enumerate(("a", "b", "b", "c")):
+        estate.device(device_class="pdu", model=model, site=f"site {place}", now=wall(10.0))
+    found = shown(estate)
+    assert found["model_polled_watts"] == {("b", "pdu"): 20.0, ("other", "pdu"): 20.0}
+    assert found["site_polled_watts"] == {("site 0", "pdu"): 10.0, ("other", "pdu"): 30.0}
 
 
 def test_failing_targets_come_first_and_the_others_are_counted(estate: Estate, monkeypatch: Any) -> None:

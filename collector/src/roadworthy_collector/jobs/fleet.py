@@ -5,14 +5,18 @@ from __future__ import annotations
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import (
     books,
+    by_site,
     carbon,
     costs,
     fleet,
     intensity,
     lifecycle,
+    members,
     meters,
     money,
     polled,
+    startup_parts,
+    yearly,
 )
 from roadworthy_collector.store.columns import pack_text
 from roadworthy_collector.store.queries import jobs as queries
@@ -33,8 +37,12 @@ def compute(work: Work) -> int:
         of_meters = meters.read(connection)
         of_polled = polled.read(connection, now, work.settings.reporting_timezone)
         of_carbon = carbon.read(connection)
+        of_sites = by_site.read(connection)
+        of_startups = startup_parts.read(connection)
+        of_years = yearly.read(connection)
+        open_sites = members.read_open(connection)
     before = fleet.parse_members(None if kept is None else kept.body)
-    members = fleet.admitted(before, estate.histograms)
+    admitted = fleet.admitted(before, estate.histograms)
     told = books.render(of_books) + costs.render(of_costs) + money.render(of_money)
     told += (
         lifecycle.render(of_lifecycle)
@@ -43,9 +51,13 @@ def compute(work: Work) -> int:
         + polled.render(of_polled)
         + carbon.render(of_carbon)
     )
-    body = pack_text(fleet.render(estate, members) + told)
+    shown = fleet.shown(estate, open_sites)
+    told += (
+        by_site.render(of_sites, shown) + startup_parts.render(of_startups, shown) + yearly.render(of_years)
+    )
+    body = pack_text(fleet.render(estate, admitted) + told)
     with work.write() as connection:
         queries.write_snapshot(connection, fleet.SNAPSHOT, now, body)
-        if members != before:
-            queries.write_snapshot(connection, fleet.MEMBERS_SNAPSHOT, now, fleet.members_text(members))
+        if admitted != before:
+            queries.write_snapshot(connection, fleet.MEMBERS_SNAPSHOT, now, fleet.members_text(admitted))
     return 1

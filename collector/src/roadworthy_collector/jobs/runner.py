@@ -37,8 +37,11 @@ from roadworthy_collector.jobs import (
     privacy,
     prune,
     rollup,
+    site_figures,
     site_half_hours,
+    startup_parts,
     sweep,
+    yearly,
 )
 from roadworthy_collector.jobs.holder import TRY_SECONDS, NotHoldingError, Place, holding
 from roadworthy_collector.jobs.work import LIMIT_SECONDS, Work
@@ -86,6 +89,9 @@ JOBS: tuple[Job, ...] = (
     Job("fleet_metrics", 30.0, fleet.compute, share=0.1),
     Job("console_devices", 30.0, console_devices.compute, share=0.1),
     Job("console_startups", 30.0, console_startups.compute, share=0.1),
+    Job("startup_parts", startup_parts.EVERY_SECONDS, startup_parts.compute, share=0.05),
+    Job("site_figures", site_figures.EVERY_SECONDS, site_figures.compute, share=0.05),
+    Job("yearly", yearly.EVERY_SECONDS, yearly.compute, share=0.05),
     Job("charts", 0.3, lambda work: charts.draw_pending(work.engine)),
     Job("rollup", 15.0, rollup.roll_up),
     Job("remote_write", remote_write.EVERY_SECONDS, remote_write.send),

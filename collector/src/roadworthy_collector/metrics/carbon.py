@@ -21,7 +21,7 @@ from roadworthy_collector.store.slots import PERIOD_SECONDS
 from roadworthy_inventory.calendar import financial_year_of
 from roadworthy_inventory.carbon.ledger import QUALITIES
 
-_MONTHS, _YEARS = 13, 5
+_MONTHS, _YEARS = 25, 5
 _Values = dict[tuple[str, ...], float]
 
 

@@ -18,7 +18,7 @@ CARBON = (
     _row(
         "energy_month_joules",
         "joules",
-        "Energy at the wall of a closed month by how it is known; the last 13. 3.6 million joules are a kWh. Restated "
+        "Energy at the wall of a closed month by how it is known; the last 25. 3.6 million joules are a kWh. Restated "
         "where late data changes a month.",
         _LEDGER,
         "quality",
@@ -27,7 +27,7 @@ CARBON = (
     _row(
         "energy_month_share_ratio",
         "ratio",
-        "Share of a closed month's energy that is known in this way; the last 13 months.",
+        "Share of a closed month's energy that is known in this way; the last 25 months.",
         _LEDGER,
         "quality",
         "month",

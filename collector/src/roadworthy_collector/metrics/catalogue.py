@@ -13,6 +13,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from roadworthy_collector.metrics.books_catalogue import BOOKS
+from roadworthy_collector.metrics.by_site_catalogue import BY_SITE
 from roadworthy_collector.metrics.carbon_catalogue import CARBON
 from roadworthy_collector.metrics.costs_catalogue import COSTS
 from roadworthy_collector.metrics.family import Endpoint, Kind, Metric
@@ -21,6 +22,8 @@ from roadworthy_collector.metrics.lifecycle_catalogue import LIFECYCLE
 from roadworthy_collector.metrics.meters_catalogue import METERS
 from roadworthy_collector.metrics.money_catalogue import MONEY
 from roadworthy_collector.metrics.polled_catalogue import POLLED
+from roadworthy_collector.metrics.startup_catalogue import STARTUP_PARTS
+from roadworthy_collector.metrics.yearly_catalogue import CERTIFICATES, YEARLY
 
 __all__ = ["CATALOGUE", "MAX_MEMBERS", "OTHER", "UNKNOWN", "Endpoint", "Kind", "Metric", "metric"]
 
@@ -663,6 +666,10 @@ CATALOGUE: tuple[Metric, ...] = (
     *INTENSITY,
     *METERS,
     *POLLED,
+    *BY_SITE,
+    *STARTUP_PARTS,
+    *YEARLY,
+    *CERTIFICATES,
     *_DEVICES,
     *_SENT,
     *_HEALTH,

@@ -12,7 +12,7 @@ from roadworthy_collector.books.shares import METRICS, PLANNED
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
 
-_NAMES = {"A": "run", "B": "maintenance", "C": "legacy"}
+NAMES = {"A": "run", "B": "maintenance", "C": "legacy"}
 _BOUNDS = ("low", "value", "high")
 _PENCE = 100
 
@@ -39,7 +39,7 @@ def _planned(told: Mapping[str, Any]) -> str:
     ratios: dict[tuple[str, ...], float] = {}
     target = told.get("target")
     if target is not None:
-        name = _NAMES[target["definition"]]
+        name = NAMES[target["definition"]]
         for year, (pence, share) in sorted(target["points"].items()):
             if pence is not None:
                 pounds[name, year] = pence / _PENCE
@@ -60,10 +60,10 @@ def _shares(years: Mapping[str, Any]) -> str:
         for letter, one in shares.items():
             for bound in _BOUNDS:
                 if one[bound] is not None:
-                    ratios[_NAMES[letter], bound, year] = one[bound]
-            pounds[_NAMES[letter], year] = one["numerator_pence"] / _PENCE
+                    ratios[NAMES[letter], bound, year] = one[bound]
+            pounds[NAMES[letter], year] = one["numerator_pence"] / _PENCE
             open_ = one["open_charges_pence"] - one["open_credits_pence"]
-            unclassified[_NAMES[letter], year] = open_ / _PENCE
+            unclassified[NAMES[letter], year] = open_ / _PENCE
     return (
         _family("roadworthy_cost_share_ratio", ratios)
         + _family("roadworthy_cost_gbp", pounds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from roadworthy_collector import __version__
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, UNKNOWN, metric
+from roadworthy_collector.metrics.members import Shown
 from roadworthy_collector.metrics.text import known, labels, le, number
 from roadworthy_collector.store.queries import condition
 from roadworthy_collector.store.queries import metrics as queries
@@ -71,13 +72,13 @@ def render(estate: Estate, members: Mapping[str, Iterable[str]]) -> str:
     shown = [row for row in in_service if not row.restricted]
     sites = _shown_sites(estate.groups)
     parts = [
-        _samples("roadworthy_estate_info", {(estate.simulated, __version__): 1}),
-        _samples("roadworthy_estate_devices", _with_all_states(estate.groups)),
-        _samples("roadworthy_devices", _by_site_and_state(estate.groups, sites)),
+        samples("roadworthy_estate_info", {(estate.simulated, __version__): 1}),
+        samples("roadworthy_estate_devices", _with_all_states(estate.groups)),
+        samples("roadworthy_devices", _by_site_and_state(estate.groups, sites)),
     ]
     parts += [_devices(name, _telling(shown, name), column) for name, column in _NAMED.items()]
     parts += [_devices(name, _telling(in_service, name), column) for name, column in _TOTALS.items()]
-    parts.append(_samples("roadworthy_probe_devices", _by_probe(estate.probes)))
+    parts.append(samples("roadworthy_probe_devices", _by_probe(estate.probes)))
     for use in ("cpu", "memory"):
         parts.append(_use("site", use, ((sites[row.site], row) for row in shown)))
         parts.append(_use("estate", use, (("", row) for row in in_service)))
@@ -85,8 +86,8 @@ def render(estate: Estate, members: Mapping[str, Iterable[str]]) -> str:
     for measure in ("startup", "signin") if people else ("startup",):
         rows = [row for row in estate.histograms if row.metric == f"{measure}_seconds"]
         parts += [_histogram(name, measure, rows, set(members.get(name, ()))) for name in _HISTOGRAMS]
-    parts.append(_samples("roadworthy_battery_devices", _by_health(estate.batteries)))
-    parts.append(_samples("roadworthy_disk_devices", _by_health(estate.disks)))
+    parts.append(samples("roadworthy_battery_devices", _by_health(estate.batteries)))
+    parts.append(samples("roadworthy_disk_devices", _by_health(estate.disks)))
     parts.append(_states(estate.states, sites))
     return "".join(parts)
 
@@ -131,13 +132,24 @@ def fold(values: Mapping[str | None, float]) -> dict[str, float]:
     return dict(folded)
 
 
+def shown(estate: Estate, open_sites: Collection[str]) -> Shown:
+    """Return under which names sites and models are shown, the same in every family; `open_sites` as members.read_open."""
+    models: dict[str | None, float] = defaultdict(int)
+    for row in estate.groups:
+        if not row.restricted and row.state != "retired":
+            models[row.model] += row.devices
+    kept = fold(models)
+    names = {name: name if name in kept else OTHER for name in (model or UNKNOWN for model in models)}
+    return Shown(_shown_sites(estate.groups), names, open_sites)
+
+
 def _ranked(values: Mapping[str, float]) -> list[str]:
     """Return the members, largest first; ties by name, so that two runs agree."""
     return sorted(values, key=lambda member: (-values[member], member))
 
 
-def _samples(name: str, values: Samples) -> str:
-    """Return one family; a value that is not known makes no sample."""
+def samples(name: str, values: Samples) -> str:
+    """Return one family in the text format; a value that is not known makes no sample."""
     row = metric(name)
     lines = [
         f"{name}{labels(row.labels, key)} {number(value)}\n"
@@ -189,7 +201,7 @@ def _devices(group: str, rows: Iterable[Any], column: str) -> str:
     for row in rows:
         counts[getattr(row, column)] += row.devices
     values: Samples = {(member,): count for member, count in fold(counts).items()}
-    return _samples(f"roadworthy_{group}_devices", values)
+    return samples(f"roadworthy_{group}_devices", values)
 
 
 def _by_probe(rows: Iterable[Any]) -> dict[Key, float]:
@@ -214,7 +226,7 @@ def _use(group: str, use: str, rows: Iterable[tuple[str, Any]]) -> str:
     keys: dict[str, tuple[str, ...]] = {member: (member,) if group == "site" else () for member in over}
     means = {keys[member]: sums[member] / count for member, count in over.items() if count}
     counts: Samples = {keys[member]: count for member, count in over.items()}
-    return _samples(f"roadworthy_{group}_{use}_ratio", means) + _samples(
+    return samples(f"roadworthy_{group}_{use}_ratio", means) + samples(
         f"roadworthy_{group}_{use}_devices", counts
     )
 
@@ -239,7 +251,7 @@ def _states(rows: Iterable[Any], sites: Mapping[str, str]) -> str:
         for state in DEVICE_STATES
     }
     counts: Samples = {(site,): over[site] for site in shown}
-    return _samples("roadworthy_site_state_ratio", ratios) + _samples("roadworthy_site_state_devices", counts)
+    return samples("roadworthy_site_state_ratio", ratios) + samples("roadworthy_site_state_devices", counts)
 
 
 def _histogram(group: str, measure: str, rows: Iterable[Any], members: set[str]) -> str:

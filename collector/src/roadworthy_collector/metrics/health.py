@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, select
 
 from roadworthy_collector.ingest.stats import Histogram, Stats
 from roadworthy_collector.metrics.catalogue import Kind, metric
+from roadworthy_collector.metrics.certificates import Certificates
 from roadworthy_collector.metrics.detail import DetailStats
 from roadworthy_collector.metrics.fleet import SNAPSHOT, Key
 from roadworthy_collector.metrics.text import le
@@ -63,6 +64,7 @@ class Health(Collector):
         self._stats = stats
         self._detail = detail
         self._clock = clock
+        self._certificates = Certificates(settings)
         self._renders: dict[str, Histogram] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -90,6 +92,10 @@ class Health(Collector):
         }
         yield _histogram("roadworthy_scrape_render_seconds", renders)
         yield from self._of_detail()
+        ends = self._certificates.ends()
+        yield family(
+            "roadworthy_certificate_end_timestamp_seconds", {(name,): end for name, end in ends.items()}
+        )
 
     def _ingest(self) -> Iterator[Family]:
         stats = self._stats

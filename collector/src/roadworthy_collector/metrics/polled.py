@@ -1,42 +1,43 @@
-"""Gauges of polled devices: each target's polls, and power, energy and batteries by site.
+"""Gauges of polled devices: each target's polls, power and energy by site, unit and model, and batteries by site.
 
-Restricted sites are in no series; a site past the first 200 is part of `other`.
+Restricted sites are in no series. Of each grouping the 200 members with the most polled devices have a name, the same
+in every family; the others are one `other`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from roadworthy_collector.metrics.catalogue import metric
+from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, UNKNOWN, metric
 from roadworthy_collector.metrics.text import labels, number
 from roadworthy_collector.snmp import overlaps
 from roadworthy_collector.snmp.shown import BEFORE_DEVICE, is_restricted, restricted_sites, wall_joules
 from roadworthy_collector.store.queries.states import MISSING_INTERVALS
-from roadworthy_collector.store.schema import device_now, devices, sites
+from roadworthy_collector.store.schema import device_now, devices, sites, units
 from roadworthy_collector.store.snmp_schema import snmp_targets
 from roadworthy_inventory.calendar import local_date
 from roadworthy_inventory.device_class import ASKED
 
-MOST_TARGETS, MOST_SITES = 1000, 200
-OTHER = "other"
+MOST_TARGETS = 1000
+GROUPINGS = ("site", "unit", "model")
 _ANSWERED = frozenset({"ok", "no_profile", "duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What is told of polled devices: targets as rows, and sums by (site, kind)."""
+    """What is told of polled devices: targets as rows, and sums by grouping, as {(member, kind): sum}."""
 
     targets: list[Any] = field(default_factory=list)
     unlisted: int = 0
     outcomes: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    watts: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    joules: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    watts: Mapping[str, Mapping[tuple[str, str], float]] = field(default_factory=dict)
+    joules: Mapping[str, Mapping[tuple[str, str], float]] = field(default_factory=dict)
     batteries: Mapping[tuple[str, str], int] = field(default_factory=dict)
     overlaps: Mapping[str, int] = field(default_factory=dict)
 
@@ -50,7 +51,8 @@ def read(connection: Connection, now: float, zone: str, *, interval_seconds: int
     closed_sites = restricted_sites(connection)
     open_ones = [row for row in rows if not is_restricted(row, closed_sites)]
     open_ones.sort(key=lambda row: (-row.failures, row.name))
-    watts: dict[tuple[str, str], float] = defaultdict(float)
+    watts: dict[int, float] = defaultdict(float)
+    shown = _Members(asked)
     batteries: Counter[tuple[str, str]] = Counter()
     for row in asked:
         told = row.now or {}
@@ -59,18 +61,20 @@ def read(connection: Connection, now: float, zone: str, *, interval_seconds: int
         ):
             for energy in told.get("energy", ()):
                 if energy.get("scope") == "wall" and energy.get("latest_watts") is not None:
-                    watts[row.site, row.device_class] += energy["latest_watts"]
+                    watts[row.id] += energy["latest_watts"]
         if row.device_class == "ups":
             replace = (told.get("flags") or {}).get("battery_replace")
             word = "unknown" if replace is None else "replace" if replace else "ok"
-            batteries[row.site, word] += 1
+            batteries[shown.member(row, "site"), word] += 1
     closed = f"{local_date(now, zone).replace(day=1) - dt.timedelta(days=1):%Y-%m}"
+    yesterday = local_date(now, zone) - dt.timedelta(days=1)
+    joules = wall_joules(connection, sorted(row.id for row in asked), yesterday, zone)
     return Polled(
         targets=open_ones[:MOST_TARGETS],
         unlisted=len(rows) - len(open_ones[:MOST_TARGETS]),
         outcomes=Counter((row.kind, row.outcome) for row in rows),
-        watts=watts,
-        joules=_joules(connection, asked, local_date(now, zone) - dt.timedelta(days=1), zone),
+        watts=shown.sums(asked, watts),
+        joules=shown.sums(asked, joules),
         batteries=batteries,
         overlaps=overlaps.joules_between(connection, closed, closed),
     )
@@ -94,12 +98,13 @@ def render(found: Polled) -> str:
     ):
         told = {key: value(row) for key, row in of_target.items()}
         text += _family(f"target_{name}", {key: one for key, one in told.items() if one is not None})
-    text += _family("site_polled_watts", _most(found.watts))
-    text += _family("site_polled_joules", _most(found.joules))
+    for grouping in GROUPINGS:
+        text += _family(f"{grouping}_polled_watts", found.watts.get(grouping, {}))
+        text += _family(f"{grouping}_polled_joules", found.joules.get(grouping, {}))
     text += _family(
         "energy_overlap_joules", {(why,): joules for why, joules in sorted(found.overlaps.items())}
     )
-    return text + _family("site_ups_batteries", _most(found.batteries))
+    return text + _family("site_ups_batteries", found.batteries)
 
 
 def _targets(connection: Connection) -> list[Any]:
@@ -124,13 +129,16 @@ def _devices(connection: Connection) -> list[Any]:
             *(
                 devices.c.id,
                 devices.c.device_class,
+                devices.c.model,
                 devices.c.next_call_seconds,
                 device_now.c.at,
                 device_now.c.now,
             ),
             sites.c.name.label("site"),
+            units.c.name.label("unit"),
         )
         .join(sites, sites.c.id == devices.c.site)
+        .join(units, units.c.id == devices.c.unit)
         .outerjoin(device_now, device_now.c.device == devices.c.id)
         .where(
             devices.c.device_class.in_(ASKED), devices.c.retired_at.is_(None), sites.c.restricted.is_(False)
@@ -139,25 +147,35 @@ def _devices(connection: Connection) -> list[Any]:
     return list(connection.execute(query))
 
 
-def _joules(
-    connection: Connection, asked: list[Any], day: dt.date, zone: str
-) -> Mapping[tuple[str, str], float]:
-    """Return the joules of a local day by site and kind, of devices that told any."""
-    by_id = {row.id: row for row in asked}
-    found: dict[tuple[str, str], float] = defaultdict(float)
-    for device, joules in wall_joules(connection, sorted(by_id), day, zone).items():
-        found[by_id[device].site, by_id[device].device_class] += joules
-    return found
+class _Members:
+    """Under which name each member of each grouping is shown: its own or `other`."""
+
+    def __init__(self, asked: Sequence[Any]) -> None:
+        self._kept = {grouping: _kept(asked, grouping) for grouping in GROUPINGS}
+
+    def member(self, row: Any, grouping: str) -> str:
+        """Return the shown name of what a device belongs to."""
+        name = getattr(row, grouping) or UNKNOWN
+        return name if name in self._kept[grouping] else OTHER
+
+    def sums(
+        self, asked: Sequence[Any], of_device: Mapping[int, float]
+    ) -> Mapping[str, Mapping[tuple[str, str], float]]:
+        """Return {grouping: {(member, kind): sum}} of what devices told; nothing of those that did not."""
+        found: dict[str, dict[tuple[str, str], float]] = {grouping: {} for grouping in GROUPINGS}
+        for row in asked:
+            if (value := of_device.get(row.id)) is None:
+                continue
+            for grouping, sums in found.items():
+                key = (self.member(row, grouping), row.device_class)
+                sums[key] = sums.get(key, 0) + value
+        return {grouping: dict(sorted(sums.items())) for grouping, sums in found.items()}
 
 
-def _most(told: Mapping[tuple[str, str], float]) -> Mapping[tuple[str, ...], float]:
-    """Return the sums of the first sites under their names, of the rest as one."""
-    sites_told = sorted({site for site, _ in told})
-    named = set(sites_told[:MOST_SITES])
-    found: dict[tuple[str, ...], float] = defaultdict(float)
-    for (site, kind), value in sorted(told.items()):
-        found[site if site in named else OTHER, kind] += value
-    return found
+def _kept(asked: Sequence[Any], grouping: str) -> frozenset[str]:
+    """Return the members with the most devices, of as many by name, so that two runs agree."""
+    counts = Counter(getattr(row, grouping) or UNKNOWN for row in asked)
+    return frozenset(sorted(counts, key=lambda name: (-counts[name], name))[:MAX_MEMBERS])
 
 
 def _family(name: str, values: Mapping[Any, float]) -> str:

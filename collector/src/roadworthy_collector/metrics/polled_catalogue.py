@@ -1,4 +1,4 @@
-"""The catalogue's rows about devices that are polled: how each target answers, and what they draw, by site and kind."""
+"""The catalogue's rows about devices that are polled: how each target answers, and what they draw, by site, unit or model."""
 
 from __future__ import annotations
 
@@ -6,11 +6,34 @@ from roadworthy_collector.metrics.family import Kind, Metric
 
 _POLLS = "the poller's own record"
 _TARGET = ("target", "kind")
-_SITE = ("site", "kind")
+_OF = {"site": "of a site", "unit": "of a unit", "model": "of a model"}
 
 
 def _target(name: str, kind: Kind, unit: str, text: str) -> Metric:
     return Metric(f"roadworthy_target_{name}", kind, unit, text, _POLLS, _TARGET)
+
+
+def _watts(grouping: str) -> Metric:
+    return Metric(
+        f"roadworthy_{grouping}_polled_watts",
+        Kind.GAUGE,
+        "watts",
+        f"Power that devices {_OF[grouping]} without an agent say they take (a UPS: give) now, by kind. Kinds are never "
+        "added up: a UPS may feed a PDU, which feeds a server whose controller is polled too.",
+        "metered by power units, sensor of management controllers",
+        (grouping, "kind"),
+    )
+
+
+def _joules(grouping: str) -> Metric:
+    return Metric(
+        f"roadworthy_{grouping}_polled_joules",
+        Kind.GAUGE,
+        "joules",
+        f"Energy of the last whole day of devices {_OF[grouping]} without an agent, by kind; kinds are never added up.",
+        "metered by power units, sensor of management controllers; power integrated where there is no register",
+        (grouping, "kind"),
+    )
 
 
 POLLED = (
@@ -52,23 +75,8 @@ POLLED = (
         "readings",
         "Values of a target's last answer that are not believed or were expected and not there.",
     ),
-    Metric(
-        "roadworthy_site_polled_watts",
-        Kind.GAUGE,
-        "watts",
-        "Power that devices of a site without an agent say they take (a UPS: give) now, by kind. Kinds are never added "
-        "up: a UPS may feed a PDU, which feeds a server whose controller is polled too.",
-        "metered by power units, sensor of management controllers",
-        _SITE,
-    ),
-    Metric(
-        "roadworthy_site_polled_joules",
-        Kind.GAUGE,
-        "joules",
-        "Energy of the last whole day of devices of a site without an agent, by kind; kinds are never added up.",
-        "metered by power units, sensor of management controllers; power integrated where there is no register",
-        _SITE,
-    ),
+    *(_watts(grouping) for grouping in _OF),
+    *(_joules(grouping) for grouping in _OF),
     Metric(
         "roadworthy_energy_overlap_joules",
         Kind.GAUGE,

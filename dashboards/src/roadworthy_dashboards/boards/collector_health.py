@@ -1,203 +1,263 @@
-"""The collector itself: does it take reports in, do its jobs run, what does it refuse, what does it cost."""
+"""The collector itself: does it take reports in, how late, do its jobs run, what does it refuse, what does it cost."""
 
 from __future__ import annotations
 
-from roadworthy_dashboards.panels import Panel, Query, Words, board, lines, number
+from roadworthy_dashboards import thresholds
+from roadworthy_dashboards.boards import collector_ingest, collector_parts
+from roadworthy_dashboards.charts import Column, Key
+from roadworthy_dashboards.links import UIDS
+from roadworthy_dashboards.panels import (
+    About,
+    Look,
+    Panel,
+    Query,
+    Words,
+    bars,
+    board,
+    each,
+    lines,
+    number,
+    rows,
+)
+from roadworthy_dashboards.queries import counted, held, selector, share
 from roadworthy_dashboards.sdk import Dashboard
+from roadworthy_dashboards.tables import columns
+
+_SPOOLED = {
+    "none": "none",
+    "up_to_10": "up to 10",
+    "up_to_100": "up to 100",
+    "up_to_1000": "up to 1,000",
+    "more": "more",
+    "unknown": "unknown",
+}
+_ABSENT = "Without an answer of the collector it is not known, and the line ends."
 
 
 def build() -> Dashboard:
     """Return the dashboard."""
     return board(
-        "roadworthy-collector",
+        UIDS["collector_health"],
         "Roadworthy: collector health",
-        "Whether the collector takes reports in, what it refuses and why, its jobs, its database and its cost.",
+        "Whether the collector takes reports in and how late, what it refuses and why, of how much of the IT estate it "
+        "hears, its jobs, what it sends on, its database and its cost.",
         [
-            ("Taking reports in", [*_answers(), *_load()]),
-            ("What is refused", _refused()),
+            ("At a glance", _glance()),
+            ("Taking reports in", collector_ingest.ingest()),
+            ("What is refused", collector_ingest.refused()),
+            ("Coverage", _coverage()),
             ("Jobs", _jobs()),
-            ("Cost", _cost()),
+            ("Polling", collector_parts.polling()),
+            ("Remote write", collector_parts.remote_write()),
+            ("Relay", collector_parts.relay()),
+            ("Device detail", collector_parts.detail()),
+            ("Database, memory and processor", collector_parts.cost()),
         ],
+        About(audience=("operations",), folded=("Remote write", "Relay")),
     )
 
 
-def _quantiles(metric: str) -> tuple[Query, Query]:
-    """Return the median and the 99th percentile of a histogram without labels."""
-    found = tuple(
-        Query(f"histogram_quantile({ratio}, sum by (le) (rate({metric}_bucket[$__rate_interval])))", name)
-        for ratio, name in ((0.5, "half are faster"), (0.99, "99 in 100 are faster"))
-    )
-    return found[0], found[1]
+def _glance() -> list[Panel]:
+    return [*_heard(), *_trouble()]
 
 
-def _answers() -> list[Panel]:
+def _heard() -> list[Panel]:
+    age = f"time() - {held('roadworthy_fleet_snapshot_timestamp_seconds')}"
     return [
-        lines(
+        number(
             Words(
-                "Reports by outcome",
-                "Reports answered a second: `accepted`, or the code of the error the agent was told.",
-                "reqps",
+                "Devices heard, of those in service",
+                "Reporting or late, over all that are not retired; restricted sites are counted. The others are missing: "
+                "not heard for three intervals. Without roll-ups it is not known.",
+                "percentunit",
             ),
-            Query(
-                "sum by (outcome) (rate(roadworthy_ingest_reports_total[$__rate_interval]))", "{{outcome}}"
-            ),
+            Query(f"max ({selector('estate:roadworthy_devices:coverage_ratio')})", "heard"),
+            look=Look(height=5, levels=thresholds.COVERAGE_RATIO, decimals=1),
         ),
-        lines(
+        number(
             Words(
-                "Time to answer a report",
-                "From its first byte to the acknowledgement, which is sent when the report is on disk.",
+                "Age of the roll-ups",
+                "Since the figures of the IT estate were worked out; after five minutes they are no longer told and every "
+                "graph of the IT estate ends. Without any it is not known.",
                 "s",
             ),
-            *_quantiles("roadworthy_ingest_request_seconds"),
-        ),
-        lines(
-            Words("Time to commit", "Duration of the group commits; the disk's share of the answer.", "s"),
-            *_quantiles("roadworthy_ingest_commit_seconds"),
+            Query(age, "age"),
+            look=Look(height=5, levels=thresholds.AGE_SECONDS, decimals=0),
         ),
     ]
 
 
-def _load() -> list[Panel]:
+def _trouble() -> list[Panel]:
+    queue = share(
+        held("roadworthy_ingest_queued_reports", "instance"),
+        held("roadworthy_ingest_queue_limit_reports", "instance"),
+    )
     return [
-        lines(
+        number(
             Words(
-                "Reports waiting for the writer",
-                "At the limit agents are told to come again later, spread out.",
+                "Fullest queue of reports",
+                "Reports waiting for the writer over how many may, of the serving process where it is most; at 1 agents "
+                f"are told to come again later. {_ABSENT}",
+                "percentunit",
+            ),
+            Query(f"max ({queue})", "full"),
+            look=Look(height=5, levels=thresholds.QUEUE_RATIO, decimals=0),
+        ),
+        number(
+            Words(
+                "Job runs that failed in a day",
+                "Of all jobs, in the last 24 hours; the log has the first of each row of failures. Where no jobs process "
+                "has ever run it is not known.",
                 "short",
             ),
-            Query("sum(roadworthy_ingest_queued_reports)", "waiting"),
-            Query("sum(roadworthy_ingest_queue_limit_reports)", "limit"),
-        ),
-        lines(
-            Words(
-                "Reports in one commit",
-                "The mean group; it grows with the load, which is what keeps up.",
-                "short",
-            ),
-            Query(
-                "sum(rate(roadworthy_ingest_committed_reports_total[$__rate_interval]))"
-                " / sum(rate(roadworthy_ingest_commit_seconds_count[$__rate_interval]))",
-                "reports",
-            ),
-        ),
-        lines(
-            Words("Enrolments by outcome", "Enrolments answered a second.", "reqps"),
-            Query(
-                "sum by (outcome) (rate(roadworthy_ingest_enrolments_total[$__rate_interval]))", "{{outcome}}"
-            ),
+            Query(f"sum (max by (task) (increase({selector('roadworthy_job_failures_total')}[1d])))", "runs"),
+            look=Look(height=5, levels=thresholds.ANY, decimals=0),
         ),
     ]
 
 
-def _refused() -> list[Panel]:
+def _coverage() -> list[Panel]:
+    return [*_heard_by_site(), *_left_behind()]
+
+
+def _heard_by_site() -> list[Panel]:
+    in_service = selector("site:roadworthy_devices:in_service")
+    heard = selector("site:roadworthy_devices:heard")
+    ratio = selector("site:roadworthy_devices:coverage_ratio")
     return [
         lines(
-            Words("Items refused by code", "Items of otherwise accepted reports, a second.", "ops"),
-            Query(
-                "sum by (code) (rate(roadworthy_ingest_rejected_items_total[$__rate_interval]))", "{{code}}"
-            ),
-        ),
-        lines(
             Words(
-                "Conflicts",
-                "Items that came again with other content, a second; the first is kept. A clone or a restored "
-                "image makes them.",
-                "ops",
-            ),
-            Query("sum by (item) (rate(roadworthy_ingest_conflicts_total[$__rate_interval]))", "{{item}}"),
-        ),
-        lines(
-            Words(
-                "Values this version does not know",
-                "Read as `other`, by field, a second. Agents newer than the collector send them.",
-                "ops",
-            ),
-            Query(
-                "sum by (field) (rate(roadworthy_ingest_unknown_values_total[$__rate_interval]))", "{{field}}"
-            ),
-        ),
-        number(
-            Words("Refused items kept", "Waiting in quarantine for a person to look at.", "short"),
-            Query("sum(roadworthy_quarantined_items)", "items"),
-        ),
-        number(
-            Words(
-                "Device days to roll up",
-                "Marked by new facts; zero again within a minute when all is well.",
+                "Devices by state",
+                "Reporting: heard within the call interval and a grace; late: after that; missing: not heard for three "
+                "intervals; retired: taken out of service. Restricted sites are counted. A gap: not known.",
                 "short",
             ),
-            Query("sum(roadworthy_rollup_backlog)", "device days"),
+            Query(held("roadworthy_estate_devices", "state"), "{{state}}"),
+            stacked=True,
+            look=Look(colours=thresholds.STATES),
+        ),
+        columns(
+            Words(
+                "Sites by how much of them is heard",
+                "Devices in service, and those of them reporting or late. Restricted sites are left out, and a site without "
+                "a device in service is not here.",
+                "short",
+            ),
+            [Key("site", "Site")],
+            Column("In service", f"max by (site) ({in_service})"),
+            Column("Heard", f"max by (site) ({heard})"),
+            Column("Share", f"max by (site) ({ratio})", "percentunit", thresholds.COVERAGE_RATIO, decimals=0),
+            width=12,
+            sort="Share",
+            rising=True,
+        ),
+    ]
+
+
+def _left_behind() -> list[Panel]:
+    not_all = held("roadworthy_probe_devices", "probe", "status", where='status!="ok"')
+    return [
+        bars(
+            Words(
+                "Items that agents had still to send",
+                "Devices in service by how many items were left in their agent's spool at its last report: after a time "
+                "without a network it empties in a few calls. unknown: the agent does not tell.",
+                "short",
+            ),
+            *each(counted("roadworthy_agent_spooled_devices", "{it}"), "band", _SPOOLED),
+        ),
+        rows(
+            Words(
+                "Probes that measure nothing or not all",
+                "Devices in service by probe and status. no_permission can be put right, not_supported cannot, "
+                "virtual_machine and container are what they are; what a probe cannot measure is not known.",
+                "short",
+            ),
+            Query(f"sort_desc({not_all})"),
         ),
     ]
 
 
 def _jobs() -> list[Panel]:
+    return [*_runs(), *_transactions(), *_backlog()]
+
+
+def _runs() -> list[Panel]:
+    last = "roadworthy_job_last_success_timestamp_seconds"
+    failures = selector("roadworthy_job_failures_total")
     return [
         lines(
-            Words("Since a job last succeeded", "A line that only rises is a job that fails or hangs.", "s"),
-            Query("time() - max by (task) (roadworthy_job_last_success_timestamp_seconds)", "{{task}}"),
-        ),
-        lines(
             Words(
-                "Failed runs", "Runs that failed in the last hour; the log has the first of them.", "short"
-            ),
-            Query("sum by (task) (increase(roadworthy_job_failures_total[1h]))", "{{task}}"),
-        ),
-        lines(
-            Words("Duration of the last run", "Reading, computing and writing together.", "s"),
-            Query("max by (task) (roadworthy_job_last_duration_seconds)", "{{task}}"),
-        ),
-        lines(
-            Words(
-                "Longest write transaction",
-                "While a job writes, reports wait for their acknowledgement; it is meant to stay under 0.05 s.",
+                "Since a job last succeeded",
+                "A line that only rises is a job that fails or hangs. One that never succeeded is not known and has none.",
                 "s",
             ),
-            Query("max by (task) (roadworthy_job_longest_transaction_seconds)", "{{task}}"),
+            Query(f"time() - {held(last, 'task')}", "{{task}}"),
         ),
         lines(
             Words(
-                "Age of the roll-ups",
-                "After five minutes they are no longer shown, and every graph of the IT estate ends.",
+                "Failed runs",
+                "Runs that failed in the last hour; the log has the first of them. A job that never ran has no line.",
+                "short",
+            ),
+            Query(f"max by (task) (increase({failures}[1h]))", "{{task}}"),
+        ),
+        lines(
+            Words(
+                "Duration of the last run",
+                "Reading, computing and writing together. A job that never ran has no line.",
                 "s",
             ),
-            Query("time() - max(roadworthy_fleet_snapshot_timestamp_seconds)", "age"),
+            Query(held("roadworthy_job_last_duration_seconds", "task"), "{{task}}"),
         ),
     ]
 
 
-def _cost() -> list[Panel]:
+def _transactions() -> list[Panel]:
+    longest = held("roadworthy_job_longest_transaction_seconds", "task")
     return [
         lines(
             Words(
-                "Processor time of the serving process",
-                "Seconds of processor time a second; 1 is one core.",
+                "Longest write transaction",
+                "Since the jobs process started. While a job writes, reports wait for their acknowledgement; it is meant to "
+                "stay under 0.05 s. A job that writes nothing has no line.",
+                "s",
+            ),
+            Query(longest, "{{task}}"),
+            look=Look(levels=thresholds.TRANSACTION_SECONDS),
+        ),
+    ]
+
+
+def _backlog() -> list[Panel]:
+    return [
+        lines(
+            Words(
+                "Device days to roll up",
+                f"Marked by new facts; near zero again within a minute when all is well. {_ABSENT}",
                 "short",
             ),
-            Query("rate(roadworthy_process_cpu_seconds_total[$__rate_interval])", "cores"),
-        ),
-        lines(
-            Words("Memory of the serving process", "Resident memory.", "bytes"),
-            Query("roadworthy_process_resident_memory_bytes", "resident"),
-        ),
-        lines(
-            Words("Size of the database", "The file and its write-ahead log.", "bytes"),
-            Query("sum by (file) (roadworthy_database_size_bytes)", "{{file}}"),
-            stacked=True,
+            Query(held("roadworthy_rollup_backlog"), "device days"),
+            width=8,
         ),
         lines(
             Words(
-                "Time to render a scrape", "99 in 100 are faster; Prometheus gives up after ten seconds.", "s"
+                "Age of the oldest day to roll up",
+                "Since its midnight, UTC: up to a day is today. While nothing waits there is none, and no line.",
+                "s",
             ),
-            Query(
-                "histogram_quantile(0.99, sum by (endpoint, le)"
-                " (rate(roadworthy_scrape_render_seconds_bucket[$__rate_interval])))",
-                "{{endpoint}}",
-            ),
+            Query(f"time() - min({selector('roadworthy_rollup_oldest_timestamp_seconds')})", "oldest"),
+            width=8,
         ),
-        lines(
-            Words("File descriptors", "Open ones beside the most the process may open.", "short"),
-            Query("roadworthy_process_open_fds", "open"),
-            Query("roadworthy_process_max_fds", "limit"),
+        number(
+            Words(
+                "Processes that hold the jobs",
+                "With several collectors exactly one does; 0 or 2 for minutes is wrong. Where the collector is one process "
+                "it is not told and not known.",
+                "short",
+            ),
+            Query(f"sum ({selector('roadworthy_jobs_holding')})", "hold"),
+            width=8,
+            look=Look(levels=thresholds.ONE_HOLDER),
         ),
     ]

@@ -1,0 +1,126 @@
+"""Rules of a panel: what it says of itself, its unit, its thresholds, where its data come from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from roadworthy_dashboards import thresholds
+from roadworthy_dashboards.lint.board import WORDS_ONLY, Board, Panel
+from roadworthy_dashboards.lint.context import Context
+from roadworthy_dashboards.lint.findings import Fault
+from roadworthy_dashboards.sdk import UNITS
+
+_OF_BOARD = "-- Dashboard --"  # a panel that shows another panel's answer
+_GREATEST_RATIO = 10
+
+
+def _showing(board: Board) -> Iterator[Panel]:
+    return (panel for panel in board.panels if panel.kind not in WORDS_ONLY)
+
+
+def panel_datasource(board: Board, _: Context) -> Iterator[Fault]:
+    """Every panel and query asks the data source the board's variable names."""
+    allowed = set()
+    for variable in board.variables:
+        if variable.kind == "datasource":
+            allowed |= {f"${variable.name}", f"${{{variable.name}}}"}
+    for panel in _showing(board):
+        for letter, found in [
+            ("", panel.document),
+            *((target.letter, target.document) for target in panel.targets),
+        ]:
+            source = found.get("datasource")
+            uid = source.get("uid") if isinstance(source, dict) else source
+            if uid not in allowed | {_OF_BOARD}:
+                yield Fault(f"it asks the data source {uid!r}", panel.title, letter)
+
+
+def panel_title_description(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a figure nobody explains is explained by whoever needs it to be high or low."""
+    for panel in _showing(board):
+        for key in ("title", "description"):
+            if not str(panel.document.get(key) or "").strip():
+                yield Fault(f"it has no {key}", panel.title)
+
+
+def description_sentence(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a description is read by people."""
+    described = [(panel.title, panel.document.get("description")) for panel in _showing(board)]
+    for title, text in [("", board.document.get("description")), *described]:
+        if text and not str(text).rstrip().endswith((".", "?", "!")):
+            yield Fault("its description does not end as a sentence", title)
+
+
+def panel_units(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a number without a unit is a guess, and a unit of one's own is not scaled."""
+    for panel in _showing(board):
+        unit = panel.defaults.get("unit")
+        if unit not in UNITS:
+            yield Fault(f"its unit is {unit!r}" if unit else "it has no unit", panel.title)
+        for other in panel.overrides("unit"):
+            if other not in UNITS:
+                yield Fault(f"an override has the unit {other!r}", panel.title)
+
+
+def panel_targets(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a panel without a query is empty."""
+    for panel in _showing(board):
+        if not panel.targets:
+            yield Fault("it has no query", panel.title)
+        for target in panel.targets:
+            if not target.expr.strip() and target.source.get("uid") != _OF_BOARD:
+                yield Fault("the query is empty", panel.title, target.letter)
+
+
+def panel_thresholds(board: Board, _: Context) -> Iterator[Fault]:
+    """Without steps of its own Grafana colours a panel red from 80 on, whatever 80 is; steps live in thresholds.py."""
+    places = {
+        tuple(value for value, _ in levels.steps)
+        for levels in vars(thresholds).values()
+        if isinstance(levels, thresholds.Levels)
+    }
+    for panel in _showing(board):
+        unit = str(panel.defaults.get("unit"))
+        yield from _steps(panel, panel.defaults.get("thresholds"), places, unit)
+        for steps in panel.overrides("thresholds"):
+            # An override may be of a column with a unit of its own.
+            yield from _steps(panel, steps, places, "")
+
+
+def panel_ids(board: Board, _: Context) -> Iterator[Fault]:
+    """Links to a panel, and what shows another's answer, go by its id."""
+    rows = [row for row in board.document.get("panels") or () if row.get("type") == "row"]
+    ids = [found.get("id") for found in [*rows, *(panel.document for panel in board.panels)]]
+    for identity in sorted({str(found) for found in ids if ids.count(found) > 1 or found is None}):
+        yield Fault(
+            f"{ids.count(None) or 'more than one'} panel has no id"
+            if identity == "None"
+            else f"two have the id {identity}"
+        )
+
+
+def panel_reference(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because what shows another panel's answer needs that panel."""
+    ids = {panel.document.get("id") for panel in board.panels}
+    for target in board.targets:
+        if target.source.get("uid") == _OF_BOARD and target.document.get("panelId") not in ids:
+            yield Fault(f"there is no panel {target.document.get('panelId')}", target.panel, target.letter)
+
+
+def _steps(panel: Panel, found: Any, places: set[tuple[float, ...]], unit: str) -> Iterator[Fault]:
+    steps = (found or {}).get("steps") or []
+    if not steps:
+        yield Fault("it names no thresholds", panel.title)
+        return
+    values = [step.get("value") for step in steps]
+    numbers = [value for value in values[1:] if isinstance(value, int | float)]
+    if values[0] is not None or len(numbers) != len(values) - 1:
+        yield Fault("the first step has a value, or a later one has none", panel.title)
+    elif any(lower >= higher for lower, higher in itertools.pairwise(numbers)):
+        yield Fault(f"the steps {numbers} do not rise", panel.title)
+    elif tuple(numbers) not in places:
+        yield Fault(f"the steps {numbers} are none of thresholds.py", panel.title)
+    elif unit == "percentunit" and any(abs(value) > _GREATEST_RATIO for value in numbers):
+        yield Fault(f"the steps {numbers} are per cent and its unit is a ratio", panel.title)
