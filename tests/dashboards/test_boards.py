@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,33 @@ import pytest
 from typer.testing import CliRunner
 
 import roadworthy_dashboards
+from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.boards import BOARDS
-from roadworthy_dashboards.catalogue import faults_in, load_labels, series_in
+from roadworthy_dashboards.catalogue import faults_in, load_labels, load_series
 from roadworthy_dashboards.cli import app
-from roadworthy_dashboards.render import RENDERED, board_faults, faults, panels_of, rendered, write
+from roadworthy_dashboards.links import AUDIENCES, TAG, UIDS
+from roadworthy_dashboards.panels import step_colours
+from roadworthy_dashboards.promql import parse, selectors
+from roadworthy_dashboards.render import (
+    RENDERED,
+    WORDS,
+    board_faults,
+    faults,
+    panels_of,
+    queries_of,
+    rendered,
+    write,
+)
+from roadworthy_dashboards.thresholds import Levels
 
 PACKAGE = Path(roadworthy_dashboards.__file__).parent
-# What Grafana puts in for its own variables before Prometheus sees a query.
+# What Grafana puts in before Prometheus sees a query.
 MACROS = {"$__rate_interval": "5m", "$__range": "24h"}
 BOARD_NAMES = sorted(BOARDS)
+DEVICE_BOARD = "one_device"
+_RANGE = re.compile(r"\[(\d+)([smhdwy])")
+_DAYS = {"s": 1 / 86_400, "m": 1 / 1_440, "h": 1 / 24, "d": 1, "w": 7, "y": 365}
+KEPT_DAYS = 15  # what Prometheus keeps unless told otherwise
 
 
 def committed(name: str) -> dict[str, Any]:
@@ -27,7 +47,40 @@ def committed(name: str) -> dict[str, Any]:
 
 
 def queries(board: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(panel["title"], target["expr"]) for panel in panels_of(board) for target in panel["targets"]]
+    return [(panel["title"], text) for panel in panels_of(board) for text in queries_of(panel)]
+
+
+def filled(board: dict[str, Any], query: str) -> str:
+    """Return a query as Prometheus gets it, every variable matching anything."""
+    names = {f"${variable['name']}": ".+" for variable in board["templating"]["list"]}
+    for name, value in sorted({**MACROS, **names}.items(), key=lambda pair: -len(pair[0])):
+        query = query.replace(name, value)
+    return query
+
+
+def asked_of(board: dict[str, Any]) -> set[str]:
+    """Return the names of all series a board asks for."""
+    return {one.name for _, query in queries(board) for one in selectors(parse(filled(board, query)))}
+
+
+def steps_in(node: Any) -> Iterator[list[dict[str, Any]]]:
+    """Yield the steps of every set of thresholds anywhere in a document."""
+    if isinstance(node, dict):
+        if isinstance(node.get("steps"), list):
+            yield node["steps"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from steps_in(child)
+
+
+def colours_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("color", "fixedColor") if isinstance(node.get(key), str))
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from colours_in(child)
 
 
 def test_what_is_committed_is_current() -> None:
@@ -38,30 +91,118 @@ def test_what_is_committed_is_current() -> None:
 def test_a_panel_says_what_it_shows(name: str) -> None:
     for panel in panels_of(committed(name)):
         assert panel["title"]
-        assert panel["description"].endswith(".")
-        assert panel["fieldConfig"]["defaults"]["unit"]
-        assert panel["targets"]
+        assert panel["description"].endswith("."), panel["title"]
+        if panel["type"] == WORDS:
+            assert panel["options"]["content"]
+            continue
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["targets"], panel["title"]
         for target in panel["targets"]:
             assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
+def test_a_board_says_what_it_is_and_cannot_be_edited(name: str) -> None:
+    board = committed(name)
+    assert board["uid"] == UIDS[name]
+    assert board["title"].startswith("Roadworthy: ")
+    assert board["description"].endswith(".")
+    assert board["editable"] is False
+    assert board["time"]["to"] == "now"
+    assert board["refresh"]
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_a_board_is_for_somebody_and_leads_to_the_others(name: str) -> None:
+    board = committed(name)
+    tag, *audience = board["tags"]
+    assert tag == TAG
+    assert audience
+    assert set(audience) <= set(AUDIENCES)
+    lists = [link for link in board["links"] if link["type"] == "dashboards"]
+    assert [link["tags"] for link in lists] == [[TAG], *([one] for one in AUDIENCES)]
+    for link in lists:
+        assert link["keepTime"]
+        assert link["includeVars"]
+        assert "placement" not in link, "it would hide in a menu"
+
+
+def test_every_audience_has_a_board() -> None:
+    used = {tag for name in BOARD_NAMES for tag in committed(name)["tags"]}
+    assert used == {TAG, *AUDIENCES}
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_a_link_to_a_board_leads_to_one(name: str) -> None:
+    for uid in re.findall(r"/d/([a-z-]+)", json.dumps(committed(name))):
+        assert uid in UIDS.values()
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_every_variable_is_used_and_the_usual_ones_are_there(name: str) -> None:
+    board = committed(name)
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    assert list(variables)[:2] == ["datasource", "job"]
+    job = variables["job"]
+    assert (job["label"], job["multi"], job["allValue"], job["refresh"]) == ("Job", True, ".+", 2)
+    text = json.dumps({**board, "templating": {}})
+    for variable in variables:
+        assert re.search(rf"\$(\{{{variable}[:}}]|{variable}\b)", text), variable
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_every_series_is_of_the_chosen_jobs_and_once(name: str) -> None:
+    """Without an aggregation two collectors, or two jobs on one, would be two rows with nothing to tell them apart."""
+    board = committed(name)
+    for title, query in queries(board):
+        for one in selectors(parse(filled(board, query))):
+            # The calendar is recorded from the clock, whatever the jobs.
+            if ":roadworthy_calendar:" not in one.name:
+                assert f'{one.name}{{job=~"$job"' in query.replace(" ", ""), (title, query)
+        assert re.search(r"\b(max|sum|min|count|avg)\b", query), (title, query)
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
 def test_a_query_asks_only_for_what_the_catalogue_has(name: str) -> None:
     labels = load_labels()
-    for title, query in queries(committed(name)):
-        assert series_in(query), title
-        assert faults_in(query, labels) == []
+    board = committed(name)
+    for title, query in queries(board):
+        assert "roadworthy_" in query, title
+        assert faults_in(filled(board, query), labels) == []
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_no_range_is_longer_than_prometheus_keeps(name: str) -> None:
+    board = committed(name)
+    for title, query in queries(board):
+        for count, unit in _RANGE.findall(query):
+            assert int(count) * _DAYS[unit] <= KEPT_DAYS, title
+    since = re.fullmatch(r"now-(\d+)([smhdw])", board["time"]["from"])
+    assert since
+    assert int(since[1]) * _DAYS[since[2]] <= KEPT_DAYS
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_figures_of_months_and_years_are_asked_as_they_are_now(name: str) -> None:
+    """A year is a label of a gauge; drawn over time it would be a flat line."""
+    labels = load_labels()
+    for panel in panels_of(committed(name)):
+        for target in panel.get("targets") or ():
+            asked = [one.name for one in selectors(parse(filled(committed(name), target["expr"])))]
+            if any({"month", "year"} & labels.get(series, frozenset()) for series in asked):
+                assert target.get("instant") is True, panel["title"]
+                assert target.get("range") is not True, panel["title"]
 
 
 @pytest.mark.needs("promtool")
 def test_promtool_reads_every_query(tmp_path: Path) -> None:
     rules = []
     for name in BOARD_NAMES:
-        for number, (_, query) in enumerate(queries(committed(name))):
-            for macro, value in MACROS.items():
-                query = query.replace(macro, value)  # noqa: PLW2901 - the query as Prometheus gets it
-            assert "$" not in query
-            rules.append({"record": f"test:{name}:{number}", "expr": query})
+        board = committed(name)
+        for place, (_, query) in enumerate(queries(board)):
+            text = filled(board, query)
+            assert "$" not in text.replace('"$1"', ""), text  # which is Prometheus' own, of label_replace
+            rules.append({"record": f"test:{name}:{place}", "expr": text})
     path = tmp_path / "rules.yml"
     # JSON is YAML.
     path.write_text(json.dumps({"groups": [{"name": "boards", "rules": rules}]}))
@@ -71,10 +212,45 @@ def test_promtool_reads_every_query(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
+def test_levels_and_colours_are_those_of_one_place(name: str) -> None:
+    known = [step_colours(one)["steps"] for one in vars(thresholds).values() if isinstance(one, Levels)]
+    board = committed(name)
+    for steps in steps_in(board["panels"]):
+        assert steps in known, steps
+    for colour in colours_in(board["panels"]):
+        # Only named colours follow the theme: a fixed one is right on the dark or on the light.
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", colour), colour
+    for panel in panels_of(board):
+        if panel["type"] != WORDS:
+            assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["title"]
+
+
+def test_only_the_board_of_one_device_asks_for_devices() -> None:
+    """Detail is off by default, a board of it would be empty; and 100,000 series are no panel."""
+    of_one = {name for name, series in load_series().items() if "device_id" in series.labels}
+    assert asked_of(committed(DEVICE_BOARD)) <= of_one
+    for name in BOARD_NAMES:
+        if name != DEVICE_BOARD:
+            assert not asked_of(committed(name)) & of_one
+            assert "device_id" not in json.dumps(committed(name))
+
+
+def test_the_board_of_one_device_asks_for_all_there_is_of_one() -> None:
+    board = committed(DEVICE_BOARD)
+    of_one = {name for name, series in load_series().items() if "device_id" in series.labels}
+    assert asked_of(board) == of_one
+    for _, query in queries(board):
+        assert query.count('device_id="$device_id"') == query.count("roadworthy_device_")
+
+
+@pytest.mark.parametrize("name", BOARD_NAMES)
 def test_no_panel_hides_another(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     ids = set()
     for panel in committed(name)["panels"]:
+        ids_in_row = [inner["id"] for inner in panel.get("panels") or ()]
+        assert not ids & set(ids_in_row)
+        ids |= set(ids_in_row)
         place = panel["gridPos"]
         cells = {
             (x, y)
@@ -88,17 +264,27 @@ def test_no_panel_hides_another(name: str) -> None:
         ids.add(panel["id"])
 
 
-def test_uids_are_unique_and_short_enough() -> None:
-    uids = [committed(name)["uid"] for name in BOARD_NAMES]
-    assert len(set(uids)) == len(uids)
-    assert max(map(len, uids)) <= 40
+def test_uids_are_unique_short_and_for_ever() -> None:
+    """Bookmarks, runbooks and the console point at them: to change one here is to break those."""
+    assert dict(UIDS) == {
+        "carbon": "roadworthy-carbon",
+        "collector_health": "roadworthy-collector",
+        "cost_shares": "roadworthy-cost-shares",
+        "estate_overview": "roadworthy-estate",
+        "legacy_and_ageing": "roadworthy-legacy",
+        "one_device": "roadworthy-device",
+        "power_and_ups": "roadworthy-power",
+        "slow_starts": "roadworthy-slow-starts",
+    }
+    assert sorted(UIDS) == BOARD_NAMES
+    assert max(map(len, UIDS.values())) <= 40
 
 
-def test_the_boards_name_no_device() -> None:
-    """Detail is off by default; a board that needs it would be empty, and one machine is not a trend."""
-    for text in rendered().values():
-        assert "roadworthy_device_" not in text
-        assert "device_id" not in text
+def test_the_overview_is_one_screen() -> None:
+    """A CIO's screen: no more than twelve panels open, and all the rest in rows that are closed."""
+    open_ones = [panel for panel in committed("estate_overview")["panels"] if panel["type"] != "row"]
+    assert len(open_ones) <= 12
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in open_ones) <= 24
 
 
 def test_the_member_imports_nothing_of_ours() -> None:
@@ -137,6 +323,13 @@ def test_a_panel_that_says_nothing_is_a_fault() -> None:
         "a.json: Bare: has no unit",
         "a.json: Bare: there is no metric roadworthy_x",
     ]
+
+
+def test_links_to_the_console_lead_where_it_is_rendered_to() -> None:
+    board = json.loads(rendered("https://it.example/")["slow_starts.json"])
+    (console,) = [one for one in board["templating"]["list"] if one["name"] == "console"]
+    assert (console["type"], console["query"], console["hide"]) == ("constant", "https://it.example", 2)
+    assert "${console:raw}/devices?site=" in json.dumps(board["panels"])
 
 
 def test_render_and_check_are_commands(tmp_path: Path) -> None:

@@ -123,24 +123,6 @@ def test_promtool_accepts_the_configuration(deploy: Path, tmp_path: Path, path: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_grafana_finds_its_source_and_one_provider_of_boards(deploy: Path, compose: dict[str, Any]) -> None:
-    folder = deploy / "grafana/provisioning"
-    (source,) = yaml.safe_load((folder / "datasources/roadworthy.yaml").read_text("utf-8"))["datasources"]
-    assert source["type"] == "prometheus"
-    assert source["url"] == "http://prometheus:9090"
-    (provider,) = yaml.safe_load((folder / "dashboards/roadworthy.yaml").read_text("utf-8"))["providers"]
-    mounted = {
-        volume.split(":")[1]: volume.split(":")[0] for volume in compose["services"]["grafana"]["volumes"]
-    }
-    boards = deploy / "compose" / mounted[provider["options"]["path"]]
-    assert sorted(path.name for path in boards.glob("*.json")) == [
-        "collector_health.json",
-        "estate_overview.json",
-    ]
-    home = compose["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-    assert (boards / Path(home).name).is_file()
-
-
 def test_sample_settings_are_accepted(deploy: Path) -> None:
     from roadworthy_agent.settings import load as load_agent
     from roadworthy_collector.settings import load as load_collector

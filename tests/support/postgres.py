@@ -132,6 +132,7 @@ def shared_port() -> int:
 
 
 _free: list[URL] = []  # databases of this process that no test uses just now
+_cleaners: dict[str | None, psycopg.Connection] = {}  # by database: each knows its tables already
 
 
 def fresh_database(*, empty: bool = False) -> URL:
@@ -159,8 +160,23 @@ def give_back(url: URL) -> None:
 
 def _clean(url: URL) -> None:
     """Bring a database back to what the migrations leave."""
-    with psycopg.connect(host="127.0.0.1", port=url.port, user=USER, dbname=url.database) as one:
-        one.execute(_cleaning(url.port))
+    if (kept := _cleaners.pop(url.database, None)) is not None:
+        try:
+            kept.execute(_cleaning(url.port))
+        except psycopg.OperationalError:  # a test has ended every connection to it
+            kept.close()
+        else:
+            _cleaners[url.database] = kept
+            return
+    one = psycopg.connect(host="127.0.0.1", port=url.port, user=USER, dbname=url.database, autocommit=True)
+    one.execute(_cleaning(url.port))
+    _cleaners[url.database] = one
+
+
+def let_go() -> None:
+    """Close what this process has open."""
+    while _cleaners:
+        _cleaners.popitem()[1].close()
 
 
 @functools.cache

@@ -17,6 +17,7 @@ PUBLIC, SYSTEM_ONLY = "public", "system-only"
 SNMPD = f"""
 rocommunity {PUBLIC} 127.0.0.1
 view system included .1.3.6.1.2.1.1
+rocommunity6 {PUBLIC} ::1
 rocommunity {SYSTEM_ONLY} 127.0.0.1 -V system
 createUser reader SHA-256 "authentication-word" AES "privacy-word"
 createUser strong SHA-512 "authentication-word" AES-256 "privacy-word"
@@ -40,7 +41,7 @@ def snmpd(folder: Path) -> Iterator[int]:
     """Run Debian's snmpd with `SNMPD` and give its port."""
     port, log, config = free_udp_port(), folder / "snmpd.log", folder / "snmpd.conf"
     config.write_text(SNMPD)
-    command = ["snmpd", "-f", "-Lo", "-C", "-c", config, f"udp:127.0.0.1:{port}"]
+    command = ["snmpd", "-f", "-Lo", "-C", "-c", config, f"udp:127.0.0.1:{port},udp6:[::1]:{port}"]
     environment = {"SNMP_PERSISTENT_DIR": str(folder), "MIBS": ""}
     with _running(command, log, environment):
         wait_until(lambda: "NET-SNMP version" in log.read_text(), what="snmpd")

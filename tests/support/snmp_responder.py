@@ -312,11 +312,17 @@ def main() -> None:
     parser.add_argument("recording", type=Path)
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--dead", type=int, default=0)
+    parser.add_argument(
+        "--own-communities", action="store_true", help="each device's community is its address"
+    )
     given = parser.parse_args()
     values = read_recording(given.recording)
     alive = given.devices - given.dead
     manners: list[Manner] = ["honest"] * alive + ["dead"] * given.dead
-    agents = {host: Agent(values, manner) for host, manner in zip(hosts(given.devices), manners, strict=True)}
+    agents = {
+        host: Agent(values, manner, community=host.encode() if given.own_communities else b"public")
+        for host, manner in zip(hosts(given.devices), manners, strict=True)
+    }
     responder = Responder(agents)
     sys.stdout.write(f"{responder.port}\n")
     sys.stdout.flush()

@@ -1,0 +1,150 @@
+"""Every query of every panel and rule is asked of a real Prometheus that has scraped the demo, and finds something."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import promql_parser
+import pytest
+from support.scraped_demo import (
+    Prometheus,
+    Scraped,
+    filled,
+    make_blocks,
+    prometheus,
+    scraped_demo,
+    series,
+    variables_of,
+)
+
+from roadworthy_dashboards.render import RENDERED, panels_of
+
+pytestmark = pytest.mark.needs("prometheus", "promtool")
+
+BOARDS = sorted(path.stem for path in RENDERED.glob("*.json"))
+# What the demo rightly has nothing of, by board and panel or by recorded name, and why. It must be empty there, and
+# must find something in the second set of series below.
+EMPTY: dict[tuple[str, str], str] = {}
+
+
+class Query(NamedTuple):
+    """A query of a panel, its variables filled in."""
+
+    board: str
+    title: str
+    text: str
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
+    with scraped_demo(tmp_path_factory.mktemp("scraped")) as found:
+        yield found
+
+
+def board_of(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((RENDERED / f"{name}.json").read_text("utf-8"))
+    return document
+
+
+def queries_of(name: str, asked: Prometheus) -> Iterator[Query]:
+    board = board_of(name)
+    variables = variables_of(board, asked)
+    for panel in panels_of(board):
+        for target in panel.get("targets") or ():
+            yield Query(name, panel["title"], filled(target["expr"], variables))
+
+
+def finds(asked: Prometheus, query: str) -> bool:
+    """Whether a query finds a series with a number; NaN is what a quantile of nothing gives."""
+    return any(not math.isnan(float(one["value"][1])) for one in asked.vector(query))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_panel_finds_something(scraped: Scraped, name: str) -> None:
+    nothing = {}
+    for query in queries_of(name, scraped.prometheus):
+        if not finds(scraped.prometheus, query.text):
+            nothing.setdefault(query.title, query.text)
+    excused = {title for board, title in EMPTY if board == name}
+    wrong = [
+        f"{title}: {nothing.get(title, 'finds something')}" for title in sorted(nothing.keys() ^ excused)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_rule_runs(scraped: Scraped) -> None:
+    """Rules of alerts run without an error; what they find is up to the estate, and promtool's tests make each fire."""
+    groups = scraped.prometheus.ask("rules")["groups"]
+    assert groups
+    bad = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"]
+    assert bad == []
+    recorded = [rule for group in groups for rule in group["rules"] if rule["type"] == "recording"]
+    nothing = {rule["name"] for rule in recorded if not finds(scraped.prometheus, rule["name"])}
+    wrong = sorted(nothing ^ {title for board, title in EMPTY if board == "rules"})
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_the_demo_has_nothing_of_is_found_where_there_is_some(scraped: Scraped, tmp_path: Path) -> None:
+    asked = [
+        query
+        for name in BOARDS
+        for query in queries_of(name, scraped.prometheus)
+        if (name, query.title) in EMPTY
+    ]
+    rules = {
+        rule["name"]: rule["query"]
+        for group in scraped.prometheus.ask("rules")["groups"]
+        for rule in group["rules"]
+        if rule["type"] == "recording"
+    }
+    asked += [Query("rules", name, rules[name]) for board, name in EMPTY if board == "rules"]
+    (tmp_path / "some.om").write_text(some_series([query.text for query in asked], rules), "utf-8")
+    make_blocks(tmp_path / "some.om", tmp_path / "tsdb")
+    with prometheus(tmp_path) as second:
+        for query in asked:
+            assert finds(second, query.text), query
+
+
+def some_series(queries: list[str], rules: Mapping[str, str]) -> str:
+    """Return a history in which every selector of the queries finds a series that grew within the last minutes."""
+    now, lines = time.time(), set()
+    waiting, seen = list(queries), set()
+    while waiting:
+        query = waiting.pop()
+        if query in seen:
+            continue
+        seen.add(query)
+        for name, labels in selectors(promql_parser.parse(query)):
+            waiting += [rules[name]] if name in rules else []
+            for minutes in range(12, -1, -1):
+                lines.add((now - minutes * 60 - 1, series(name, labels), 13 - minutes))
+    ordered = [f"{told} {value} {at:.3f}" for at, told, value in sorted(lines)]
+    return "\n".join([*ordered, "# EOF\n"])
+
+
+def selectors(node: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (name, labels that fit) of every selector in a query."""
+    if isinstance(node, promql_parser.MatrixSelector):
+        node = node.vector_selector
+    if isinstance(node, promql_parser.VectorSelector):
+        matchers = [one for one in node.matchers.matchers if one.name != "__name__"]
+        yield node.name, {"job": "roadworthy"} | {one.name: fitting(one) for one in matchers if fitting(one)}
+        return
+    for part in ("expr", "lhs", "rhs", "param"):
+        if (inner := getattr(node, part, None)) is not None:
+            yield from selectors(inner)
+    for argument in getattr(node, "args", ()):
+        yield from selectors(argument)
+
+
+def fitting(matcher: Any) -> str:
+    """Return a value a matcher takes: that of an equality, the first of alternatives, any for `.+`."""
+    if matcher.op in {promql_parser.MatchOp.NotEqual, promql_parser.MatchOp.NotRe}:
+        return "other"
+    text = str(matcher.value)
+    return "roadworthy" if text in {".+", ".*"} else text.split("|", maxsplit=1)[0].strip("()")
