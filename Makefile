@@ -1,6 +1,6 @@
 # One command per habit; CI uses the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test dev lint format types generate lock faults security bench bench-ingest bench-scrape bench-bounded bench-agent bench-snmp clean
+.PHONY: help install run demo test dev lint format types lint-go generate lock faults security bench bench-ingest bench-scrape bench-bounded bench-agent bench-snmp clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -30,9 +30,10 @@ test: dev ## Set up and run every test
 	@tools/test-parts.sh
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-lint: dev ## Ruff: rules and format
+lint: dev ## Ruff: rules and format; our own checker of dashboards and alerts
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
+	@$(VENV)/roadworthy dashboards lint
 
 format: dev ## Ruff: repair what can be repaired
 	@$(VENV)/ruff check --fix .
@@ -40,6 +41,9 @@ format: dev ## Ruff: repair what can be repaired
 
 types: dev ## Mypy, strict, for Linux, Windows and macOS
 	@for platform in linux win32 darwin; do echo "mypy --platform $$platform"; $(VENV)/mypy --platform $$platform || exit 1; done
+
+lint-go: ## Check dashboards and alerts with dashboard-linter and pint too (needs Go and the Go module proxy)
+	@tools/lint-go.sh
 
 generate: dev ## Write the files made from code: metric catalogue, settings, dashboards
 	@$(VENV)/python -m roadworthy_collector.metrics.generate

@@ -7,10 +7,11 @@ from types import MappingProxyType
 # Emissions by scope, and whether a vendor still sends updates.
 SCOPES = MappingProxyType(
     {
-        "scope2_location": "scope 2, location",
-        "scope3_td": "scope 3, grid losses",
-        "scope3_wtt": "scope 3, upstream",
-        "scope3_wtt_td": "scope 3, upstream of losses",
+        "scope2_location": "scope 2, location-based",
+        "scope3_td": "scope 3, losses",
+        "scope3_wtt": "scope 3, well-to-tank",
+        "scope3_home": "scope 3, homeworking",
+        "scope3_partner": "scope 3, partners",
     }
 )
 SUPPORT = MappingProxyType(

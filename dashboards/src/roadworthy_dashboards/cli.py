@@ -84,7 +84,8 @@ def rules(
         str | None,
         typer.Option(
             "--runbooks",
-            help="Address below which the runbooks are served. [default: https://roadworthy.example.org/runbooks]",
+            help="Address below which the runbooks are served: the console's, or of a site with what --pages writes. "
+            "[default: http://127.0.0.1:8470/runbooks]",
             show_default=False,
         ),
     ] = None,
@@ -93,8 +94,9 @@ def rules(
         typer.Option("--pages", help="Folder to write the runbooks to as well.", show_default=False),
     ] = None,
 ) -> None:
-    """Write recording rules and alerts for Prometheus, with links to the runbooks where you serve them."""
-    from roadworthy_dashboards.rules import RUNBOOKS, RunbookAddressError, write
+    """Write recording rules and alerts for Prometheus, with links to the runbooks where people open them."""
+    from roadworthy_dashboards.addresses import RUNBOOKS
+    from roadworthy_dashboards.rules import RunbookAddressError, write
 
     try:
         paths = write(folder, runbooks or RUNBOOKS, pages)
@@ -275,7 +277,7 @@ def _print_steps(steps: Sequence[Step]) -> None:
 
 
 def _console(address: str | None) -> str:
-    from roadworthy_dashboards.variables import CONSOLE
+    from roadworthy_dashboards.addresses import CONSOLE
 
     if address is None:
         return CONSOLE

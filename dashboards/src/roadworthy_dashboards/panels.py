@@ -56,6 +56,7 @@ __all__ = [
     "target",
 ]
 NOT_KNOWN = "not known"
+_APRIL = 3  # Grafana counts months from 0
 _FULL_WIDTH = 24
 _LATEST = ["lastNotNull"]
 _BY_NAME = dashboard_model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME
@@ -230,6 +231,7 @@ def board(
         .tags([TAG, *about.audience])
         .readonly()
         .timezone("browser")
+        .fiscal_year_start_month(_APRIL)
         .time(about.since, "now")
         .refresh(about.refresh)
         .tooltip(dashboard_model.DashboardCursorSync.CROSSHAIR)

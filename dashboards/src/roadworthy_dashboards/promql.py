@@ -27,6 +27,8 @@ MACROS: Mapping[str, str] = {
 }
 # `${name}`, `${name:format}`, `$name` and the older `[[name]]`; `$1` of label_replace is none of them.
 VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)[^}]*\}|\$([A-Za-z_]\w*)|\[\[([A-Za-z_]\w*)\]\]")
+# Aggregations that are not a number as soon as one of their series is none.
+_SUMMING = frozenset({"sum", "avg", "stddev", "stdvar"})
 _QUOTED = re.compile(r'("(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`)')
 
 
@@ -116,11 +118,18 @@ def functions(tree: parser.Expr) -> set[str]:
 
 def compares(tree: parser.Expr) -> bool:
     """Return whether the query drops series by a comparison; with `bool` it does not."""
+    return any(_filters(node) for node, _ in nodes(tree))
+
+
+def spoils_a_sum(tree: parser.Expr) -> bool:
+    """Return whether a ratio is summed up that is not a number where its divisor is 0: the whole sum is then none."""
     return any(
         isinstance(node, parser.BinaryExpr)
-        and str(node.op) in {"==", "!=", ">", "<", ">=", "<="}
-        and not (node.modifier and node.modifier.return_bool)
-        for node, _ in nodes(tree)
+        and str(node.op) == "/"
+        and not is_scalar(node.rhs)
+        and not _filters(_bare(node.rhs))
+        and any(isinstance(parent, parser.AggregateExpr) and str(parent.op) in _SUMMING for parent in above)
+        for node, above in nodes(tree)
     )
 
 
@@ -178,6 +187,21 @@ def _selector(node: parser.VectorSelector, above: tuple[parser.Expr, ...]) -> Se
         if isinstance(above[-1], parser.MatrixSelector):
             reach += range_seconds
     return Selector(name_of(node), tuple(matchers_of(node)), function, range_seconds, reach)
+
+
+def _filters(node: Any) -> bool:
+    return (
+        isinstance(node, parser.BinaryExpr)
+        and str(node.op) in {"==", "!=", ">", "<", ">=", "<="}
+        and not (node.modifier and node.modifier.return_bool)
+    )
+
+
+def _bare(node: Any) -> Any:
+    """Return what stands in parentheses."""
+    while isinstance(node, parser.ParenExpr):
+        node = node.expr
+    return node
 
 
 def _past_seconds(span: Any) -> float:

@@ -64,6 +64,8 @@ class Grafana:
         )
         # A redirect would turn what is written into a question, and may lead where the token should not go.
         self._api.client.s.max_redirects = 0
+        # To this machine in plain, never by way of a proxy that could read the token.
+        self._api.client.s.trust_env = parts.scheme == "https"
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +147,7 @@ class Grafana:
             raise refusal(self.url, doing, error.status_code, self._words(error.response)) from None
         except requests.exceptions.SSLError as error:
             raise TlsError(
-                f"{self.url}: could not {doing}: its certificate is not trusted: {self._words(str(error))}; "
+                f"{self.url}: could not {doing}: its certificate is not trusted: {self._words(_reason(error))}; "
                 "name the certificate authority with --ca-file"
             ) from None
         except requests.exceptions.Timeout:
@@ -162,7 +164,7 @@ class Grafana:
             ) from None
         except requests.exceptions.RequestException as error:
             raise UnreachableError(
-                f"{self.url}: could not {doing}: {self._words(str(error))}; "
+                f"{self.url}: could not {doing}: {self._words(_reason(error))}; "
                 "is the address right, and does Grafana listen there?"
             ) from None
 
@@ -211,6 +213,13 @@ def _readable(ca_file: Path) -> str:
     except (OSError, ssl.SSLError) as error:
         raise BadUrlError(f"--ca-file: {ca_file}: {error}; name a PEM file of certificates") from None
     return str(ca_file)
+
+
+def _reason(error: requests.exceptions.RequestException) -> str:
+    """Return what went wrong below, without the names of the classes it went wrong in."""
+    inner = error.args[0] if error.args else error
+    said = str(getattr(inner, "reason", inner))
+    return said.partition("): ")[2] or said
 
 
 def _list(url: str, found: Any) -> list[dict[str, Any]]:

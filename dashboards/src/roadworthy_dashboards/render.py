@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from roadworthy_dashboards.addresses import CONSOLE
 from roadworthy_dashboards.boards import BOARDS
 from roadworthy_dashboards.catalogue import faults_in, load_labels
 from roadworthy_dashboards.sdk import Dashboard, JSONEncoder
-from roadworthy_dashboards.variables import CONSOLE
 
 RENDERED = Path(__file__).parent / "rendered"
 

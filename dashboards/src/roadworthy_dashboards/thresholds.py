@@ -52,7 +52,6 @@ FACTOR_SECONDS = rising(10, 30)
 DISK_WEAR_RATIO = rising(0.8, 1.0)
 BATTERY_HEALTH_RATIO = falling(0.4, 0.7)
 BATTERY_CYCLES = rising(1000)
-POWER_OUT_OF_FAMILY_RATIO = rising(1.25, 1.5)
 
 # How much is known. Under half it says little; nine in ten carries an argument.
 COVERAGE_RATIO = falling(0.5, 0.9)
@@ -71,12 +70,8 @@ YES = Levels(LOOK, ((1, GOOD),))
 # Devices cannot use more than the meter saw.
 METER_SHARE_RATIO = rising(0.9, 1.0)
 
-# Power and UPS: a load of 1 is the rated one; charge and run time are what is left.
-UPS_LOAD_RATIO = rising(0.8, 1.0)
-UPS_CHARGE_RATIO = falling(0.5, 0.9)
-UPS_RUNTIME_SECONDS = falling(300, 900)
+# What is asked over the network.
 POLL_SILENT_SECONDS = rising(1_800, 86_400)  # half an hour is six polls at the usual interval
-CELSIUS = rising(27, 32)  # recommended and allowable air intake of servers (ASHRAE, classes A1 and A2)
 
 # The collector itself.
 AGE_SECONDS = rising(120, 300)  # roll-ups older than 300 s are not shown
@@ -84,7 +79,6 @@ TRANSACTION_SECONDS = rising(0.05, 0.5)
 SCRAPE_SECONDS = rising(5, 10)  # Prometheus gives up after ten
 QUEUE_RATIO = rising(0.5, 0.9)
 ONE_HOLDER = Levels(ACT, ((1, GOOD), (2, ACT)))  # exactly one process holds the jobs
-SILENT_SECONDS = rising(3 * 900, 7 * 86_400)
 CERTIFICATE_LEFT_SECONDS = falling(7 * 86_400, 30 * 86_400)
 FACTOR_SET_LEFT_SECONDS = falling(0, 30 * 86_400)
 

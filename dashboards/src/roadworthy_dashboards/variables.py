@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from roadworthy_dashboards.addresses import CONSOLE
 from roadworthy_dashboards.sdk import common_model as model
 from roadworthy_dashboards.sdk import dashboard
 from roadworthy_dashboards.sdk import dashboard_model as board_model
 
 # A variable of every board, so that a board works with whatever its Grafana calls the data source.
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-CONSOLE = "http://127.0.0.1:8470"
 _ALL = "$__all"
 
 Variable = (

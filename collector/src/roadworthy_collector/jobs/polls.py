@@ -25,6 +25,7 @@ from roadworthy_collector.snmp.targets import Polled, TargetsError, files_of, re
 EVERY_SECONDS = 2.0
 _MOST = 2000  # outcomes written in a run
 _FIRST = 4
+_AT_ONCE = 250  # targets taken up in a transaction
 _FEEDS_SECONDS = 600.0
 
 _Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -70,6 +71,9 @@ class _Polls:
                 if self.targets is None:
                     raise
             else:
+                for place in range(0, len(targets), _AT_ONCE):
+                    with work.write() as connection:
+                        keeping.sync(connection, targets[place : place + _AT_ONCE], whole=False)
                 with work.write() as connection:
                     keeping.sync(connection, targets)
                 self._failing.heal()

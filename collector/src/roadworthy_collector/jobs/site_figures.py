@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.jobs import site_avoidable
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.queries import agent_spools, register_reporting
+from roadworthy_collector.store.queries.register_reporting import Recorded
 
 FIGURE = "site_figures"
 EVERY_SECONDS = 60.0
@@ -24,6 +26,8 @@ def compute(work: Work) -> int:
     with work.reading() as connection:
         rows = register_reporting.count(connection, now=now, interval_seconds=interval)
     with work.reading() as connection:
+        rows += register_reporting.count_disposed(connection, now=now, interval_seconds=interval)
+    with work.reading() as connection:
         spools = agent_spools.count(connection)
     with work.reading() as connection:
         avoidable = site_avoidable.read(connection)
@@ -33,7 +37,7 @@ def compute(work: Work) -> int:
     return 1
 
 
-def reported(rows: Any) -> dict[str, Any]:
+def reported(rows: Iterable[Recorded]) -> dict[str, Any]:
     """Return, by site, deployed devices that are silent, and others that report by what the register says of them.
 
     A site of which a device is known to be in the register has a count of either kind, if of nought.

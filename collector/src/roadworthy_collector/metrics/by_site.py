@@ -24,6 +24,7 @@ _COUNTED = {
     "site_reason_devices": (rating_places.FIGURE, "site_reasons"),
     "site_support_devices": (rating_places.FIGURE, "support"),
     "site_support_end_devices": (lifecycle_run.FIGURE, "site_ends"),
+    "site_support_end_soon_devices": (lifecycle_run.FIGURE, "site_soon"),
     "site_warranty_items": (register_counts.FIGURE, "site_warranties"),
     "site_silent_devices": (site_figures.FIGURE, "silent"),
     "site_undeployed_reporting_devices": (site_figures.FIGURE, "undeployed"),

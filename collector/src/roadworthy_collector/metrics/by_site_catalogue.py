@@ -59,6 +59,13 @@ BY_SITE = (
         "ends",
     ),
     _row(
+        "site_support_end_soon_devices",
+        "devices",
+        "Those of roadworthy_site_support_end_devices whose security updates end within 30 days.",
+        _DATES,
+        "site",
+    ),
+    _row(
         "site_warranty_items",
         "items",
         "Register items not disposed of, by site and when their warranty ends: ended; within_90_days; within_a_year; "
@@ -79,7 +86,8 @@ BY_SITE = (
         "site_undeployed_reporting_devices",
         "devices",
         "Devices that report although the register calls them something else than deployed or on loan, by that state: "
-        "stores, repair, lost_or_stolen, disposed ... No series: no device of the site is in that state.",
+        "stores, repair, lost_or_stolen ...; disposed: by serial number or asset tag. No series: no device of the site is "
+        "in that state.",
         _REGISTER,
         "site",
         "state",

@@ -1,7 +1,7 @@
 """What a token or user of some units sees of `/metrics`: the roll-ups by unit of exactly these units.
 
 Everything else adds up devices of other units too: sites, models, operating systems, the whole IT estate, and the
-collector's own health. A unit past the catalogue's limit is part of `other`, which is not shown either.
+collector's own health. What a unit costs is on no page of theirs either. A unit past the catalogue's limit is part of `other`, which is not shown either.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from roadworthy_collector.metrics.text import escaped
 
 # What says whose figures these are is everybody's.
 _ESTATE = "roadworthy_estate_info"
-_OF_UNIT = re.compile(r'roadworthy_unit_\w+\{unit="((?:[^"\\]|\\.)*)"[,}]')
+_OF_UNIT = re.compile(r'roadworthy_unit_(?!cost_)\w+\{unit="((?:[^"\\]|\\.)*)"[,}]')
 
 
 def only_units(body: str, names: Iterable[str]) -> str:

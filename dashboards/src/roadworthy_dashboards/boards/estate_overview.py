@@ -19,6 +19,7 @@ from roadworthy_dashboards.panels import (
     each,
     number,
     override,
+    step_colours,
 )
 from roadworthy_dashboards.queries import counted, held, share, summed, this_year
 from roadworthy_dashboards.sdk import Dashboard
@@ -223,9 +224,15 @@ def _this_year() -> Panel:
         Query(f"{every} / {_KWH}", "electricity"),
         Query(share(f"sum ({measured})", every), _MEASURED),
         width=3,
-        look=Look(colours={_MEASURED: thresholds.GOOD}),
+        look=Look(colours={"electricity": thresholds.QUIET}),
     )
-    return panel.override_by_name(_MEASURED, [override("unit", "percentunit"), override("decimals", 0)])
+    share_of = [
+        override("unit", "percentunit"),
+        override("decimals", 0),
+        override("thresholds", step_colours(thresholds.MEASURED_RATIO)),
+        override("color", {"mode": "thresholds"}),
+    ]
+    return panel.override_by_name(_MEASURED, share_of)
 
 
 def _emissions() -> Panel:

@@ -20,6 +20,7 @@ _KINDS = {
     "switch": ("PoE switches", "What switches take, with what they feed over network cables in it."),
     "controller": ("servers", "What servers take, as their management controllers tell."),
 }
+_TITLES = {kind: name[0].upper() + name[1:] for kind, (name, _) in _KINDS.items()}
 _NEVER = (
     "Kinds are never added up: a UPS may feed a PDU, which feeds a server whose controller is polled too. A device that "
     "tells no power, or is not heard, is not known and adds nothing; restricted sites are left out."
@@ -109,7 +110,7 @@ def _believed() -> list[Panel]:
 
 
 def _power() -> list[Panel]:
-    return [
+    panels: list[Panel] = [
         lines(
             Words(f"Power of {name} by site", f"{text} {_NEVER}", "watt"),
             Query(held("roadworthy_site_polled_watts", "site", where=f'kind="{kind}"'), "{{site}}"),
@@ -117,6 +118,20 @@ def _power() -> list[Panel]:
         )
         for kind, (name, text) in _KINDS.items()
     ]
+    now = matrix(
+        Words(
+            "Power now by site and kind",
+            f"All kinds that tell power, printers and others too. {_NEVER} A cell without a figure is not known.",
+            "watt",
+        ),
+        held("roadworthy_site_polled_watts", "site", "kind"),
+        _SITE,
+        "kind",
+        _TITLES,
+        width=24,
+        look=Look(height=6, decimals=0),
+    )
+    return [*panels, now]
 
 
 def _energy() -> list[Panel]:
@@ -124,7 +139,6 @@ def _energy() -> list[Panel]:
 
 
 def _energy_by_site() -> list[Panel]:
-    titles = {kind: name[0].upper() + name[1:] for kind, (name, _) in _KINDS.items()}
     return [
         matrix(
             Words(
@@ -136,7 +150,7 @@ def _energy_by_site() -> list[Panel]:
             f"{held('roadworthy_site_polled_joules', 'site', 'kind')} / {_KWH}",
             _SITE,
             "kind",
-            titles,
+            _TITLES,
             width=14,
             look=Look(decimals=1),
         ),

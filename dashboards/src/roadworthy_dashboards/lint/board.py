@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import promql_parser
 
 from roadworthy_dashboards.lint.findings import LintError
+from roadworthy_dashboards.lint.shapes import mapping, objects, uid_of
 from roadworthy_dashboards.promql import QueryError, parse
 
 # Panels that show no values of a query.
@@ -50,7 +51,7 @@ class Target:
     def source(self) -> Mapping[str, Any]:
         """Return the data source the target names, {} without one."""
         found = self.document.get("datasource")
-        return found if isinstance(found, dict) else {"uid": found} if found else {}
+        return mapping(found) or {"uid": uid_of(found)}
 
     @property
     def over_time(self) -> bool:
@@ -71,13 +72,12 @@ class Panel:
     @property
     def defaults(self) -> Mapping[str, Any]:
         """Return the defaults of its fields."""
-        found: Mapping[str, Any] = (self.document.get("fieldConfig") or {}).get("defaults") or {}
-        return found
+        return mapping(mapping(self.document.get("fieldConfig")).get("defaults"))
 
     def overrides(self, identity: str) -> Iterator[Any]:
         """Yield the values the overrides give one property."""
-        for override in (self.document.get("fieldConfig") or {}).get("overrides") or ():
-            for found in override.get("properties") or ():
+        for override in objects(mapping(self.document.get("fieldConfig")).get("overrides")):
+            for found in objects(override.get("properties")):
                 if found.get("id") == identity:
                     yield found.get("value")
 
@@ -114,19 +114,19 @@ class Board:
         """Return its variables."""
         return tuple(
             Variable(str(found.get("name")), str(found.get("type")), _query_text(found.get("query")), found)
-            for found in (self.document.get("templating") or {}).get("list") or ()
+            for found in objects(mapping(self.document.get("templating")).get("list"))
         )
 
     @cached_property
     def panels(self) -> tuple[Panel, ...]:
         """Return its panels, those inside rows too."""
-        return tuple(self._panel(found) for found in _opened(self.document.get("panels") or ()))
+        return tuple(self._panel(found) for found in _opened(objects(self.document.get("panels"))))
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
         """Return every query: those of panels and those of annotations that are not Grafana's own."""
         found = [target for panel in self.panels for target in panel.targets]
-        notes = (self.document.get("annotations") or {}).get("list") or ()
+        notes = objects(mapping(self.document.get("annotations")).get("list"))
         found += [
             Target(f"annotation {note.get('name')}", "", note, self.values)
             for note in notes
@@ -139,8 +139,8 @@ class Board:
         """Return a value for each variable, to read queries by: the current one, or the first there is."""
         found = {}
         for variable in self.variables:
-            current = (variable.document.get("current") or {}).get("value")
-            options = [option.get("value") for option in variable.document.get("options") or ()]
+            current = mapping(variable.document.get("current")).get("value")
+            options = [option.get("value") for option in objects(variable.document.get("options"))]
             plain = [
                 value
                 for value in (current, *options)
@@ -154,7 +154,7 @@ class Board:
         shown = title or f"panel {found.get('id', 'without an id')}"
         targets = tuple(
             Target(shown, str(target.get("refId", place)), target, self.values)
-            for place, target in enumerate(found.get("targets") or ())
+            for place, target in enumerate(objects(found.get("targets")))
         )
         return Panel(shown, str(found.get("type")), found, targets)
 
@@ -172,10 +172,10 @@ def read_board(path: Path, file: str) -> Board:
     return Board(file, document)
 
 
-def _opened(panels: Any) -> Iterator[Mapping[str, Any]]:
+def _opened(panels: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for panel in panels:
         if panel.get("type") == "row":
-            yield from panel.get("panels") or ()
+            yield from objects(panel.get("panels"))
         else:
             yield panel
 

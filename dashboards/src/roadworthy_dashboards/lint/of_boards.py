@@ -11,6 +11,7 @@ from roadworthy_dashboards.labels import labels_of
 from roadworthy_dashboards.lint.board import PROMETHEUS, Board, Variable
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
+from roadworthy_dashboards.lint.shapes import objects, uid_of
 from roadworthy_dashboards.promql import MACROS, QueryError, parse, variables_in
 
 _SOURCES = {"datasource": "Data source", "prometheus_datasource": "Prometheus data source"}
@@ -105,7 +106,7 @@ def _used(board: Board, but: Variable | None) -> set[str]:
     """Return the variables used in panels, annotations, links and other variables."""
     places: list[Any] = [board.document.get(key) for key in ("panels", "annotations", "links", "rows")]
     places += [variable.document for variable in board.variables if variable is not but]
-    repeats = {str(panel.get("repeat")) for panel in board.document.get("panels") or ()}
+    repeats = {str(panel.get("repeat")) for panel in objects(board.document.get("panels"))}
     return variables_in(json.dumps(places, ensure_ascii=False)) | repeats - {"None", ""}
 
 
@@ -139,8 +140,7 @@ def _chooser(board: Board, name: str, label: str) -> Iterator[Fault]:
     sources = {f"${source}" for source in _SOURCES} | {f"${{{source}}}" for source in _SOURCES}
     wrong = {
         "is not asked of Prometheus": found.kind != "query",
-        "does not use the variable of the data source": (document.get("datasource") or {}).get("uid")
-        not in sources,
+        "does not use the variable of the data source": uid_of(document.get("datasource")) not in sources,
         f"is not labelled {label!r}": document.get("label") != label,
         "does not allow several values": document.get("multi") is not True,
         "does not take all values as .+": document.get("allValue") != ".+",

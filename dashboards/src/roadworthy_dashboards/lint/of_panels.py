@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.lint.board import WORDS_ONLY, Board, Panel
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
+from roadworthy_dashboards.lint.shapes import mapping, objects, uid_of
 from roadworthy_dashboards.sdk import UNITS
 
 _OF_BOARD = "-- Dashboard --"  # a panel that shows another panel's answer
@@ -31,10 +33,10 @@ def panel_datasource(board: Board, _: Context) -> Iterator[Fault]:
             ("", panel.document),
             *((target.letter, target.document) for target in panel.targets),
         ]:
-            source = found.get("datasource")
-            uid = source.get("uid") if isinstance(source, dict) else source
+            uid = uid_of(found.get("datasource"))
             if uid not in allowed | {_OF_BOARD}:
-                yield Fault(f"it asks the data source {uid!r}", panel.title, letter)
+                words = f"asks the data source {uid!r}" if uid else "names no data source"
+                yield Fault(f"it {words}", panel.title, letter)
 
 
 def panel_title_description(board: Board, _: Context) -> Iterator[Fault]:
@@ -56,10 +58,10 @@ def description_sentence(board: Board, _: Context) -> Iterator[Fault]:
 def panel_units(board: Board, _: Context) -> Iterator[Fault]:
     """Check, because a number without a unit is a guess, and a unit of one's own is not scaled."""
     for panel in _showing(board):
-        unit = panel.defaults.get("unit")
+        unit = str(panel.defaults.get("unit") or "")
         if unit not in UNITS:
             yield Fault(f"its unit is {unit!r}" if unit else "it has no unit", panel.title)
-        for other in panel.overrides("unit"):
+        for other in map(str, panel.overrides("unit")):
             if other not in UNITS:
                 yield Fault(f"an override has the unit {other!r}", panel.title)
 
@@ -91,26 +93,26 @@ def panel_thresholds(board: Board, _: Context) -> Iterator[Fault]:
 
 def panel_ids(board: Board, _: Context) -> Iterator[Fault]:
     """Links to a panel, and what shows another's answer, go by its id."""
-    rows = [row for row in board.document.get("panels") or () if row.get("type") == "row"]
-    ids = [found.get("id") for found in [*rows, *(panel.document for panel in board.panels)]]
-    for identity in sorted({str(found) for found in ids if ids.count(found) > 1 or found is None}):
-        yield Fault(
-            f"{ids.count(None) or 'more than one'} panel has no id"
-            if identity == "None"
-            else f"two have the id {identity}"
-        )
+    rows = [row for row in objects(board.document.get("panels")) if row.get("type") == "row"]
+    counted = Counter(str(found.get("id")) for found in [*rows, *(panel.document for panel in board.panels)])
+    for identity, count in sorted(counted.items()):
+        if identity == "None":
+            yield Fault(f"{count} panels have no id")
+        elif count > 1:
+            yield Fault(f"{count} have the id {identity}")
 
 
 def panel_reference(board: Board, _: Context) -> Iterator[Fault]:
     """Check, because what shows another panel's answer needs that panel."""
-    ids = {panel.document.get("id") for panel in board.panels}
+    ids = {str(panel.document.get("id")) for panel in board.panels}
     for target in board.targets:
-        if target.source.get("uid") == _OF_BOARD and target.document.get("panelId") not in ids:
-            yield Fault(f"there is no panel {target.document.get('panelId')}", target.panel, target.letter)
+        wanted = str(target.document.get("panelId"))
+        if target.source.get("uid") == _OF_BOARD and wanted not in ids:
+            yield Fault(f"there is no panel {wanted}", target.panel, target.letter)
 
 
 def _steps(panel: Panel, found: Any, places: set[tuple[float, ...]], unit: str) -> Iterator[Fault]:
-    steps = (found or {}).get("steps") or []
+    steps = objects(mapping(found).get("steps"))
     if not steps:
         yield Fault("it names no thresholds", panel.title)
         return

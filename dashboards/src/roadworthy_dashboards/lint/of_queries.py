@@ -10,7 +10,7 @@ from roadworthy_dashboards.lint.board import PROMETHEUS, Board, Target
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
 from roadworthy_dashboards.lint.known import Known
-from roadworthy_dashboards.promql import RATE_INTERVAL_SECONDS, Matcher, Selector, selectors
+from roadworthy_dashboards.promql import RATE_INTERVAL_SECONDS, Matcher, Selector, selectors, spoils_a_sum
 
 DAY_SECONDS = 86_400
 LONGEST_REACH_DAYS = 15  # what Prometheus keeps unless it is told otherwise
@@ -34,7 +34,7 @@ def target_promql(board: Board, _: Context) -> Iterator[Fault]:
 def target_logql(board: Board, _: Context) -> Iterator[Fault]:
     """Check, because the boards read Prometheus only; a query in another language is in the wrong place."""
     for target in board.targets:
-        kind = target.source.get("type", PROMETHEUS)
+        kind = str(target.source.get("type", PROMETHEUS))
         if kind not in {PROMETHEUS, "datasource"}:
             yield _at(target, f"it is for a data source of the kind {kind!r}")
 
@@ -120,6 +120,13 @@ def needless_regex(board: Board, _: Context) -> Iterator[Fault]:
         for matcher in selector.matchers:
             if plain_pattern(matcher):
                 yield _at(target, f"{matcher.label}{matcher.op}{matcher.value!r} is no pattern")
+
+
+def ratio_guard(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a site with nothing divides 0 by 0, and one that is not a number makes none of the sum."""
+    for target in board.targets:
+        if target.tree is not None and spoils_a_sum(target.tree):
+            yield _at(target, "it sums up ratios, and a divisor may be 0")
 
 
 def counts_bare(selector: Selector, known: Known) -> bool:

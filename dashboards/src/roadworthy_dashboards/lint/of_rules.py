@@ -26,6 +26,7 @@ from roadworthy_dashboards.promql import (
     functions,
     parse,
     selectors,
+    spoils_a_sum,
     variables_in,
 )
 
@@ -132,6 +133,13 @@ def rule_regex(file: RuleFile, _: Context) -> Iterator[Fault]:
         for matcher in selector.matchers:
             if plain_pattern(matcher):
                 yield Fault(f"{matcher.label}{matcher.op}{matcher.value!r} is no pattern", entry.name)
+
+
+def rule_ratio(file: RuleFile, _: Context) -> Iterator[Fault]:
+    """Check, because a site with nothing divides 0 by 0, and one that is not a number makes none of the sum."""
+    for entry, tree in _trees(file):
+        if spoils_a_sum(tree):
+            yield Fault("it sums up ratios, and a divisor may be 0", entry.name)
 
 
 def rule_twice(file: RuleFile, context: Context) -> Iterator[Fault]:

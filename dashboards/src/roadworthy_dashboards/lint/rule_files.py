@@ -67,12 +67,12 @@ def read_rules(path: Path, file: str) -> RuleFile:
         raise LintError(
             f"{path}: not a rule file; it needs `groups`, each with a `name` and `rules`"
         ) from None
-    return RuleFile(path, file, text, groups, frozenset(document))
+    return RuleFile(path, file, text, groups, frozenset(map(str, document)))
 
 
 def _group(group: Mapping[str, Any]) -> Group:
     entries = tuple(_entry(entry) for entry in group["rules"])
-    return Group(group["name"], str(group.get("interval", "")), entries, frozenset(group))
+    return Group(str(group["name"]), str(group.get("interval", "")), entries, frozenset(map(str, group)))
 
 
 def _entry(entry: Mapping[str, Any]) -> RuleEntry:
@@ -84,7 +84,7 @@ def _entry(entry: Mapping[str, Any]) -> RuleEntry:
         keep=str(entry.get("keep_firing_for", "")),
         labels=_texts(entry.get("labels")),
         annotations=_texts(entry.get("annotations")),
-        keys=frozenset(entry),
+        keys=frozenset(map(str, entry)),
     )
 
 

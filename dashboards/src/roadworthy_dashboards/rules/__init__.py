@@ -1,19 +1,31 @@
 """Recording rules and alerts, as they are committed beside this file, and how they get to a Prometheus.
 
-An alert links to its runbook. Where an organisation keeps the pages is not known here, so one address stands in all
-rules, `RUNBOOKS`, and `write` puts another in its place.
+An alert links to its runbook, which the console shows. Where people open the console is not known here, so one address
+stands in all rules, `RUNBOOKS`, and `write` puts another in its place. The collector gets the runbooks through the
+entry point `roadworthy.runbooks`: neither of the two imports the other.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypedDict
+
+from roadworthy_dashboards.addresses import RUNBOOKS
 
 RULES = Path(__file__).parent
 PAGES = RULES.parent / "runbooks"
-# The name the sample configurations use for a server of one's own (deploy/nginx/roadworthy.conf).
-RUNBOOKS = "https://roadworthy.example.org/runbooks"
 _ADDRESS = re.compile(r"https?://[^\s\"'{}#?@]+")
+
+
+class OfferedRunbook(TypedDict):
+    """One alert at one severity, with the Markdown of its runbook."""
+
+    alert: str
+    severity: str
+    audience: str
+    summary: str
+    text: str
 
 
 class RunbookAddressError(ValueError):
@@ -29,6 +41,31 @@ def rule_files() -> dict[str, str]:
 def runbook_pages() -> dict[str, str]:
     """Return {file name: text} of every runbook; the name is the alert's."""
     return {path.name: path.read_text("utf-8") for path in sorted(PAGES.glob("Roadworthy*.md"))}
+
+
+def offer_runbooks() -> list[OfferedRunbook]:
+    """Return every alert with the runbook of its name, in the order of the rule files.
+
+    What the entry point `roadworthy.runbooks` names: plain words, for whoever shows them without importing this. An alert
+    with two severities is there twice, with one text.
+    """
+    import yaml  # the other functions here only copy files
+
+    pages = runbook_pages()
+    documents = (yaml.safe_load(text) for text in rule_files().values())
+    return [
+        OfferedRunbook(
+            alert=rule["alert"],
+            severity=rule["labels"]["severity"],
+            audience=rule["labels"]["audience"],
+            summary=rule["annotations"]["summary"],
+            text=pages[f"{rule['alert']}.md"],
+        )
+        for document in documents
+        for group in document["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
 
 
 def write(folder: Path, runbooks: str = RUNBOOKS, pages: Path | None = None) -> list[Path]:
