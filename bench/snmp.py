@@ -5,6 +5,7 @@
 The agents are canned (tests/support/snmp_responder.py) and answer in a process of their own: a network management card
 of a UPS with 10 readings. Seconds are of processor time of the process that asks.
   get       ten OIDs in one request through the port, as the poller has it
+  first     the same of devices each with a community of its own, the first time each is asked
   peer      the same ten OIDs by snmp_exporter, a scrape each
   full      the first poll of a device: who it is, its profiles, its tables, its readings
   known     a poll in between: what changes, in one request
@@ -21,6 +22,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import logging
 import os
 import random
 import shutil
@@ -43,7 +45,7 @@ from roadworthy_collector.snmp.asking import Asking
 from roadworthy_collector.snmp.dictionary_port import read_recording
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.poller import LANES, Poller
-from roadworthy_collector.snmp.port import Oid, oid_text
+from roadworthy_collector.snmp.port import Community, Oid, Target, oid_text
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 from roadworthy_collector.snmp.pysnmp_port import PysnmpPort
 from roadworthy_collector.snmp.redfish import RedfishAsker
@@ -71,6 +73,9 @@ def main() -> None:
     if given.bounded:
         given.devices, given.dead, given.interval = 200, 10, 5.0
     os.environ[COMMUNITY] = "public"
+    logging.getLogger("roadworthy_collector.snmp").setLevel(
+        logging.ERROR
+    )  # the dead are dead, and said to be below
     with agents(given.devices, given.dead) as port:
         polled = [one(number, port, given.interval) for number in range(given.devices)]
         alive = polled[: given.devices - given.dead]
@@ -78,6 +83,8 @@ def main() -> None:
         costs["kept_ms"] = kept(alive)
         costs |= peer(alive, port)
         costs |= cycle(polled, len(alive))
+    with agents(given.devices, 0, "--own-communities") as port:
+        costs["first_own_community_ms"] = asyncio.run(own([each.host for each in polled], port))
     mixed = (costs["full_ms"] + (FULL_EVERY - 1) * costs["known_ms"]) / FULL_EVERY
     costs["devices_a_minute"] = round(60_000 / mixed)
     costs["devices_a_minute_kept"] = round(60_000 / (mixed + costs["kept_ms"]))
@@ -87,10 +94,10 @@ def main() -> None:
 
 
 @contextmanager
-def agents(devices: int, dead: int) -> Iterator[int]:
+def agents(devices: int, dead: int, *more: str) -> Iterator[int]:
     """Run the canned agents in a process of their own and give their port."""
     command = [
-        sys.executable, "-m", "support.snmp_responder", RECORDING, "--devices", str(devices), "--dead", str(dead),
+        sys.executable, "-m", "support.snmp_responder", RECORDING, "--devices", str(devices), "--dead", str(dead), *more,
     ]  # fmt: skip
     with subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -148,6 +155,21 @@ async def asked(alive: Sequence[Polled]) -> dict[str, float]:
     finally:
         await port.close()
     return found
+
+
+async def own(names: Sequence[str], port: int) -> float:
+    """Return milliseconds of the first GET of devices that each have a community of their own, all by one engine."""
+    asks, oids = PysnmpPort(), ten()
+    try:
+        await asks.begin(Target("the first", names[0], Community("2c", names[0]), port=port)).get(oids)
+        began = time.process_time()  # the engine is made
+        for name in names[1:]:
+            target = Target(name, name, Community("2c", name), port=port)
+            if len(await asks.begin(target).get(oids)) != GETS:
+                raise SystemExit(f"own: {name} gave other than {GETS} values")
+    finally:
+        await asks.close()
+    return round((time.process_time() - began) / (len(names) - 1) * 1000, 3)
 
 
 async def many(what: object, polled: Sequence[Polled]) -> list[int]:

@@ -27,12 +27,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import roadworthy_dashboards
 from roadworthy_collector.app import create_app
-from roadworthy_collector.carbon import energy
 from roadworthy_collector.demo.build import DAYS, MONTHS, plan
 from roadworthy_collector.demo.estate import SEED
 from roadworthy_collector.demo.live import tick
 from roadworthy_collector.demo.show import make_ready
 from roadworthy_collector.jobs import fleet
+from roadworthy_collector.jobs.runner import JOBS as JOBS_THERE_ARE
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import open_engine
@@ -45,6 +45,10 @@ DEVICES = 60
 # What Grafana puts in for its own variables before Prometheus sees a query.
 MACROS = {"__rate_interval": "5m", "__range": "24h", "__interval": "1m"}
 RULES = Path(roadworthy_dashboards.__file__).parent / "rules"
+_MAKE_FIGURES = (
+    *("site_half_hours", "meters", "avoidable", "staff_time", "books", "organisation", "costs"),
+    *("startup_parts", "site_figures", "yearly"),
+)
 JOBS = {"/metrics": "roadworthy", "/metrics/devices": "roadworthy-devices"}
 
 
@@ -84,20 +88,28 @@ class Scraped:
 
 @contextmanager
 def scraped_demo(
-    folder: Path, *, devices: int = DEVICES, hours: int = 168, step_seconds: int = 10_800, crowd: bool = True
+    folder: Path,
+    *,
+    devices: int = DEVICES,
+    hours: int = 168,
+    step_seconds: int = 10_800,
+    crowd: bool = True,
+    recorded: bool = False,
 ) -> Iterator[Scraped]:
     """Build, tell on and scrape a demo of `devices`; the block runs with Prometheus and collector alive.
 
     A week unless said otherwise: on a Sunday or a bank holiday hardly anything starts up. A `crowd` reports over HTTP,
-    so that there is something of what the collector says of reports.
+    so that there is something of what the collector says of reports. `recorded`: the recording rules have a past, too.
     """
     data = folder / "data"
     write_history(folder / "history.om", history(data, devices, hours, step_seconds))
     make_blocks(folder / "history.om", folder / "tsdb")
+    if recorded:
+        _record(folder, time.time() - hours * 3600, step_seconds)
     arguments = ("demo", "--devices", str(devices))
     with (
         running(*arguments, folder=folder, ROADWORTHY_DEVICE_DETAIL="true") as collector,
-        prometheus(folder, collector) as started,
+        prometheus(folder, collector, lookback_seconds=step_seconds if recorded else 300) as started,
     ):
         collector.wait_ready(120)
         with (
@@ -118,22 +130,34 @@ def history(data: Path, devices: int, hours: int, step_seconds: int) -> Iterator
     make_ready(settings, planned, progress=lambda *_: None)
     engine = open_engine(settings.sqlite_file)
     at = [float(began)]
+    work = Work(engine, settings, clock=lambda: at[0], rests=False)
     client = Client(create_app(settings, engine, clock=lambda: at[0]))
     try:
-        work = Work(engine, settings, clock=lambda: float(until), rests=False)
-        while energy.refresh(work):
-            pass  # a month at a time, as the jobs process would within minutes
-        for now in range(began, until - step_seconds // 2, step_seconds):
+        # The last hours closer together: some rates are of an hour.
+        for now in sorted({*range(began, until, step_seconds), *range(until - 9000, until - 900, 1800)}):
             at[0] = float(now)
             tick(engine, settings, now, everybody=True)
-            fleet.compute(Work(engine, settings, clock=lambda: at[0], rests=False))
+            fleet.compute(work)
             for path in JOBS:
                 answer = client.get(path)
                 assert answer.status_code == 200, answer.text
                 yield at[0], path, answer.text
+        at[0] = float(until)
+        _figures(work)
     finally:
         client.close()
         engine.dispose()
+
+
+def _figures(work: Work) -> None:
+    """Have the jobs make their figures, as they would within the first hour; the newest months of energy come first."""
+    jobs = {job.name: job.run for job in JOBS_THERE_ARE}
+    while jobs["rollup"](work):
+        pass
+    while jobs["energy"](work):
+        pass
+    for name in _MAKE_FIGURES:
+        jobs[name](work)
 
 
 def write_history(path: Path, answers: Iterable[tuple[float, str, str]]) -> None:
@@ -160,15 +184,34 @@ def make_blocks(history: Path, tsdb: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@contextmanager
-def prometheus(folder: Path, collector: Running | None = None) -> Iterator[Prometheus]:
-    """Run Prometheus over `folder`/tsdb, with the rules, once a second; it scrapes the collector where there is one."""
-    (folder / "rules").mkdir(exist_ok=True)
+def _write_rules(folder: Path, interval: str) -> None:
+    folder.mkdir(exist_ok=True)
     for number, source in enumerate(sorted(RULES.rglob("*.yaml"))):
         groups = yaml.safe_load(source.read_text("utf-8"))
         for group in groups["groups"]:
-            group["interval"] = "2s"  # nobody waits five minutes for a recording rule here
-        (folder / "rules" / f"{number}.yaml").write_text(yaml.safe_dump(groups), "utf-8")
+            group["interval"] = interval
+        (folder / f"{number}.yaml").write_text(yaml.safe_dump(groups), "utf-8")
+
+
+def _record(folder: Path, since: float, step_seconds: int) -> None:
+    """Have promtool evaluate the recording rules over the history; twice, for some rest on others."""
+    _write_rules(folder / "past", f"{step_seconds}s")
+    for _ in range(2):
+        with prometheus(folder, lookback_seconds=step_seconds) as started:
+            command = [
+                "promtool", "tsdb", "create-blocks-from", "rules", "--quiet" , f"--url=http://127.0.0.1:{started.port}",
+                f"--start={since:.0f}", f"--end={time.time():.0f}",                 f"--output-dir={folder / 'tsdb'}", *sorted((folder / "past").glob("*.yaml")),
+            ]  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+            assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def prometheus(
+    folder: Path, collector: Running | None = None, *, lookback_seconds: int = 300
+) -> Iterator[Prometheus]:
+    """Run Prometheus over `folder`/tsdb, with the rules, once a second; it scrapes the collector where there is one."""
+    _write_rules(folder / "rules", "2s")  # nobody waits five minutes for a recording rule here
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "2s"},
         "rule_files": [str(folder / "rules" / "*.yaml")],
@@ -193,6 +236,7 @@ def prometheus(folder: Path, collector: Running | None = None) -> Iterator[Prome
         f"--config.file={path}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         "--storage.tsdb.retention.time=3650d",
+        f"--query.lookback-delta={lookback_seconds}s",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with started.log.open("wb") as log:
@@ -256,7 +300,9 @@ def newest(variable: Mapping[str, Any], known: Mapping[str, str], asked: Prometh
 
 def a_device(asked: Prometheus) -> str:
     """Return a device of which as much is told as of any."""
-    answers = asked.vector('topk(1, count by (device_id) ({__name__=~"roadworthy_device_.+"}))')
+    answers = asked.vector(
+        'topk(1, count by (device_id) (count by (device_id, __name__) ({__name__=~"roadworthy_device_.+"})))'
+    )
     return str(answers[0]["metric"]["device_id"])
 
 

@@ -23,7 +23,7 @@ USAGE_PROFILES = (
 )
 ITEM_KINDS = (
     *("desktop", "laptop", "tablet", "server", "thin_client", "phone", "monitor"),
-    *("dock", "printer", "ups", "network", "other", "unknown"),
+    *("dock", "printer", "ups", "pdu", "network", "other", "unknown"),
 )
 SITE_KINDS = ("force", "home", "vehicle", "partner", "data_centre", "unknown")
 UNKNOWN = "unknown"

@@ -57,12 +57,12 @@ def total(values: Values) -> float:
     return sum(values.values())
 
 
-def item(estate: Estate, device: int | None = None, until: str | None = None, **values: Any) -> None:
+def item(estate: Estate, device: int | None = None, **values: Any) -> None:
     with write_transaction(estate.engine) as connection:
         key = connection.execute(register_items.insert().values(**ITEM | values)).inserted_primary_key
     if device is not None:
-        dates = {"valid_from": "2026-01-01", "valid_to": until}
-        estate.put(register_devices, item=int(key[0]), device=device, matched_on=["serial"], **dates)
+        link = {"item": int(key[0]), "device": device, "valid_from": "2026-01-01"}
+        estate.put(register_devices, matched_on=["serial"], **link)
 
 
 def test_ratings_and_their_reasons_stand_by_site_and_add_up_to_the_open_ones(estate: Estate) -> None:
@@ -126,12 +126,17 @@ def test_what_the_register_says_stands_against_who_reports(estate: Estate) -> No
     item(estate, estate.device(site="North", retired_at=5), lifecycle_state="lost_or_stolen")
     item(estate, estate.device(site="Cells", restricted=True), lifecycle_state="lost_or_stolen")
     item(estate, estate.device(), lifecycle_state="lost_or_stolen", site=estate.site("Cells"))
-    # What is disposed of is matched to nothing any more: its last link tells, as long as there is no other.
-    gone = {"lifecycle_state": "disposed", "until": "2026-08-01"}
-    item(estate, estate.device(), **gone)
-    reused = estate.device()
-    item(estate, reused, **gone)
+    # What is disposed of is matched to nothing: its serial number or its tag tells, if a device is nothing else.
+    gone = {"lifecycle_state": "disposed"}
+    estate.device(serial="rw-123 456", asset_tag="FP9")
+    item(estate, serial="RW123456", tag="FP9", **gone)
+    reused = estate.device(asset_tag="FP8")
+    item(estate, tag="fp8", **gone)
     item(estate, reused)
+    estate.device(serial="To be filled by O.E.M.")
+    item(estate, serial="To be filled by O.E.M.", **gone)
+    estate.device(asset_tag="FP7")
+    item(estate, tag="FP7", site=estate.site("Cells"), **gone)
     site_figures.compute(work_of(estate))
     found = shown(estate)
     assert found["site_silent_devices"] == {("HQ",): 1}

@@ -21,6 +21,7 @@ from roadworthy_collector.jobs import yearly as job
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import yearly
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER
+from roadworthy_collector.metrics.scoped import only_units
 from roadworthy_collector.store.books_schema import cost_centres
 from roadworthy_collector.store.carbon_schema import carbon_reports
 from roadworthy_collector.store.engine import write_transaction
@@ -80,6 +81,12 @@ def test_units_past_the_limit_are_other_and_add_up() -> None:
     found = values({"units": rows})["roadworthy_unit_cost_gbp"]
     assert found[OTHER, "run", "2025/26"] == 5
     assert sum(found.values()) == len(rows)
+
+
+def test_a_token_of_a_unit_does_not_see_what_the_unit_costs() -> None:
+    body = yearly.render({"units": [["IT", "A", "2025/26", 100]]})
+    assert 'unit="IT"' in body
+    assert only_units(body, ["IT"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,9 @@ def test_between_full_polls_a_target_is_one_request(target: Polled) -> None:
     assert answer_of(asking, replace(target, every_seconds=120)).requests == full.requests
     clock.now = FULL_EVERY_SECONDS
     assert answer_of(asking, target).requests == full.requests
+    assert answer_of(asking, target).requests == 1
+    # One that is no longer polled is forgotten.
+    asking.keep([target])
+    assert answer_of(asking, target).requests == 1
+    asking.keep([])
+    assert answer_of(asking, target).requests == full.requests

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from roadworthy_collector.snmp.families import BEGIN, END, PAGE, families_markdown, families_page
+from roadworthy_collector.snmp.port import Oid, oid_text
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 
+SHORTEST_OID = 6  # patterns of rows are shorter
 ROOT = Path(__file__).parents[3]
 # fmt: off
 KEYS = (
@@ -36,6 +41,21 @@ def test_every_family_has_its_readings_units_source_and_trap() -> None:
         for spec in profile.readings:
             assert f"| {spec.name}" in section
             assert spec.object in section
+        for oid in every_oid(profile):
+            assert oid_text(oid) in section, f"{profile.name}: {oid_text(oid)}"
+
+
+def every_oid(part: Any) -> Iterator[Oid]:
+    """Yield all OIDs anywhere in a profile: readings, identity, flags, and whatever helps them."""
+    if isinstance(part, tuple) and part and all(isinstance(one, int) for one in part):
+        if len(part) > SHORTEST_OID:
+            yield part
+    elif isinstance(part, tuple):
+        for one in part:
+            yield from every_oid(one)
+    elif is_dataclass(part):
+        for one in fields(part):
+            yield from every_oid(getattr(part, one.name))
 
 
 def test_a_page_without_its_marks_is_refused() -> None:

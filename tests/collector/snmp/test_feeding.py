@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,3 +163,29 @@ def test_of_some_units_only_what_stands_there(estate: Estate, rack: dict[str, in
         with pytest.raises(NotFoundError):
             feeding.end(connection, number, LATER, now=1, actor="ann", scope=frozenset({it}))
     assert elsewhere
+
+
+def test_what_cannot_be_keeps_nothing_else_waiting(estate: Estate, rack: dict[str, int]) -> None:
+    estate.put(snmp_targets, name="rack 4", device=rack["pdu-a"], host="10.0.0.1", protocol="snmp")
+    state(estate, "pdu-a", "9", "ups-1")
+    said = take(estate, polled(o3=("PDU-A",), o4=("srv-1",), o5=("srv-2",)))
+    assert said == ["rack 4, outlet 3: a device cannot feed itself"]
+    assert {one.outlet for one in held(estate)} == {"3", "4", "5", "9"} - {"3"}
+    other = replace(polled(o1=("pdu-a", "srv-1")), name="ups")
+    estate.put(snmp_targets, name="ups", device=rack["ups-1"], host="10.0.0.2", protocol="snmp")
+    assert take(estate, replace(other, feeds={"": ("pdu-a",)})) == [
+        "ups, outlet all: the feeder hangs on that very device: two cannot feed each other"
+    ]
+
+
+def test_names_are_found_as_one_by_one(estate: Estate, rack: dict[str, int]) -> None:
+    """Many names are looked for in one pass: by id, host name, serial number or asset tag, and never one of two."""
+    estate.device(hostname="SRV-2", device_class="server")
+    device_id = estate.device(hostname="srv-4", device_class="server", device_id="rwd_four")
+    estate.put(snmp_targets, name="rack 4", device=rack["pdu-a"], host="10.0.0.1", protocol="snmp")
+    said = take(estate, polled(o1=(" A-1",), o2=("srv-2",), o3=("rwd_four",), o4=("RWD_FOUR",)))
+    assert [one[:50] for one in said] == [
+        "rack 4, outlet 2: more than one device is called s",
+        "rack 4, outlet 4: no device in service is called R",
+    ]
+    assert [(one.outlet, one.fed) for one in held(estate)] == [("1", rack["srv-1"]), ("3", device_id)]

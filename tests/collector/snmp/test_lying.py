@@ -21,10 +21,14 @@ from roadworthy_collector.snmp.port import (
     Oid,
     SnmpError,
     Target,
+    User,
     Value,
 )
-from roadworthy_collector.snmp.pysnmp_port import MOST_OIDS, PysnmpPort
+from roadworthy_collector.snmp.pysnmp_port import PysnmpPort
 from roadworthy_collector.snmp.repetitions import FEWER_SECONDS
+from roadworthy_collector.snmp.session import MOST_OIDS
+
+SYS_NAME = (1, 3, 6, 1, 2, 1, 1, 5, 0)
 
 TABLE = (1, 3, 6, 1, 4, 1, 99999, 1)
 VALUES: dict[Oid, Value] = {(*TABLE, column, row): 1000 * row for column in (1, 2) for row in range(50)}
@@ -190,12 +194,65 @@ def test_a_host_nobody_knows_does_not_answer(network: Network) -> None:
 REQUEST = response(b"public", b"\x12\x34\x56", 0, [])
 
 
+def test_each_device_may_have_a_community_of_its_own() -> None:
+    """And one that answers in another community than it was asked by has not answered."""
+    asked = {f"127.78.0.{number}": f"c {number}".encode() for number in range(1, 4)}
+    agents = {
+        host: Agent({SYS_NAME: host.encode()}, community=community) for host, community in asked.items()
+    }
+    with Responder(agents) as responder, asyncio.Runner() as runner:
+        port = PysnmpPort()
+
+        async def get(host: str, community: bytes) -> dict[Oid, Value]:
+            target = Target(
+                host,
+                host,
+                Community("2c", community.decode()),
+                port=responder.port,
+                timeout_seconds=0.2,
+                retries=0,
+            )
+            return dict(await port.begin(target).get([SYS_NAME]))
+
+        for _ in range(2):
+            for host, community in asked.items():
+                assert runner.run(get(host, community)) == {SYS_NAME: host.encode()}
+        for host in list(asked)[:2]:
+            with pytest.raises(NoAnswerError):
+                runner.run(get(host, asked["127.78.0.3"]))
+        # Forgetting where devices are hurts none that is asked again.
+        port.keep({("127.78.0.1", responder.port)})
+        assert runner.run(get("127.78.0.2", b"c 2")) == {SYS_NAME: b"127.78.0.2"}
+        runner.run(port.close())
+
+
+def test_a_changed_key_leaves_no_engine_behind_for_ever() -> None:
+    """Each pair of keys of one user name needs an engine: one that was not used for hours is closed."""
+    now = [0.0]
+    with asyncio.Runner() as runner:
+        port = PysnmpPort(monotonic=lambda: now[0])
+
+        async def engines() -> int:
+            made = []
+            for number in range(3):
+                user = User("reader", auth_key=f"a-long-word-{number}")
+                made.append(port.engine(Target("a", "127.78.0.9", user)).engine)
+                now[0] += 8_000.0
+            return sum(one.transport_dispatcher is not None for one in made)
+
+        assert runner.run(engines()) == 1
+        runner.run(port.close())
+
+
+DEVICE = Target("device 1", "10.0.0.1", Community("2c", "public"))
+
+
 @given(heard=st.binary(max_size=60), cut=st.integers(0, len(REQUEST) - 1), changed=st.integers(0, 255))
 def test_whatever_is_heard_has_a_name(heard: bytes, cut: int, changed: int) -> None:
     mixed = REQUEST[:cut] + bytes([changed]) + REQUEST[cut + 1 :]
     for one in (heard, REQUEST[:cut], mixed):
-        said = untaken("device 1", Exchange(sent=[REQUEST], heard=one), 0.1)
+        said = untaken(DEVICE, Exchange(sent=[REQUEST], heard=one))
         assert isinstance(said, BadAnswerError | DeadlineError | DeniedError)
-        assert str(said).startswith("device 1: ")
-    assert type(untaken("device 1", Exchange(sent=[REQUEST], heard=REQUEST), 0.1)) is DeadlineError
-    assert type(untaken("device 1", Exchange(sent=[REQUEST], heard=REQUEST[:cut]), 0.1)) is BadAnswerError
+        assert str(said).startswith("device 1 (10.0.0.1:161): ")
+    assert type(untaken(DEVICE, Exchange(sent=[REQUEST], heard=REQUEST))) is DeadlineError
+    assert type(untaken(DEVICE, Exchange(sent=[REQUEST], heard=REQUEST[:cut]))) is BadAnswerError

@@ -6,14 +6,14 @@ import asyncio
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from support import wait_until
 
 from roadworthy_collector.snmp.keeping import Outcome
-from roadworthy_collector.snmp.poller import Poller
+from roadworthy_collector.snmp.poller import MOST_WAITING, Poller
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity
 from roadworthy_collector.snmp.targets import Login, Polled
 
@@ -30,6 +30,7 @@ class Network:
         self.off: set[str] = set()
         self.patience = patience
         self.closed = False
+        self.kept: list[str] = []
         self.asked: Counter[str] = Counter()
         self.at_once: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
@@ -43,6 +44,9 @@ class Network:
         if polled.host in self.off:
             return Outcome(polled, 0.0, self.patience, code="no_answer", reason="no answer")
         return Outcome(polled, 0.0, 0.0, ANSWER)
+
+    def keep(self, targets: Sequence[Polled]) -> None:
+        self.kept = [one.name for one in targets]
 
     async def close(self) -> None:
         self.closed = True
@@ -81,6 +85,7 @@ def test_targets_come_and_go_without_the_others_beginning_anew(stop: threading.E
     after = network.asked["b"]
     wait_until(lambda: network.asked["c"] >= 4)
     assert network.asked["b"] == after
+    assert network.kept == ["a", "c"]  # what is remembered of b goes with it
     stop.set()
     poller.join(5)
 
@@ -120,3 +125,29 @@ def test_outcomes_that_could_not_be_written_come_again_in_order(stop: threading.
     poller.put_back(outcomes)
     assert poller.take(2) == outcomes[:2]
     assert poller.take(2) == outcomes[2:]
+
+
+def test_of_too_many_outcomes_the_oldest_go_first(stop: threading.Event) -> None:
+    poller = begin(Network(), stop)
+    poller.put_back([Outcome(ONE, 2.0, 0.0, ANSWER)] * (MOST_WAITING - 1))
+    poller.put_back([Outcome(ONE, 0.0, 0.0, ANSWER), Outcome(ONE, 1.0, 0.0, ANSWER)])
+    assert [one.at for one in poller.take(2)] == [1.0, 2.0]
+    assert len(poller.take(MOST_WAITING)) == MOST_WAITING - 2
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # the fault that ends the thread
+def test_a_thread_that_ended_by_a_fault_begins_again(stop: threading.Event) -> None:
+    network, ends = Network(), [True]
+
+    def make_asks() -> Network:
+        if ends:
+            raise OSError(ends.pop())
+        return network
+
+    poller = Poller(make_asks, stop, rng=random.Random(4))  # noqa: S311 - spreads polls
+    wait_until(lambda: poller.poll([ONE]) is None and network.asked["a"] >= 1)
+    stop.set()
+    poller.join(5)
+    assert network.closed

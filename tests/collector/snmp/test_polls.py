@@ -15,6 +15,8 @@ import pytest
 from collector.commands import call_here
 from collector.ingest.samples import rows
 from collector.relay.sites import Site, relay_of
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from support import wait_until
 from support.databases import make_sqlite
 from support.snmp_responder import Agent, Responder
@@ -23,8 +25,11 @@ from support.web import client_of
 from roadworthy_collector.jobs import fleet, polls
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
+from roadworthy_collector.snmp import keeping
 from roadworthy_collector.snmp.poller import Poller
+from roadworthy_collector.snmp.readings import DeviceAnswer, Identity
 from roadworthy_collector.snmp.recording import read_recording
+from roadworthy_collector.snmp.targets import read_targets
 from roadworthy_collector.store.engine import open_engine
 from roadworthy_collector.store.schema import device_now, devices
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
@@ -136,6 +141,75 @@ def test_a_target_becomes_a_device_on_the_page_and_in_metrics(tmp_path: Path, po
     engine.dispose()
 
 
+def test_a_targets_file_counts_as_taken_up_once_the_table_says_so(tmp_path: Path, port: int) -> None:
+    settings = Settings(data=tmp_path, poll_targets_file=targets(tmp_path, port))
+    make_sqlite(settings.sqlite_file, real=True)
+    engine = open_engine(settings.database)
+    job = Job(engine, settings)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE snmp_targets RENAME TO away"))
+    with pytest.raises(OperationalError):
+        polls.poll(job.work)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO snmp_targets"))
+    job.until_written()
+    assert [row["name"] for row in rows(engine, snmp_targets)] == ["comms 1"]
+    job.end()
+    engine.dispose()
+
+
+def test_neither_a_wrong_feed_nor_an_answer_that_cannot_be_kept_stops_the_others(
+    tmp_path: Path, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = targets(tmp_path, port)
+    path.write_text(path.read_text().replace('"nothing known"', '"comms 1"'))
+    settings = Settings(data=tmp_path, poll_targets_file=path)
+    make_sqlite(settings.sqlite_file, real=True)
+    engine = open_engine(settings.database)
+    job = Job(engine, settings)
+    job.until_written()
+    polls.poll(job.work)
+    assert "comms 1, outlet all: a device cannot feed itself" in caplog.text
+
+    # No text of ours holds half a character; should one ever, the database refuses it.
+    poller = polls._HELD[job.stop].poller
+    (polled,) = read_targets(path)
+    bad = DeviceAnswer(identity=Identity(kind="ups", model="\ud800"), profiles=("x",), why=(), readings=())
+    now = time.time()
+    some = [keeping.Outcome(polled, now + 1 + second, 0.1, bad) for second in (0, 10)]
+    poller.put_back([*some, keeping.Outcome(polled, now + 20, 0.1, code="no_answer", reason="none")])
+    refused = 0
+    while refused < 20:
+        try:
+            polls.poll(job.work)
+        except UnicodeError:
+            refused += 1
+        else:
+            break
+    (row,) = rows(engine, snmp_targets)
+    assert (row["outcome"], row["failures"]) == ("no_answer", 3)
+    job.end()
+    engine.dispose()
+
+
+def test_a_csv_file_the_targets_file_names_is_looked_at_wherever_it_lies(tmp_path: Path, port: int) -> None:
+    path = targets(tmp_path, port)
+    (tmp_path / "lists").mkdir()
+    more = tmp_path / "lists" / "more.csv"
+    more.write_text("name,host,credentials\n")
+    path.write_text('include = ["lists/more.csv"]\n' + path.read_text())
+    settings = Settings(data=tmp_path, poll_targets_file=path)
+    make_sqlite(settings.sqlite_file, real=True)
+    engine = open_engine(settings.database)
+    job = Job(engine, settings)
+    polls.poll(job.work)
+    more.write_text("name,host,credentials\nprinter,127.77.0.9,old\n")
+    polls.poll(job.work)
+    assert {row["name"] for row in rows(engine, snmp_targets)} == {"comms 1", "printer"}
+    job.end()
+    engine.dispose()
+
+
 def test_polling_once_states_feeds_and_names_duplicates(tmp_path: Path, port: int) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -158,6 +232,32 @@ def test_polling_once_states_feeds_and_names_duplicates(tmp_path: Path, port: in
     assert [(row["feeder"], row["fed"], row["source"]) for row in rows(engine, feeds)] == [
         (device["id"], None, "targets")
     ]
+    engine.dispose()
+
+
+def test_polling_another_file_once_takes_nobodys_place(tmp_path: Path, port: int) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    settings = Settings(data=data, poll_targets_file=targets(tmp_path, port))
+    make_sqlite(settings.sqlite_file, real=True)
+    engine = open_engine(settings.database)
+    job = Job(engine, settings)
+    job.until_written()
+    polls.poll(job.work)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "two.toml").write_text((tmp_path / "targets.toml").read_text().replace("comms 1", "comms 2"))
+    call_here(
+        *("snmp", "poll", "--once", "--targets", str(other / "two.toml")),
+        folder=tmp_path,
+        ROADWORTHY_POLL_TARGETS_FILE=str(tmp_path / "targets.toml"),
+    )
+    assert {row["name"]: row["removed"] for row in rows(engine, snmp_targets)} == {
+        "comms 1": False,
+        "comms 2": False,
+    }
+    assert [row["valid_to"] for row in rows(engine, feeds)] == [None]
+    job.end()
     engine.dispose()
 
 

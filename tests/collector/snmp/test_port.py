@@ -47,7 +47,7 @@ class Asked:
         )
 
     def get(
-        self, credentials: Community | User, *oids: tuple[int, ...], **how: float
+        self, credentials: Community | User, *oids: tuple[int, ...], **how: float | str
     ) -> dict[tuple[int, ...], object]:
         session = self.port.begin(replace(self.target, credentials=credentials, **how))  # type: ignore[arg-type]
         return dict(self.runner.run(session.get(oids)))
@@ -66,6 +66,11 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         with one.runner:
             yield one
             one.runner.run(one.port.close())
+
+
+@pytest.mark.parametrize("credentials", EVERY, ids=NAMES)
+def test_an_agent_is_asked_over_ipv6(asked: Asked, credentials: Community | User) -> None:
+    assert asked.get(credentials, SYS_LOCATION, host="::1") == {SYS_LOCATION: b"somewhere"}
 
 
 @pytest.mark.parametrize("credentials", EVERY, ids=NAMES)

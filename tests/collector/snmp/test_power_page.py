@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from support.web import Client, client_of
 
 from roadworthy_collector.console.power import MOST_ROWS
 from roadworthy_collector.snmp.shown import count_units
+from roadworthy_collector.store.books_schema import register_devices, register_items
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
 
 pytestmark = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -160,6 +162,43 @@ def test_restricted_sites_and_other_units_are_not_shown(estate: Estate, client: 
     assert 'action="/power/feeds"' not in page
     refused = client.post("/power/feeds", data={"csrf": everywhere.csrf}, **everywhere.cookie)
     assert refused.status_code == 403
+    # Whoever manages sites sees them in no list either: they have no page to open.
+    page = client.get("/power", **Person(estate.engine, "ada", "administrator").cookie).text
+    assert "ups-hidden" not in page
+    assert "1 device at restricted sites is in no list" in page
+    keeper = Person(estate.engine, "kit", "administrator")
+    form = {"csrf": keeper.csrf, "feeder": "ups-hidden", "since": "2026-09-01"}
+    refused = client.post("/power/feeds", data=form, **keeper.cookie)
+    assert (refused.status_code, "no device in service is called ups-hidden" in refused.text) == (422, True)
+
+
+def test_what_polled_devices_say_of_themselves_is_exported_beside_the_register(
+    estate: Estate, client: Client
+) -> None:
+    pages = [{"kind": "page_count", "value": 48_211.0}, {"kind": "supply", "label": "black", "value": 0.125}]
+    now = {"now": {"readings": pages, "flags": {"printer_worn": True}}}
+    facts = {"hardware": {"vendor": "Larch", "model": "M500", "serial": "LR1", "firmware": "2.4"}}
+    printer = estate.device(hostname="prn-1", device_class="printer", now=now, facts=facts)
+    estate.device(hostname="prn-hidden", device_class="printer", site="Annexe", restricted=True)
+    estate.device(hostname="pc-1", device_class="desktop")
+    item = {"lifecycle_state": "deployed", "usage_profile": "unknown", "updated_at": int(NOW)}
+    estate.put(register_items, id=7, tag="PR1", kind="printer", **item)
+    estate.put(register_devices, item=7, device=printer, valid_from="2026-01-01", matched_on={})
+    assert "/export/polled-devices?as=csv" in client.get("/power").text
+    lines = client.get("/export/polled-devices").content.decode("utf-8-sig").splitlines()
+    (row,) = csv.DictReader(lines[4:])
+    assert (
+        lines[3].strip('"')
+        == "Coverage: 1 polled devices, 1 of them linked to the register; 1 at restricted sites left out"
+    )
+    assert (row["register_tag"], row["vendor"], row["serial"], row["firmware"]) == (
+        "PR1",
+        "Larch",
+        "LR1",
+        "2.4",
+    )
+    assert (row["printer_worn"], row["page_count"], row["supplies"]) == ("yes", "48211.0", "black 12%")
+    assert row["battery_replace"] == ""
 
 
 def test_a_page_of_very_many_shows_the_first_and_where_the_rest_is(estate: Estate, client: Client) -> None:

@@ -300,3 +300,38 @@ def test_the_password_is_in_no_text_of_an_error(
         read(polled)
     assert "something else" not in str(caught.value)
     assert controller.asked == [("GET", "/redfish/v1/")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"a": ' * 50_000,
+        b"\x1f\x8b\x08 packed, though nobody asked for it",
+        {"Chassis": {"@odata.id": "/redfish/v1/\x00\n"}},
+        {"Chassis": {"@odata.id": "/redfish/v1/" + "x" * 70_000}},
+        {"Chassis": {"@odata.id": "/redfish/v1/\ud800"}},
+    ],
+    ids=["deep list", "deep object", "packed", "control characters", "long link", "half a character"],
+)
+def test_no_answer_is_a_fault_of_ours(controller: Controller, polled: Polled, body: Any) -> None:
+    controller.resources = ROOT | METRICS | {"/redfish/v1/": body}
+    with pytest.raises(BadAnswerError):
+        read(polled)
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "1e999", "-" + "9" * 40, '"231"', "true"])
+def test_numbers_beyond_reason_are_refused(controller: Controller, polled: Polled, number: str) -> None:
+    metrics = f'{{"PowerWatts": {{"Reading": {number}}}, "EnergykWh": {{"Reading": {number}}}}}'.encode()
+    controller.resources = ROOT | METRICS | {"/redfish/v1/Chassis/1/Metrics": metrics}
+    answer = read(polled)
+    assert answer.readings == ()
+    assert {one.code for one in answer.refusals} == {"not_a_number"}
+    assert max(len(one.reason) for one in answer.refusals) < 256
+
+
+def test_half_characters_are_no_text_of_a_device(controller: Controller, polled: Polled) -> None:
+    system = b'{"Model": "Rack \\ud800\\u0000 2U", "SerialNumber": " EX1\\u0007 "}'
+    controller.resources = ROOT | METRICS | {"/redfish/v1/Systems/1": system}
+    who = read(polled).identity
+    assert (who.model, who.serial) == ("Rack ? 2U", "EX1")

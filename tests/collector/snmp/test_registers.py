@@ -188,6 +188,17 @@ def test_a_register_that_never_comes_back_is_not_waited_for() -> None:
     assert (counter.microjoules, closed, events) == (0, [], ["first", "gap", "gap"])
 
 
+def test_a_clock_set_back_far_begins_anew_from_the_counter_as_it_is() -> None:
+    ahead = [Look(at + 7 * 86_400, watts=200.0) for at in every(5, 7)]
+    counter, closed, events = run([*ahead, *(Look(at, watts=200.0) for at in every(5, 7))])
+    assert counter.microjoules == 2 * 360_000 * MICRO
+    assert [(one.start, one.joules, one.counter_end_joules) for one in closed] == [
+        (START + 7 * 86_400, 360_000, 360_000),
+        (START, 360_000, 720_000),
+    ]
+    assert events == ["first", "backwards"]
+
+
 def test_a_poll_that_is_not_later_changes_nothing() -> None:
     first = settle(None, Look(START, watt_hours=7.0)).counter
     assert settle(first, Look(START, watt_hours=9.0)) == Settled(first, events=("backwards",))

@@ -32,8 +32,8 @@ community_file = "community"
 name = "rack 4 pdu a"
 host = "10.1.2.3"
 [target.feeds]
-3 = ["A-00417", "A-00418"]
-all = "nothing known"
+3 = "A-00417"
+all = ["A-00418", "A-00419"]
 
 [[target]]
 name = "old ups"
@@ -61,16 +61,29 @@ def test_targets_defaults_and_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     secret(tmp_path, "auth", "a-long-key")
     secret(tmp_path, "community", "between us")
-    rows = "name,host,credentials,every_seconds\nprinter 1,10.1.2.9,old,600\nprinter 2,2001:db8::9,,\n"
+    rows = "name,host,credentials,every_seconds,asset_tag\nprinter 1,10.1.2.9,old,600, A-9\nprinter 2,2001:db8::9,,,\n"
     pdu, ups, printer, other = read_targets(written(tmp_path, GOOD, more_csv=rows))
     assert (pdu.site, pdu.unit, pdu.every_seconds, pdu.port) == ("County Hall", "unassigned", 120.0, 161)
-    assert pdu.feeds == {"3": ("A-00417", "A-00418"), "": ("nothing known",)}
+    assert pdu.feeds == {"3": ("A-00417",), "": ("A-00418", "A-00419")}
     assert pdu.target({"PRIV": "another-key"}).credentials == User(
         "monitor", "sha256", "a-long-key", "aes128", "another-key"
     )
     assert (ups.port, ups.unit, ups.target({}).credentials) == (1161, "Estates", Community("1", "between us"))
-    assert (printer.every_seconds, printer.login_name) == (600.0, "old")
-    assert (other.host, other.every_seconds, other.login_name) == ("2001:db8::9", 120.0, "new")
+    assert (printer.every_seconds, printer.login_name, printer.asset_tag) == (600.0, "old", "A-9")
+    assert (other.host, other.every_seconds, other.asset_tag) == ("2001:db8::9", 120.0, None)
+
+
+@pytest.mark.parametrize(
+    ("feeds", "said"),
+    [
+        ('3 = ["A-1", "A-2"]', "outlet 3: one device hangs on an outlet"),
+        ('all = ["A-1", "nothing known"]', '"nothing known" and a device beside it contradict each other'),
+    ],
+)
+def test_statements_that_end_each_other_are_refused(tmp_path: Path, feeds: str, said: str) -> None:
+    text = GOOD.replace('all = ["A-00418", "A-00419"]', feeds).replace('3 = "A-00417"\n', "")
+    with pytest.raises(TargetsError, match=said):
+        read_targets(written(tmp_path, text, more_csv="name,host\n"))
 
 
 def test_no_text_of_a_target_tells_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,12 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as work,
         scraped_demo(
-            Path(work), devices=given.devices, hours=given.hours, step_seconds=1800, crowd=False
+            Path(work),
+            devices=given.devices,
+            hours=given.hours,
+            step_seconds=1800,
+            crowd=False,
+            recorded=True,
         ) as scraped,
         chromium() as browser,
     ):

@@ -239,6 +239,7 @@ def state_feed(call: Keeper, sent: Stated) -> Made:
             now=call.at,
             actor=call.actor,
             scope=call.scope,
+            restricted=call.sees_restricted,
         )
     return Made(id=number)
 
@@ -253,5 +254,6 @@ def end_feed(call: Keeper, number: Annotated[int, Path(ge=1, le=MAX_ID)], sent: 
     """From a day on it no longer holds."""
     day = sent.on or local_date(call.now, call.settings.reporting_timezone)
     with write_transaction(call.engine) as connection:
-        feeding.end(connection, number, day, now=call.at, actor=call.actor, scope=call.scope)
+        seen = call.sees_restricted
+        feeding.end(connection, number, day, now=call.at, actor=call.actor, scope=call.scope, restricted=seen)
     return Response(status_code=204)

@@ -6,8 +6,6 @@ never counts.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +31,7 @@ from roadworthy_collector.books.cost_lines import (
     write,
 )
 from roadworthy_collector.books.file_scan import scanned
+from roadworthy_collector.books.set_aside import correction_text
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.books_schema import batches, contracts, ledger_lines
 from roadworthy_collector.store.engine import write_transaction
@@ -229,15 +228,10 @@ def _all(rows: Import, progress: Callable[[str, int], None]) -> list[Any]:
 
 def _corrections(rows: Import, bad: Sequence[BadRow], path: Path | None) -> str | None:
     """Return the rows set aside as a file that can be put right and imported by itself, and write it where asked."""
-    if not bad:
-        return None
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(rows.correction_header)
-    writer.writerows(rows.correction_row(one) for one in bad)
-    if path is not None:
-        write_corrections(path, text.getvalue())
-    return text.getvalue()
+    text = correction_text(rows, bad)
+    if text is not None and path is not None:
+        write_corrections(path, text)
+    return text
 
 
 def write_corrections(path: Path, text: str) -> None:

@@ -6,9 +6,7 @@ already is a bad row: `roadworthy disposal set` puts single ones right.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -21,6 +19,7 @@ from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Sourc
 from roadworthy_collector.books.disposal import DisposalError, values_of
 from roadworthy_collector.books.file_scan import scanned
 from roadworthy_collector.books.matching import Keys
+from roadworthy_collector.books.set_aside import correction_text
 from roadworthy_collector.store.books_schema import disposals
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
@@ -29,7 +28,6 @@ from roadworthy_inventory.disposal import DisposalRecord
 from roadworthy_inventory.importing.disposals import read_disposals
 from roadworthy_inventory.importing.fields import Context
 from roadworthy_inventory.importing.finance import NO_MAPPING, FinanceMapping, flat
-from roadworthy_inventory.importing.items import Import
 from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, Report
 from roadworthy_inventory.importing.reading import open_table
 
@@ -133,17 +131,7 @@ def _parse(
         accept=register.check,
     )
     records = list(flat(under_way))
-    return under_way.report(), records, _corrections(under_way, bad)
-
-
-def _corrections(under_way: Import, bad: Sequence[BadRow]) -> str | None:
-    if not bad:
-        return None
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(under_way.correction_header)
-    writer.writerows(under_way.correction_row(one) for one in bad)
-    return text.getvalue()
+    return under_way.report(), records, correction_text(under_way, bad)
 
 
 def _write(

@@ -25,7 +25,7 @@ from roadworthy_inventory.reconcile import Identity, identity
 # Items of other kinds never report by themselves; a disposed item is nobody's machine any more.
 DEVICE_KINDS = ("desktop", "laptop", "tablet", "server", "thin_client", "phone", "unknown")
 # Of these only what is polled reports: they are looked at where any device of the kind is polled at all.
-POLLED_KINDS = MappingProxyType({"printer": "printer", "ups": "ups", "switch": "network"})
+POLLED_KINDS = MappingProxyType({"printer": "printer", "ups": "ups", "pdu": "pdu", "switch": "network"})
 GONE_STATES = ("disposed",)
 AT_ONCE = 5000
 # A machine that was set up anew: its former device is silent from then on; a report may have been under way.

@@ -76,11 +76,16 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
+def last_day(support: SupportStatus) -> dt.date | None:
+    """Return the last day of updates, free or bought; None where no day is told."""
+    return support.covered_until if support.status == "extended" else support.date
+
+
 def bucket(support: SupportStatus, on: dt.date) -> str:
     """Return when updates end, as one of BUCKETS; bought ones count until the last day paid for."""
     if support.status in {"unknown", "unknown_end"}:
         return "no_date" if support.status == "unknown_end" else "unknown"
-    last = support.covered_until if support.status == "extended" else support.date
+    last = last_day(support)
     if last is None:
         return "no_date"
     if last < on:

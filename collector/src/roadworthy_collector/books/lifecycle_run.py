@@ -6,6 +6,7 @@ at restricted sites count in the totals and have no row.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,14 +16,17 @@ from sqlalchemy import Connection, delete, select
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.legacy_run import Gathered
-from roadworthy_collector.books.lifecycle_codes import KINDS, WORDS, Codes, Release, release_of
+from roadworthy_collector.books.lifecycle_codes import KINDS, WORDS, Codes, Release, last_day, release_of
 from roadworthy_collector.books.lifecycle_read import Life, Reader
+from roadworthy_collector.books.rating_places import open_sites
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import book_figures
 
 FIGURE = "lifecycle"
 AT_ONCE, ROWS_AT_ONCE = 500, 2000
+# A month before the end it is too late to begin, and not yet too late to buy.
+SOON_DAYS = 30
 _ROWS = f"{FIGURE}.rows."
 _TEXTS_KEPT = 50
 # Columns counted by themselves; the others are row ids, or counted with them.
@@ -109,6 +113,8 @@ class _Run:
         self.ends: Counter[tuple[str, str]] = Counter()  # (class, band)
         self.releases: list[Release] = []
         self._known: dict[Release, int] = {}
+        self.site_ends: Counter[tuple[int | None, int]] = Counter()
+        self.site_soon: Counter[int | None] = Counter()
         self.restricted = 0
         self.rows: list[Codes] = []
         self.pieces: list[list[int]] = []
@@ -147,6 +153,8 @@ class _Run:
             self.restricted += 1
         else:
             self.rows.append(row)
+            self.site_ends[life.site, row.bucket] += 1
+            self.site_soon[life.site] += _ends_soon(life, self.reader.on)
 
     def _keep(self, *, everything: bool = False) -> None:
         """Write whole pieces of rows, of all that are left where it is the end."""
@@ -158,6 +166,11 @@ class _Run:
                     connection, rows_name(self.number, len(self.pieces)), columns, self.work.clock(), 0.0
                 )
             self.pieces.append([piece[0].key, piece[-1].key])
+
+
+def _ends_soon(life: Life, on: dt.date) -> bool:
+    last = None if life.support is None else last_day(life.support)
+    return last is not None and 0 <= (last - on).days <= SOON_DAYS
 
 
 def rows_name(run: int, number: int) -> str:
@@ -172,6 +185,7 @@ def work_out(work: Work) -> dict[str, Any]:
     with work.engine.connect() as connection:
         reader = Reader(connection, on)
         gathered = Gathered(connection, on, now)
+        names = open_sites(connection)
     run = _Run(work, reader)
     if not run.read(gathered):
         return {}
@@ -183,6 +197,12 @@ def work_out(work: Work) -> dict[str, Any]:
         "held_releases": [list(one) for one in run.releases],
         "pieces": run.pieces,
         "run": run.number,
+        "site_ends": [
+            [names[site], WORDS["bucket"][end], count]
+            for (site, end), count in run.site_ends.items()
+            if site in names
+        ],
+        "site_soon": [[names[site], count] for site, count in run.site_soon.items() if site in names],
     }
     with work.write() as connection:
         figures.write(connection, FIGURE, content, now, time.perf_counter() - began)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from math import isnan
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, select
 
@@ -22,12 +22,12 @@ from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries import audit
-from roadworthy_inventory.replacement import Decision, Plan, make_plan
-from roadworthy_inventory.replacement_book import LIKELY
 from roadworthy_inventory.replacement_inputs import PlanInputError, Range
-from roadworthy_inventory.replacement_reasons import why
-from roadworthy_inventory.replacement_stability import Stability, stability
-from roadworthy_inventory.replacement_totals import Total, by_model, estate
+
+if TYPE_CHECKING:  # with numpy, which programs that make no plan need not load
+    from roadworthy_inventory.replacement import Decision, Plan
+    from roadworthy_inventory.replacement_stability import Stability
+    from roadworthy_inventory.replacement_totals import Total
 
 FIGURE = "plan"
 ACTIONS = ("replace", "ssd", "ram", "battery", "keep", "fixed", "apart", "no_offer")
@@ -76,6 +76,9 @@ def run(
 
     Raises PlanTextError for a file that is wrong, PlanError where there is nothing to plan, or more than `most_items`.
     """
+    from roadworthy_inventory.replacement import make_plan
+    from roadworthy_inventory.replacement_stability import stability
+
     began = time.perf_counter()
     text = parse_plan(asked.text, asked.budget, on)
     with engine.connect() as connection:
@@ -116,6 +119,8 @@ def _told(found: Range | None) -> list[float] | None:
 
 
 def _summary(plan: Plan, sure: Stability, inputs: Inputs, asked: Asked, on: date) -> dict[str, Any]:
+    from roadworthy_inventory.replacement_totals import by_model, estate
+
     terms = plan.book.terms
     return {
         "format": _FORMAT,
@@ -163,6 +168,8 @@ class _Row(NamedTuple):
 
 def _rows(plan: Plan, sure: Stability, inputs: Inputs, progress: Progress) -> list[_Row]:
     """Return every item with what is to be done, why, and what that was made from."""
+    from roadworthy_inventory.replacement_reasons import why
+
     found = []
     uses = [plan.use_of(kind) for kind in range(3)]
     for place, one in enumerate(plan.decisions()):
@@ -192,6 +199,8 @@ def _rows(plan: Plan, sure: Stability, inputs: Inputs, progress: Progress) -> li
 
 def _spends(plan: Plan, offer: int, uses: Sequence[Any]) -> dict[str, Any]:
     """Return what an offer uses of the limits: pence, installations, a stock; `embodied` None where it is not known."""
+    from roadworthy_inventory.replacement_book import LIKELY
+
     making = float(plan.book.prices[LIKELY, 2][offer])
     found: dict[str, Any] = {
         name: int(of[offer]) for name, of in zip(("capital", "revenue", "installations"), uses, strict=True)

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, select
 from roadworthy_collector.store.schema import device_now
 
 RATED = ("ups", "printer")
+# What needs somebody, as the device says it.
+FLAGS = ("battery_replace", "printer_worn", "service_requested")
 FACTS = ("vendor", "model", "serial", "part_number", "firmware", "made", "battery_replaced")
 
 
@@ -43,10 +45,23 @@ def _fields(row: Any, now: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def register_facts(hardware: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str | float]:
-    """Return what a device says of itself that a register keeps: `FACTS`, and the pages a printer printed."""
+    """Return what a device says of itself that a register keeps: `FACTS`, `FLAGS`, printed pages and supplies left.
+
+    Flags are `yes` or `no`; `supplies` names each with its share left. What is not told is not in it.
+    """
     told: dict[str, str | float] = {name: str(hardware[name]) for name in FACTS if hardware.get(name)}
-    pages = _most(now.get("readings") or (), "page_count")
-    return told if pages is None else told | {"page_count": pages}
+    flags: Mapping[str, bool] = now.get("flags") or {}
+    told |= {name: "yes" if flags[name] else "no" for name in FLAGS if name in flags}
+    readings: Sequence[Mapping[str, Any]] = now.get("readings") or ()
+    pages = _most(readings, "page_count")
+    if pages is not None:
+        told["page_count"] = pages
+    supplies = [
+        f"{one.get('label') or one.get('index') or 'supply'} {one['value']:.0%}"
+        for one in readings
+        if one.get("kind") == "supply" and one.get("value") is not None
+    ]
+    return told | {"supplies": ", ".join(supplies)} if supplies else told
 
 
 def battery_since(hardware: Mapping[str, Any]) -> dt.date | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, func, select
 
-from roadworthy_collector.books import conditions, excepting, figures, rules
+from roadworthy_collector.books import conditions, excepting, figures, rating_places, rules
 from roadworthy_collector.books.conditions import Known
 from roadworthy_collector.books.identities import as_text
 from roadworthy_collector.books.imported import Alone, Entries, Scores, Supports, read_alone
@@ -84,7 +84,8 @@ def rate_now(work: Work) -> dict[str, Any]:
         places, family = Places(connection), family_ratios(connection, now)
         on = local_day(now, work.settings.reporting_timezone)
         supports = Supports.read(connection, on)
-    run = _Run(work, Rater(edition, on), supports, entries, scores, places, family, int(now))
+        by_place = rating_places.ByPlace(rating_places.open_sites(connection))
+    run = _Run(work, Rater(edition, on), supports, entries, scores, places, family, by_place)
     if not (run.devices() and run.imported()):
         return {}
     run.forget()
@@ -100,6 +101,7 @@ def rate_now(work: Work) -> dict[str, Any]:
     elapsed = time.perf_counter() - began
     with work.write() as connection:
         figures.write(connection, FIGURE, content, now, elapsed)
+        figures.write(connection, rating_places.FIGURE, by_place.told(), now, elapsed)
     for name, found in run.groups.items():
         largest = sorted(found.items(), key=lambda item: (-item[1].counts.total(), item[0]))[:_GROUPS_KEPT]
         told = {member: tally.told() for member, tally in largest}
@@ -120,10 +122,10 @@ class _Run:
         scores: Scores,
         places: Places,
         family: Mapping[int, float],
-        now: int,
+        by_place: rating_places.ByPlace,
     ) -> None:
-        self.places, self.family = places, family
-        self.work, self.rater, self.now = work, rater, now
+        self.places, self.family, self.by_place = places, family, by_place
+        self.work, self.rater, self.now = work, rater, int(work.clock())
         self.supports, self.entries, self.scores = supports, entries, scores
         self.estate, self.alone = Tally(), Tally()
         self.support: Counter[str] = Counter()
@@ -165,6 +167,7 @@ class _Run:
         self.support[one.support] += 1
         if one.restricted:
             return
+        self.by_place.add(one.site, one.model, found, one.support)
         self.groups["site"][one.site].add(found)
         self.groups["model"][one.model or ""].add(found)
         for path in self._paths(one.unit_id, one.unit):
@@ -205,6 +208,7 @@ class _Run:
                 found = self.rater.rate(one.condition)
                 self.alone.add(found)
                 self.support[one.support] += 1
+                self.by_place.add_alone(one.site, one.support)
                 values = (*_key(one), *_row(found, self.now), one.unit, one.site)
                 self.seen.add(_key(one))
                 if held.get(_key(one)) != values[2:7]:

@@ -15,10 +15,12 @@ from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.books.warranties import coming_months, month_of
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import register_items
+from roadworthy_collector.store.schema import sites
 from roadworthy_inventory.planned_life import AGE_BANDS, age_band
 from roadworthy_inventory.register import LIFECYCLE_STATES
 
 FIGURE = "register"
+WARRANTY_BANDS = ("ended", "within_90_days", "within_a_year", "later", "unknown")
 
 
 def count_register(work: Work) -> dict[str, Any]:
@@ -30,7 +32,11 @@ def count_register(work: Work) -> dict[str, Any]:
     ages = Counter(dict.fromkeys(AGE_BANDS, 0))
     ends = Counter(dict.fromkeys(("ended", *months, "later", "unknown"), 0))
     columns = ("id", "serial", "lifecycle_state", "purchased", "warranty_start", "warranty_end")
-    query = select(*(register_items.c[name] for name in columns)).order_by(register_items.c.id).limit(AT_ONCE)
+    of_site = (sites.c.name.label("site"), sites.c.restricted)
+    query = select(*(register_items.c[name] for name in columns), *of_site)
+    query = query.outerjoin(sites, sites.c.id == register_items.c.site)
+    query = query.order_by(register_items.c.id).limit(AT_ONCE)
+    covers: Counter[tuple[str, str]] = Counter()
     after = 0
     while not work.stop.is_set():
         with work.reading() as connection:
@@ -47,11 +53,24 @@ def count_register(work: Work) -> dict[str, Any]:
             ages[age_band(_day(since), on)] += 1
             cover = warranties.later(_day(row.warranty_end), row.serial, imported)
             ends[month_of(None if cover is None else cover.ends.isoformat(), months)] += 1
-    content = {"states": dict(states), "ages": dict(ages), "warranty_ends": dict(ends)}
+            if not row.restricted:
+                covers[row.site or "", _band(None if cover is None else cover.ends, on)] += 1
+    content: dict[str, Any] = {"states": dict(states), "ages": dict(ages), "warranty_ends": dict(ends)}
+    content["site_warranties"] = [[*key, count] for key, count in sorted(covers.items())]
     if not work.stop.is_set():
         with work.write() as connection:
             figures.write(connection, FIGURE, content, now, time.perf_counter() - began)
     return content
+
+
+def _band(ends: dt.date | None, on: dt.date) -> str:
+    """Return which of WARRANTY_BANDS the last day of a warranty is in."""
+    if ends is None:
+        return "unknown"
+    left = (ends - on).days
+    if left < 0:
+        return "ended"
+    return "within_90_days" if left <= 90 else "within_a_year" if left <= 365 else "later"
 
 
 def _day(text: str | None) -> dt.date | None:

@@ -15,6 +15,7 @@ from roadworthy_collector.books import (
     book_tables,
     export_notes,
     lifecycle_tables,
+    polled_tables,
     rating_tables,
     sheets,
     summary_tables,
@@ -54,6 +55,7 @@ class Table(NamedTuple):
 
 TABLES: dict[str, Table] = {
     "devices": Table("Devices", ("q", "site", "state", "class", "model"), table_rows.devices),
+    "polled-devices": Table("Polled devices and what they say of themselves", (), polled_tables.facts),
     "startups-models": Table("Start-ups by model", ("days", "kind"), table_rows.startups_by("models")),
     "startups-sites": Table("Start-ups by site", ("days", "kind"), table_rows.startups_by("sites")),
     "startups-slowest": Table("Slowest devices", ("days", "kind"), table_rows.slowest),

@@ -44,10 +44,11 @@ def show_power(request: Request, reader: Who) -> HTMLResponse:
 
 
 def _page(view: View, error: str | None = None, status: int = HTTPStatus.OK, **sent: str) -> HTMLResponse:
-    shows_restricted = view.reader is not None and view.reader.may(Right.MANAGE_SITES)
-    seen: dict[str, Any] = {"scope": view.scope, "restricted": shows_restricted}
+    # What stands at a restricted site is in no list, whoever looks: it is counted, and has no page either.
+    seen: dict[str, Any] = {"scope": view.scope, "restricted": False}
     with view.engine.connect() as connection:
         counts = shown.count_units(connection, **seen)
+        every = shown.count_units(connection, scope=view.scope)
         power, printers = (
             shown.list_units(
                 connection,
@@ -68,6 +69,7 @@ def _page(view: View, error: str | None = None, status: int = HTTPStatus.OK, **s
         "power": power,
         "printers": printers,
         "counts": counts,
+        "hidden": sum(every.values()) - sum(counts.values()),
         "power_count": sum(number for name, number in counts.items() if name != "printer"),
         "failing": failing[:MOST_ROWS],
         "failing_count": len(failing),
@@ -112,6 +114,7 @@ def state_feed(
                 now=int(view.now),
                 actor=reader.name,
                 scope=view.scope,
+                restricted=False,
             )
     except RoadworthyError as refused:
         return _page(view, str(refused), _BAD, **sent)
@@ -126,7 +129,15 @@ def end_feed(request: Request, reader: Keeper, number: int, csrf: Annotated[str,
     day = local_date(view.now, view.settings.reporting_timezone)
     try:
         with write_transaction(view.engine) as connection:
-            feeding.end(connection, number, day, now=int(view.now), actor=reader.name, scope=view.scope)
+            feeding.end(
+                connection,
+                number,
+                day,
+                now=int(view.now),
+                actor=reader.name,
+                scope=view.scope,
+                restricted=False,
+            )
     except RoadworthyError as refused:
         return _page(view, str(refused), HTTPStatus.NOT_FOUND)
     return RedirectResponse("/power#feeds", HTTPStatus.SEE_OTHER)

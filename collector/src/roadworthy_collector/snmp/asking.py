@@ -66,6 +66,12 @@ class Asking:
             return self._failed(polled, began, "misconfigured", error)
         return Outcome(polled, self._clock(), self._monotonic() - began, answer)
 
+    def keep(self, targets: Sequence[Polled]) -> None:
+        """Drop what is remembered of any other target."""
+        names = {polled.name for polled in targets}
+        self._remembered = {name: one for name, one in self._remembered.items() if name in names}
+        self._port.keep({(polled.host, polled.port) for polled in targets})
+
     async def close(self) -> None:
         """End the port's sockets."""
         await self._port.close()

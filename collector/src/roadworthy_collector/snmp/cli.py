@@ -139,9 +139,10 @@ def poll_once(
 
     if not once:
         raise RoadworthyError("continuous polls run in the jobs process (`roadworthy up`); here, give --once")
-    polled = read_targets(_targets_file(config, targets))
+    file = _targets_file(config, targets)
+    polled = read_targets(file)
     outcomes = asyncio.run(_poll_all(polled, quiet=output == "json"))
-    doubles = {} if dry_run else keep(config, polled, outcomes)
+    doubles = {} if dry_run else keep(config, file, polled, outcomes)
     rows = [
         {
             "target": one.polled.name,

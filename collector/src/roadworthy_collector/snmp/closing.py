@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from roadworthy_collector.snmp.registers import PERIOD_SECONDS, Closed, Counter
+from roadworthy_collector.snmp.registers import CLOCK_BACK_SECONDS, PERIOD_SECONDS, Closed, Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def release(
 
     `closed` is what this poll closed; `counters` are those waited for, as they are after it.
     """
+    if waiting.told_until - at > PERIOD_SECONDS + CLOCK_BACK_SECONDS:
+        waiting = Waiting()  # of a clock that was far ahead; what is said twice stands as it was said first
     halves = dict(waiting.halves)
     for key, some in closed.items():
         for one in some:

@@ -7,7 +7,7 @@ counted as they would be sent.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from roadworthy_collector.snmp.port import (
@@ -63,6 +63,9 @@ class DictionaryPort:
     def begin(self, target: Target) -> DictionarySession:
         """Return a session with the target's values."""
         return DictionarySession(self._hosts.get(target.host, self._values), target)
+
+    def keep(self, places: Collection[tuple[str, int]]) -> None:
+        """Drop nothing: nothing is remembered."""
 
     async def close(self) -> None:
         """End nothing: there are no sockets. `closed` says that it was called."""

@@ -8,10 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from roadworthy_collector.snmp.port import BadAnswerError, DeadlineError, DeniedError, SnmpError
+from roadworthy_collector.snmp.port import (
+    BadAnswerError,
+    DeadlineError,
+    DeniedError,
+    NoAnswerError,
+    Oid,
+    SnmpError,
+    Target,
+    oid_text,
+)
 
 Place: TypeAlias = tuple[str, int]  # address and port, as the socket tells a datagram's sender
 
+_NO_ACCESS, _AUTHORIZATION = 6, 16
 _LONG_FORM, _SEQUENCE, _REPORT = 0x80, 0x30, 0xA8  # X.690, 8.1.3.5 and 8.9
 
 
@@ -23,8 +33,38 @@ class Exchange:
     heard: bytes | None = None
 
 
-def untaken(where: str, exchange: Exchange, seconds: float) -> SnmpError:
-    """Return what to say of a device that sent something within `seconds` of any try, but nothing that was taken."""
+def silent(target: Target) -> SnmpError:
+    """Return what to say of a device from which nothing came."""
+    tries, seconds = target.retries + 1, target.timeout_seconds
+    return NoAnswerError(
+        f"{_where(target)}: no answer to {tries} tries of {seconds:g} s: it is off, not reachable, or does not know "
+        "this community, user or priv_key"
+    )
+
+
+def late(target: Target, requests: int) -> SnmpError:
+    """Return what to say of a device that answers, but is not through by its deadline."""
+    return DeadlineError(
+        f"{target.name} ({target.host}): not through after {target.deadline_seconds:g} s and {requests} requests; raise "
+        "its deadline_seconds or ask it less often"
+    )
+
+
+def bad_answer(target: Target, what: str) -> SnmpError:
+    """Return what to say of a device whose answer is none: `what`."""
+    return BadAnswerError(f"{target.name} ({target.host}): {what}")
+
+
+def refused(target: Target, status: int, asked: Oid) -> SnmpError:
+    """Return what to say of a device that answers with an error status (RFC 3416, section 3)."""
+    if status in {_NO_ACCESS, _AUTHORIZATION}:
+        return DeniedError(f"{target.name} ({target.host}): these credentials may not read {oid_text(asked)}")
+    return bad_answer(target, f"error status {status} when asked for {oid_text(asked)}")
+
+
+def untaken(target: Target, exchange: Exchange) -> SnmpError:
+    """Return what to say of a device that sent something soon after a try, but nothing that was taken."""
+    where, seconds = _where(target), target.timeout_seconds
     heard = exchange.heard or b""
     number = _number(heard)
     if number is None:
@@ -37,6 +77,10 @@ def untaken(where: str, exchange: Exchange, seconds: float) -> SnmpError:
     if number in {_number(message) for message in exchange.sent}:
         return DeadlineError(f"{where}: it answers later than after {seconds:g} s; raise its timeout_seconds")
     return BadAnswerError(f"{where}: it answers another request than it was asked")
+
+
+def _where(target: Target) -> str:
+    return f"{target.name} ({target.host}:{target.port})"
 
 
 def _number(message: bytes) -> bytes | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from roadworthy_collector.snmp.port import oid_text
+from roadworthy_collector.snmp.port import Oid, oid_text
 from roadworthy_collector.snmp.profile import IdentitySpec, Profile, ReadingSpec
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 
@@ -76,7 +76,8 @@ def _section(profile: Profile) -> str:
     if identity:
         lines += ["", f"Identity: {identity}."]
     if profile.flags:
-        lines += ["", "Flags: " + ", ".join(f"{flag.name} ({flag.object})" for flag in profile.flags) + "."]
+        told = (f"{flag.name} ({_place(flag.object, flag.oid, flag.column)})" for flag in profile.flags)
+        lines += ["", "Flags: " + ", ".join(told) + "."]
     if profile.readings:
         lines += [
             "",
@@ -84,6 +85,8 @@ def _section(profile: Profile) -> str:
             "|---|---|---|---|---|---|---|---|",
         ]
         lines += [_row(spec) for spec in profile.readings]
+        if beside := _all_beside(profile.readings):
+            lines += ["", f"Read beside them, a column where it ends in `.*`: {beside}."]
     lines += [f"\nModelled where no power was read: {one.name} = {one.reason}." for one in profile.derived]
     return "\n".join(lines)
 
@@ -103,9 +106,52 @@ def _matched(profile: Profile) -> str:
 def _identity(specs: Iterable[IdentitySpec]) -> str:
     found = []
     for spec in specs:
-        where = spec.object or ("sysDescr" if spec.description is not None else f'always "{spec.text}"')
+        if spec.oid is not None or spec.column is not None:
+            where = _place(spec.object, spec.oid, spec.column)
+            if spec.where is not None:
+                where += f" of rows by `{oid_text(spec.where.column)}.*`"
+        else:
+            where = "sysDescr" if spec.description is not None else f'always "{spec.text}"'
         found.append(f"{spec.field} ({where})")
     return ", ".join(found)
+
+
+def _place(name: str, oid: Oid | None, column: Oid | None) -> str:
+    """Return an object by its name and its OID, a column with a star."""
+    at = f"`{oid_text(oid)}`" if oid is not None else f"`{oid_text(column or ())}.*`"
+    return f"{name} {at}".strip()
+
+
+def _all_beside(specs: Iterable[ReadingSpec]) -> str:
+    """Return every helper of a profile's readings, each with the readings that it helps."""
+    helped: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        for helper in _beside(spec):
+            helped.setdefault(helper, {})[spec.name] = None
+    return "; ".join(f"{helper} ({', '.join(names)})" for helper, names in helped.items())
+
+
+def _beside(spec: ReadingSpec) -> list[str]:
+    """Return what else a reading is made of: what scales it, names it, picks its rows, and what it is trusted by."""
+    star = "" if spec.oid is not None else ".*"
+    helpers = {
+        "digits": spec.digits,
+        "exponent": spec.exponent,
+        "scale": spec.entity_scale,
+        "factor": spec.factor,
+        "accuracy": spec.accuracy,
+        "name": spec.label,
+    }
+    found = [f"{what} `{oid_text(one.oid)}{star}`" for what, one in helpers.items() if one is not None]
+    columns = {"unit": spec.unit_column, "quality": spec.quality_column}
+    found += [f"{what} `{oid_text(oid)}{star}`" for what, oid in columns.items() if oid is not None]
+    found += [f"rows by `{oid_text(where.column)}.*`" for where in spec.where]
+    found += [f"trusted by {_place('', trust.oid, trust.column)}" for trust in spec.trust]
+    if spec.share is not None:
+        found.append(f"share of {_place('', spec.share.oid, spec.share.column)}")
+    if spec.total is not None and spec.total.count_oid is not None:
+        found.append(f"rows counted by `{oid_text(spec.total.count_oid)}`")
+    return found
 
 
 def _row(spec: ReadingSpec) -> str:

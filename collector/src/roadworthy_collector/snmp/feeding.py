@@ -8,9 +8,10 @@ caller's and never commit.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from sqlalchemy.orm import aliased
@@ -27,7 +28,9 @@ from roadworthy_inventory.identity import normalise_serial
 
 FEEDER_CLASSES = ("ups", "pdu", "controller", "switch")
 _MOST_OUTLET = 64
-_Wanted = tuple[int, str, int | None]  # feeder, outlet, fed
+_AT_ONCE = 25  # statements in a transaction: each is a few small ones
+_Wanted: TypeAlias = tuple[int, str, int | None]  # feeder, outlet, fed
+_Begin: TypeAlias = Callable[[], AbstractContextManager[Connection]]
 
 
 class Feed(NamedTuple):
@@ -61,7 +64,7 @@ def read_feeds(connection: Connection, first: dt.date, last: dt.date) -> list[Fe
     ]
 
 
-def state(
+def state(  # noqa: PLR0913 - what a statement says, and who says it of what they may see
     connection: Connection,
     feeder: str,
     outlet: str,
@@ -71,104 +74,137 @@ def state(
     now: int,
     actor: str,
     scope: Scope = EVERYTHING,
+    restricted: bool = True,
 ) -> int:
     """State what hangs on an outlet ("" on all of it) from a day on; return the statement's id.
 
     `feeder` and `fed` are device ids, host names, serial numbers or asset tags; `fed` None says that nothing known
     hangs there. What was stated of the same outlet before, and of the same fed device, ends that day where they
-    contradict. NotFoundError for a device that is not there, not within the `scope`, or not the only one called so.
+    contradict. NotFoundError for a device that is not there, not within the `scope`, or not the only one called so, and
+    without `restricted` for one at a restricted site.
     """
     if len(outlet) > _MOST_OUTLET or not outlet.isprintable():
         raise RoadworthyError(f"outlet: at most {_MOST_OUTLET} printable characters, as the device calls it")
-    feeding = find_device(connection, feeder, scope)
-    being_fed = None if fed is None else find_device(connection, fed, scope)
+    feeding = find_device(connection, feeder, scope, restricted=restricted)
+    being_fed = None if fed is None else find_device(connection, fed, scope, restricted=restricted)
     made = _state(connection, Feed(feeding, outlet, being_fed, since, None), "stated", now=now, actor=actor)
+    _count_anew(connection, since, now)
     detail = {"outlet": outlet, "fed": fed or NOTHING_KNOWN, "from": since.isoformat()}
     record(connection, now, actor, "feeds.state", feeder, detail)
     return made
 
 
 def end(
-    connection: Connection, feed: int, on: dt.date, *, now: int, actor: str, scope: Scope = EVERYTHING
+    connection: Connection,
+    feed: int,
+    on: dt.date,
+    *,
+    now: int,
+    actor: str,
+    scope: Scope = EVERYTHING,
+    restricted: bool = True,
 ) -> None:
     """End a statement: from the day `on` it no longer holds. NotFoundError where there is none that holds."""
     query = select(feeds).join(devices, devices.c.id == feeds.c.feeder).where(feeds.c.id == feed)
+    if not restricted:
+        query = query.join(sites, sites.c.id == devices.c.site).where(sites.c.restricted.is_(False))
     if scope is not None:
         query = query.where(devices.c.unit.in_(sorted(scope)))
     row = connection.execute(query).first()
     if row is None or (row.valid_to is not None and _day(row.valid_to) <= on):
         raise NotFoundError(f"{feed}: no statement of that number holds on {on.isoformat()}")
-    _end_one(connection, row, on, now)
+    _end_one(connection, row, on)
+    _count_anew(connection, on, now)
     record(connection, now, actor, "feeds.end", str(feed), {"on": on.isoformat()})
 
 
 def take_all(
-    write: Callable[[], AbstractContextManager[Connection]],
-    targets: Iterable[Polled],
-    *,
-    now: float,
-    zone: str,
+    read: _Begin, write: _Begin, targets: Iterable[Polled], *, now: float, zone: str, whole: bool = True
 ) -> list[str]:
-    """State what the targets file says and what controllers tell, from today on; return what was not found, in words.
+    """State what the targets file says and what controllers tell, from today on.
 
-    In two transactions of `write`, so that neither holds up others for long.
+    Where `targets` are not the `whole` of them, what others' said stays.
+    Return in words what was not found, and what cannot be (two that feed each other): that keeps nothing else waiting.
+    Who is meant is looked up by `read`, which holds nobody up; statements are written in short transactions of `write`.
     """
     today = local_date(now, zone)
-    with write() as connection:
-        unknown = take_from_targets(connection, targets, now=int(now), today=today)
-    with write() as connection:
-        take_controllers(connection, now=int(now), today=today)
-    return unknown
+    with read() as connection:
+        wanted, unknown = _said_by(connection, targets)
+        controllers = _told_by_controllers(connection)
+    stay = bool(unknown) or not whole
+    unknown += _bring_to(write, wanted, "targets", now=int(now), today=today, unknown_stay=stay)
+    return unknown + _bring_to(write, controllers, "register", now=int(now), today=today, unknown_stay=False)
 
 
 def take_from_targets(
     connection: Connection, targets: Iterable[Polled], *, now: int, today: dt.date
 ) -> list[str]:
-    """Make the statements of the targets file hold from today on; return what could not be found, in words."""
+    """Make the statements of the targets file hold from today on; return what could not be found or be, in words."""
+    wanted, unknown = _said_by(connection, targets)
+    begin = _within(connection)
+    return unknown + _bring_to(begin, wanted, "targets", now=now, today=today, unknown_stay=bool(unknown))
+
+
+def take_controllers(connection: Connection, *, now: int, today: dt.date) -> int:
+    """State that each management controller measures the server whose serial number it tells; return how many do."""
+    wanted = _told_by_controllers(connection)
+    _bring_to(_within(connection), wanted, "register", now=now, today=today, unknown_stay=False)
+    return len(wanted)
+
+
+def _within(connection: Connection) -> _Begin:
+    return lambda: nullcontext(connection)
+
+
+def _said_by(connection: Connection, targets: Iterable[Polled]) -> tuple[dict[_Wanted, str], list[str]]:
+    """Return the statements of the targets file with where they stand, and what could not be found, in words."""
     ids = {
         row.name: row.device
         for row in connection.execute(
             select(snmp_targets.c.name, snmp_targets.c.device).where(snmp_targets.c.device.is_not(None))
         )
     }
-    wanted: set[_Wanted] = set()
+    said = [
+        (ids[polled.name], outlet, name, f"{polled.name}, outlet {outlet or 'all'}")
+        for polled in targets
+        if polled.name in ids  # another has not answered yet
+        for outlet, names in polled.feeds.items()
+        for name in names
+    ]
+    called = _find_all(connection, {name for _, _, name, _ in said if name != NOTHING_KNOWN})
+    wanted: dict[_Wanted, str] = {}
     unknown = []
-    for polled in targets:
-        if (feeder := ids.get(polled.name)) is None:
-            continue  # it has not answered yet
-        for outlet, name in ((outlet, name) for outlet, names in polled.feeds.items() for name in names):
-            try:
-                fed = None if name == NOTHING_KNOWN else find_device(connection, name)
-            except NotFoundError as error:
-                unknown.append(f"{polled.name}, outlet {outlet or 'all'}: {error}")
-            else:
-                wanted.add((feeder, outlet, fed))
-    _bring_to(connection, wanted, "targets", now=now, today=today, unknown_stay=bool(unknown))
-    return unknown
+    for feeder, outlet, name, where in said:
+        try:
+            fed = None if name == NOTHING_KNOWN else _only(called[name], name)
+        except NotFoundError as error:
+            unknown.append(f"{where}: {error}")
+        else:
+            wanted[feeder, outlet, fed] = where
+    return wanted, unknown
 
 
-def take_controllers(connection: Connection, *, now: int, today: dt.date) -> int:
-    """State that each management controller measures the server whose serial number it tells; return how many do."""
-    query = select(devices.c.id, devices.c.device_class, devices.c.serial).where(
+def _told_by_controllers(connection: Connection) -> dict[_Wanted, str]:
+    """Return the statements that follow from the serial numbers management controllers tell, with who tells them."""
+    query = select(devices.c.id, devices.c.hostname, devices.c.serial).where(
         devices.c.serial.is_not(None), devices.c.retired_at.is_(None)
     )
-    controllers = query.where(devices.c.device_class == "controller")
-    by_serial: dict[str, list[int]] = {}
-    mine = {row.id: normalise_serial(row.serial) for row in connection.execute(controllers)}
+    controllers = connection.execute(query.where(devices.c.device_class == "controller")).all()
+    mine = {row.id: normalise_serial(row.serial) for row in controllers}
+    names = {row.id: str(row.hostname) for row in controllers}
     known = {serial for serial in mine.values() if serial is not None}
+    by_serial: defaultdict[str, list[int]] = defaultdict(list)
     if known:
         # Serial numbers are kept as told: letter case and spaces aside only after they are read.
         others = query.where(devices.c.device_class.in_(("server", "virtual", "unknown", "other", "desktop")))
         for row in connection.execute(others):
             if (serial := normalise_serial(row.serial)) in known and serial is not None:
-                by_serial.setdefault(serial, []).append(row.id)
-    wanted: set[_Wanted] = {
-        (controller, "", by_serial[serial][0])
+                by_serial[serial].append(row.id)
+    return {
+        (controller, "", by_serial[serial][0]): names[controller]
         for controller, serial in mine.items()
-        if serial is not None and len(by_serial.get(serial, ())) == 1
+        if serial is not None and len(by_serial[serial]) == 1
     }
-    _bring_to(connection, wanted, "register", now=now, today=today, unknown_stay=False)
-    return len(wanted)
 
 
 def list_feeds(
@@ -214,40 +250,90 @@ def list_feeds(
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def find_device(connection: Connection, text: str, scope: Scope = EVERYTHING) -> int:
+def find_device(
+    connection: Connection, text: str, scope: Scope = EVERYTHING, *, restricted: bool = True
+) -> int:
     """Return the row id of the device of that id, host name, serial number or asset tag, letter case aside."""
     low = text.strip().lower()
     names = (devices.c.hostname, devices.c.serial, devices.c.asset_tag)
     matches = or_(devices.c.device_id == text.strip(), *(func.lower(name) == low for name in names))
     query = select(devices.c.id).where(and_(matches, devices.c.retired_at.is_(None)))
+    if not restricted:
+        query = query.join(sites).where(sites.c.restricted.is_(False))
     if scope is not None:
         query = query.where(devices.c.unit.in_(sorted(scope)))
-    found = connection.scalars(query.limit(2)).all()
+    return _only(connection.scalars(query.limit(2)).all(), text)
+
+
+def _only(found: Collection[int], text: str) -> int:
+    """Return the one device called so; NotFoundError where there is none, or another beside it."""
     if len(found) != 1:
         many = "more than one device is" if found else "no device in service is"
         raise NotFoundError(
             f"{many} called {text}; give its device id, host name, serial number or asset tag"
         )
-    return int(found[0])
+    return int(next(iter(found)))
+
+
+def _find_all(connection: Connection, texts: Collection[str]) -> Mapping[str, set[int]]:
+    """Return {text: row ids of the devices called so}, as `find_device` finds them, in one pass over all devices."""
+    found: dict[str, set[int]] = {text: set() for text in texts}
+    if not texts:
+        return found
+    by_id = {text.strip(): text for text in texts}
+    by_name: defaultdict[str, list[str]] = defaultdict(list)
+    for text in texts:
+        by_name[text.strip().lower()].append(text)
+    query = select(
+        *(devices.c.id, devices.c.device_id, devices.c.hostname, devices.c.serial, devices.c.asset_tag)
+    ).where(devices.c.retired_at.is_(None))
+    for device, device_id, *names in connection.execute(query):
+        if device_id in by_id:
+            found[by_id[device_id]].add(device)
+        for name in names:
+            for text in by_name.get(name.lower(), ()) if name else ():
+                found[text].add(device)
+    return found
 
 
 def _bring_to(
-    connection: Connection, wanted: set[_Wanted], source: str, *, now: int, today: dt.date, unknown_stay: bool
-) -> None:
-    """Make the open statements of a source those that are wanted; others of its end today.
+    begin: _Begin,
+    wanted: Mapping[_Wanted, str],
+    source: str,
+    *,
+    now: int,
+    today: dt.date,
+    unknown_stay: bool,
+) -> list[str]:
+    """Make the open statements of a source those that are wanted; others of its end today. Return what cannot be, in words.
 
     While some could not be found (`unknown_stay`) none is ended: a device that is renamed is not unplugged.
     """
     query = select(feeds).where(feeds.c.source == source, feeds.c.valid_to.is_(None))
-    held = {(row.feeder, row.outlet, row.fed): row for row in connection.execute(query)}
-    for key, row in held.items():
-        if key not in wanted and not unknown_stay:
-            _end_one(connection, row, today, now)
-    for feeder, outlet, fed in sorted(wanted - held.keys(), key=str):
-        _state(connection, Feed(feeder, outlet, fed, today, None), source, now=now, actor=None)
+    with begin() as connection:
+        held = {(row.feeder, row.outlet, row.fed): row for row in connection.execute(query)}
+    gone = [] if unknown_stay else [row for key, row in held.items() if key not in wanted]
+    refused = []
+    for place in range(0, len(gone), _AT_ONCE):
+        with begin() as connection:
+            for row in gone[place : place + _AT_ONCE]:
+                _end_one(connection, row, today)
+            _count_anew(connection, today, now)
+    made = sorted(wanted.keys() - held.keys(), key=str)
+    for place in range(0, len(made), _AT_ONCE):
+        with begin() as connection:
+            for feeder, outlet, fed in made[place : place + _AT_ONCE]:
+                try:
+                    feed = Feed(feeder, outlet, fed, today, None)
+                    _state(connection, feed, source, now=now, actor=None)
+                except RoadworthyError as error:
+                    refused.append(f"{wanted[feeder, outlet, fed]}: {error}")
+            _count_anew(connection, today, now)
+    return refused
 
 
 def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: str | None) -> int:
+    """Write a statement and end those it contradicts; RoadworthyError, before anything is written, where it cannot be."""
     if feed.fed == feed.feeder:
         raise RoadworthyError("a device cannot feed itself")
     if feed.fed is not None and feed.feeder in _fed_from(connection, feed.fed):
@@ -258,7 +344,7 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
     for row in connection.execute(open_ones).all():
         # Several devices may hang on the whole of a unit, one on an outlet; nothing known contradicts every device.
         if feed.outlet != "" or row.fed is None or feed.fed is None or row.fed == feed.fed:
-            _end_one(connection, row, feed.valid_from, now)
+            _end_one(connection, row, feed.valid_from)
     values = {
         "feeder": feed.feeder,
         "outlet": feed.outlet,
@@ -268,26 +354,19 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
         "stated_by": actor,
         "stated_at": now,
     }
-    made: int = connection.execute(insert(feeds).values(values).returning(feeds.c.id)).scalar_one()
-    _count_anew(connection, feed.valid_from, now)
-    return made
+    return int(connection.execute(insert(feeds).values(values).returning(feeds.c.id)).scalar_one())
 
 
 def _fed_from(connection: Connection, device: int) -> set[int]:
     """Return every device that hangs on `device`, through however many others."""
-    open_ones = select(feeds.c.feeder, feeds.c.fed).where(
-        feeds.c.valid_to.is_(None), feeds.c.fed.is_not(None)
-    )
-    below: dict[int, set[int]] = {}
-    for row in connection.execute(open_ones):
-        below.setdefault(row.feeder, set()).add(row.fed)
     found: set[int] = set()
-    waiting = [device]
+    waiting = {device}
     while waiting:
-        for fed in below.get(waiting.pop(), ()):
-            if fed not in found:
-                found.add(fed)
-                waiting.append(fed)
+        query = select(feeds.c.fed).where(
+            feeds.c.feeder.in_(waiting), feeds.c.valid_to.is_(None), feeds.c.fed.is_not(None)
+        )
+        waiting = set(connection.scalars(query)) - found
+        found |= waiting
     return found
 
 
@@ -296,9 +375,8 @@ def _count_anew(connection: Connection, since: dt.date, now: int) -> None:
     ask_between(connection, since, dt.datetime.fromtimestamp(now, dt.UTC).date() + dt.timedelta(days=1), now)
 
 
-def _end_one(connection: Connection, row: Any, on: dt.date, now: int) -> None:
+def _end_one(connection: Connection, row: Any, on: dt.date) -> None:
     """End a statement; one that began that very day never held, and goes."""
-    _count_anew(connection, on, now)
     if _day(row.valid_from) >= on:
         connection.execute(feeds.delete().where(feeds.c.id == row.id))
     else:

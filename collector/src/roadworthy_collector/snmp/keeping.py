@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from roadworthy_collector.ingest.batch import Incoming, write_reports
 from roadworthy_collector.security.tokens import site_id, unit_id
@@ -19,6 +19,7 @@ from roadworthy_collector.settings import Settings
 from roadworthy_collector.snmp.doubles import find_double
 from roadworthy_collector.snmp.memory import Memory
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity
+from roadworthy_collector.snmp.registers import CLOCK_BACK_SECONDS
 from roadworthy_collector.snmp.targets import Polled
 from roadworthy_collector.snmp.telling import tell
 from roadworthy_collector.store.queries.audit import record
@@ -43,10 +44,19 @@ class Outcome:
     reason: str | None = None
 
 
-def sync(connection: Connection, targets: Sequence[Polled]) -> None:
-    """Make the table say who is polled: new ones are added, those no longer named are marked removed."""
-    held = {row.name: row for row in connection.execute(select(snmp_targets))}
+def sync(connection: Connection, targets: Sequence[Polled], *, whole: bool = True) -> None:
+    """Make the table say who is polled: new ones are added, and where `targets` are the `whole` of them others removed."""
     named = {one.name: one for one in targets}
+    column = snmp_targets.c
+    # Of a device what is remembered of its polls is long, and not needed here.
+    before = case((column.device.is_(None), column.state)).label("state")
+    query = select(
+        column.id, column.name, column.host, column.protocol, column.removed, column.device, before
+    )
+    if not whole:
+        query = query.where(column.name.in_(named))
+    held = {row.name: row for row in connection.execute(query)}
+    new = []
     for name, one in named.items():
         told: dict[str, Any] = {"host": one.host, "protocol": one.protocol, "removed": False}
         row = held.get(name)
@@ -55,10 +65,12 @@ def sync(connection: Connection, targets: Sequence[Polled]) -> None:
                 "site": one.site
             }  # where it will stand: what is restricted there is so before it answers
         if row is None:
-            connection.execute(insert(snmp_targets).values(name=name, **told))
+            new.append({"name": name, **told})
         elif any(getattr(row, key) != value for key, value in told.items()):
             connection.execute(update(snmp_targets).where(snmp_targets.c.id == row.id).values(**told))
-    gone = [row.id for name, row in held.items() if name not in named and not row.removed]
+    if new:
+        connection.execute(insert(snmp_targets), new)
+    gone = [row.id for name, row in held.items() if whole and name not in named and not row.removed]
     if gone:
         connection.execute(update(snmp_targets).where(snmp_targets.c.id.in_(gone)).values(removed=True))
 
@@ -82,8 +94,8 @@ def write_outcomes(
     incoming, changes = [], []
     for one in some:
         row = held.get(one.polled.name)
-        if row is None:
-            continue  # no longer in the file
+        if row is None or _is_written(row["polled_at"], one.at):
+            continue  # no longer in the file, or put back after an error that hid that it was kept
         if one.answer is None:
             changes.append((row["id"], _failed(row, one)))
             continue
@@ -101,7 +113,7 @@ def write_outcomes(
             became(device)
         memory = _memory(row["state"], random_hex)
         told = tell(
-            one.answer,
+            tagged(one.polled, one.answer),
             memory,
             device_id=device_id,
             at=one.at,
@@ -117,6 +129,7 @@ def write_outcomes(
         incoming.append(Incoming(device, told.report))
         changes.append((row["id"], _answered(row, one, device, told.memory)))
         row["device"], row["device_id"], row["state"] = device, device_id, told.memory.as_json()
+        row["polled_at"] = int(one.at)
     write_reports(
         connection,
         incoming,
@@ -162,9 +175,21 @@ def _become_device(
     return device, device_id
 
 
+def _is_written(polled_at: int | None, at: float) -> bool:
+    """Return whether a poll was kept already. A clock that was set back by more is believed: it may have been wrong."""
+    return polled_at is not None and 0 <= polled_at - int(at) < CLOCK_BACK_SECONDS
+
+
 def _memory(kept: Mapping[str, Any] | None, random_hex: Callable[[int], str]) -> Memory:
     # Until it first answers only its site is kept.
     return Memory(random_hex(8)) if kept is None or "instance" not in kept else Memory.from_json(kept)
+
+
+def tagged(polled: Polled, answer: DeviceAnswer) -> DeviceAnswer:
+    """Return the answer with the asset tag that the targets file states: many a device tells its maker's."""
+    if polled.asset_tag is None:
+        return answer
+    return replace(answer, identity=replace(answer.identity, asset_tag=polled.asset_tag))
 
 
 def _outlets(connection: Connection, device: int, polled: Polled) -> frozenset[str]:

@@ -19,21 +19,26 @@ _AT_ONCE = 8  # outcomes in a transaction
 
 
 def keep(
-    config: Path | None, polled: Sequence[Polled], outcomes: Sequence[keeping.Outcome]
+    config: Path | None, targets_file: Path, polled: Sequence[Polled], outcomes: Sequence[keeping.Outcome]
 ) -> dict[str, str]:
     """Keep polls and state feeds; return {target: why} of those that are a device counted already.
+
+    The targets of another file than the collector's own are polled beside its own, and take nobody's place.
 
     What the targets file says is fed and cannot be found is said on the error output.
     """
     with stored(config) as (settings, engine):
+        own = settings.poll_targets_file
+        whole = own is None or own.resolve() == targets_file.resolve()
         with write_transaction(engine) as connection:
-            keeping.sync(connection, polled)
+            keeping.sync(connection, polled, whole=whole)
         for place in range(0, len(outcomes), _AT_ONCE):
             with write_transaction(engine) as connection:
                 some = outcomes[place : place + _AT_ONCE]
                 keeping.write_outcomes(connection, some, settings, version=version("roadworthy-collector"))
         write = partial(write_transaction, engine)
-        for one in feeding.take_all(write, polled, now=time.time(), zone=settings.reporting_timezone):
+        zone = settings.reporting_timezone
+        for one in feeding.take_all(engine.connect, write, polled, now=time.time(), zone=zone, whole=whole):
             typer.echo(one, err=True)
         with engine.connect() as connection:
             told = shown.list_targets(connection)

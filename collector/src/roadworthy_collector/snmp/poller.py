@@ -30,7 +30,7 @@ _LEAST_OFTEN = 8  # times the interval, for one that fails again and again
 _JITTER = 0.05
 _LOOK_SECONDS = 0.2  # how soon the thread sees that it is to stop
 _LATE_SECONDS = 10.0  # beyond its deadline; a session keeps its own
-_MOST_WAITING = 20_000  # outcomes nobody has written yet
+MOST_WAITING = 20_000  # outcomes nobody has written yet
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,10 @@ class Asks(Protocol):
 
     async def ask(self, polled: Polled) -> Outcome:
         """Return how one poll went; never raises."""
+        ...
+
+    def keep(self, targets: Sequence[Polled]) -> None:
+        """Drop what is remembered of any other."""
         ...
 
     async def close(self) -> None:
@@ -66,7 +70,7 @@ class Poller:
         self._failing_lanes = failing_lanes
         self._targets: tuple[Polled, ...] | None = None
         self._wanted: queue.SimpleQueue[tuple[Polled, ...]] = queue.SimpleQueue()
-        self._outcomes: deque[Outcome] = deque(maxlen=_MOST_WAITING)  # the oldest go first
+        self._outcomes: deque[Outcome] = deque(maxlen=MOST_WAITING)  # the oldest go first
         self._failures: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._asked: set[str] = set()  # now, or waiting for a lane
@@ -74,12 +78,15 @@ class Poller:
         self._thread: threading.Thread | None = None
 
     def poll(self, targets: Sequence[Polled]) -> None:
-        """Poll these targets from now on; the thread is started with the first."""
+        """Poll these targets from now on; the thread is started with the first, and again where it has ended."""
         wanted = tuple(targets)
-        if wanted != self._targets:
+        ended = self._thread is None or not (self._thread.is_alive() or self._stop.is_set())
+        if wanted != self._targets or ended:
             self._targets = wanted
             self._wanted.put(wanted)
-        if self._thread is None:
+        if ended:
+            if self._thread is not None:
+                _log.error("polling ended by a fault, which stands above; it begins again")
             self._thread = threading.Thread(target=self._run, name="polls", daemon=True)
             self._thread.start()
 
@@ -92,8 +99,9 @@ class Poller:
         return found
 
     def put_back(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep outcomes that could not be written for the next `take`."""
-        self._outcomes.extendleft(reversed(outcomes))
+        """Keep outcomes that could not be written for the next `take`; of too many the oldest go first."""
+        room = MOST_WAITING - len(self._outcomes)
+        self._outcomes.extendleft(reversed(outcomes[max(0, len(outcomes) - room) :]))
 
     def join(self, seconds: float) -> None:
         """Wait until the thread has ended, which it does soon after `stop`."""
@@ -129,7 +137,10 @@ class Poller:
         try:
             while not self._stop.is_set():
                 with suppress(queue.Empty):
-                    self._schedule(scheduler, one, self._wanted.get_nowait())
+                    targets = self._wanted.get_nowait()
+                    self._schedule(scheduler, one, targets)
+                    self._keep(targets)
+                    asks.keep(targets)
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             scheduler.shutdown(wait=False)
@@ -152,6 +163,13 @@ class Poller:
             scheduler.add_job(
                 one, trigger, args=(polled,), id=polled.name, next_run_time=now + timedelta(seconds=first)
             )
+
+    def _keep(self, targets: Sequence[Polled]) -> None:
+        """Drop what is remembered of those no longer polled."""
+        names = {polled.name for polled in targets}
+        for remembered in (self._failures, self._skipped, self._failing):
+            for name in remembered.keys() - names:
+                remembered.pop(name, None)
 
     def _is_due(self, polled: Polled) -> bool:
         """Return whether a target that failed is to be asked this time."""

@@ -6,7 +6,7 @@ OIDs are tuples of whole numbers, never names. What an agent does not have is no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -93,6 +93,10 @@ class Port(Protocol):
 
     def begin(self, target: Target) -> Session:
         """Return a session for one poll of the target; its deadline starts now."""
+        ...
+
+    def keep(self, places: Collection[tuple[str, int]]) -> None:
+        """Drop what is remembered of devices at any other host and port."""
         ...
 
     async def close(self) -> None:

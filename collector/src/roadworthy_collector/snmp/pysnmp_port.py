@@ -3,8 +3,9 @@
 One engine serves the whole process: making one costs more than a hundred polls, and it belongs to the event loop it
 was made in. Only where two devices know one v3 user by different keys is there a second engine, because an engine
 holds one set of keys a name. OIDs stay numbers: no MIB is ever loaded. Of pysnmp's high-level interface only the
-configuration of credentials is used: it would keep a row in an SNMP table for each device, and each new row has the
-engine read the whole table again, which for a thousand devices is half a minute of processor time (docs/decisions/0032).
+configuration of credentials is used: it would keep a row in an SNMP table for each device and each community, and each
+new row has the engine read the whole table again, which for a thousand is most of a minute of processor time
+(docs/decisions/0032).
 
 Datagrams are only looked at where they come from a device that is being asked at that moment. What such a device was
 sent and sent itself is remembered until its request ends: so one that sends what is no answer, and one that answers too
@@ -14,9 +15,9 @@ late, are told apart from one that is silent.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -30,12 +31,11 @@ from pysnmp.hlapi.v3arch.asyncio.lcd import CommandGeneratorLcdConfigurator
 from pysnmp.proto import errind
 from pysnmp.proto.api import v2c
 from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
+from pysnmp.proto.secmod.rfc2576 import SnmpV1SecurityModel, SnmpV2cSecurityModel
 
-from roadworthy_collector.snmp.exchange import Exchange, Place, untaken
+from roadworthy_collector.snmp.exchange import Exchange, Place, bad_answer, late, silent, untaken
 from roadworthy_collector.snmp.port import (
-    BadAnswerError,
     Community,
-    DeadlineError,
     DeniedError,
     NoAnswerError,
     Oid,
@@ -44,9 +44,9 @@ from roadworthy_collector.snmp.port import (
     Target,
     User,
     Value,
-    oid_text,
 )
 from roadworthy_collector.snmp.repetitions import Repetitions
+from roadworthy_collector.snmp.session import Answered, AskingSession, Kind
 
 _AUTH = {
     "md5": hlapi.USM_AUTH_HMAC96_MD5,
@@ -76,21 +76,25 @@ _DENIED = (
     errind.NoSuchContext,
     errind.NotInTimeWindow,
 )
-# Error status of a PDU (RFC 3416, section 3).
-_TOO_BIG, _NO_SUCH_NAME, _NO_ACCESS, _AUTHORIZATION = 1, 2, 6, 16
 _MISSING = (NoSuchObject, NoSuchInstance, EndOfMibView)
-# OIDs of one GET: an answer of twenty numbers fits into what every agent can send.
-MOST_OIDS = 20
+_COMMANDS: Mapping[Kind, Callable[[], Any]] = {
+    "get": cmdgen.GetCommandGenerator,
+    "next": cmdgen.NextCommandGeneratorSingleRun,
+    "bulk": cmdgen.BulkCommandGeneratorSingleRun,
+}
 _STRANGER = "stranger"
-
-Found = list[tuple[Oid, Any]]
+_UNUSED_SECONDS = (
+    7_200.0  # no target is polled less often than hourly: an engine idle for longer holds a former key
+)
+_FAMILIES = {socket.AF_INET: hlapi.UdpTransportTarget, socket.AF_INET6: hlapi.Udp6TransportTarget}
 
 
 @dataclass
 class _Engine:
-    """An engine and the users whose keys it holds."""
+    """An engine, the users whose keys it holds, and when it was last asked through."""
 
     engine: Any
+    used_at: float = 0.0
     users: dict[str, User] = field(default_factory=dict)
     rows: dict[tuple[Community | User, Oid], Any] = field(default_factory=dict)  # who stands in its table
     configurator: Any = field(default_factory=CommandGeneratorLcdConfigurator)
@@ -118,13 +122,33 @@ class PysnmpPort:
             one.engine.close_dispatcher()
         self._engines.clear()
 
+    def keep(self, places: Collection[tuple[str, int]]) -> None:
+        """Drop what is remembered of devices at any other host and port."""
+        self._addresses = {key: known for key, known in self._addresses.items() if key[:2] in places}
+        self._asked = {place: lock for place, lock in self._asked.items() if lock.locked()}
+        self.repetitions.keep(places)
+        # What an engine remembers of its tables is made again for each request: nobody's stays that is asked no more.
+        for one in self._engines:
+            for context, names in (
+                ("getTargetAddr", "nameToTargetMap"),
+                ("getTargetParams", "nameToParamsMap"),
+            ):
+                (one.engine.get_user_context(context) or {}).get(names, {}).clear()
+
     def engine(self, target: Target) -> _Engine:
         """Return the engine that may hold the target's keys."""
         user = target.credentials if isinstance(target.credentials, User) else None
+        now = self._monotonic()
         for one in self._engines:
             if user is None or one.users.setdefault(user.name, user) == user:
+                one.used_at = now
                 return one
-        made = _Engine(hlapi.SnmpEngine())
+        for one in [one for one in self._engines if now - one.used_at > _UNUSED_SECONDS]:
+            self._engines.remove(one)
+            one.engine.close_dispatcher()
+        made = _Engine(hlapi.SnmpEngine(), now)
+        for model in (_V1(), _V2c()):
+            made.engine.security_models[model.SECURITY_MODEL_ID] = model
         dispatcher = _Dispatcher(self._exchanges)
         dispatcher.register_routing_callback(self._route)
         dispatcher.register_recv_callback(_dropped, _STRANGER)
@@ -138,19 +162,25 @@ class PysnmpPort:
         """Return where the target is, looked up once; NoAnswerError where the name is unknown."""
         key = (target.host, target.port, target.timeout_seconds, target.retries)
         if (known := self._addresses.get(key)) is None:
-            kind = hlapi.Udp6TransportTarget if _is_ipv6(target.host) else hlapi.UdpTransportTarget
             try:
-                known = await kind.create(
-                    (target.host, target.port), timeout=target.timeout_seconds, retries=target.retries
+                found = await asyncio.get_running_loop().getaddrinfo(
+                    target.host, target.port, type=socket.SOCK_DGRAM
                 )
-            except PySnmpError as error:
+                # Of a name with addresses of both kinds the one of version 4: old cards know no other.
+                family, _, _, _, place = min(found, key=lambda one: list(_FAMILIES).index(one[0]))
+                known = await _FAMILIES[family].create(
+                    (_scoped(target.host, place), target.port),
+                    timeout=target.timeout_seconds,
+                    retries=target.retries,
+                )
+            except (OSError, UnicodeError, PySnmpError) as error:
                 raise NoAnswerError(f"{target.name}: {target.host} is no known address: {error}") from error
             self._addresses[key] = known
         return known
 
-    def lock(self, target: Target) -> asyncio.Lock:
-        """Return what keeps requests to one device one after another."""
-        return self._asked.setdefault((target.host, target.port), asyncio.Lock())
+    def lock(self, place: Place) -> asyncio.Lock:
+        """Return what keeps requests to one device one after another, under whatever names it is polled."""
+        return self._asked.setdefault(place, asyncio.Lock())
 
     def forget_address(self, target: Target) -> None:
         """Look the target's name up again next time: what does not answer may have moved."""
@@ -160,21 +190,28 @@ class PysnmpPort:
     def addressed(self, engine: _Engine, target: Target, address: Any) -> str:
         """Make the engine know where the target is and by which credentials it is asked; return the name it has there.
 
-        The first target of each credentials is a row in the engine's table; the others only stand in what it remembers
-        of the table, which is as good for asking and costs nothing.
+        The first target of each user, and of each version without users, is a row in the engine's tables; others, and
+        every community, only stand in what it remembers of the tables, which is as good for asking and costs nothing.
         """
-        auth = self._credentials.get(target.credentials)
+        given = target.credentials
+        kind = Community(given.version, "any") if isinstance(given, Community) else given
+        auth = self._credentials.get(kind)
         if auth is None:
-            auth = self._credentials[target.credentials] = _credentials(target.credentials)
-        row = engine.rows.setdefault((target.credentials, address.TRANSPORT_DOMAIN), address)
-        context = _context(target.credentials)
-        base, _ = engine.configurator.configure(engine.engine, auth, row, context)
+            auth = self._credentials[kind] = _credentials(kind)
+        row = engine.rows.setdefault((kind, address.TRANSPORT_DOMAIN), address)
+        base, _ = engine.configurator.configure(engine.engine, auth, row, _context(given))
         domain, _, _, _, parameters = config.get_target_address(engine.engine, base)
-        kind = engine.engine.transport_dispatcher.get_transport(domain).ADDRESS_TYPE
         place = address.transport_address
         name = f"{base} {place} {address.timeout:g} {address.retries}"
+        if isinstance(given, Community):
+            version, model, _, level = config.get_target_parameters(engine.engine, parameters)
+            asked_by = OctetString(given.community)
+            parameters, name = f"{parameters} {given.community}", f"{name} {given.community}"
+            remembered = engine.engine.get_user_context("getTargetParams")["nameToParamsMap"]
+            remembered[parameters] = (version, model, asked_by, level)
+        where = engine.engine.transport_dispatcher.get_transport(domain).ADDRESS_TYPE(place)
         remembered = engine.engine.get_user_context("getTargetAddr")["nameToTargetMap"]
-        remembered[name] = (domain, kind(place), address.timeout * 100, address.retries, parameters)
+        remembered[name] = (domain, where, address.timeout * 100, address.retries, parameters)
         return name
 
     def exchange(self, place: Place) -> Exchange:
@@ -192,6 +229,27 @@ class PysnmpPort:
             return _STRANGER
         known.heard = message
         return None
+
+
+class _NoTable:
+    """A security model that takes the security name for the community: no table says which is whose.
+
+    An answer in another community than it was asked by is none, as RFC 3584, section 5.2, has it.
+    """
+
+    def _sec2com(self, _engine: Any, name: Any, _context_engine: Any, _context: Any) -> Any:
+        return name
+
+    def _com2sec(self, engine: Any, community: Any, _where: Any) -> tuple[Any, Any, Any]:
+        return community, engine.snmpEngineID, b""
+
+
+class _V1(_NoTable, SnmpV1SecurityModel):  # type: ignore[misc] # pysnmp has no types
+    """Version 1."""
+
+
+class _V2c(_NoTable, SnmpV2cSecurityModel):  # type: ignore[misc] # pysnmp has no types
+    """Version 2c."""
 
 
 class _Dispatcher(AsyncioDispatcher):  # type: ignore[misc] # pysnmp has no types
@@ -213,109 +271,41 @@ def _dropped(*_: object) -> None:
     """Look away: the datagram comes from where nothing was asked."""
 
 
-class _PysnmpSession:
+class _PysnmpSession(AskingSession):
     """One poll of one target."""
 
     def __init__(self, port: PysnmpPort, target: Target, monotonic: Callable[[], float]) -> None:
+        super().__init__(target, port.repetitions)
         self._port = port
-        self._target = target
         self._monotonic = monotonic
         self._ends = monotonic() + target.deadline_seconds
-        self.requests = 0
 
-    async def get(self, oids: Sequence[Oid]) -> Mapping[Oid, Value]:
-        """Return what the device has of `oids`."""
-        found: dict[Oid, Value] = {}
-        waiting = [list(oids[place : place + MOST_OIDS]) for place in range(0, len(oids), MOST_OIDS)]
-        while waiting:
-            some = waiting.pop()
-            status, index, rows = await self._ask(cmdgen.GetCommandGenerator, some)
-            if status == _NO_SUCH_NAME and 1 <= index <= len(some):
-                # v1 refuses the whole for one that is missing.
-                waiting.append([oid for place, oid in enumerate(some, 1) if place != index])
-            elif status == _TOO_BIG and len(some) > 1:
-                waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
-            elif status:
-                raise self._refused(status, some)
-            else:
-                found |= {oid: _value(value) for oid, value in rows if not isinstance(value, _MISSING)}
-        return {oid: found[oid] for oid in oids if oid in found}
-
-    async def walk(self, prefix: Oid, *, most_rows: int = 2000) -> Mapping[Oid, Value]:
-        """Return what stands below `prefix`."""
-        found: dict[Oid, Value] = {}
-        last = prefix
-        while True:
-            rows = await self._next(last)
-            for oid, value in rows:
-                if isinstance(value, EndOfMibView) or oid[: len(prefix)] != prefix:
-                    return found
-                if oid <= last:
-                    raise self._bad(f"a walk of {oid_text(prefix)} goes backwards at {oid_text(oid)}")
-                if len(found) >= most_rows:
-                    raise self._bad(f"more than {most_rows} rows below {oid_text(prefix)}")
-                found[oid] = _value(value)
-                last = oid
-            if not rows:
-                return found
-
-    async def _next(self, last: Oid) -> Found:
-        """Return the next rows after an OID, none at the end; fewer at once where an answer is too big or does not come."""
-        if isinstance(self._target.credentials, Community) and self._target.credentials.version == "1":
-            status, _, rows = await self._ask(cmdgen.NextCommandGeneratorSingleRun, [last])
-            if status == _NO_SUCH_NAME:
-                return []
-            if status:
-                raise self._refused(status, [last])
-            return rows
-        repetitions = at_first = self._port.repetitions.of(self._target)
-        while True:
-            try:
-                status, _, rows = await self._ask(
-                    cmdgen.BulkCommandGeneratorSingleRun, [last], 0, repetitions
-                )
-            except NoAnswerError:
-                if repetitions == 1:
-                    raise
-                repetitions //= 2
-                continue
-            if status == _TOO_BIG and repetitions > 1:
-                repetitions //= 2
-                continue
-            if status:
-                raise self._refused(status, [last])
-            if repetitions < at_first:
-                self._port.repetitions.remember(self._target, repetitions)
-            return rows
-
-    async def _ask(
-        self, command: Callable[[], Any], oids: Sequence[Oid], *before: int
-    ) -> tuple[int, int, Found]:
-        """Send one request and return (error status, index, rows); SnmpError where nothing usable came."""
+    async def ask(self, kind: Kind, oids: Sequence[Oid], repetitions: int = 0) -> Answered:
+        """Send one request and return what came; SnmpError where nothing usable did."""
         target = self._target
-        async with self._port.lock(target):
+        address = await self._port.address(target)
+        place = address.transport_address[:2]
+        async with self._port.lock(place):
             left = self._ends - self._monotonic()
             if left <= 0:
-                raise self._late()
-            address = await self._port.address(target)
+                raise late(target, self.requests)
             self.requests += 1
-            place = address.transport_address[:2]
             exchange = self._port.exchange(place)
             try:
-                request = self._sent(command(), address, oids, before)
+                request = self._sent(kind, address, oids, repetitions)
                 indication, status, index, rows = await asyncio.wait_for(request, left)
             except TimeoutError:
-                raise self._late() from None
+                raise late(target, self.requests) from None
             except PySnmpError as error:
-                raise self._bad(str(error)) from error
+                raise bad_answer(target, str(error)) from error
             finally:
                 self._port.end(place)
         if indication is not None:
             raise self._indicated(indication, exchange)
-        return int(status), int(index), [(tuple(oid), value) for oid, value in rows]
+        return Answered(int(status), int(index), [(tuple(oid), _value(value)) for oid, value in rows])
 
     def _sent(
-        self, command: Any, address: Any, oids: Sequence[Oid], before: Sequence[int]
+        self, kind: Kind, address: Any, oids: Sequence[Oid], repetitions: int
     ) -> asyncio.Future[tuple[Any, Any, Any, Any]]:
         """Send a request and return what will be (indication, error status, index, rows)."""
         future = asyncio.get_running_loop().create_future()
@@ -327,46 +317,27 @@ class _PysnmpSession:
         engine = self._port.engine(self._target)
         name = self._port.addressed(engine, self._target, address)
         context, binds = _context(self._target.credentials), [_bind(oid) for oid in oids]
-        command.send_varbinds(engine.engine, name, None, context, *before, binds, answered)
+        before = (0, repetitions) if kind == "bulk" else ()
+        _COMMANDS[kind]().send_varbinds(engine.engine, name, None, context, *before, binds, answered)
         return future
 
     def _indicated(self, indication: Any, exchange: Exchange) -> SnmpError:
         """Return what went wrong below the answer, in our words."""
-        where = f"{self._target.name} ({self._target.host}:{self._target.port})"
+        target = self._target
         if isinstance(indication, errind.RequestTimedOut):
-            tries, seconds = self._target.retries + 1, self._target.timeout_seconds
             if exchange.heard is not None:
-                return untaken(where, exchange, seconds)
-            self._port.forget_address(self._target)
-            return NoAnswerError(
-                f"{where}: no answer to {tries} tries of {seconds:g} s: it is off, not reachable, or does not know "
-                "this community, user or priv_key"
-            )
+                return untaken(target, exchange)
+            self._port.forget_address(target)
+            return silent(target)
         if isinstance(indication, _DENIED):
-            return DeniedError(f"{where}: it refuses these credentials: {indication}")
-        return BadAnswerError(f"{where}: {indication}")
-
-    def _refused(self, status: int, oids: Sequence[Oid]) -> SnmpError:
-        where, asked = f"{self._target.name} ({self._target.host})", oid_text(oids[0])
-        if status in {_NO_ACCESS, _AUTHORIZATION}:
-            return DeniedError(f"{where}: these credentials may not read {asked}")
-        return BadAnswerError(f"{where}: error status {status} when asked for {asked}")
-
-    def _bad(self, what: str) -> BadAnswerError:
-        return BadAnswerError(f"{self._target.name} ({self._target.host}): {what}")
-
-    def _late(self) -> DeadlineError:
-        return DeadlineError(
-            f"{self._target.name} ({self._target.host}): not through after {self._target.deadline_seconds:g} s and "
-            f"{self.requests} requests; raise its deadline_seconds or ask it less often"
-        )
+            return DeniedError(f"{target.name} ({target.host}): it refuses these credentials: {indication}")
+        return bad_answer(target, str(indication))
 
 
-def _is_ipv6(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).version == 6
-    except ValueError:
-        return False
+def _scoped(host: str, place: Sequence[Any]) -> str:
+    """Return the address with the interface it was given with, which a look-up turns into a number."""
+    _, percent, interface = host.partition("%")
+    return str(place[0]) if not percent or "%" in str(place[0]) else f"{place[0]}%{interface}"
 
 
 def _credentials(given: Community | User) -> Any:
@@ -391,8 +362,10 @@ def _bind(oid: Oid) -> Any:
     return v2c.ObjectIdentifier(oid), v2c.Null("")
 
 
-def _value(value: Any) -> Value:
-    """Return a value of pysnmp as number, bytes or OID."""
+def _value(value: Any) -> Value | None:
+    """Return a value of pysnmp as number, bytes or OID; None where it says that there is none."""
+    if isinstance(value, _MISSING):
+        return None
     if isinstance(value, ObjectIdentifier):
         return tuple(value)
     return bytes(value) if isinstance(value, OctetString) else int(value)

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import httpx
@@ -20,12 +21,14 @@ import httpx
 from roadworthy_collector.snmp.port import BadAnswerError, DeadlineError, DeniedError, NoAnswerError
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Place, Reading, Refusal
 from roadworthy_collector.snmp.targets import Polled, TargetsError
+from roadworthy_collector.snmp.values import text_of
 
 PROFILE = "redfish"
 _ROOT = "/redfish/v1/"
 _MOST_BYTES = 1_000_000
 _MOST_CHASSIS = 32  # a blade enclosure has a chassis a blade
 _MOST_WATTS = 1_000_000.0
+_MOST_NUMBER = 10**18
 # Of a chassis that stands in none with power, in one, and in more than one. What is further in is part of what is
 # further out and is shown, not added: only the outermost place that was read is the whole (`telling.WHOLE_PLACES`).
 _PLACES: tuple[Place, ...] = ("system", "supply_unit", "sensor")
@@ -37,6 +40,7 @@ class RedfishAsker:
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
+        self._trusted: dict[Path | None, tuple[int, ssl.SSLContext]] = {}
 
     async def read(self, polled: Polled) -> DeviceAnswer:
         """Return what the controller says of itself and its power; SnmpError as a session of SNMP does."""
@@ -45,11 +49,12 @@ class RedfishAsker:
         client = httpx.AsyncClient(
             base_url=f"https://{host}:{polled.port}",
             auth=polled.account(),
-            verify=_trusted(polled),
+            verify=self._trust(polled),
             timeout=httpx.Timeout(polled.timeout_seconds),
             follow_redirects=False,
             trust_env=False,
-            headers={"Accept": "application/json", "OData-Version": "4.0"},
+            # Nothing packed: what is unpacked before it can be counted may be a thousand times as much.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "OData-Version": "4.0"},
         )
         async with client:
             asked = _Asked(polled, client)
@@ -71,12 +76,18 @@ class RedfishAsker:
             seconds=self._monotonic() - began,
         )
 
-
-def _trusted(polled: Polled) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if polled.ca_file is None else str(polled.ca_file))
-    except OSError as error:  # ssl.SSLError among them
-        raise TargetsError(f"{polled.name}: ca_file: {polled.ca_file}: cannot be read: {error}") from None
+    def _trust(self, polled: Polled) -> ssl.SSLContext:
+        """Return what certificates are checked by, read once: that takes longer than the rest of a poll."""
+        ca_file = polled.ca_file
+        try:
+            stamp = 0 if ca_file is None else ca_file.stat().st_mtime_ns
+            held = self._trusted.get(ca_file)
+            if held is None or held[0] != stamp:
+                context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+                held = self._trusted[ca_file] = (stamp, context)
+        except OSError as error:  # ssl.SSLError among them
+            raise TargetsError(f"{polled.name}: ca_file: {ca_file}: cannot be read: {error}") from None
+        return held[1]
 
 
 class _Asked:
@@ -91,7 +102,9 @@ class _Asked:
         """Return a resource, None where there is none (404)."""
         where = f"{self._polled.name} ({self._polled.host}:{self._polled.port})"
         if not path.startswith(_ROOT.rstrip("/")):
-            raise BadAnswerError(f"{where}: a link leads out of the service: {path[:80]!r}")
+            raise BadAnswerError(f"{where}: a link leads out of the service: {path[:80]!a}")
+        if not (path.isascii() and path.isprintable()):
+            raise BadAnswerError(f"{where}: a link is no address: {path[:80]!a}")
         response = await self._response(where, path)
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
@@ -101,7 +114,7 @@ class _Asked:
             raise BadAnswerError(f"{where}: HTTP {response.status_code} for {path}")
         try:
             found = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadAnswerError(f"{where}: {path} is no JSON") from None
         if not isinstance(found, dict):
             raise BadAnswerError(f"{where}: {path} is no resource")
@@ -114,6 +127,8 @@ class _Asked:
             self.requests += 1
             try:
                 return await self._bounded(where, path)
+            except httpx.InvalidURL:
+                raise BadAnswerError(f"{where}: a link is no address: {path[:80]!r}") from None
             except httpx.TransportError as error:
                 if isinstance(error.__cause__, ssl.SSLError) or "CERTIFICATE" in str(error):
                     hint = "name its certificate or authority as ca_file"
@@ -126,7 +141,7 @@ class _Asked:
     async def _bounded(self, where: str, path: str) -> httpx.Response:
         async with self._client.stream("GET", path) as response:
             content = bytearray()
-            async for piece in response.aiter_bytes():
+            async for piece in response.aiter_raw():
                 content += piece
                 if len(content) > _MOST_BYTES:
                     raise BadAnswerError(f"{where}: {path} is larger than {_MOST_BYTES} bytes")
@@ -148,7 +163,7 @@ async def _read(asked: _Asked) -> DeviceAnswer:
     for chassis, told in found:
         for one in told:
             place = _PLACES[min(depths[_path(chassis)], len(_PLACES) - 1)]
-            _add(readings, refusals, str(chassis.get("Id") or ""), place, one)
+            _add(readings, refusals, _text(chassis.get("Id")) or "", place, one)
     if not readings and not refusals:
         refusals.append(Refusal("system_power", "", "missing", "no chassis has power metrics", PROFILE))
     why = (f"Redfish {root.get('RedfishVersion', 'of unknown version')}",)
@@ -206,8 +221,8 @@ async def _power(asked: _Asked, chassis: dict[str, Any]) -> list[_Told]:
         told = [_Told("active_power", _value(found.get("PowerWatts")), f"{source}.PowerWatts")]
         energy = _value(found.get("EnergykWh"))
         if energy is not None:
-            is_number = isinstance(energy, int | float) and not isinstance(energy, bool)
-            told.append(_Told("energy", energy * 1000 if is_number else energy, f"{source}.EnergykWh"))
+            value = energy * 1000 if _is_number(energy) else energy
+            told.append(_Told("energy", value, f"{source}.EnergykWh"))
         return told
     older = _link(chassis.get("Power"))
     power = None if older is None else await asked.get(older)
@@ -256,8 +271,8 @@ def _add(readings: list[Reading], refusals: list[Refusal], name: str, place: Pla
     if value is None:
         refusals.append(Refusal(what, name, "missing", "the controller says null", source))
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        refusals.append(Refusal(what, name, "not_a_number", f"{value!r} is no number"[:256], source))
+    if not _is_number(value):
+        refusals.append(Refusal(what, name, "not_a_number", f"{value!r:.200} is no number", source))
         return
     most = _MOST_WATTS if told.kind == "active_power" else 1e12
     if not 0 <= value <= most:
@@ -283,6 +298,13 @@ def _add(readings: list[Reading], refusals: list[Refusal], name: str, place: Pla
     )
 
 
+def _is_number(value: Any) -> bool:
+    """Return whether a value of JSON is a number that arithmetic can take: it may have a thousand digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < _MOST_NUMBER if isinstance(value, int) else math.isfinite(value)
+
+
 def _path(chassis: dict[str, Any]) -> str:
     return (_link(chassis) or "").rstrip("/")
 
@@ -301,4 +323,5 @@ def _link(part: Any) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+    # A controller may escape half a character or a control character, which no database keeps.
+    return text_of(value.encode("utf-8", "replace")) if isinstance(value, str) else None

@@ -29,6 +29,8 @@ _FORGOTTEN_SECONDS = 86_400.0  # a register that was silent so long is no longer
 _LEAST_WATTS = (
     2_000.0  # what a register may always have counted, whatever power was read: most circuits carry that
 )
+# A clock that is set back by less is waited for; by more it was wrong before, and counting begins anew from now.
+CLOCK_BACK_SECONDS = 3_600.0
 
 How = Literal["register", "integrated", "both"]
 Event = Literal["first", "wrap", "reset", "implausible", "undone", "gap", "backwards"]
@@ -111,10 +113,17 @@ def settle(counter: Counter | None, look: Look, *, longest_gap_seconds: float = 
     """Return what follows from the next poll.
 
     Power is taken as running in a line between two polls at most `longest_gap_seconds` apart; over a longer time only
-    a register says anything. A poll that is not later than the one before changes nothing.
+    a register says anything. A poll that is not later than the one before changes nothing, but where the clock was
+    far ahead then: the counter stands and goes on from this poll.
     """
     if counter is None:
         return Settled(_first(look), events=("first",))
+    if counter.at - look.at > CLOCK_BACK_SECONDS:
+        counted = counter.microjoules
+        return Settled(
+            replace(_first(look), microjoules=counted, anchored=counted, period=counted),
+            events=("backwards",),
+        )
     if look.at <= counter.at:
         return Settled(counter, events=("backwards",))
     integrated = _integrated(counter, look, longest_gap_seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from roadworthy_collector.snmp.port import Target
 
@@ -26,3 +26,7 @@ class Repetitions:
     def remember(self, target: Target, rows: int) -> None:
         """Ask the device for so many rows at once for some hours."""
         self._known[target.host, target.port] = (rows, self._monotonic() + FEWER_SECONDS)
+
+    def keep(self, places: Collection[tuple[str, int]]) -> None:
+        """Forget devices at any other host and port."""
+        self._known = {place: known for place, known in self._known.items() if place in places}

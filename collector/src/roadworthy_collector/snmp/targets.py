@@ -30,7 +30,17 @@ _WHOLE = "all"  # in `feeds`: not one outlet but the whole unit
 NOTHING_KNOWN = "nothing known"  # what hangs there runs no agent and is no device of this collector
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"([A-Za-z0-9_]+)|\[(\d+)\]")
-_CSV_COLUMNS = ("name", "host", "port", "protocol", "credentials", "site", "unit", "every_seconds")
+_CSV_COLUMNS = (
+    "name",
+    "host",
+    "port",
+    "protocol",
+    "credentials",
+    "site",
+    "unit",
+    "every_seconds",
+    "asset_tag",
+)
 _LEAST_KEY = 8  # characters of a v3 key (RFC 3414, section 11.2)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+(?:%[A-Za-z0-9._-]+)?")
 
@@ -78,6 +88,7 @@ class _Row(_Common, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     name: str
     host: str
+    asset_tag: str | None = None
     profile: str | None = None
     feeds: dict[str, str | tuple[str, ...]] = {}
 
@@ -91,7 +102,7 @@ class _File(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """One device to poll. `feeds`: what hangs on each outlet ("" all of it), as tags, serials, host names or ids."""
+    """One device to poll. `asset_tag` as its register item has it. `feeds`: what hangs on each outlet ("" all of it), as tags, serials, host names or ids."""
 
     name: str
     host: str
@@ -106,6 +117,7 @@ class Polled:
     retries: int = 1
     deadline_seconds: float = 30.0
     max_repetitions: int = 20
+    asset_tag: str | None = None
     profile: str | None = None
     ca_file: Path | None = None
     feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -182,6 +194,16 @@ def read_targets(path: Path) -> tuple[Polled, ...]:
     return polled
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the targets file and the CSV files it names, as far as it can be read: a change of these changes targets."""
+    try:
+        included = tomllib.loads(_text(path)).get("include")
+    except (TargetsError, tomllib.TOMLDecodeError):
+        included = None  # `read_targets` says what is wrong
+    names = included if isinstance(included, list) else []
+    return (path, *(path.parent / name for name in names if isinstance(name, str)))
+
+
 def _refuse_one_device_twice(found: Iterable[tuple[str, Polled]]) -> None:
     """Raise where two targets are one address: what it draws would count as often as it is named.
 
@@ -218,6 +240,11 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
     protocol: Protocol = given.pop("protocol", "snmp")
     port = given.pop("port", 443 if protocol == "redfish" else 161)
     ca_file = given.pop("ca_file", None)
+    feeds = {
+        "" if outlet == _WHOLE else outlet: (named,) if isinstance(named, str) else named
+        for outlet, named in row.feeds.items()
+    }
+    _refuse_contradictions(f"{where}: {row.name}: feeds", feeds)
     one = Polled(
         name=row.name,
         host=row.host,
@@ -225,11 +252,9 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
         port=port,
         login=logins[login_name],
         login_name=login_name,
+        asset_tag=row.asset_tag.strip() or None if row.asset_tag is not None else None,
         profile=row.profile,
-        feeds={
-            "" if outlet == _WHOLE else outlet: (named,) if isinstance(named, str) else named
-            for outlet, named in row.feeds.items()
-        },
+        feeds=feeds,
         ca_file=None if ca_file is None else Path(ca_file),
     )
     one = replace(one, **given)
@@ -237,6 +262,19 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
         if not low <= getattr(one, name) <= high:
             raise TargetsError(f"{where}: {row.name}: {name}: must lie between {low:g} and {high:g}")
     return one
+
+
+def _refuse_contradictions(where: str, feeds: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise where two statements end each other: each would be made anew, and the ledger with it, again and again."""
+    for outlet, named in feeds.items():
+        if outlet and len(named) > 1:
+            raise TargetsError(
+                f"{where}: outlet {outlet}: one device hangs on an outlet; behind a strip, say `{_WHOLE}` of the whole"
+            )
+        if NOTHING_KNOWN in named and len(named) > 1:
+            raise TargetsError(
+                f'{where}: {_WHOLE}: "{NOTHING_KNOWN}" and a device beside it contradict each other'
+            )
 
 
 _BOUNDS = (
@@ -319,6 +357,7 @@ def as_json(polled: Polled) -> dict[str, Any]:
         "site": polled.site,
         "unit": polled.unit,
         "every_seconds": polled.every_seconds,
+        "asset_tag": polled.asset_tag,
         "profile": polled.profile,
         "feeds": {outlet or _WHOLE: list(named) for outlet, named in polled.feeds.items()},
     }

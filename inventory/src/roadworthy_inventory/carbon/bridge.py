@@ -7,13 +7,14 @@ The steps pass from tonnes of CO2 to tonnes of CO2e, so they are plain tonnes an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.crc import CrcReport
 from roadworthy_inventory.carbon.factor_rules import Rule, resolve, set_name
-from roadworthy_inventory.carbon.factors import FactorBook
+from roadworthy_inventory.carbon.factors import FactorBook, Item, Unit
 from roadworthy_inventory.carbon.quantities import CarbonError
 from roadworthy_inventory.carbon.years import year_days
 
@@ -29,7 +30,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """`crc_tonnes` + all steps = `secr_scope2_tonnes`, exactly; the losses the last step takes out are scope 3 there."""
+    """`crc_tonnes` + all steps = `secr_scope2_tonnes`, exactly; the losses the last step takes out are scope 3 there.
+
+    `kwh`: the grid electricity, `factors` those of the steps by name, kg per kWh: `crc`, `target`, and within the same
+    year `set_co2`, `losses_co2` and `set_co2e`.
+    """
 
     year: str
     crc_tonnes: int
@@ -37,6 +42,8 @@ class Bridge:
     secr_scope2_tonnes: Fraction
     secr_scope3_losses_tonnes: Fraction | None
     factor_set: str
+    kwh: Fraction
+    factors: Mapping[str, Fraction]
 
 
 def bridge(report: CrcReport, book: FactorBook, rule: Rule, began: int | None = None) -> Bridge:
@@ -65,31 +72,39 @@ def bridge(report: CrcReport, book: FactorBook, rule: Rule, began: int | None = 
     end = target.require() * used
     td = resolve(book, "transmission_distribution", first, last, rule).value
     label = financial_year_label(report.began if began is None else began)
+    factors = {"crc": grid[0].factor_kgco2_per_kwh or Fraction(0), "target": target.require()}
     if label == report.year:
-        steps = (*opening, *_own_steps(book, report.began, used, plain, end))
+        factors |= _own_factors(book, report.began)
+        steps = (*opening, *_own_steps(factors, used, plain, end))
     else:
         words = f"CRC's last factor, of {report.year}, to the set of {label}: CO2 with losses to CO2e without"
         steps = (*opening, Step("set", words, end - plain))
-    return Bridge(label, report.tonnes, steps, end, None if td is None else td * used, set_name(target))
+    lost = None if td is None else td * used
+    return Bridge(label, report.tonnes, steps, end, lost, set_name(target), used * 1000, factors)
+
+
+def _own_factors(book: FactorBook, began: int) -> dict[str, Fraction]:
+    first, last = year_days(began)
+    wanted: tuple[tuple[str, Item, Unit], ...] = (
+        ("set_co2", "generation", "kgCO2/kWh"),
+        ("losses_co2", "transmission_distribution", "kgCO2/kWh"),
+        ("set_co2e", "generation", "kgCO2e/kWh"),
+    )
+    return {name: resolve(book, item, first, last, "majority", unit).require() for name, item, unit in wanted}
 
 
 def _own_steps(
-    book: FactorBook, began: int, used: Fraction, plain: Fraction, end: Fraction
+    factors: Mapping[str, Fraction], used: Fraction, plain: Fraction, end: Fraction
 ) -> tuple[Step, ...]:
     """Return the steps from CRC's factor to the set or sets of the same year; `used` in MWh."""
-    first, last = year_days(began)
-    own = {
-        unit: resolve(book, "generation", first, last, "majority", unit).require() * used
-        for unit in ("kgCO2/kWh", "kgCO2e/kWh")
-    }
-    losses = resolve(book, "transmission_distribution", first, last, "majority", "kgCO2/kWh").require() * used
+    co2, losses, co2e = (factors[name] * used for name in ("set_co2", "losses_co2", "set_co2e"))
     return (
-        Step("set", "CRC's factor against the same year's factor set", own["kgCO2/kWh"] + losses - plain),
+        Step("set", "CRC's factor against the same year's factor set", co2 + losses - plain),
         Step("losses", "Losses of transmission and distribution, which SECR counts in scope 3", -losses),
         Step(
             "gases",
             "Methane and nitrous oxide, which CRC does not count",
-            own["kgCO2e/kWh"] - own["kgCO2/kWh"],
+            co2e - co2,
         ),
-        Step("rule", "The factor set or sets SECR's rule picks", end - own["kgCO2e/kWh"]),
+        Step("rule", "The factor set or sets SECR's rule picks", end - co2e),
     )

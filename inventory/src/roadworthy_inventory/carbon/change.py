@@ -57,13 +57,18 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The difference of two years in tCO2e, its parts (they sum to it exactly) and the factor's part as a sentence."""
+    """The difference of two years in tCO2e, its parts (they sum to it exactly) and the factor's part as a sentence.
+
+    `kwh`: of each part but the factor's. `footing`: (devices, kWh) of the year before as this year would have counted it.
+    """
 
     before: YearOfEnergy
     after: YearOfEnergy
     tonnes: Fraction
     parts: dict[str, Fraction]
     sentence: str
+    kwh: dict[str, Fraction]
+    footing: tuple[Fraction, Fraction]
 
 
 def _energy_parts(
@@ -113,7 +118,11 @@ def explain(
     tonnes = {name: used * mean_factor / 1000 for name, used in energy.items()} | {"factor": factor / 1000}
     parts = {name: tonnes[name] for name in PARTS}
     sentence = factor_sentence(before, after, parts["factor"], note)
-    return Change(before, after, after.tonnes - before.tonnes, parts, sentence)
+    footing = (
+        Fraction(before.devices + boundary.devices + coverage.devices),
+        before.kwh + boundary.kwh + coverage.kwh + method_kwh,
+    )
+    return Change(before, after, after.tonnes - before.tonnes, parts, sentence, energy, footing)
 
 
 def _told(tonnes: Decimal) -> str:

@@ -16,8 +16,6 @@ from functools import cache
 from itertools import groupby
 from typing import Literal
 
-import numpy as np
-
 from roadworthy_inventory import tables
 from roadworthy_inventory.replacement_inputs import Range
 
@@ -128,6 +126,8 @@ def results() -> tuple[Result, ...]:
 
 def fit(some: Sequence[Result], load: Load) -> Fit:
     """Return the fit of `load` on `some` results; ServerPowerError where they are too few or of too few processors."""
+    import numpy as np  # a tenth of a second in each program that never fits
+
     processors = sorted({result.processor for result in some})
     if len(processors) < 2 * _FOLDS:
         raise ServerPowerError(f"{len(processors)} processors are too few to fit on; {2 * _FOLDS} are needed")
@@ -180,6 +180,8 @@ def _product(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _coefficients(some: Sequence[Result], load: Load) -> tuple[float, ...]:
+    import numpy as np
+
     features = np.array([_features(result.server) for result in some])
     logarithms = np.log([result.watts(load) for result in some])
     return tuple(float(value) for value in np.linalg.lstsq(features, logarithms, rcond=None)[0])

@@ -54,6 +54,7 @@ KIND_WORDS = _table(
         "dock": "docks, docking station, docking stations",
         "printer": "printers, mfd, mfp, multifunction printer, multi function device",
         "ups": "upses, uninterruptible power supply",
+        "pdu": "pdus, rack pdu, rack pdus, power distribution unit, power distribution units, metered pdu, switched pdu",
         "network": "network equipment, networking, switch, switches, router, routers, firewall, access point, "
         "access points, networking equipment",
         "other": "miscellaneous, accessory, accessories, peripheral, peripherals",
