@@ -27,7 +27,7 @@ from typing import Any
 from sqlalchemy import Engine, insert, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import emitted, energy, estate
+from roadworthy_collector.carbon import emitted, energy, energy_due, estate
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store import schema
@@ -102,7 +102,7 @@ def database(folder: Path) -> Settings:
     return settings
 
 
-def repeat(engine: Engine, made: energy.Calendar) -> None:
+def repeat(engine: Engine, made: energy_due.Calendar) -> None:
     """Put the month's rows and figures in place of every other month of its year."""
     with engine.connect() as connection:
         groups = [dict(row) for row in connection.execute(select(energy_groups)).mappings()]
@@ -185,7 +185,7 @@ def main() -> None:
             (Path(name) / part).mkdir()
         settings = database(Path(name) / "make")
         engine = open_engine(settings.database)
-        month = energy.month_of(dt.date(2026, 5, 1), today, ZONE)
+        month = energy_due.month_of(dt.date(2026, 5, 1), today, ZONE)
         fill(engine, args, args.make_devices, [month.first + dt.timedelta(days=n) for n in range(31)])
         work = Work(engine, settings, clock=lambda: now, rests=False)
         timed(f"a month of {args.make_devices:,} devices, made", lambda: energy.make(work, month))
@@ -193,7 +193,7 @@ def main() -> None:
         engine.dispose()
         settings = database(Path(name) / "read")
         engine = open_engine(settings.database)
-        month = energy.month_of(dt.date(2025, 9, 1), today, ZONE)
+        month = energy_due.month_of(dt.date(2025, 9, 1), today, ZONE)
         fill(engine, args, args.devices, [month.first])
         work = Work(engine, settings, clock=lambda: now, rests=False)
         timed(f"a month of {args.devices:,} devices of one day, made", lambda: energy.make(work, month))

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from energy import ZONE, database, fill, repeat, timed
 
-from roadworthy_collector.carbon import energy
+from roadworthy_collector.carbon import energy, energy_due
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.engine import open_engine
 
@@ -46,7 +46,7 @@ def build(folder: Path, args: argparse.Namespace) -> None:
     settings = database(folder)
     engine = open_engine(settings.database)
     now = dt.datetime(2026, 6, 10, 12, tzinfo=dt.UTC).timestamp()
-    month = energy.month_of(dt.date(2025, 9, 1), dt.date(2026, 6, 10), ZONE)
+    month = energy_due.month_of(dt.date(2025, 9, 1), dt.date(2026, 6, 10), ZONE)
     fill(engine, args, args.devices, [month.first])
     energy.make(Work(engine, settings, clock=lambda: now, rests=False), month)
     repeat(engine, month)

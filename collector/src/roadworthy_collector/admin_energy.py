@@ -95,11 +95,11 @@ def rebuild(
     config: ConfigFile = None,
 ) -> None:
     """Have the ledger's months made anew from the daily totals; the jobs process does it, some a minute."""
-    from roadworthy_collector.carbon import energy
+    from roadworthy_collector.carbon import energy_due
     from roadworthy_collector.store.engine import write_transaction
 
     with stored(config) as (_, engine), write_transaction(engine) as connection:
-        wanted = energy.ask(connection, month, now=int(time.time()), actor=COMMAND_LINE)
+        wanted = energy_due.ask(connection, month, now=int(time.time()), actor=COMMAND_LINE)
     if month and not wanted:
         raise RoadworthyError(f"--month: the ledger has no month {month}")
     typer.echo(f"{len(wanted)} months will be made anew")
@@ -154,8 +154,7 @@ def _text(told: dict[str, Any], said: str) -> None:
 def _line(row: dict[str, Any], by: str) -> dict[str, Any]:
     ratio = row["coverage_ratio"]
     quality = by == "quality"
-    # A class or model of which nothing is known is not nought; of a virtual machine it is: its host draws.
-    silent = by in {"class", "model"} and not row["kwh"] and row["key"] not in {"virtual", "others"}
+    silent = row["kwh"] is None  # not known, which is not nought
     return {
         str(by): row["title"],
         "kWh": "not known" if silent else f"{row['kwh']:,.1f}",

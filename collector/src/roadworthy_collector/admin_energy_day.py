@@ -129,6 +129,11 @@ def _text(told: dict[str, Any]) -> None:
             f"{told['spread_kwh']:,.3f} kWh are of devices that tell no half-hours: spread by the profile of their class "
             "(modelled)"
         )
+    for line in told.get("plug_lines", ()):
+        typer.echo(
+            f"{line['kwh']:,.3f} kWh of {line['devices']} devices {line['model']} are as the line of their model's smart "
+            f"plugs corrects them (residual {line['residual_watts']:g} W)"
+        )
 
 
 def _line(row: dict[str, Any], by: str) -> dict[str, Any]:

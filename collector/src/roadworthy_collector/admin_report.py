@@ -25,6 +25,7 @@ report = typer.Typer(
     help="Carbon reports: carbon, CRC and SECR figures, closed, approved, issued.", no_args_is_help=True
 )
 Kind = Literal["carbon", "crc", "secr"]
+Sale = Literal["compliance", "forecast"]
 Form = Annotated[
     Literal["pdf", "xlsx", "csv", "json", "html"], typer.Option("--format", help="What to write it as.")
 ]
@@ -49,11 +50,25 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(report, name="report")
 
 
-def _write(kind: Kind, year: str, form: Any, output: Path | None, config: Path | None, *, live: bool) -> None:
-    from roadworthy_collector.carbon import report_doors, report_render
+def _write(
+    kind: Kind,
+    year: str,
+    form: Any,
+    output: Path | None,
+    config: Path | None,
+    *,
+    live: bool,
+    sale: Sale = "compliance",
+    de_minimis: bool = False,
+) -> None:
+    from roadworthy_collector.carbon import report_newest, report_render
+    from roadworthy_collector.carbon.report_crc_tables import Choice
 
+    choice = Choice(sale, de_minimis)
     with stored(config) as (settings, engine), engine.connect() as connection:
-        content, frame = report_doors.newest(connection, settings, kind, year, now=time.time(), live=live)
+        content, frame = report_newest.newest(
+            connection, settings, kind, year, now=time.time(), live=live, choice=choice
+        )
     body = report_render.rendered(content, frame, form)
     if output is None and form not in _BINARY:
         typer.echo(body.decode(), nl=False)
@@ -78,10 +93,25 @@ def write_carbon(
 
 @report.command("crc", epilog="Example: roadworthy report crc --year 2016/17 --format xlsx -o crc.xlsx")
 def write_crc(
-    year: Year, output: Output = None, config: ConfigFile = None, *, form: Form = "pdf", live: Live = False
+    year: Year,
+    output: Output = None,
+    config: ConfigFile = None,
+    sale: Annotated[
+        Sale,
+        typer.Option(help="Sale the price is of: compliance (buy to comply) or forecast. Of live figures."),
+    ] = "compliance",
+    *,
+    form: Form = "pdf",
+    live: Live = False,
+    apply_de_minimis: Annotated[
+        bool,
+        typer.Option(
+            "--apply-de-minimis", help="Leave out gas below 2 % of the electricity. Of live figures."
+        ),
+    ] = False,
 ) -> None:
     """Write the notional CRC annual report: a row a supply, tCO2, whole tonnes, allowances and price."""
-    _write("crc", year, form, output, config, live=live)
+    _write("crc", year, form, output, config, live=live, sale=sale, de_minimis=apply_de_minimis)
 
 
 @report.command("secr", epilog="Example: roadworthy report secr --year 2025/26 --format html -o secr.html")
@@ -276,8 +306,9 @@ def verify(
     from dataclasses import asdict
 
     from roadworthy_collector.carbon.pack_verify import verify as recompute
+    from roadworthy_collector.carbon.report_render import pdf_by_child
 
-    found = recompute(pack, known_sha256=sha256)
+    found = recompute(pack, known_sha256=sha256, draw=pdf_by_child)
     if output == "json":
         typer.echo(json.dumps(asdict(found) | {"ok": found.ok}, indent=2))
     else:

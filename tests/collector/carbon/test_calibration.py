@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from roadworthy_collector.books import batches as book_batches
 from roadworthy_collector.carbon import (
     energy,
+    energy_day_shown,
     pack_files,
     pack_verify,
     plug_fits,
@@ -28,6 +29,7 @@ from roadworthy_collector.carbon import (
     plug_store,
 )
 from roadworthy_collector.carbon import estate as ledger
+from roadworthy_collector.carbon.energy_day_shown import Asked
 from roadworthy_collector.carbon.estate import parse_period
 from roadworthy_collector.cli import app
 from roadworthy_collector.errors import NotFoundError
@@ -105,6 +107,11 @@ def of_devices(held: Estate) -> dict[int, Any]:
     with held.engine.connect() as connection:
         query = select(energy_devices).where(energy_devices.c.month == "2026-05-01")
         return {row.device: row for row in connection.execute(query)}
+
+
+def ledger_total(held: Estate) -> Any:
+    with held.engine.connect() as connection:
+        return ledger.read(connection, parse_period("2026-05")).total
 
 
 def held_days(held: Estate) -> dict[int, plug_store.Days]:
@@ -216,6 +223,19 @@ def test_a_line_from_three_devices_corrects_their_sibling_as_the_docs_say(estate
         return (
             f"{row.modelled_joules / KWH:.2f} kWh ({row.low_joules / KWH:.2f} to {row.high_joules / KWH:.2f})"
         )
+
+    # A day and its half-hours go the same way, and say so; the sibling's days add up to its month.
+    work = Work(estate.engine, estate.settings(), clock=lambda: NOW, rests=False)
+    who = energy_day_shown.Who("ann", may_read_history=True)
+    one_day = energy_day_shown.day(work, Asked(dt.date(2026, 5, 3), reason="a fault is looked for"), who)
+    (shown_line,) = one_day["plug_lines"]
+    assert (shown_line["model"], shown_line["devices"]) == ("OptiPlex", 1)
+    assert shown_line["kwh"] == pytest.approx(after.modelled_joules / KWH / 8, abs=0.001)
+    assert shown_line["residual_watts"] == pytest.approx(line["residual_watts"], abs=0.01)
+    assert sum(row["corrected_kwh"] for row in one_day["rows"]) == pytest.approx(shown_line["kwh"], abs=0.03)
+    assert sum(row["joules"] for row in one_day["rows"]) == pytest.approx(one_day["kwh"] * KWH, abs=KWH / 500)
+    sums = [row["kwh"] or 0 for row in energy_day_shown.days(work, parse_period("2026-05"))]
+    assert sum(sums) == pytest.approx(float(ledger_total(estate).kwh), abs=0.01)
 
     said = " ".join(PAGE.read_text("utf-8").split())
     assert f"`metered = {line['intercept_watts']:.1f} W + {line['slope']:.2f} x modelled`" in said

@@ -166,6 +166,9 @@ def test_keep_or_replace_from_what_the_devices_drew(estate: Estate) -> None:
     item(estate, "L1", model="ThinkPad")
     item(estate, "P1", "dock")
     estate.device(device_class="desktop", model="Secret", site="Annexe R", restricted=True)
+    # A UPS hands on what others use, and nobody publishes what a new one takes; a controller is part of its server.
+    used(estate, estate.device(device_class="ups", model="Smart"), 900.0, days=365)
+    used(estate, estate.device(device_class="controller", model="iLO"), 300.0, days=365)
     found = compare(estate, new_class="laptop")
     desktop, laptop = found.rows
     assert (desktop.model, desktop.devices, desktop.told, desktop.known) == ("OptiPlex", 3, 2, "ledger")
@@ -177,7 +180,7 @@ def test_keep_or_replace_from_what_the_devices_drew(estate: Estate) -> None:
     assert desktop.break_even.early_years == pytest.approx(LAPTOP[0] / ((1.1 * year - 13) * 0.13096))
     assert (laptop.model, laptop.known, laptop.break_even.likely_years) == ("ThinkPad", "typical", None)
     assert laptop.why_no_appraisal == "no appraisal terms are in the carbon settings"
-    assert found.left_out == {"dock": 1}
+    assert found.left_out == {"dock": 1, "ups": 1}
     assert found.factor.set_year == 2026
     assert compare(estate).rows[0].new_class == "desktop"
     with pytest.raises(RoadworthyError, match="replaced by one of"):

@@ -17,9 +17,10 @@ from support.estates import Estate
 from roadworthy_collector.carbon import (
     emitted,
     energy,
+    energy_due,
     energy_facts,
     energy_kept,
-    report_doors,
+    report_newest,
     report_render,
 )
 from roadworthy_collector.carbon import estate as ledger
@@ -164,7 +165,7 @@ def test_any_order_and_twice_is_the_same(estate: Estate, days: list[Any], order:
     first = rows(estate, energy_devices), rows(estate, energy_groups)
     whole = read(estate).total.whole_joules
     months = [
-        energy.month_of(dt.date(2026, number, 1), dt.date(2026, 6, 10), ZONE) for number in (3, 4, 5, 6)
+        energy_due.month_of(dt.date(2026, number, 1), dt.date(2026, 6, 10), ZONE) for number in (3, 4, 5, 6)
     ] * 2
     order.shuffle(months)
     for month in months:
@@ -293,14 +294,14 @@ def test_what_an_erased_device_drew_stays_in_the_sums(estate: Estate) -> None:
             connection.execute(table.delete().where(table.c.device == one))
         connection.execute(schema.devices.delete().where(schema.devices.c.id == one))
     for _ in range(2):
-        energy.make(work_of(estate), energy.month_of(dt.date(2026, 4, 1), dt.date(2026, 6, 10), ZONE))
+        energy.make(work_of(estate), energy_due.month_of(dt.date(2026, 4, 1), dt.date(2026, 6, 10), ZONE))
         after = read(estate, "2026-04")
         assert after.total.joules == before.total.joules
         assert after.total.devices == 2
         assert {row.key for row in after.rows("class")} == {"desktop", "erased"}
 
 
-APRIL = energy.month_of(dt.date(2026, 4, 1), dt.date(2026, 6, 10), ZONE)
+APRIL = energy_due.month_of(dt.date(2026, 4, 1), dt.date(2026, 6, 10), ZONE)
 
 
 def ask_to_erase(estate: Estate, device: int) -> None:
@@ -478,7 +479,7 @@ def test_five_thousand_devices_sum_to_the_same(estate: Estate) -> None:
     assert len(_devices(estate, "2026-06-01")) == 5000
     # The annual report of as many, in every form (bench/energy_report.py measures it at 100,000).
     with estate.engine.connect() as connection:
-        told_of, frame = report_doors.newest(
+        told_of, frame = report_newest.newest(
             connection, estate.settings(), "carbon", "2026/27", now=NOW, live=True
         )
     assert {one["name"]: one["value"] for one in told_of["figures"]}["devices"] == 5000

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from support.estates import Estate
 
-from roadworthy_collector.carbon import energy, fed_read
+from roadworthy_collector.carbon import energy, energy_due, fed_read
 from roadworthy_collector.carbon import estate as ledger
 from roadworthy_collector.carbon.estate import parse_period
 from roadworthy_collector.jobs.work import Work
@@ -228,7 +228,7 @@ def test_an_erased_device_is_not_counted_again_by_what_it_hung_on(rack: Rack) ->
         rows = connection.execute(select(energy_overlaps)).all()
     assert rack.ids["srv-1"] not in {row.fed for row in rows} | {row.feeder for row in rows}
     with write_transaction(rack.held.engine) as connection:
-        energy.ask(connection, None, now=int(later), actor="ann")
+        energy_due.ask(connection, None, now=int(later), actor="ann")
     assert rack.make(later + 60) == 2
     assert rack.total().total.whole_joules == before
     assert rack.left_out()["pdu-a", "3", None, "feeder"] == (31, 5 * 31.0)
@@ -245,6 +245,6 @@ def test_made_again_a_month_is_the_same(rack: Rack) -> None:
     tables = (energy_devices, energy_groups, energy_overlaps)
     before = [made_of(rack, table) for table in tables]
     with write_transaction(rack.held.engine) as connection:
-        energy.ask(connection, "2026-05", now=int(NOW) + 60, actor="ann")
+        energy_due.ask(connection, "2026-05", now=int(NOW) + 60, actor="ann")
     assert rack.make(NOW + 120) == 1
     assert [made_of(rack, table) for table in tables] == before

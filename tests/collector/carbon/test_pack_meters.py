@@ -30,6 +30,7 @@ from roadworthy_collector.carbon import (
     pack_meters,
     pack_verify,
     report_doors,
+    report_pdf,
     supplies,
 )
 from roadworthy_collector.carbon.meter_import import Choices
@@ -249,6 +250,38 @@ def test_a_printed_figure_that_does_not_follow_is_named(
     """The whole pack is forged, manifest and seal too."""
     found = resealed(changed(files_of(issued[1]), change), tmp_path / "forged.zip")
     assert any(said in one for one in found), found
+
+
+def test_the_pdf_is_drawn_again_and_words_follow_from_the_readings(
+    issued: tuple[Path, Path, Any], tmp_path: Path
+) -> None:
+    for path in issued[:2]:  # one of them restates the other
+        found = pack_verify.verify(path, draw=report_pdf.pdf)
+        assert found.differences == []
+        assert any("the same to the byte" in one for one in found.remarks)
+    held, target = files_of(issued[0]), tmp_path / "forged.zip"
+    first = json.loads(held["report.json"])["sentences"][0]
+
+    def other_words(content: dict[str, Any]) -> None:
+        content["sentences"][0] = "All is well, 1 tonne."
+
+    told = resealed(changed(held, other_words), target)
+    assert any("'All is well, 1 tonne.' is printed" in one for one in told)
+    assert any(f"{first!r} follows from the readings and is not" in one for one in told)
+    # Each of them sealed anew, as a forger would.
+    drawn = pack_verify.verify(target, draw=report_pdf.pdf).differences
+    assert any("report.pdf is not what this program draws" in one for one in drawn)
+    for name in ("certificate.txt", "README.txt"):
+        told = resealed(held | {name: held[name] + b"."}, target)
+        assert told == [f"{name} is not what report.json and signoff.json come to"]
+
+
+def test_papers_of_another_version_are_not_made_again(issued: tuple[Path, Path, Any], tmp_path: Path) -> None:
+    held = files_of(issued[0])
+    manifest = json.loads(held["manifest.json"]) | {"code_version": "0.0.1"}
+    assert resealed(held | {"manifest.json": json.dumps(manifest).encode()}, tmp_path / "old.zip") == []
+    found = pack_verify.verify(tmp_path / "old.zip", draw=report_pdf.pdf)
+    assert any("they were made by version 0.0.1" in one for one in found.remarks)
 
 
 def test_a_cheaper_price_is_not_this_years(issued: tuple[Path, Path, Any], tmp_path: Path) -> None:

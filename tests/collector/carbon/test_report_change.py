@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
+from support import workbook
 from support.estates import Estate
 
 from roadworthy_collector.carbon import (
@@ -21,11 +22,13 @@ from roadworthy_collector.carbon import (
     report_doors,
     report_make,
     report_reading,
+    report_render,
     settings_edition,
 )
 from roadworthy_collector.carbon import estate as ledgers
 from roadworthy_collector.carbon.report_doors import Door
 from roadworthy_collector.carbon.report_inputs import Inputs
+from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.carbon.sums import Sum, of_told
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.jobs.work import Work
@@ -100,6 +103,16 @@ def content(held: Estate) -> dict[str, Any]:
 
 def table(content: dict[str, Any], name: str) -> dict[str, Any]:
     return next(one for one in content["tables"] if one["name"] == name)
+
+
+def test_the_workbook_works_the_parts_out_of_the_years(content: dict[str, Any]) -> None:
+    sheets = workbook.read(report_render.rendered(content, Frame("OFFICIAL"), "xlsx"))
+    assert workbook.differing(sheets) == []
+    parts = [row["name"] for row in table(content, "change")["rows"]]
+    tonnes = [sheets["change"]["C", at].formula for at in range(5, 6 + len(parts))]
+    assert all(tonnes)
+    assert sheets["change"]["B", 5 + parts.index("devices")].formula
+    assert sheets["change years"]["C", 6].formula  # the year before as this year counts it
 
 
 def test_the_parts_have_their_reasons_and_sum_to_the_change(content: dict[str, Any]) -> None:

@@ -10,24 +10,29 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
+from support import workbook
 from support.estates import Estate
 
 from roadworthy_collector.carbon import (
     meter_undo,
+    pack_printed,
     report_crc,
     report_crc_share,
     report_make,
+    report_newest,
     report_reading,
     report_render,
     supplies,
 )
 from roadworthy_collector.carbon.report_crc_share import Shared
+from roadworthy_collector.carbon.report_crc_tables import Choice
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.carbon.supplies import CrcSupply
@@ -37,6 +42,7 @@ from roadworthy_collector.store.books_schema import batches
 from roadworthy_collector.store.carbon_schema import carbon_reports
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer
+from roadworthy_inventory.carbon.crc_rates import SALE_WORDS
 from roadworthy_inventory.carbon.factors import factor_book
 
 NOBODY = Shared("the energy ledger has no closed month of 2016/17")
@@ -284,6 +290,16 @@ def test_the_workbook_of_two_thousand_supplies_has_short_live_formulas() -> None
     assert any(text.startswith("SUMIFS('supplies'!$H$5:$H$2004") for text in found["subtotals"])
 
 
+def test_every_formula_comes_to_the_number_beside_it() -> None:
+    rows = [supply("1", 6_000_000), supply("2", 100_000, estimated=True), supply("3", 15_000, fuel="gas")]
+    for began, choice in ((2016, Choice()), (2017, Choice("forecast", de_minimis=True)), (2025, Choice())):
+        content = report_crc.build(replace(INPUTS, choice=choice), began, rows, NOBODY).as_json()
+        sheets = workbook.read(report_render.rendered(content, Frame("OFFICIAL"), "xlsx"))
+        assert workbook.differing(sheets) == []
+        bridge = table(content, "bridge")
+        assert all(sheets["bridge"]["B", at].formula for at in range(5, 6 + len(bridge["rows"])))
+
+
 def test_an_adjustment_is_in_a_subtotal_and_no_supply_of_it() -> None:
     inputs = replace(INPUTS, journals={"electricity": Fraction(-10), "electricity, estimated": Fraction(5)})
     rows = [supply("1", 1000), supply("2", 2000, estimated=True)]
@@ -291,6 +307,51 @@ def test_an_adjustment_is_in_a_subtotal_and_no_supply_of_it() -> None:
     found = {row["title"]: (row["supplies"], row["kwh"]) for row in table(content, "subtotals")["rows"]}
     assert sorted(found.values()) == [(1, 990), (1, 2005)]
     assert 'adjustments")' in " ".join(formulas(content)["subtotals"]).replace("&quot;", '"')
+
+
+@pytest.mark.parametrize("choice", [Choice(), Choice("forecast"), Choice("forecast", de_minimis=True)])
+def test_sale_and_de_minimis_are_as_the_calculator_has_them(choice: Choice) -> None:
+    rows = [supply("1", 1_000_000), supply("2", 15_000, fuel="gas")]
+    content = report_crc.build(replace(INPUTS, choice=choice), 2016, rows, NOBODY).as_json()
+    asked = CrcAsked(
+        year="2016/17",
+        electricity="1000000",
+        gas="15000",
+        sale=choice.sale,
+        apply_de_minimis=choice.de_minimis,
+    )
+    answer = crc_answer(asked)
+    assert figure(content, "total")["value"] == answer["tco2"]
+    assert figure(content, "cost")["value"] == answer["cost_gbp"]
+    assert SALE_WORDS[choice.sale] in figure(content, "cost")["title"]
+    row = table(content, "supplies")["rows"][1]
+    assert (row["basis"] == "left out, de minimis", row["tco2"] == 0) == (
+        choice.de_minimis,
+        choice.de_minimis,
+    )
+    other = crc_answer(replace(asked, apply_de_minimis=not choice.de_minimis))
+    assert [one["tonnes"] for one in table(content, "de_minimis")["rows"]] == [answer["tco2"], other["tco2"]]
+    # An auditor works out the same of the pack, which names the choice.
+    assert pack_printed.crc(content, rows, {}) == []
+    forged = content | {"rules": content["rules"] | Choice().told()}
+    assert bool(pack_printed.crc(forged, rows, {})) == (choice != Choice())
+
+
+@ONE_STORE
+def test_a_choice_is_of_live_figures_of_crc(held: Estate) -> None:
+    ask = partial(report_newest.newest, settings=held.settings(), year="2016/17", now=NOW)
+    with held.engine.connect() as connection:
+        content, _ = ask(connection, kind="crc", choice=Choice("forecast"))
+        assert content["rules"]["sale"] == "forecast sale"
+        with pytest.raises(RoadworthyError, match="are of CRC"):
+            ask(connection, kind="carbon", choice=Choice("forecast"))
+        with pytest.raises(RoadworthyError, match="no gas below 2 %"):
+            ask(connection, kind="crc", choice=Choice(de_minimis=True))
+    number = closed(held)
+    with held.engine.connect() as connection:
+        with pytest.raises(RoadworthyError, match=f"report {number} of 2016/17 was prepared"):
+            ask(connection, kind="crc", choice=Choice("forecast"))
+        assert ask(connection, kind="crc", choice=Choice("forecast"), live=True)[1].number is None
 
 
 def closed(held: Estate, kind: str = "crc", year: int = 2016) -> int:

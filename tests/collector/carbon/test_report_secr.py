@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from support import workbook
 from support.estates import Estate
 
 from roadworthy_collector.carbon import (
@@ -47,6 +48,8 @@ OTHER = "1200012345688"
 SETTINGS = f"""
 factor_rule = "majority"
 boundary = "all sites we pay for"
+[years."2025/26"]
+fte = 40
 [years."2024/25"]
 published_tco2e = 7.0
 not_comparable = ["The annexe joined."]
@@ -220,9 +223,26 @@ def test_an_adjustment_downwards_is_taken_and_one_of_too_much_refused(held: Esta
 
 def test_it_is_written_in_every_form(held: Estate) -> None:
     content = made(held)
-    for form in ("csv", "xlsx", "html"):
+    for form in ("csv", "html"):
         assert report_render.rendered(content, Frame("OFFICIAL"), form)
     assert "What covers the electricity" in report_render.rendered(content, Frame(), "html").decode()
+
+
+def test_intensities_and_the_bridge_follow_the_factors_in_the_workbook(held: Estate) -> None:
+    content = made(held)
+    sheets = workbook.read(report_render.rendered(content, Frame("OFFICIAL"), "xlsx"))
+    assert workbook.differing(sheets) == []
+    assert sheets["divisors"]
+    factor = next(at for at, one in enumerate(content["factors"], 5) if one["key"] == "generation")
+    names = [row["name"] for row in table(content, "secr")["rows"]]
+    row = names.index("intensity_fte") + 5
+    twice = {f"C{factor}": 2 * float(Fraction(content["factors"][factor - 5]["value"]))}
+    column = next(column for (column, at), cell in sheets["secr"].items() if at == row and cell.formula)
+    before, after = (workbook.worked_out(sheets, "secr", f"{column}{row}", **some) for some in ({}, twice))
+    assert after > 1.5 * before > 0
+    # Every row of the bridge is worked out, down to what it comes of.
+    rows = range(5, 6 + len(table(content, "bridge")["rows"]))
+    assert all(sheets["bridge"]["B", at].formula for at in rows)
 
 
 def test_a_supply_left_out_of_crc_is_in_no_sum_and_listed_with_its_rule(held: Estate) -> None:

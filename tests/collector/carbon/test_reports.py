@@ -30,6 +30,7 @@ from roadworthy_collector.carbon import (
     pack_files,
     pack_verify,
     report_doors,
+    report_newest,
     report_reading,
     report_render,
 )
@@ -118,7 +119,7 @@ def pack_of(estate: Estate, number: int) -> Path:
 
 def live(estate: Estate, kind: str = "carbon", year: str = YEAR) -> dict[str, Any]:
     with estate.engine.connect() as connection:
-        content, _ = report_doors.newest(connection, estate.settings(), kind, year, now=NOW, live=True)  # type: ignore[arg-type]  # kind is one of the three
+        content, _ = report_newest.newest(connection, estate.settings(), kind, year, now=NOW, live=True)  # type: ignore[arg-type]  # kind is one of the three
     return dict(content)
 
 
@@ -248,7 +249,7 @@ class TestSteps:
         frozen = content_of(estate, number)
         ledger.told(estate, 1, "2026-02-02")
         with estate.engine.connect() as connection:
-            shown, _ = report_doors.newest(connection, estate.settings(), "carbon", YEAR, now=NOW)
+            shown, _ = report_newest.newest(connection, estate.settings(), "carbon", YEAR, now=NOW)
         assert shown == frozen
         assert report_doors.prepare(door(estate, "ann"), "carbon", YEAR) == number
         assert row(estate, number)["state"] == "open"
@@ -448,6 +449,7 @@ class TestPagesAndApi:
         for name, step in (("ben", "review"), ("ann", "close"), ("cat", "approve"), ("ann", "publish")):
             page = client.get("/reports/1", **people[name].cookie)
             assert f'action="/reports/1/{step}"' in page.text
+            assert ("by account alone" in page.text) == (step == "publish")
             assert send(name, f"/reports/1/{step}").status_code == 303
         page = client.get("/reports", **people["vic"].cookie).text
         assert "published" in page
@@ -469,7 +471,9 @@ class TestPagesAndApi:
         wrong = ask("ann", "POST", "/carbon-reports/1/review")
         assert (wrong.status_code, wrong.json()["error"]["code"]) == (403, "not_allowed")
         for name, step in (("ben", "review"), ("ann", "close"), ("cat", "approve"), ("ann", "publish")):
-            assert ask(name, "POST", f"/carbon-reports/1/{step}").status_code == 200, step
+            taken = ask(name, "POST", f"/carbon-reports/1/{step}")
+            assert taken.status_code == 200, step
+            assert ("by account alone" in str(taken.json()["warning"])) == (step == "publish")
         assert ask("cat", "POST", "/carbon-reports/1/verify").json()["ok"] is True
         assert ask("vic", "GET", "/carbon-reports/1/pack").status_code == 403
         assert ask("vic", "GET", "/carbon-reports").json()["rows"][0]["state"] == "published"

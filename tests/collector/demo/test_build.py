@@ -203,7 +203,7 @@ def test_a_month_that_is_too_short_gives_its_last_day(twin: Twin) -> None:
 def test_the_books_are_full_and_say_that_they_are_simulated(twin: Twin) -> None:
     """Register, reconciliation, ratings, costs and plan have what their pages show."""
     assert twin.rows("SELECT kind, count(*) FROM batches WHERE NOT unfinished GROUP BY 1 ORDER BY 1") == [
-        ("contracts", 1), ("disposals", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("meters", 3), ("payments", 1),
+        ("contracts", 1), ("disposals", 1), ("items", 1), ("ledger", 1), ("mdm", 1), ("meters", 3), ("payments", 1), ("plugs", 1),
         ("warranties", 1),
     ]  # fmt: skip
     assert twin.rows("SELECT DISTINCT made_by FROM batches") == [("simulated",)]

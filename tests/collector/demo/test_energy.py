@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -13,20 +14,30 @@ from roadworthy_collector.carbon import (
     avoidable_show,
     bill,
     meter_coverage,
-    report_doors,
+    plug_shown,
+    report_newest,
     report_render,
+    returns_told,
+    settings_edition,
+    show,
     supplies,
     supply_list,
     tariff_store,
 )
+from roadworthy_collector.carbon.behind import devices_behind
+from roadworthy_collector.carbon.estate import NO_ENERGY
 from roadworthy_collector.carbon.report_model import Kind
 from roadworthy_collector.carbon.report_render import Form
 from roadworthy_collector.demo import meters
+from roadworthy_collector.demo.build import Plan
+from roadworthy_collector.demo.generate import Timeline
+from roadworthy_collector.demo.patterns import FORGOTTEN
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.engine import open_engine
 from roadworthy_inventory.calendar import utc_date
+from roadworthy_inventory.carbon.avoidable import IDLE_SERVER_RATIO, OUT_OF_FAMILY_RATIO
 
-from .conftest import NOW, Twin
+from .conftest import DAYS, NOW, Twin
 
 TODAY = utc_date(NOW)
 YEAR = 2026
@@ -90,6 +101,55 @@ def test_avoidable_electricity_is_priced_by_site_and_leaves_custody_out(reading:
     assert any(str(row["from"]).startswith("tariff of its suppl") for row in found["prices"])
 
 
+def test_idle_servers_are_found_in_daily_totals_and_plugs_teach_a_line(reading: Connection) -> None:
+    """What needs four weeks has them in the months before; what needs plugs has a file of them, with a gap."""
+    found = avoidable_show.overview(reading)
+    assert found is not None
+    assert found["kinds"]["idle_server"]["devices"] == 2
+    # Five nights make a habit, and this estate has three; no model of it has five that measure.
+    assert found["not_known"] == ["sleep_fails", "out_of_family"]
+    shown = plug_shown.shown(reading)
+    # Two whole local days of three plugs; the fourth was unplugged over the midnight between them.
+    assert (shown["devices"], shown["days"]) == (3, 3 * (DAYS - 1))
+    (line,) = (one for one in shown["fits"] if one["used"])
+    assert (line["model"], line["devices"]) == ("D7 Small", 3)
+    assert line["residual_watts"] > 0
+
+
+def test_the_ict_return_is_worked_out_and_what_a_supplier_could_not_say_is_not_nought(
+    reading: Connection,
+) -> None:
+    found = returns_told.read(reading, "ggc", YEAR, today=TODAY, zone=HERE)
+    assert "could not say" in json.dumps(found)
+    assert settings_edition.settings(reading).rule == "majority"
+
+
+def test_what_is_not_known_is_null_with_its_reason_and_a_virtual_machine_is_nought(
+    reading: Connection,
+) -> None:
+    found = show.shown(reading, show.Asked("2026/27"), now=float(NOW), zone=HERE)
+    rows = {row["key"]: row for row in found.told("class")["rows"]}
+    assert (rows["virtual"]["kwh"], rows["virtual"]["reason"]) == (0, None)
+    assert rows["desktop"]["kwh"] > 0
+    unknown = {key: row for key, row in rows.items() if row["kwh"] is None}
+    assert unknown
+    assert all(row["reason"] == NO_ENERGY and row["low_kwh"] is None for row in unknown.values())
+    assert {row["by_quality"]["metered"]["kwh"] for row in unknown.values()} == {None}
+    behind = devices_behind(reading, found.estate.period, "class", next(iter(unknown)))
+    assert {row["kwh"] for row in behind.rows} == {None}
+
+
+def test_one_of_a_model_draws_far_more_and_old_servers_are_forgotten() -> None:
+    planned = Plan(1000, 2012, Timeline(NOW - 300 * 86_400, NOW // 86_400 * 86_400 - 14 * 86_400, NOW))
+    devices = planned.compose()
+    odd = [one.group.model for one in devices if one.draws > OUT_OF_FAMILY_RATIO]
+    assert sorted(odd) == ["laptop_2024", "server_2015"]
+    idle = [one for one in devices if one.pattern is FORGOTTEN]
+    assert sorted(one.group.model for one in idle) == ["server_2015", "server_2020"]
+    busiest = FORGOTTEN.busy_ratio * 1.2 * 1.5  # the most load there is in a half-hour
+    assert all(one.base_ratio + busiest < IDLE_SERVER_RATIO for one in idle)
+
+
 def test_its_lists_load_again_as_they_are(reading: Connection) -> None:
     text = supply_list.write(reading, restricted=True)
     assert supply_list.tried(reading, text, "supplies.csv", restricted=True) == []
@@ -99,7 +159,7 @@ def test_its_lists_load_again_as_they_are(reading: Connection) -> None:
 
 @pytest.mark.parametrize("kind", ["carbon", "crc"])
 def test_every_report_is_written_in_every_form(reading: Connection, twin: Twin, kind: Kind) -> None:
-    content, frame = report_doors.newest(reading, twin.settings, kind, "2026/27", now=float(NOW))
+    content, frame = report_newest.newest(reading, twin.settings, kind, "2026/27", now=float(NOW))
     for form, begins in BEGINS.items():
         made = report_render.rendered(content, frame, form)
         assert made.startswith(begins), form
@@ -108,7 +168,7 @@ def test_every_report_is_written_in_every_form(reading: Connection, twin: Twin, 
 
 def test_the_secr_report_of_a_year_without_a_gas_factor_names_it(reading: Connection, twin: Twin) -> None:
     with pytest.raises(RoadworthyError, match="factor set 2026 has no natural gas"):
-        report_doors.newest(reading, twin.settings, "secr", "2026/27", now=float(NOW))
+        report_newest.newest(reading, twin.settings, "secr", "2026/27", now=float(NOW))
 
 
 def test_files_span_the_financial_year_before_and_no_half_hour_is_told_twice() -> None:

@@ -55,6 +55,19 @@ def test_every_kind_of_polled_device_is_there_with_its_history(twin: Twin, engin
     assert spans == {(NOW - twin.planned.timeline.first_day) // 86400 + 1}
 
 
+def test_the_register_knows_every_polled_device_but_controllers(twin: Twin) -> None:
+    """A management controller is part of its server, which has an item of its own."""
+    found = twin.rows(
+        "SELECT devices.device_class, register_items.kind, count(*) FROM devices "
+        "LEFT JOIN register_devices ON register_devices.device = devices.id AND register_devices.valid_to IS NULL "
+        "LEFT JOIN register_items ON register_items.id = register_devices.item WHERE devices.id > ? GROUP BY 1, 2",
+        DEVICES,
+    )
+    assert set(found) == {
+        ("ups", "ups", 2), ("pdu", "pdu", 3), ("switch", "network", 1), ("printer", "printer", 2), ("controller", None, 2),
+    }  # fmt: skip
+
+
 def test_values_are_refused_with_reasons_and_shown(engine: Engine) -> None:
     with engine.connect() as connection:
         devices = shown.list_units(connection, now=NOW, zone=HERE, interval_seconds=900, classes=("ups",))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from roadworthy_collector.api.calls import PREFIX, Call, Limit, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.carbon import energy, energy_day_shown
+from roadworthy_collector.carbon import energy_day_shown, energy_due
 from roadworthy_collector.carbon.behind import LIMIT, devices_behind
 from roadworthy_collector.carbon.show import Asked, chosen_period, shown
 from roadworthy_collector.errors import NotFoundError
@@ -73,6 +73,7 @@ class EnergyDay(BaseModel):
     unknown_hours: float | None
     coverage_ratio: float | None
     spread_kwh: float | None
+    plug_lines: list[dict[str, Any]]
     by: str
     rows: list[dict[str, Any]]
 
@@ -152,7 +153,7 @@ def show_devices(
 def rebuild(call: Preparer, sent: Rebuild) -> Rebuilt:
     """Have the ledger's months made anew from the daily totals, on the record; the jobs process does it."""
     with write_transaction(call.engine) as connection:
-        wanted = energy.ask(connection, sent.month, now=call.at, actor=call.actor)
+        wanted = energy_due.ask(connection, sent.month, now=call.at, actor=call.actor)
     if sent.month and not wanted:
         raise NotFoundError(f"the ledger has no month {sent.month}")
     return Rebuilt(months=wanted)

@@ -10,7 +10,15 @@ from pydantic import BaseModel, StringConstraints
 
 from roadworthy_collector.api.calls import MAX_ID, PREFIX, Call, Reason, Sent, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.carbon import lifecycle, pack_verify, report_doors, report_reading, report_render
+from roadworthy_collector.carbon import (
+    lifecycle,
+    pack_verify,
+    report_doors,
+    report_newest,
+    report_reading,
+    report_render,
+)
+from roadworthy_collector.carbon.report_crc_tables import Choice
 from roadworthy_collector.carbon.report_doors import Door
 from roadworthy_collector.security.access import AccessRefusedError
 from roadworthy_collector.security.roles import Right
@@ -47,6 +55,12 @@ class Report(BaseModel):
     state: str
 
 
+class Taken(Report):
+    """A report a step further; `warning`, of one published, where its pack names somebody by account alone."""
+
+    warning: str | None
+
+
 class Reports(BaseModel):
     """Every report without its figures, newest first; `next` is the step that follows."""
 
@@ -76,6 +90,7 @@ class Told(BaseModel):
     late: list[dict[str, Any]]
     changes: list[dict[str, Any]]
     frozen: bool
+    contacts_warning: str
 
 
 class Adjustment(Sent):
@@ -144,10 +159,19 @@ def write_report(
     form: Form = "json",
     *,
     live: Annotated[bool, Query(description="Figures as they stand now.")] = False,
+    sale: Annotated[
+        Literal["compliance", "forecast"], Query(description="Of CRC, live: the sale the price is of.")
+    ] = "compliance",
+    apply_de_minimis: Annotated[
+        bool, Query(description="Of CRC, live: leave out gas below 2 % of the electricity.")
+    ] = False,
 ) -> Response:
     """Answer the newest report that was prepared for the year, else live figures."""
+    choice = Choice(sale, apply_de_minimis)
     with call.engine.connect() as connection:
-        content, frame = report_doors.newest(connection, call.settings, kind, year, now=call.now, live=live)
+        content, frame = report_newest.newest(
+            connection, call.settings, kind, year, now=call.now, live=live, choice=choice
+        )
     body = report_render.by_child(content, frame, form)
     return _answer(body, report_render.file_name(content, frame, form), form)
 
@@ -169,7 +193,7 @@ def report_file(call: Looker, number: Number, form: Form = "pdf") -> Response:
     """Answer one report, whatever came after it."""
     with call.engine.connect() as connection:
         row = report_reading.find(connection, number)
-        content, frame = report_doors.one(connection, call.settings, row, now=call.now)
+        content, frame = report_newest.one(connection, call.settings, row, now=call.now)
     body = report_render.by_child(content, frame, form)
     return _answer(body, report_render.file_name(content, frame, form), form)
 
@@ -194,7 +218,7 @@ def verify_report(call: Taker, number: Number) -> Found:
     with call.engine.connect() as connection:
         path = report_doors.pack_path(connection, call.settings, number)
         noted = report_reading.find(connection, number).pack_sha256
-    found = pack_verify.verify(path, known_sha256=noted)
+    found = pack_verify.verify(path, known_sha256=noted, draw=report_render.pdf_by_child)
     told = {name: getattr(found, name) for name in Found.model_fields}
     return Found.model_validate(told)
 
@@ -230,7 +254,7 @@ def restate_report(call: Preparer, number: Number, sent: Because) -> Report:
 )
 def take_report(
     call: Stepper, number: Number, step: Literal["review", "close", "approve", "publish"]
-) -> Report:
+) -> Taken:
     """Review, close, approve or publish it: preparer, reviewer and approver are three different people."""
     with call.engine.connect() as connection:
         row = report_reading.find(connection, number)
@@ -241,5 +265,7 @@ def take_report(
             "not_allowed",
             "this step is not yours: preparer, reviewer and approver are three different people",
         )
+    with call.engine.connect() as connection:
+        warning = report_doors.contacts_warning(connection, number) if step == "publish" else ""
     state = report_doors.take(_door(call), number, step)
-    return Report(number=number, state=state)
+    return Taken(number=number, state=state, warning=warning or None)

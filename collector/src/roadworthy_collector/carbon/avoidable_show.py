@@ -178,7 +178,8 @@ def coverage(found: Mapping[str, Any]) -> str:
     """Return in a sentence what is counted and what is not."""
     said = f"{found['first']} to {found['last']}, local days"
     if found["told_days"] < found["days"]:
-        said += f", of which half-hours were told of {found['told_days']} alone: unused time of the others is not counted"
+        said += f", of which half-hours were told of {found['told_days']} alone: unused time of the others is not counted, while "
+        said += "idle servers and power out of family rest on daily totals of all of them"
     if found["not_known"]:
         said += f"; not known, for no device told enough of it: {', '.join(TITLES[one] for one in found['not_known'])}"
     if found["untold"] is not None:

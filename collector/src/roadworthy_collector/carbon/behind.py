@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, case, func, select, true
 
-from roadworthy_collector.carbon.estate import Dimension, Period
+from roadworthy_collector.carbon.estate import VIRTUAL, Dimension, Period
 from roadworthy_collector.carbon.sums import kwh_number
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.carbon_schema import energy_devices
@@ -85,13 +85,19 @@ def _told(connection: Connection, some: Sequence[int], months: ColumnElement[boo
         {"id": row.id}
         | {name: getattr(row, name) for name in (*names, "site", "unit")}
         | {
-            "kwh": kwh_number(sum(int(getattr(row, name)) for name in QUALITIES)),
-            "by_quality": {name: kwh_number(int(getattr(row, name))) for name in QUALITIES},
+            "kwh": _known(row, sum(int(getattr(row, name)) for name in QUALITIES)),
+            "by_quality": {name: _known(row, int(getattr(row, name))) for name in QUALITIES},
             "device_days": int(row.days),
             "unknown_hours": round(int(row.unknown_seconds) / 3600, 1),
         }
         for row in connection.execute(query)
     ]
+
+
+def _known(row: Any, joules: int) -> float | None:
+    """Return kWh; None where nothing is known of a device that draws something of its own."""
+    whole = any(getattr(row, name) for name in QUALITIES)
+    return kwh_number(joules) if whole or row.device_class == VIRTUAL else None
 
 
 def _among(by: Dimension, key: str) -> ColumnElement[bool]:

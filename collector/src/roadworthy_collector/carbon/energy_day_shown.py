@@ -102,6 +102,7 @@ def day(work: Work, asked: Asked, who: Who) -> dict[str, Any]:
         "basis": ALLOCATION,
         **(estate.total.told() if found else _nothing()),
         "spread_kwh": None if spread is None else kwh_number(spread),
+        "plug_lines": _lines(work, found),
         "by": asked.by,
         "rows": rows,
     }
@@ -221,7 +222,7 @@ def _rows(
         return _devices(work, found), None
     if asked.by == "day":
         return [{"key": asked.date.isoformat(), "title": asked.date.isoformat(), **estate.total.told()}], None
-    return [shown_row(row) for row in estate.rows(asked.by)], None
+    return [shown_row(row, asked.by) for row in estate.rows(asked.by)], None
 
 
 def _half_hour(start: int, one: HalfHourSum, clock: ZoneInfo) -> dict[str, Any]:
@@ -236,14 +237,42 @@ def _half_hour(start: int, one: HalfHourSum, clock: ZoneInfo) -> dict[str, Any]:
         "high_kwh": kwh_number(math.ceil(high)),
         "by_quality": {name: {"kwh": kwh_number(some)} for name, some in one.total.joules.items()},
         "spread_kwh": kwh_number(one.spread_joules),
+        "corrected_kwh": kwh_number(one.corrected_joules),
     }
 
 
-def _devices(work: Work, found: Sequence[DeviceDay]) -> list[dict[str, Any]]:
-    hidden = select(sites.c.id).where(sites.c.restricted.is_(True))
+def _lines(work: Work, found: Sequence[DeviceDay]) -> list[dict[str, Any]]:
+    """Return the lines of smart plugs that corrected devices of the day: which model, how many devices, their kWh.
+
+    Devices of restricted sites are in none: they are in totals alone.
+    """
+    left_out = _restricted(work)
+    held: dict[str, list[DeviceDay]] = {}
+    for one in found:
+        if one.line is not None and one.site not in left_out:
+            held.setdefault(one.machine.model, []).append(one)
+    return [
+        {
+            "model": model,
+            "devices": len({one.machine.id for one in some}),
+            "kwh": kwh_number(sum(one.entry.wall_joules for one in some)),
+            "residual_watts": next(
+                (round(one.line.line.residual_watts, 2) for one in some if one.line and one.line.line), None
+            ),
+        }
+        for model, some in sorted(held.items())
+    ]
+
+
+def _restricted(work: Work) -> set[int]:
     with work.engine.connect() as connection:
-        left_out = set(connection.scalars(hidden))
-        open_to_see = [one for one in found if one.site not in left_out]
+        return set(connection.scalars(select(sites.c.id).where(sites.c.restricted.is_(True))))
+
+
+def _devices(work: Work, found: Sequence[DeviceDay]) -> list[dict[str, Any]]:
+    left_out = _restricted(work)
+    open_to_see = [one for one in found if one.site not in left_out]
+    with work.engine.connect() as connection:
         wanted = sorted({one.machine.id for one in open_to_see})
         names: Mapping[int, str] = {}
         for begin in range(0, len(wanted), _MOST_DEVICES):

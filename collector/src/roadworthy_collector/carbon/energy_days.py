@@ -1,7 +1,7 @@
 """Energy at the wall of one local day, and of each of its 46, 48 or 50 half-hours: worked out when somebody asks.
 
-A day goes the way a month goes (`energy.make`): its totals, what hangs on what, the power models, the offsets that
-were fitted for its month; lines of metered plugs correct months alone. A device's half-hours share out its day, quality
+A day goes the way a month goes (`energy.make`): its totals, what hangs on what, the power models, the offsets and the
+lines of metered plugs that were fitted for its month. A device's half-hours share out its day, quality
 by quality, by what each half-hour draws by the same models, so they add up to the day to the joule; errors go with the
 joules in a straight line, for a half-hour is off as its day is. A device that tells no half-hours (its collection policy
 is daily, or they are past their retention) is spread by the profile of those of its class that day, else evenly: the
@@ -14,10 +14,12 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import energy_facts, fed_read, power
+from roadworthy_collector.carbon import absences, energy_facts, fed_read, plug_fits, plug_store, power
 from roadworthy_collector.carbon.estate import FIGURE
 from roadworthy_collector.carbon.fed import FedDay
 from roadworthy_collector.carbon.power import Machine, Told
@@ -29,36 +31,48 @@ from roadworthy_collector.store.queries.totals import Facts as HalfHours
 from roadworthy_inventory.calendar import Span, local_day
 from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES, Entry, Off, Total
+from roadworthy_inventory.carbon.plug_fit import Fit
 from roadworthy_inventory.replacement_inputs import Range
 
 _AT_ONCE = 200
+_MOST_ID = 2**62
 _PERIOD_SECONDS = 1800
 
 
 class DeviceDay(NamedTuple):
-    """What a device drew at one place on a day."""
+    """What a device drew at one place on a day; `line` of smart plugs that corrected it, None where none did."""
 
     machine: Machine
     site: int
     unit: int
     told: Told
     entry: Entry
+    line: Fit | None = None
 
 
 class Part(NamedTuple):
-    """A half-hour of a device's day; `spread`: its time of day is the profile's and not its own."""
+    """A half-hour of a device's day; `spread`: its time of day is the profile's; `corrected`: a line of plugs was used."""
 
     start: int
     entry: Entry
     spread: bool
+    corrected: bool = False
 
 
 @dataclass(slots=True)
 class HalfHourSum:
-    """All devices in one half-hour: its energy, and the joules of it whose time of day is modelled."""
+    """All devices in one half-hour: its energy, the joules whose time of day is modelled, and those a line corrected."""
 
     total: Total
     spread_joules: int = 0
+    corrected_joules: int = 0
+
+
+class Fitted(NamedTuple):
+    """What the ledger fitted for a month: offsets by model, lines of smart plugs by way and model."""
+
+    rests: Mapping[str, RestOfMachine]
+    lines: Mapping[str, Fit]
 
 
 def rests_told(rests: Mapping[str, RestOfMachine]) -> dict[str, list[float]]:
@@ -66,15 +80,25 @@ def rests_told(rests: Mapping[str, RestOfMachine]) -> dict[str, list[float]]:
     return {model: [*one.watts, one.machines, one.deviation_watts] for model, one in sorted(rests.items())}
 
 
-def _rests(work: Work, date: dt.date) -> dict[str, RestOfMachine]:
-    """Return the offsets the ledger fitted for the month of a day; none where the month is not made."""
+def _fitted(work: Work, date: dt.date) -> Fitted:
+    """Return what the ledger fitted for the month of a day; nothing where the month is not made."""
+    month = f"{date:%Y-%m}"
     with work.engine.connect() as connection:
-        held = figures.read(connection, f"{FIGURE}.{date:%Y-%m}")
-    told: Mapping[str, Sequence[float]] = {} if held is None else held[0].get("rests", {})
-    return {
+        held = figures.read(connection, f"{FIGURE}.{month}")
+    content: Mapping[str, Any] = {} if held is None else held[0]
+    rests = {
         model: RestOfMachine(Range(low, likely, high), int(machines), deviation)
-        for model, (low, likely, high, machines, deviation) in told.items()
+        for model, (low, likely, high, machines, deviation) in content.get("rests", {}).items()
     }
+    return Fitted(rests, plug_fits.lines_of({month: content.get("plug_lines", {})})[month])
+
+
+def _device_day(machine: Machine, site: int, unit: int, told: Told, fitted: Fitted) -> DeviceDay:
+    """Return a device's day by the models, corrected by the line of its model where there is one for such a day."""
+    by_models = power.entry(machine, told, fitted.rests.get(machine.model))
+    entry = plug_fits.corrected(by_models, machine, told, fitted.lines)
+    line = None if entry is by_models else plug_fits.line_of(machine, told, fitted.lines)
+    return DeviceDay(machine, site, unit, told, entry, line)
 
 
 def read(
@@ -91,10 +115,12 @@ def read(
     RoadworthyError where they are more than `most`.
     """
     zone = work.settings.reporting_timezone
-    rests = _rests(work, date)
-    hanging = fed_read.read(work, date, date, zone, rests)
+    fitted = _fitted(work, date)
+    hanging = fed_read.read(work, date, date, zone, fitted.rests)
     with work.reading() as connection:
-        told = local_totals.read(connection, date, date, zone, ("site", "unit"), device)
+        told = local_totals.read(connection, date, date, zone, energy_facts.COLUMNS, device)
+        told = absences.over(connection, told, device, (date, date), zone)
+        told = plug_store.over(connection, told, (device or 0, device or _MOST_ID), (date, date), zone)
         ids = {
             one.device for one in told if site in {None, one.values.site} and covers(scope, one.values.unit)
         }
@@ -111,7 +137,7 @@ def read(
             machines = energy_facts.machines_of(connection, some, zone)
             facts, _ = energy_facts.read_told(connection, date, date, zone, (some[0], some[-1]), hanging)
         yield [
-            DeviceDay(machine, at, unit, one, power.entry(machine, one, rests.get(machine.model)))
+            _device_day(machine, at, unit, one, fitted)
             for machine in machines
             for (at, unit, _), one in facts.get(machine.id, {}).items()
             if site in {None, at} and covers(scope, unit)
@@ -129,7 +155,7 @@ def total_of(days: Sequence[DeviceDay]) -> Total:
 def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> dict[int, list[Part]]:
     """Return {device: its half-hours in order}, which add up to its day exactly; a device at two places has both in them."""
     span = local_day(date, work.settings.reporting_timezone)
-    rests = _rests(work, date)
+    rests = _fitted(work, date).rests
     weights: dict[int, list[list[int]]] = {}
     ids = sorted({one.machine.id for one in days})
     machines = {one.machine.id: one.machine for one in days}
@@ -137,8 +163,9 @@ def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> dict[int
         some = ids[begin : begin + _AT_ONCE]
         with work.reading() as connection:
             facts = HalfHours(connection, some, span)
+            away = _away(connection, frozenset(some), span)
         for device in some:
-            mine = _weights(facts, machines[device], span, rests)
+            mine = _weights(facts, machines[device], span, rests, away.get(device, {}))
             if mine is not None:
                 weights[device] = mine
     profiles = _profiles(machines, weights, len(span.starts()))
@@ -147,7 +174,7 @@ def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> dict[int
         own = weights.get(one.machine.id)
         shape = own if own is not None else profiles[one.machine.item_class]
         found[one.machine.id] += [
-            Part(start, entry, own is None)
+            Part(start, entry, own is None, one.line is not None)
             for start, entry in zip(span.starts(), _shared_out(one.entry, shape), strict=True)
         ]
     return found
@@ -161,17 +188,42 @@ def by_half_hour(parts: Mapping[int, Sequence[Part]]) -> dict[int, HalfHourSum]:
             held = found.setdefault(part.start, HalfHourSum(Total()))
             held.total.add(part.entry)
             held.spread_joules += part.entry.wall_joules if part.spread else 0
+            held.corrected_joules += part.entry.wall_joules if part.corrected else 0
     return dict(sorted(found.items()))
 
 
+def _away(connection: Connection, some: frozenset[int], span: Span) -> dict[int, dict[int, str]]:
+    """Return {device: {start: asleep or off}} of the half-hours that lie in a gap."""
+    found: dict[int, dict[int, str]] = defaultdict(dict)
+    for device, kind, cut in absences.read(connection, some, span):
+        if kind < len(absences.KINDS):
+            found[device] |= dict.fromkeys(cut.starts(), absences.KINDS[kind])
+    return found
+
+
 def _weights(
-    facts: HalfHours, machine: Machine, span: Span, rests: Mapping[str, RestOfMachine]
+    facts: HalfHours,
+    machine: Machine,
+    span: Span,
+    rests: Mapping[str, RestOfMachine],
+    away: Mapping[int, str],
 ) -> list[list[int]] | None:
-    """Return joules by quality of each half-hour by the models; None where the device told no energy and no state."""
-    if facts.states(machine.id, span) is None and facts.joules(machine.id, span) is None:
+    """Return joules by quality of each half-hour by the models; None where the device told no energy and no state.
+
+    `away`: half-hours it was asleep or off in from end to end.
+    """
+    nothing = facts.states(machine.id, span) is None and facts.joules(machine.id, span) is None
+    if nothing and len(away) < span.periods:
         return None
     found, any_told = [], False
+    gone: dict[str, list[int]] = {}
     for start in span.starts():
+        if (state := away.get(start)) is not None:
+            if state not in gone:
+                gone[state] = _away_joules(machine, state)
+            found.append(gone[state])
+            any_told = True
+            continue
         period = Span(start, start + _PERIOD_SECONDS)
         use, states = facts.use(machine.id, period), facts.states(machine.id, period)
         joules = facts.joules(machine.id, period)
@@ -187,6 +239,14 @@ def _weights(
         entry = power.entry(machine, told, rests.get(machine.model))
         found.append([entry.joules.get(quality, 0) for quality in QUALITIES])
     return found if any_told else None
+
+
+def _away_joules(machine: Machine, state: str) -> list[int]:
+    """Return what a half-hour asleep or off draws, by quality."""
+    told = Told()
+    told.seconds[state] = _PERIOD_SECONDS
+    entry = power.entry(machine, told, None)
+    return [entry.joules.get(quality, 0) for quality in QUALITIES]
 
 
 def _profiles(

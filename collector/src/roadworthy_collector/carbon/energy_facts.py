@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from roadworthy_collector.carbon import plug_store
+from roadworthy_collector.carbon import absences, plug_store
 from roadworthy_collector.carbon.fed import Fed
 from roadworthy_collector.carbon.power import Machine, Told, measured_by, server_of
 from roadworthy_collector.jobs.work import Work
@@ -106,6 +106,7 @@ def read_told(
     told: dict[int, dict[Key, Told]] = defaultdict(dict)
     dates: dict[int, set[dt.date]] = defaultdict(set)
     totals = local_totals.read(connection, first, last, zone, COLUMNS, between)
+    totals = absences.over(connection, totals, between, (first, last), zone)
     rows = plug_store.over(connection, totals, between, (first, last), zone)
     for total in fed.totals(rows, between):
         row = total.values

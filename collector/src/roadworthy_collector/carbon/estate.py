@@ -35,6 +35,8 @@ NOTHING_TOLD = "(nothing told)"  # the model under which days without any fact a
 ERASED = "erased"  # the class of what devices drew that are erased by now
 RESTRICTED = "restricted"
 OTHERS = "others"
+VIRTUAL = "virtual"
+NO_ENERGY = "its energy is not known, or it is counted at what it feeds"
 _OTHER_TITLES: Mapping[str, str] = {"site": "other sites", "unit": "other units", "model": "other models"}
 # So many rows with a name stand in `others` beside restricted sites: what these are is then not that row less one other.
 _BESIDE_RESTRICTED = 2
@@ -332,6 +334,22 @@ def _financial_year(month: str) -> int:
     return year if number >= 4 else year - 1
 
 
-def shown_row(row: Row) -> dict[str, Any]:
-    """Return a row as JSON says it."""
-    return {"key": row.key, "title": row.title, **row.energy.told()}
+def unknown_because(by: str, row: Row) -> str | None:
+    """Return why a row without any energy is not known and not nought; None for one that has some, or has nought.
+
+    A virtual machine draws nothing of its own, and no quality is missing where nothing is known that way.
+    """
+    if row.energy.whole_joules or by == "quality" or row.key == OTHERS:
+        return None
+    if by not in {"class", "model"}:
+        return None if row.energy.coverage_ratio else "nothing was told of it"
+    return None if (by, row.key) == ("class", VIRTUAL) else NO_ENERGY
+
+
+def shown_row(row: Row, by: str) -> dict[str, Any]:
+    """Return a row of the dimension `by` as JSON says it: null, with the reason, where its energy is not known."""
+    told, why = row.energy.told(), unknown_because(by, row)
+    if why is not None:
+        told |= dict.fromkeys(("kwh", "low_kwh", "high_kwh"))
+        told["by_quality"] = {name: {"kwh": None, "share": None} for name in QUALITIES}
+    return {"key": row.key, "title": row.title, **told, "reason": why}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from roadworthy_collector.carbon import energy_facts, fed, power
+from roadworthy_collector.carbon import absences, energy_facts, fed, power
 from roadworthy_collector.carbon.fed import Fed
 from roadworthy_collector.carbon.power import Machine, Told, measured_by
 from roadworthy_collector.jobs.work import Work
@@ -117,7 +117,8 @@ def _read_piece(
     for begin in range(0, len(some), _AT_ONCE):
         ids = frozenset(some[begin : begin + _AT_ONCE])
         machines |= {one.id: one for one in energy_facts.machines_of(connection, ids, zone)}
-        for total in local_totals.read(connection, first, last, zone, energy_facts.COLUMNS, ids):
+        totals = local_totals.read(connection, first, last, zone, energy_facts.COLUMNS, ids)
+        for total in absences.over(connection, totals, ids, (first, last), zone):
             told[total.device, total.date] = total.values
         metered |= outlets.read(connection, first, last, ids)
     return _Piece(machines, told, metered)

@@ -170,6 +170,9 @@ def _in_use(connection: Connection, scope: Scope) -> Iterable[Any]:
     alone = select(
         devices.c.id.label("device"), devices.c.device_class, devices.c.model.label("told_model")
     ).where(devices.c.retired_at.is_(None), devices.c.id.not_in(linked), devices.c.site.not_in(hidden))
+    alone = alone.where(
+        devices.c.device_class != "controller"
+    )  # a part of its server, not a device to replace
     if scope is not None:
         items = items.where(register_items.c.unit.in_(sorted(scope)))
         alone = alone.where(devices.c.unit.in_(sorted(scope)))

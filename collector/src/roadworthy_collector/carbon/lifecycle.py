@@ -333,7 +333,7 @@ def publish(
         contacts = settings_edition.settings(connection).contacts
         about = About(settings.protective_marking, frame(connection, row, "").restates, contacts)
     shown = Frame(about.marking, PUBLISHED, number, steps, about.restates)
-    drawn = pdf(row.content, shown)
+    drawn = pdf(pack.as_sealed(row.content), shown)
     name, digest = pack.seal(settings, number, row.content, steps, about=about, pdf=drawn, now=int(now))
     with write_transaction(engine) as connection:
         row = _checked(connection, number, "publish", reader)

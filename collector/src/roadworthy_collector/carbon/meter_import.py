@@ -7,9 +7,7 @@ row was before is kept beside the batch (`book_figures`), so that undoing puts i
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,7 @@ from sqlalchemy import Connection, Engine, select, tuple_, update
 
 from roadworthy_collector.books import batches, figures
 from roadworthy_collector.books.file_scan import scanned
+from roadworthy_collector.books.set_aside import correction_text
 from roadworthy_collector.carbon import meter_days, supplies
 from roadworthy_collector.carbon.meter_undo import BEFORE, KIND, Before, put_back
 from roadworthy_collector.errors import RoadworthyError
@@ -103,14 +102,7 @@ class _Row(NamedTuple):
 
 
 def import_file(
-    engine: Engine,
-    stream: BinaryIO,
-    name: str,
-    choices: Choices,
-    *,
-    actor: str,
-    now: int,
-    on: dt.date,
+    engine: Engine, stream: BinaryIO, name: str, choices: Choices, *, actor: str, now: int, on: dt.date
 ) -> Outcome:
     """Import an open, seekable binary file; the same file read the same way, while it counts, changes nothing.
 
@@ -158,13 +150,7 @@ def _read(
         found = under_way.read()
     except ImportRefusedError as error:
         raise MetersError(error) from None
-    if not bad:
-        return found, None
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(under_way.correction_header)
-    writer.writerows(under_way.correction_row(one) for one in bad)
-    return found, text.getvalue()
+    return found, correction_text(under_way, bad)
 
 
 def _of_day(one: MeterDay) -> _Row:

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 
 from roadworthy_collector.carbon import (
+    absences,
     energy_facts,
     estate,
     fed_read,
@@ -45,7 +46,7 @@ from roadworthy_collector.store.schema import devices, sites, units
 from roadworthy_inventory.carbon.ledger import QUALITIES
 
 FOLDER = "reports"
-VERSION = 2  # 1 had no meters in it
+VERSION = 3  # 1 had no meters in it, 2 a PDF drawn of content in another order than it was sealed
 _COLUMNS = (
     "site", "unit", "in_use_seconds", "idle_seconds", "locked_seconds", "asleep_seconds", "off_seconds",
     "unobserved_seconds", "observed_seconds", "cpu_mean_ratio", "joules",
@@ -191,6 +192,7 @@ class _Days:
                     )
                 }
                 totals = local_totals.read(connection, *self._period.days, zone, _COLUMNS, between)
+                totals = absences.over(connection, totals, between, self._period.days, zone)
                 totals = plug_store.over(connection, totals, between, self._period.days, zone)
                 for fed in self._hanging:
                     totals = fed.totals(totals, between)
@@ -276,6 +278,12 @@ def _group_rows(connection: Connection, period: estate.Period, places: Places) -
             shared,
             one.unknown_seconds + one.silent_seconds,
         )
+
+
+def as_sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report's content as its pack holds it, so that what is drawn of either is the same."""
+    found: dict[str, Any] = json.loads(_json(content))
+    return found
 
 
 def seal(

@@ -10,8 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from roadworthy_collector.carbon import (
+    pack_drawn,
+    pack_meters,
+    report_crc_around,
+    report_crc_tables,
+    report_crc_years,
+)
 from roadworthy_collector.carbon import pack_files as files
-from roadworthy_collector.carbon import pack_meters, report_crc_around, report_crc_tables, report_crc_years
 from roadworthy_collector.carbon.estate import PLACE_TITLES
 from roadworthy_collector.carbon.pack_files import Unzipped
 from roadworthy_collector.carbon.report_model import Figure, Table, number
@@ -97,14 +103,19 @@ def lines(kind: str, content: Mapping[str, Any], rows: Sequence[CrcSupply]) -> I
             yield f"{name}: {float(kwh):,.3f} kWh of readings are in no line of the report"
 
 
-def crc(content: Mapping[str, Any], rows: Sequence[CrcSupply], journals: Mapping[str, Fraction]) -> list[str]:
-    """Return what a CRC report prints that is not what its readings and this program's rates come to."""
-    named = {
+def _entered(journals: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    return {
         name.removeprefix(_JOURNAL): kwh
         for name, kwh in journals.items()
         if name.startswith(_JOURNAL) and kwh
     }
-    worked = report_crc_tables.work_out(int(content["began"]), rows, named)
+
+
+def crc(content: Mapping[str, Any], rows: Sequence[CrcSupply], journals: Mapping[str, Fraction]) -> list[str]:
+    """Return what a CRC report prints that is not what its readings and this program's rates come to."""
+    named = _entered(journals)
+    choice = report_crc_tables.Choice.of_rules(content["rules"])
+    worked = report_crc_tables.work_out(int(content["began"]), rows, named, choice)
     found = worked.found
     made = (
         report_crc_tables.supplies_table(rows, worked),
@@ -269,5 +280,7 @@ def of_meters(
     held = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
     if content["kind"] == "crc":
         found += crc(content, rows, held)
+        if pack_drawn.same_version(manifest):
+            found += pack_drawn.crc_words(content, rows, _entered(held))
     more = len(found) - _MOST_TOLD
     return [*found[:_MOST_TOLD], *([f"and {more:,} more"] if more > 0 else [])]

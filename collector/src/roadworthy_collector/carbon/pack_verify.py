@@ -16,8 +16,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from roadworthy_collector.carbon import pack_drawn, pack_printed, plug_fits, power
 from roadworthy_collector.carbon import pack_files as files
-from roadworthy_collector.carbon import pack_printed, plug_fits, power
+from roadworthy_collector.carbon.pack_drawn import Draw
 from roadworthy_collector.carbon.pack_files import PackError, Unzipped
 from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
 from roadworthy_collector.carbon.sums import Month, Sum
@@ -28,9 +29,9 @@ from roadworthy_inventory.carbon.quantities import half_up
 _UNFIT = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
 
 _NOT_WORKED_OUT = (
-    f"held against their hashes alone: {files.PDF}, {files.CONTACTS}, {files.CERTIFICATE}, {files.SIGNOFF}, {files.README}, "
-    f"{files.CHANGES} and {files.METER_FILES} where they are there; sentences, methods, notes and charts of {files.REPORT} "
-    "are not read, so somebody who forged a pack as a whole may have put other words there"
+    f"held against their hashes alone: {files.CONTACTS}, {files.SIGNOFF}, {files.CHANGES} and {files.METER_FILES} where they "
+    f"are there; of {files.REPORT} notes of tables and, but for CRC, sentences and methods are not read, so somebody who "
+    "forged a pack as a whole may have put other words there"
 )
 
 
@@ -54,8 +55,10 @@ class Verified:
         return not self.differences
 
 
-def verify(path: Path, *, known_sha256: str | None = None) -> Verified:
+def verify(path: Path, *, known_sha256: str | None = None, draw: Draw | None = None) -> Verified:
     """Return what a pack's figures come to; PackError where it is no pack that can be read.
+
+    `draw` makes the PDF again, to be held against the pack's; without it that is not done, and said.
 
     `known_sha256`: of the whole file, noted elsewhere; without it somebody who forged everything goes unnoticed.
     """
@@ -73,7 +76,7 @@ def verify(path: Path, *, known_sha256: str | None = None) -> Verified:
             )
             return found
         try:
-            _figures(pack, found)
+            _figures(pack, found, draw)
         except _UNFIT as error:
             found.differences.append(f"a file does not hold what it should ({type(error).__name__}: {error})")
     return found
@@ -107,7 +110,7 @@ def _hashes(pack: Unzipped, found: Verified) -> bool:
     return len(found.differences) == before
 
 
-def _figures(pack: Unzipped, found: Verified) -> None:
+def _figures(pack: Unzipped, found: Verified, draw: Draw | None) -> None:
     content = json.loads(pack.read(files.REPORT))
     manifest = json.loads(pack.read(files.MANIFEST))
     if (content["kind"], content["year"]) != (manifest["kind"], manifest["year"]):
@@ -124,6 +127,7 @@ def _figures(pack: Unzipped, found: Verified) -> None:
     entered = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
     found.differences += pack_printed.journals(content, entered)
     found.differences += pack_printed.excluded(pack, content, manifest)
+    found.differences += pack_drawn.differing(pack, content, manifest, draw, found.remarks)
     found.remarks.append(_NOT_WORKED_OUT)
     if content["kind"] != "carbon":
         found.differences += pack_printed.of_meters(pack, content, manifest, found.remarks)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import energy_facts, plug_store, power
+from roadworthy_collector.carbon import absences, energy_facts, plug_store, power
 from roadworthy_collector.carbon.power import STATES, Machine, Told
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import book_figures
@@ -94,8 +94,13 @@ def _teachers(connection: Connection) -> list[int]:
 
 def corrected(entry: Entry, machine: Machine, told: Told, fits: Mapping[str, Fit]) -> Entry:
     """Return what a device drew as the line of its model corrects it; as it is where there is none."""
-    fit = fits.get(_key(machine, power.measured_by(told.joules)))
+    fit = line_of(machine, told, fits)
     return entry if fit is None else fit.corrected(entry, _known_seconds(told), machine.model)
+
+
+def line_of(machine: Machine, told: Told, fits: Mapping[str, Fit]) -> Fit | None:
+    """Return the line of a device's model for what it was measured by, None where there is none."""
+    return fits.get(_key(machine, power.measured_by(told.joules)))
 
 
 def _told(fits: Mapping[str, Fit]) -> list[dict[str, Any]]:
@@ -134,7 +139,9 @@ def _pairs(
     connection: Connection, machine: Machine, some: plug_store.Days, rest: RestOfMachine | None, zone: str
 ) -> list[tuple[str, Pair]]:
     found = []
-    for total in local_totals.read(connection, min(some), max(some), zone, energy_facts.COLUMNS, machine.id):
+    between = min(some), max(some)
+    totals = local_totals.read(connection, *between, zone, energy_facts.COLUMNS, machine.id)
+    for total in absences.over(connection, totals, machine.id, between, zone):
         if total.date not in some:
             continue
         day = Told()

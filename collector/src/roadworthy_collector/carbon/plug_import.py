@@ -6,9 +6,7 @@ months from the first day on anew.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -17,6 +15,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from roadworthy_collector.books import batches
 from roadworthy_collector.books.file_scan import scanned
+from roadworthy_collector.books.set_aside import correction_text
 from roadworthy_collector.carbon import asked, plug_store
 from roadworthy_collector.carbon.meter_undo import ensure_counts
 from roadworthy_collector.errors import RoadworthyError
@@ -79,14 +78,7 @@ class Undone:
 
 
 def import_file(
-    engine: Engine,
-    stream: BinaryIO,
-    name: str,
-    choices: Choices,
-    *,
-    actor: str,
-    now: int,
-    on: dt.date,
+    engine: Engine, stream: BinaryIO, name: str, choices: Choices, *, actor: str, now: int, on: dt.date
 ) -> Outcome:
     """Import an open, seekable binary file; the same file read the same way, while it counts, changes nothing.
 
@@ -184,13 +176,7 @@ def _read(
     table = open_table(stream, name, sheet=choices.sheet)
     under_way = PlugImport(table, choices.how, on=on, device=names, quarantine=bad.append)
     found = under_way.read()
-    if not bad:
-        return found, None
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(under_way.correction_header)
-    writer.writerows(under_way.correction_row(one) for one in sorted(bad, key=lambda one: one.line))
-    return found, text.getvalue()
+    return found, correction_text(under_way, bad)
 
 
 def _compare(

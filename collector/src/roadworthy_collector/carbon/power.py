@@ -25,7 +25,9 @@ from roadworthy_inventory.carbon.calibration import (
 from roadworthy_inventory.carbon.ledger import QUALITIES, Entry, Facts, Off
 from roadworthy_inventory.carbon.server_power import Server, ServerPowerError
 
-VERSION = 2  # of what the ledger makes of the same facts; 1 counted feeders beside what hangs on them
+VERSION = (
+    3  # of what the ledger makes of the same facts; 1 counted feeders beside what hangs on them, 2 no gaps
+)
 SERVER_MODEL = "servers by processor, memory and age"
 _MEASURED = ("wall", "machine", "cpu")
 _ON, _NOT_ON = ("in_use", "idle", "locked"), ("asleep", "off")

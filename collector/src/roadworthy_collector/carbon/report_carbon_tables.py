@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from roadworthy_collector.carbon import internal_price
-from roadworthy_collector.carbon.estate import OTHERS, Dimension, Estate, Row
+from roadworthy_collector.carbon.estate import VIRTUAL, Dimension, Estate, Row, unknown_because
 from roadworthy_collector.carbon.report_change import Compared
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import Chart, Column, Sum, Table, number
@@ -35,7 +35,6 @@ _ENERGY_COLUMNS = (
 VEHICLES_SAY = "Electricity in vehicles is made by their engines: its fuel is in scope 1 already, so it has kWh and no tonnes here."
 _NOTHING = Fraction(0)
 _KINDS: tuple[Dimension, ...] = ("class", "model")
-_VIRTUAL = "virtual"
 NO_ENERGY_SAYS = (
     "Where nothing is known of a class or model its energy is not known, which is not nought. A virtual machine draws "
     "nothing of its own: its host does. UPSs, PDUs, switches and management controllers without a figure are counted at "
@@ -43,16 +42,12 @@ NO_ENERGY_SAYS = (
 )
 
 
-def _without_energy(by: Dimension, row: Row) -> bool:
-    return by in _KINDS and row.key != OTHERS and not row.energy.whole_joules
-
-
 def _of_kind(by: Dimension, row: Row, told: dict[str, Any]) -> dict[str, Any]:
-    """Return a row by class or model: without any energy it is not known, a virtual machine's is its host's."""
-    if not _without_energy(by, row):
-        return told
-    if (by, row.key) == ("class", _VIRTUAL):
+    """Return a row: without any energy it is not known, a virtual machine's is its host's."""
+    if (by, row.key) == ("class", VIRTUAL) and not row.energy.whole_joules:
         return told | {"title": f"{row.title} (0: their hosts draw)"}
+    if unknown_because(by, row) is None:
+        return told
     return {name: value if name == "title" else None for name, value in told.items()}
 
 
@@ -100,7 +95,7 @@ def _by(inputs: Inputs, estate: Estate, by: Dimension, words: tuple[str, str], f
             }
         )
     some = bool(in_vehicles)
-    none_known = any(_without_energy(by, row) for row in rows[:at])
+    none_known = by in _KINDS and any(not row.energy.whole_joules for row in rows[:at])
     columns = [one for one in _ENERGY_COLUMNS if some or one.name != "emitting"]
     said = "Every row at the factor of generation. Parts may differ from the sum by rounding."
     return Table(
@@ -151,7 +146,7 @@ def tables_of(
         )
     ]
     if compared.change is not None:
-        found.append(_change_table(compared.change, compared.why))
+        found += [_change_table(compared.change, compared.why), _change_years(compared.change)]
     found.append(_scopes(sums))
     whole = next((one.tonnes for one in sums if one.name == "total"), None)
     if (priced := internal_price.table_of(inputs.prices, began, whole)) is not None:
@@ -226,18 +221,92 @@ def journal_table(inputs: Inputs) -> Table:
     return Table("journals", "Adjustments", columns, inputs.journal_rows, note)
 
 
+_YEAR_CELL = "[cell change_years {} {}]"
+
+
+def _change_works(name: str, change: Change) -> dict[str, str]:
+    """Return how a part's kWh and tonnes come of the years: see `change.explain`."""
+    cells = {
+        (column, year): _YEAR_CELL.format(column, year)
+        for column in ("devices", "kwh", "factor")
+        for year in ("before", "footing", "after")
+    }
+    old, new = cells["factor", "before"], cells["factor", "after"]
+    if name == "factor":
+        used = f"({cells['kwh', 'before']}+{cells['kwh', 'after']})"
+        return {"tonnes": f"({new}-{old})*{used}/2/1000"}
+    found = {"tonnes": f"[kwh]*({old}+{new})/2/1000"}
+    if change.footing[0] and change.after.devices:
+        each = [f"{cells['kwh', year]}/{cells['devices', year]}" for year in ("footing", "after")]
+        count = [cells["devices", year] for year in ("footing", "after")]
+        if name == "devices":
+            found["kwh"] = f"({count[1]}-{count[0]})*({each[0]}+{each[1]})/2"
+        elif name == "energy_each":
+            found["kwh"] = f"({each[1]}-{each[0]})*({count[0]}+{count[1]})/2"
+    return found
+
+
+def _change_years(change: Change) -> Table:
+    """Return the two years the parts come of, and the year before on the footing of this one."""
+    before, after = change.before, change.after
+    moved = "+".join(f"[cell change kwh {name}]" for name in ("coverage", "boundary", "method"))
+    lines: tuple[tuple[str, str, Fraction | int, Fraction, Fraction, dict[str, str]], ...] = (
+        ("before", before.label, before.devices, before.kwh, before.kgco2e_per_kwh, {}),
+        (
+            "footing",
+            f"{before.label} as {after.label} counts it",
+            change.footing[0],
+            change.footing[1],
+            before.kgco2e_per_kwh,
+            {"kwh": f"{_YEAR_CELL.format('kwh', 'before')}+{moved}"},
+        ),
+        ("after", after.label, after.devices, after.kwh, after.kgco2e_per_kwh, {}),
+    )
+    rows = [
+        {
+            "name": name,
+            "title": title,
+            "devices": number(Fraction(devices), 6),
+            "kwh": number(kwh),
+            "factor": float(factor),
+            "works": works,
+        }
+        for name, title, devices, kwh, factor, works in lines
+    ]
+    columns = (
+        Column("title", "Year", "text"),
+        Column("devices", "device-years", places=1),
+        Column("kwh", "kWh"),
+        Column("factor", "kgCO2e/kWh", places=5),
+    )
+    note = "Adjustments and coverage, boundary and method are in the year before on the footing of this one."
+    return Table("change_years", "The years that are compared", columns, rows, note)
+
+
 def _change_table(change: Change, why: Mapping[str, str]) -> Table:
     rows = [
-        {"title": PART_WORDS[name].capitalize(), "tonnes": number(change.parts[name]), "why": why[name]}
+        {
+            "name": name,
+            "title": PART_WORDS[name].capitalize(),
+            "kwh": number(change.kwh.get(name, _NOTHING)),  # a factor moves no kWh
+            "tonnes": number(change.parts[name]),
+            "why": why[name],
+            "works": _change_works(name, change),
+        }
         for name in PARTS
     ]
     before, after = change.before, change.after
     return Table(
         "change",
         f"Why emissions changed from {before.label} to {after.label}",
-        (Column("title", "Part", "text"), Column("tonnes", "tCO2e", places=3), Column("why", "Why", "text")),
+        (
+            Column("title", "Part", "text"),
+            Column("kwh", "kWh"),
+            Column("tonnes", "tCO2e", places=3),
+            Column("why", "Why", "text"),
+        ),
         rows,
-        total={"title": "Change", "tonnes": number(change.tonnes)},
+        total={"title": "Change", "kwh": number(after.kwh - before.kwh), "tonnes": number(change.tonnes)},
         note=f"{before.label}: {float(before.kwh):,.0f} kWh, {number(before.tonnes, 1):,} tCO2e, {float(before.devices):,.1f} "
         f"device-years. {after.label}: {float(after.kwh):,.0f} kWh, {number(after.tonnes, 1):,} tCO2e, "
         f"{float(after.devices):,.1f} device-years. The parts add up exactly.",
@@ -266,7 +335,7 @@ def charts_of(change: Change | None, tables: Sequence[Table]) -> list[Chart]:
                 "tCO2e",
             )
         )
-    months = named["by_month"].rows
+    months = [row for row in named["by_month"].rows if row["kwh"] is not None]
     if months:
         most, least = (pick(months, key=lambda row: row["kwh"]) for pick in (max, min))
         alt = f"A bar a month: most in {most['title']} with {most['kwh']:,.0f} kWh, least in {least['title']} with {least['kwh']:,.0f} kWh."

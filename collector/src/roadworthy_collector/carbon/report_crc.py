@@ -23,7 +23,7 @@ from roadworthy_inventory.calendar import CRC_LAST_YEAR, financial_year_label
 from roadworthy_inventory.carbon.answers import CRC_ROUNDING, NOTIONAL
 from roadworthy_inventory.carbon.crc_evidence import evidence_index
 
-__all__ = ["JOURNAL_LINES", "build"]
+__all__ = ["JOURNAL_LINES", "METHOD", "build", "sentences"]
 _NAMED = 5  # supplies without a reading that a sentence names
 METHOD = (
     (
@@ -52,9 +52,10 @@ def build(
     """Return the report's content; `shared`: what devices drew where the supplies feed them.
 
     `before`: the supplies of the year before, which a very late report is set by. Raises CarbonError without a supply
-    that has a reading, before the scheme, or where adjustments take away more than was used.
+    that has a reading, before the scheme, where adjustments take away more than was used, or where de minimis is chosen
+    and the gas is not below it.
     """
-    worked = worked_out.work_out(began, supplies, inputs.journals)
+    worked = worked_out.work_out(began, supplies, inputs.journals, inputs.choice)
     lines = {one.line.name: one.line for one in worked.entered}
     factors = {one.key: one for one in worked_out.factors(worked)}
     tables = _tables(inputs, began, worked, supplies, shared, before)
@@ -67,7 +68,7 @@ def build(
         code_version=inputs.code_version,
         simulated=inputs.simulated,
         figures=worked_out.figures(worked),
-        sentences=_sentences(began, worked, supplies),
+        sentences=sentences(began, worked, supplies),
         tables=tables,
         charts=_charts(next((one for one in tables if one.name == "subtotals"), None)),
         factors=list(factors.values()),
@@ -75,7 +76,7 @@ def build(
         sums=[sum_of("total", "Total, whole tonnes", "tCO2", 0, worked.terms(), lines, factors)],
         method=METHOD,
         exclusions=_exclusions(supplies),
-        rules={"rates": f"CRC {worked.found.year}", "sale": "buy to comply", **inputs.rules},
+        rules={"rates": f"CRC {worked.found.year}", **inputs.choice.told(), **inputs.rules},
     )
 
 
@@ -96,7 +97,7 @@ def _tables(
         sharing.table(found.began, shared),
         around.prices(found),
         around.de_minimis(found),
-        around.bridged(inputs, found, began),
+        *around.bridge_tables(inputs, found, began),
         around.late(began, around.previous_tonnes(began, known)),
         years(found),
         around.league_table(found),
@@ -106,7 +107,8 @@ def _tables(
     return [one for one in tables if one is not None]
 
 
-def _sentences(began: int, worked: Worked, supplies: Sequence[CrcSupply]) -> list[str]:
+def sentences(began: int, worked: Worked, supplies: Sequence[CrcSupply]) -> list[str]:
+    """Return what the first page says."""
     found = worked.found
     told = [f"This report is {NOTIONAL}."]
     if worked.unread:
@@ -128,7 +130,12 @@ def _sentences(began: int, worked: Worked, supplies: Sequence[CrcSupply]) -> lis
     missing = _missing(supplies)
     if missing:
         told.append(f"{missing:,} half-hours of the supplies have no figure: the kWh are less than was used.")
-    if found.gas_below_de_minimis:
+    if found.de_minimis_applied:
+        told.append(
+            "Gas is below 2 % of the electricity and left out (de minimis): it is in the list and in no tonne. The scheme "
+            "asked for that in the first year of a phase; whoever applies it must know that it was so then."
+        )
+    elif found.gas_below_de_minimis:
         told.append("Gas is below 2 % of the electricity; de minimis is not applied here.")
     return told
 

@@ -15,7 +15,7 @@ from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import Column, Table, number
 from roadworthy_inventory.calendar import CRC_FIRST_YEAR, CRC_LAST_YEAR, financial_year_label
 from roadworthy_inventory.carbon import crc
-from roadworthy_inventory.carbon.bridge import bridge
+from roadworthy_inventory.carbon.bridge import Bridge, bridge
 from roadworthy_inventory.carbon.crc_evidence import (
     LATE_DAYS,
     NEVER_GBP,
@@ -29,6 +29,7 @@ from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, SALE_WORDS, price
 from roadworthy_inventory.carbon.quantities import CarbonError
 
 _DAYS_LATE = (1, 10, LATE_DAYS)
+_GAS_IN, _GAS_OUT = "gas in it", "gas left out by de minimis"
 
 
 def prices(found: crc.CrcReport) -> Table:
@@ -73,36 +74,44 @@ def prices(found: crc.CrcReport) -> Table:
 
 
 def de_minimis(found: crc.CrcReport) -> Table | None:
-    """Return what leaving gas out would do, None without gas; it is applied nowhere here."""
+    """Return what leaving gas out does, beside the report with gas in it; None without gas."""
     gas, electricity = (
         sum((one.supply.kwh for one in found.rows if (one.supply.fuel == "gas") == is_gas), Fraction(0))
         for is_gas in (True, False)
     )
     if not gas:
         return None
-    gas_words = FUEL_WORDS["gas"]
-    rows = [_sums("As reported, gas in it", found, "[sum total]")]
+    rows = [_sums(_GAS_OUT if found.de_minimis_applied else _GAS_IN, found, "[sum total]", said=True)]
     if found.gas_below_de_minimis:
-        without = crc.report(found.began, [one.supply for one in found.rows], apply_de_minimis=True)
-        works = f'ROUND(SUMIF([table supplies fuel],"<>{gas_words}",[table supplies tco2]),0)'
-        rows.append(_sums("With de minimis, gas left out", without, works))
+        applied = not found.de_minimis_applied
+        sale = found.price.sale
+        other = crc.report(
+            found.began, [one.supply for one in found.rows], sale=sale, apply_de_minimis=applied
+        )
+        fuel = FUEL_WORDS["gas"]
+        works = f'ROUND(SUMIF([table supplies fuel],"<>{fuel}",[table supplies tco2]),0)' if applied else ""
+        rows.append(_sums(_GAS_OUT if applied else _GAS_IN, other, works))
     share = f"{float(gas / electricity):.2%} of the electricity" if electricity else "all there is"
     below = "below" if found.gas_below_de_minimis else "not below"
+    applied_words = "applied because that was chosen" if found.de_minimis_applied else "not applied"
     note = (
         f"Gas is {float(gas):,.0f} kWh, {share}: {below} the limit of {float(crc.DE_MINIMIS):.0%}. The scheme asked this "
-        "of the first year of a phase, so it is shown and not applied."
+        f"of the first year of a phase, so it is shown and {applied_words}."
     )
     columns = (
         Column("title", "Report", "text"),
         Column("tonnes", "tCO2"),
-        Column("cost", "GBP, buy to comply", places=2),
+        Column("cost", f"GBP, {SALE_WORDS[found.price.sale]}", places=2),
     )
     return Table("de_minimis", "De minimis: gas for heating", columns, rows, note)
 
 
-def _sums(title: str, found: crc.CrcReport, works: str) -> dict[str, Any]:
+def _sums(title: str, found: crc.CrcReport, works: str, *, said: bool = False) -> dict[str, Any]:
     cost = None if found.cost_gbp is None else float(found.cost_gbp)
-    told = {"tonnes": works} | ({} if cost is None else {"cost": "[tonnes]*[factor price_compliance]"})
+    told = ({"tonnes": works} if works else {}) | (
+        {} if cost is None else {"cost": f"[tonnes]*[factor price_{found.price.sale}]"}
+    )
+    title = f"As reported, {title}" if said else f"Else, {title}"
     return {"title": title, "tonnes": float(found.tonnes), "cost": cost, "works": told}
 
 
@@ -116,6 +125,79 @@ def previous_tonnes(began: int, supplies: Sequence[crc.Supply]) -> int | None:
         return None
 
 
+_INPUTS = "[cell bridge_inputs value {}]"
+_STEP_WORKS = {
+    "other_supplies": "-{others}",
+    "uplift": "-{uplift}",
+    "losses": "-{kwh}*{losses_co2}/1000",
+    "gases": "{kwh}*({set_co2e}-{set_co2})/1000",
+    "rule": "{kwh}*({target}-{set_co2e})/1000",
+}
+_INPUT_WORDS = {
+    "kwh": ("Electricity from the grid", "kWh"),
+    "uplift": ("10 % on its estimated supplies", "tCO2"),
+    "others": ("Gas and on-site electricity", "tCO2"),
+    "crc": ("CRC's factor, losses in it", "kgCO2/kWh"),
+    "set_co2": ("The same year's set, generation", "kgCO2/kWh"),
+    "losses_co2": ("The same year's set, losses", "kgCO2/kWh"),
+    "set_co2e": ("The same year's set, generation", "kgCO2e/kWh"),
+    "target": ("The set or sets SECR's rule picks, generation", "kgCO2e/kWh"),
+}
+
+
+def _bridge_inputs(held: Bridge) -> Table:
+    """Return what the steps come of; in a CRC report the kWh and tonnes are those of its supplies."""
+    steps = {one.name: one.tonnes for one in held.steps}
+    values = {"kwh": held.kwh, "uplift": -steps["uplift"], "others": -steps["other_supplies"]}
+    fuel = FUEL_WORDS["electricity_grid"]
+    grid = f'SUMIF([table supplies fuel],"{fuel}",[table supplies {{}}])'
+    works = {
+        "kwh": grid.format("kwh"),
+        "uplift": grid.format("uplift"),
+        "others": f"SUM([table supplies tco2])-{grid.format('tco2')}",
+        "crc": "[factor electricity_grid]",
+    }
+    rows = [
+        {
+            "name": name,
+            "title": words[0],
+            "value": number(values[name]) if name in values else float(held.factors[name]),
+            "places": 3 if name in values else 5,
+            "unit": words[1],
+            "works": {"value": works[name]} if name in works else {},
+        }
+        for name, words in _INPUT_WORDS.items()
+        if name in values or name in held.factors
+    ]
+    columns = (
+        Column("title", "", "text"),
+        Column("value", "Value", places=5),
+        Column("unit", "Unit", "text"),
+    )
+    return Table("bridge_inputs", "What the bridge comes of", columns, rows)
+
+
+def _step_works(held: Bridge) -> dict[str, str]:
+    """Return the formula of each row of the bridge, the first is `crc`."""
+    cells = {name: _INPUTS.format(name) for name in _INPUT_WORDS}
+    exact = "{kwh}*{crc}/1000+{uplift}+{others}".format(**cells)
+    within = "{set_co2}+{losses_co2}" if "set_co2" in held.factors else "{target}"
+    works = {name: text.format(**cells) for name, text in _STEP_WORKS.items()}
+    works["crc"] = f"ROUND({exact},0)"
+    works["rounding"] = f"{exact}-[cell bridge tonnes crc]"
+    works["set"] = ("{kwh}*(" + within + "-{crc})/1000").format(**cells)
+    return works
+
+
+def bridge_tables(inputs: Inputs, found: crc.CrcReport, began: int) -> list[Table]:
+    """Return the bridge and, where there is one, what its steps come of."""
+    try:
+        held = bridge(found, inputs.book, inputs.rule, began)
+    except CarbonError:
+        return [bridged(inputs, found, began)]
+    return [bridged(inputs, found, began), _bridge_inputs(held)]
+
+
 def bridged(inputs: Inputs, found: crc.CrcReport, began: int) -> Table:
     """Return the bridge to SECR for the same electricity, or a table that says why there is none."""
     columns = (Column("title", "Step", "text"), Column("tonnes", "tonnes", places=3))
@@ -124,8 +206,13 @@ def bridged(inputs: Inputs, found: crc.CrcReport, began: int) -> Table:
         held = bridge(found, inputs.book, inputs.rule, began)
     except CarbonError as error:
         return Table("bridge", title, columns, [], f"No bridge: {error}")
-    rows: list[dict[str, Any]] = [{"title": "CRC, whole tonnes of CO2", "tonnes": float(held.crc_tonnes)}]
-    rows += [{"title": one.title, "tonnes": number(one.tonnes)} for one in held.steps]
+    works = _step_works(held)
+    lines = [("crc", "CRC, whole tonnes of CO2", Fraction(held.crc_tonnes))]
+    lines += [(one.name, one.title, one.tonnes) for one in held.steps]
+    rows: list[dict[str, Any]] = [
+        {"name": name, "title": words, "tonnes": number(tonnes), "works": {"tonnes": works[name]}}
+        for name, words, tonnes in lines
+    ]
     end = {"title": "SECR scope 2, location-based, CO2e", "tonnes": number(held.secr_scope2_tonnes)}
     note = f"SECR by factor set {held.factor_set}, {inputs.rule} rule. The steps add up exactly."
     return Table("bridge", title, columns, rows, note, end)

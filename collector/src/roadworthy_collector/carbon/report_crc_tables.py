@@ -40,6 +40,7 @@ JOURNAL_LINES = (*_LINE_FUELS, "electricity, estimated", "gas, estimated")
 _JOURNAL_LINE = re.compile(r"(electricity|onsite|gas)(, estimated)?(?:, of (.+))?", re.DOTALL)
 SALES: tuple[Sale, ...] = ("compliance", "forecast")
 NO_READING = "no reading"
+LEFT_OUT = "left out, de minimis"
 ADJUSTMENTS = "adjustments"
 _COUNTED = f'COUNTIFS([table supplies supply],"<>{ADJUSTMENTS}",[table supplies basis],"<>{NO_READING}")'
 
@@ -58,6 +59,24 @@ class Entered:
     held: CrcSupply | None
 
 
+class Choice(NamedTuple):
+    """The sale whose price the report takes, and whether gas below the limit is left out; as the scheme let one choose."""
+
+    sale: Sale = "compliance"
+    de_minimis: bool = False
+
+    def told(self) -> dict[str, str]:
+        """Return it as a report's rules name it."""
+        applied = "applied, gas left out" if self.de_minimis else "not applied"
+        return {"sale": SALE_WORDS[self.sale], "de minimis": applied}
+
+    @classmethod
+    def of_rules(cls, rules: Mapping[str, Any]) -> Choice:
+        """Return the choice a report's rules name."""
+        sale = next((one for one in SALES if SALE_WORDS[one] == rules.get("sale")), SALES[0])
+        return cls(sale, str(rules.get("de minimis", "")).startswith("applied"))
+
+
 @dataclass(frozen=True, slots=True)
 class Worked:
     """A year worked out: `entered` has what counts in the order of `found.rows`, `unread` the supplies without a reading."""
@@ -65,12 +84,14 @@ class Worked:
     found: crc.CrcReport
     entered: tuple[Entered, ...]
     unread: tuple[CrcSupply, ...]
+    choice: Choice = Choice()  # noqa: RUF009 - a tuple, and the same for all
 
     def terms(self) -> list[Term]:
         """Return what the total is the sum of."""
         return [
             Term(one.line.name, one.supply.fuel, UPLIFTED if one.supply.estimated else Fraction(1))
-            for one in self.entered
+            for one, row in zip(self.entered, self.found.rows, strict=True)
+            if not row.left_out
         ]
 
     @property
@@ -113,10 +134,16 @@ class Adjusted(NamedTuple):
         return cls(_LINE_FUELS[found[1]], bool(found[2]), found[3] or "")
 
 
-def work_out(began: int, supplies: Sequence[CrcSupply], journals: Mapping[str, Fraction]) -> Worked:
+def work_out(
+    began: int,
+    supplies: Sequence[CrcSupply],
+    journals: Mapping[str, Fraction],
+    choice: Choice = Choice(),  # noqa: B008 - a tuple, and the same for all
+) -> Worked:
     """Return the year that begins in `began` at the rates it has; journals are lines of their own.
 
-    Raises CarbonError where no supply has a reading and nobody entered an adjustment: nought tonnes would be untrue.
+    Raises CarbonError where no supply has a reading and nobody entered an adjustment: nought tonnes would be untrue; and
+    where de minimis is chosen and the gas is not below it.
     """
     entered = [
         Entered(Line(line_name(place), title_of(one), one.kwh, "meters of the supply"), one.supply(), one)
@@ -147,8 +174,9 @@ def work_out(began: int, supplies: Sequence[CrcSupply], journals: Mapping[str, F
         entered.append(Entered(line, supply, None))
     if not entered:
         _refuse(began, len(supplies))
-    found = crc.report(rates_year(began), [one.supply for one in entered])
-    return Worked(found, tuple(entered), tuple(one for one in supplies if not one.has_reading))
+    counted = [one.supply for one in entered]
+    found = crc.report(rates_year(began), counted, sale=choice.sale, apply_de_minimis=choice.de_minimis)
+    return Worked(found, tuple(entered), tuple(one for one in supplies if not one.has_reading), choice)
 
 
 def _refuse(began: int, count: int) -> None:
@@ -196,6 +224,7 @@ def figures(worked: Worked) -> list[Figure]:
     differs = found.cost_gbp is None and low is not None
     grid = sum((one.supply.kwh for one in found.rows if one.supply.fuel == "electricity_grid"), Fraction(0))
     without = worked.without
+    sale = worked.choice.sale
     cost_note = found.price.reason or price_words(found.price.candidates[0])
     fuel = FUEL_WORDS["electricity_grid"]
     return [
@@ -209,14 +238,14 @@ def figures(worked: Worked) -> list[Figure]:
         ),
         Figure(
             "cost",
-            "Allowances, buy to comply",
+            f"Allowances, {SALE_WORDS[sale]}",
             None if found.cost_gbp is None else float(found.cost_gbp),
             "GBP",
             2,
             float(low) if differs and low is not None else None,
             float(high) if differs and high is not None else None,
             _joined(cost_note, without),
-            "" if found.cost_gbp is None else "[sum total]*[factor price_compliance]",
+            "" if found.cost_gbp is None else f"[sum total]*[factor price_{sale}]",
         ),
         Figure(
             "kwh",
@@ -284,13 +313,15 @@ def _row(one: Entered, row: crc.Row) -> dict[str, Any]:
         "supply": ADJUSTMENTS if one.held is None else title_of(one.held),
         "site": row.supply.site or "",
         "fuel": FUEL_WORDS[row.supply.fuel],
-        "basis": "estimated" if estimated else "actual",
+        "basis": LEFT_OUT if row.left_out else "estimated" if estimated else "actual",
         "kwh": number(row.supply.kwh),
         "factor": None if row.factor_kgco2_per_kwh is None else float(row.factor_kgco2_per_kwh),
         "before": number(row.before_uplift.tonnes),
         "uplift": number(row.uplift.tonnes),
         "tco2": number(row.emissions.tonnes),
-        "works": {
+        "works": {"kwh": f"[line {one.line.name}]"}
+        if row.left_out
+        else {
             "kwh": f"[line {one.line.name}]",
             "before": f"[kwh]*[factor {row.supply.fuel}]/1000",
             "uplift": f"[before]*{float(crc.UPLIFT) if estimated else 0}",

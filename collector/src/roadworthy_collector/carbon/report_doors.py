@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from roadworthy_collector.carbon import (
     pack,
     report_journals,
     report_make,
+    report_newest,
     report_reading,
     report_render,
     settings_edition,
@@ -23,7 +23,6 @@ from roadworthy_collector.carbon import (
 from roadworthy_collector.carbon.lifecycle import ReportError
 from roadworthy_collector.carbon.report_compare import changes
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
-from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.settings import Settings
@@ -42,30 +41,10 @@ class Door(NamedTuple):
     now: float
 
 
-def newest(
-    connection: Connection, settings: Settings, kind: Kind, year: str, *, now: float, live: bool = False
-) -> tuple[Mapping[str, Any], Frame]:
-    """Return the content of a year's newest report and what stands around it; live figures where there is none."""
-    began = report_make.began_of(year)
-    row = None if live else report_reading.newest(connection, kind, began)
-    if row is None:
-        made = report_reading.standing(connection, kind, began, zone=settings.reporting_timezone, now=now)
-        return made, Frame(settings.protective_marking)
-    return one(connection, settings, row, now=now)
-
-
-def one(
-    connection: Connection, settings: Settings, row: Any, *, now: float
-) -> tuple[Mapping[str, Any], Frame]:
-    """Return a report's content and what stands around it."""
-    content = report_reading.content_of(connection, row, zone=settings.reporting_timezone, now=now)
-    return content, report_reading.frame(connection, row, settings.protective_marking, content)
-
-
 def told(connection: Connection, settings: Settings, number: int, *, now: float) -> dict[str, Any]:
     """Return what is to be known of a report: figures, steps, journals, late data, changes against the restated one."""
     row = report_reading.find(connection, number)
-    content, _ = one(connection, settings, row, now=now)
+    content, _ = report_newest.one(connection, settings, row, now=now)
     changed: list[dict[str, Any]] = []
     if row.restates is not None:
         old = report_reading.find(connection, row.restates)
@@ -81,6 +60,8 @@ def told(connection: Connection, settings: Settings, number: int, *, now: float)
         "late": report_reading.late(connection, row, settings.reporting_timezone),
         "changes": changed,
         "frozen": bool(row.content),
+        # What an issued report's pack says is sealed.
+        "contacts_warning": "" if row.pack_name else contacts_warning(connection, number),
     }
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from roadworthy_collector.carbon.estate import Dimension
+from roadworthy_collector.carbon.report_crc_tables import Choice
 from roadworthy_collector.carbon.report_model import FactorUsed
 from roadworthy_collector.carbon.sums import Sum
 from roadworthy_collector.carbon.without_agent import WithoutAgent
@@ -24,7 +25,7 @@ class Inputs:
     `pending`: months of the year there are facts of whose ledger is not made or not closed yet, `pending_before` those of the year before. `issued_before`: the content of the year before as it was issued, where it was. `boundary_changes` as the carbon
     settings record them. `vehicles`: {dimension: {key: energy}} in vehicles, `vehicle_sites` the keys of those sites.
     `left_out_joules`: {why: joules of the year that were measured and are not in the ledger}.
-    `prices`: the internal carbon price. `apart`: devices nothing reports for.
+    `choice`: of a CRC report. `prices`: the internal carbon price. `apart`: devices nothing reports for.
     """
 
     book: FactorBook
@@ -43,6 +44,7 @@ class Inputs:
     vehicles: Mapping[Dimension, Mapping[str, Sum]] = field(default_factory=dict)
     left_out_joules: Mapping[str, int] = field(default_factory=dict)
     apart: WithoutAgent = field(default_factory=lambda: WithoutAgent(()))
+    choice: Choice = Choice()  # noqa: RUF009 - a tuple, and the same for all
     prices: InternalPriceSeries = field(default_factory=lambda: InternalPriceSeries(()))
 
     @property

@@ -27,6 +27,7 @@ from roadworthy_collector.carbon import (
     without_agent,
 )
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE
+from roadworthy_collector.carbon.report_crc_tables import Choice
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Content, Kind
 from roadworthy_collector.carbon.settings_text import CarbonSettings
@@ -58,7 +59,7 @@ def began_of(year: str) -> int:
         return parse_year(year)
 
 
-def content(
+def content(  # noqa: PLR0913 - each is read from another place
     connection: Connection,
     kind: Kind,
     began: int,
@@ -68,11 +69,12 @@ def content(
     journals: Sequence[Mapping[str, Any]] = (),
     journals_before: Mapping[str, Fraction] | None = None,
     issued_before: Mapping[str, Any] | None = None,
+    choice: Choice = Choice(),  # noqa: B008 - a tuple, and the same for all
 ) -> Content:
     """Return the content as things stand; RoadworthyError saying what is missing.
 
     `journals`: {line, kwh_thousandths, reason, made_by} of the report; `journals_before` {line: kWh} of the year
-    before's; `issued_before` what that one said when it was issued, None where it was not.
+    before's; `issued_before` what that one said when it was issued, None where it was not. `choice`: of a CRC report.
     """
     today = local_day(now, zone)
     with refused():
@@ -90,6 +92,7 @@ def content(
             journal_rows=[{**row, "kwh": row["kwh_thousandths"] / JOURNAL_SCALE} for row in journals],
             rules=_edition(connection),
             issued_before=issued_before,
+            choice=choice,
             pending=pending_months(connection, began, today),
             pending_before=pending_months(connection, began - 1, today),
             boundary_changes=said.boundary_changes,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from roadworthy_collector.carbon import late_meters, report_make
 from roadworthy_collector.carbon.report_compare import changes
+from roadworthy_collector.carbon.report_crc_tables import Choice
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.errors import NotFoundError
@@ -75,6 +76,7 @@ def standing(
     zone: str,
     now: float,
     journals_of_it: Sequence[Mapping[str, Any]] = (),
+    choice: Choice = Choice(),  # noqa: B008 - a tuple, and the same for all
 ) -> dict[str, Any]:
     """Return a year's content as things stand, beside the year before as it was issued, with its journals."""
     before = issued(connection, kind, began - 1)
@@ -92,6 +94,7 @@ def standing(
         journals=journals_of_it,
         journals_before=taken,
         issued_before=None if before is None else before.content,
+        choice=choice,
     )
     return made.as_json()
 

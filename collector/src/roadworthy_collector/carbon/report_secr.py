@@ -14,7 +14,7 @@ from roadworthy_collector.carbon.estate import Estate
 from roadworthy_collector.carbon.market import residual
 from roadworthy_collector.carbon.report_carbon import PLACE_WORDS, factors_of, nothing_held, provisional_of
 from roadworthy_collector.carbon.report_carbon_tables import journal_table
-from roadworthy_collector.carbon.report_crc_around import bridged
+from roadworthy_collector.carbon.report_crc_around import bridge_tables
 from roadworthy_collector.carbon.report_crc_tables import rates_year
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import (
@@ -132,7 +132,7 @@ def _tables(inputs: Inputs, year: _Year, prior: Prior, settings: CarbonSettings,
     told = settings.of_year(year.table.began)
     devices = held.estate.total.devices
     by = {"intensity_fte": told.fte, "intensity_device": devices, "intensity_gbp_m": told.revenue_gbp_m}
-    found = [with_divisors(rows_table(year.table, prior), by)]
+    found = with_divisors(rows_table(year.table, prior), by)
     if year.market is not None:
         found.append(market_table(year.market))
     found += _bridge(inputs, year.table.began, held)
@@ -154,7 +154,7 @@ def _bridge(inputs: Inputs, began: int, held: Held) -> list[Table]:
         found = crc.report(rates_year(began), some)
     except CarbonError:
         return []
-    return [bridged(inputs, found, began)]
+    return bridge_tables(inputs, found, began)
 
 
 def _prior(inputs: Inputs, year: _Year, before: Held, settings: CarbonSettings, today: date) -> Prior:

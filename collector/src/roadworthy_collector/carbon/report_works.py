@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from roadworthy_collector.carbon.report_model import Table
+from roadworthy_collector.carbon.report_model import Column, Table
 
 SHEET_NAME = 31
 FIRST_ROW = 4  # of the rows of every sheet, counted from 0
@@ -140,13 +140,33 @@ def _secr_works(content: Mapping[str, Any], name: str) -> str:
     return f"[sum {name}]" if any(name == one["name"] for one in content["sums"]) else ""
 
 
-def with_divisors(table: Table, by: Mapping[str, Any]) -> Table:
-    """Return the table in the shape of SECR with its intensities worked out of the total; `by` {row: divisor}."""
+_DIVISORS = {
+    "intensity_fte": "full-time equivalents, by the carbon settings",
+    "intensity_device": "devices, as the energy ledger counts them",
+    "intensity_gbp_m": "million pounds of revenue, by the carbon settings",
+}
+
+
+def with_divisors(table: Table, by: Mapping[str, Any]) -> list[Table]:
+    """Return the table in the shape of SECR with its intensities worked out of the total, and what they are divided by.
+
+    `by` {row: divisor}, None or nought where there is none.
+    """
+    known = {name: float(some) for name, some in by.items() if some}
     rows = [
-        {**row, "works": {"value": f"[sum total]/{float(by[row['name']])!r}"}} if by.get(row["name"]) else row
+        {**row, "works": {"value": f"[sum total]/[cell divisors value {row['name']}]"}}
+        if row["name"] in known
+        else row
         for row in table.rows
     ]
-    return replace(table, rows=rows)
+    if not known:
+        return [table]
+    divisors = [{"name": name, "title": _DIVISORS[name], "value": value} for name, value in known.items()]
+    columns = (Column("title", "", "text"), Column("value", "Number", places=3))
+    return [
+        replace(table, rows=rows),
+        Table("divisors", "What the intensities are divided by", columns, divisors),
+    ]
 
 
 def total_works(table: Mapping[str, Any], total: Mapping[str, Any]) -> dict[str, str]:

@@ -72,7 +72,7 @@ class Shown(NamedTuple):
 
     def told(self, by: Dimension | None = None) -> dict[str, Any]:
         """Return it as JSON says it, with the rows of a dimension."""
-        rows = [] if by is None else [shown_row(row) for row in self.estate.rows(by)]
+        rows = [] if by is None else [shown_row(row, by) for row in self.estate.rows(by)]
         said = self.emissions.told() | {"rule_stated": self.rule_stated}
         told = {
             **self.estate.told(self.today),
@@ -155,6 +155,7 @@ def flat_row(told: dict[str, Any]) -> dict[str, Any]:
         "device_days": told["device_days"],
         "unknown_hours": told["unknown_hours"],
         "coverage_ratio": told["coverage_ratio"],
+        "reason": told["reason"],
     }
 
 
@@ -177,7 +178,7 @@ def energy_rows(of: Source) -> Made:
     asked = Asked(of.filters.get("year"), of.filters.get("unit"), scope=of.scope)
     found = shown(of.connection, asked, now=of.now, zone=of.settings.reporting_timezone)
     by = checked_dimension(of.filters.get("by", "month"))
-    rows = [flat_row(shown_row(row)) for row in found.estate.rows(by)]
+    rows = [flat_row(shown_row(row, by)) for row in found.estate.rows(by)]
     columns = list(rows[0]) if rows else ["key", "group", "kwh"]
     return Made(columns, rows, coverage(found), found.estate.told(found.today)["made_at"])
 

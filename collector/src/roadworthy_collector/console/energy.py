@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from roadworthy_collector.carbon import avoidable_show, shifts, shifts_try
 from roadworthy_collector.carbon.avoidable import PEOPLE
 from roadworthy_collector.carbon.behind import LIMIT, devices_behind
-from roadworthy_collector.carbon.estate import DIMENSIONS, OTHERS, Dimension, Row, periods
+from roadworthy_collector.carbon.estate import DIMENSIONS, OTHERS, Dimension, Row, periods, unknown_because
 from roadworthy_collector.carbon.show import Asked, Shown, chosen_period, coverage, shown, tonnes
 from roadworthy_collector.console.charts import Figure
 from roadworthy_collector.console.text_forms import TextForm, plainly
@@ -59,6 +59,8 @@ def show_carbon(request: Request, reader: Who, year: str = "", by: str = "site")
         "by": chosen,
         "dimensions": _GROUPED,
         "rows": rows[:_ROWS],
+        "unknown": lambda row: unknown_because(chosen, row),
+        "reasons": sorted({why for row in rows[:_ROWS] if (why := unknown_because(chosen, row))}),
         "total": len(rows),
         "months": found.estate.rows("month"),
         "qualities": QUALITIES,

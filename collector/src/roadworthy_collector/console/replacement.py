@@ -15,7 +15,6 @@ from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.replacement_inputs import Range
-from roadworthy_inventory.replacement_reasons import money_range, plain_range
 
 router = APIRouter(include_in_schema=False)
 _PAGE = 50
@@ -29,6 +28,8 @@ def show_replacement(
     request: Request, reader: Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 ) -> HTMLResponse:
     """Show the last plan, a page of its items with their reasons, and the ready lists."""
+    from roadworthy_inventory.replacement_reasons import money_range, plain_range  # with numpy
+
     ensure_whole_estate(reader)
     view = View(request, reader)
     asked = request.query_params

@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
-from roadworthy_collector.carbon import lifecycle, report_doors, report_make, report_reading, report_render
+from roadworthy_collector.carbon import (
+    lifecycle,
+    report_doors,
+    report_make,
+    report_newest,
+    report_reading,
+    report_render,
+)
 from roadworthy_collector.carbon.estate import PLACE_TITLES, periods
 from roadworthy_collector.carbon.report_doors import Door
 from roadworthy_collector.carbon.report_model import TITLES
@@ -118,7 +125,7 @@ def _page(
                 {**one, "kwh": one["kwh_thousandths"] / 1000}
                 for one in report_reading.journals(connection, row.id)
             ]
-            found |= {"provisional": (), "frozen": False, "journals": entered}
+            found |= {"provisional": (), "frozen": False, "journals": entered, "contacts_warning": ""}
             trouble = str(fault)
         following = found["next"]
         signed = reader.signed_in and reader.may(Right.PREPARE_CARBON)
@@ -152,7 +159,7 @@ def report_file(
     try:
         with view.engine.connect() as connection:
             row = report_reading.find(connection, min(max(number, 0), _MOST_ID))
-            content, frame = report_doors.one(connection, view.settings, row, now=view.now)
+            content, frame = report_newest.one(connection, view.settings, row, now=view.now)
         body = report_render.by_child(content, frame, form)
     except NotFoundError:
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no report of this number.") from None

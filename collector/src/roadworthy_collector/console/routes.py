@@ -63,6 +63,7 @@ from roadworthy_collector.console import (
     register,
     replacement,
     reports,
+    runbooks,
     staff_time,
     startups,
 )
@@ -112,6 +113,7 @@ router.include_router(exports.router)
 router.include_router(bulk.router)
 router.include_router(carbon_factors.router)
 router.include_router(carbon_data.router)
+router.include_router(runbooks.router)
 
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
 Historian = Annotated[Reader, Depends(require_page(Right.READ_DEVICE_HISTORY))]

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from roadworthy_collector.demo import telling
 from roadworthy_collector.demo.estate import Device
 from roadworthy_collector.demo.fleet import UNITS
+from roadworthy_collector.demo.polled_units import Unit
 from roadworthy_inventory.calendar import utc_date
 
 Row = tuple[str, ...]
@@ -35,6 +36,8 @@ _TYPES = {2: "Desktop", 3: "Desktop", 4: "Desktop", 7: "Desktop", 9: "Laptop", 1
           28: "Server", 30: "Tablet", 35: "Mini PC"}  # fmt: skip
 _PRICES = {"Desktop": (430, 720), "All-in-one": (640, 860), "Mini PC": (420, 610), "Laptop": (640, 1180),
            "Tablet": (1150, 1490), "Server": (5200, 13800)}  # fmt: skip
+_POLLED = {"ups": ("UPS", (700, 4900)), "pdu": ("PDU", (380, 1250)), "switch": ("Switch", (1100, 3400)),
+           "printer": ("Printer", (260, 1900))}  # fmt: skip
 _WARRANTY_YEARS = {"Server": 5, "Tablet": 4}
 _SUPPLIERS = ("Heron Technology (invented)", "Plover Supplies (invented)", "Wagtail Computing (invented)")
 COST_CENTRES = {
@@ -166,6 +169,9 @@ def _state(device: Device, draw: random.Random) -> str:
         return "Disposed" if luck < 0.6 else "For disposal"
     if device.silent_from is not None and device.group.pattern in {"hybrid", "vehicle"}:
         return "Lost" if luck < 0.2 else "In use"
+    # A few are said to be gone and report all the same: what a register and agents together find.
+    if 0.02 <= luck < 0.025:
+        return "Lost" if luck < 0.023 else "Disposed"
     return "In repair" if luck < 0.01 else "On loan" if luck < 0.02 else "In use"
 
 
@@ -214,6 +220,29 @@ def _other(device: Device, tag: str, what: Row, bought: date, price: float) -> R
         command(unit) if state == "In use" else "", cost_centre(unit).split()[0], device.group.site, "", bought.strftime("%d/%m/%Y"), f"{price:,.2f}",
         (bought + timedelta(days=1095)).strftime("%d/%m/%Y"), draw.choice(_SUPPLIERS), "", "", "",
     )  # fmt: skip
+
+
+def polled_tag(unit: Unit) -> str:
+    """Return the asset tag of a device that is polled, as the register and the targets file have it."""
+    return f"EX{500_000 + unit.row}"
+
+
+def polled(units: Sequence[Unit], today: date) -> Iterator[Row]:
+    """Yield the rows of what is polled; a management controller is part of its server, which has a row."""
+    for unit in units:
+        if unit.kind == "management_controller":
+            continue
+        draw = random.Random(f"{unit.device_id}:books")  # noqa: S311 - a simulation must be repeatable, not secret
+        kind, prices = _POLLED[unit.kind]
+        bought = (
+            date.fromisoformat(unit.made) + timedelta(days=40) if unit.made else today - timedelta(days=700)
+        )
+        yield (
+            polled_tag(unit), unit.serial, "", "", unit.vendor, unit.model, kind, "In use", "",
+            unit_path(unit.unit), command(unit.unit), cost_centre(unit.unit).split()[0], unit.site, "",
+            bought.strftime("%d/%m/%Y"), f"{draw.uniform(*prices):,.2f}", (bought + timedelta(days=1095)).strftime("%d/%m/%Y"),
+            draw.choice(_SUPPLIERS), "", "", "",
+        )  # fmt: skip
 
 
 def _unreadable() -> Iterator[Row]:

@@ -14,7 +14,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, select, update
 
-from roadworthy_collector.carbon import avoidable, energy, meter_figures, meter_share, shifts
+from roadworthy_collector.carbon import (
+    avoidable,
+    energy,
+    meter_figures,
+    meter_share,
+    settings_edition,
+    shifts,
+)
+from roadworthy_collector.demo import carbon
 from roadworthy_collector.jobs.site_half_hours import roll_up_sites
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
@@ -52,6 +60,8 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
         yield done, total
     with write_transaction(engine) as connection:
         shifts.save(connection, SHIFTS, now=times.now, actor="simulated")
+        said = carbon.settings(planned.devices, today)
+        settings_edition.save(connection, said, actor="simulated", now=times.now)
     avoidable.refresh(work)
     meter_figures.refresh(work)
     with write_transaction(engine) as connection:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roadworthy_collector.demo.fleet import GROUPS, MODELS, OPERATING_SYSTEMS, Group, Model, OperatingSystem
-from roadworthy_collector.demo.patterns import DAY, PATTERNS, Pattern
+from roadworthy_collector.demo.patterns import DAY, FORGOTTEN, PATTERNS, Pattern
 from roadworthy_inventory.calendar import utc_day_start
 
 SEED = 2012  # any number would do
 MONTH = 30 * DAY
+_FORGOTTEN, _ODD = ("server_2015", "server_2020"), ("server_2015", "laptop_2024")  # models
+_FORGOTTEN_RATIO = 0.2  # of the base load others have: below 2 % each day
+_ODD_DRAWS = 2.1
 
 # Models that were rolled out while the demo's history runs: (months before now it began, months it took).
 _ROLLOUTS = {"laptop_2024": (14, 10), "mini_2022": (21, 9), "server_2023": (18, 2)}
@@ -52,6 +55,7 @@ class Device:
     `silent_from`: nothing is heard from then on. `absences`: stretches of weeks without it (and back again).
     `watches_state`: whether device state is collected (not on personal-issue devices). `slowness` multiplies the
     model's start-up time; `ghost` firmware reports nonsense after a warm restart. `salt` seeds its half-hours.
+    `draws` multiplies its model's watts: one of a model draws twice what the others do.
     """
 
     row: int
@@ -80,6 +84,7 @@ class Device:
     base_ratio: float
     memory_ratio: float
     salt: int
+    draws: float = 1.0
 
     @property
     def platform(self) -> str:
@@ -111,10 +116,33 @@ def compose(devices: int, *, seed: int, now: int, first_day: int, half_hours_fro
 
     History begins at `first_day` with daily facts and at `half_hours_from` with half-hours; `now` ends it.
     """
-    return [
+    found = [
         _device(row, group, f"{seed}:{row}", first_day, half_hours_from, now)
         for row, group in enumerate(allocate(devices), start=1)
     ]
+    return _with_odd_ones(found, half_hours_from - MONTH)
+
+
+def _with_odd_ones(devices: list[Device], since: int) -> list[Device]:
+    """Return the devices with a forgotten server of each old model, and one of two models that draws twice what the others do.
+
+    Each is the first of its model that was there before `since`, so that a small estate has them too.
+    """
+    forgotten, odd = set(_FORGOTTEN), set(_ODD)
+    changed: list[Device] = []
+    for one in devices:
+        model = one.group.model
+        if one.silent_from is not None or one.enrolled_at >= since:
+            changed.append(one)
+        elif model in forgotten:
+            forgotten.remove(model)
+            changed.append(replace(one, pattern=FORGOTTEN, base_ratio=one.base_ratio * _FORGOTTEN_RATIO))
+        elif model in odd and one.meters:
+            odd.remove(model)
+            changed.append(replace(one, draws=_ODD_DRAWS))
+        else:
+            changed.append(one)
+    return changed
 
 
 def _device(row: int, group: Group, seed: str, first_day: int, half_hours_from: int, now: int) -> Device:

@@ -113,13 +113,16 @@ def startup_seconds(rng: random.Random, device: Device, at: float, cause: str, t
     """Return how long a start-up took.
 
     Hard disks get slower with the months (fragmentation, more at start-up); a security product's scan made one
-    model wait between six and three and a half months ago, until it was mended. A resume skips most of it.
+    model wait between six and three and a half months ago, until it was mended; a driver makes another wait since
+    last week. A resume skips most of it.
     """
     typical = device.model.startup_seconds * device.slowness
     if device.model.medium == "hdd":
         typical *= 1 + 0.012 * (at - timeline.first_day) / MONTH
     if device.group.model == "small_2016" and 3.5 * MONTH < timeline.now - at < 6 * MONTH:
         typical += 55
+    if device.group.model == "all_in_one_2018" and timeline.now - at < 6 * DAY:
+        typical += 60
     if cause == "resume":
         typical = 1.5 + typical * 0.04
     return round(math.exp(math.log(typical) + rng.gauss(0, device.model.spread)), 3)
@@ -309,8 +312,8 @@ def watts(device: Device, scope: str, cpu: float) -> float:
     """Return what the scope draws at this load; the package is a part of the machine."""
     swing = (device.model.busy_watts - device.model.idle_watts) * cpu
     if scope == "cpu":
-        return 0.22 * device.model.idle_watts + 0.8 * swing
-    return device.model.idle_watts + swing
+        return device.draws * (0.22 * device.model.idle_watts + 0.8 * swing)
+    return device.draws * (device.model.idle_watts + swing)
 
 
 def start_ups(device: Device, on: Iterable[Session], timeline: Timeline, now: int) -> list[StartUp]:

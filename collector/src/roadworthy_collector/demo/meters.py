@@ -66,7 +66,7 @@ _METERS = (
     _Meter(_mpan(8), "Data Centre A", (("Data Centre A", "owner", ""),), 20, 23, always=True),
     _Meter(_mpan(9), "Annexe R", (("Annexe R", "owner", ""),), 1.5, 5),
 )  # fmt: skip
-_NORTHGATE, _RIVERSIDE, _DATA_CENTRE = (_METERS[at].number for at in (2, 3, 7))
+_NORTHGATE, _RIVERSIDE, DATA_CENTRE = (_METERS[at].number for at in (2, 3, 7))
 _GAS = (
     (_mprn(1), "Headquarters heating", "Headquarters", 90),
     (_mprn(2), "Northgate heating", "Northgate Station", 40),
@@ -95,7 +95,7 @@ def half_hours(devices: int, seed: int, first: date, today: date, zone: str) -> 
     long_from = today - timedelta(days=_LONG_DAYS)
     for day in _days(first, today):
         for meter in _METERS:
-            if (meter.number == _DATA_CENTRE and day >= long_from) or _is_gap(meter.number, day, today):
+            if (meter.number == DATA_CENTRE and day >= long_from) or _is_gap(meter.number, day, today):
                 continue
             values = _values(meter, devices, seed, day, zone)
             if meter.number == _NORTHGATE and day == today - timedelta(days=_GAP[1] - 1):
@@ -106,7 +106,7 @@ def half_hours(devices: int, seed: int, first: date, today: date, zone: str) -> 
 
 def long_half_hours(devices: int, seed: int, first: date, today: date, zone: str) -> Iterator[Row]:
     """Yield the data centre's last months, a row a half-hour."""
-    meter = next(one for one in _METERS if one.number == _DATA_CENTRE)
+    meter = next(one for one in _METERS if one.number == DATA_CENTRE)
     for day in _days(max(first, today - timedelta(days=_LONG_DAYS)), today):
         values = _values(meter, devices, seed, day, zone)
         for start, value in zip(local_day(day, zone).starts(), values, strict=True):
@@ -140,7 +140,7 @@ def tariffs(first: date, today: date) -> Iterator[Row]:
         source = f"electricity contract from {since} (invented)"
         yield ("", "electricity", since, until, unit, "", "", "", "", "58", levies, source)
         yield (
-            _DATA_CENTRE,
+            DATA_CENTRE,
             "electricity",
             since,
             until,

@@ -30,8 +30,8 @@ from roadworthy_collector.books import (
 )
 from roadworthy_collector.books.importing import Wishes, import_file
 from roadworthy_collector.books.plan_text import Budget
-from roadworthy_collector.carbon import meter_import, supply_list, tariff_store
-from roadworthy_collector.demo import assets, leaving, meters, money
+from roadworthy_collector.carbon import meter_import, plug_import, supply_list, tariff_store
+from roadworthy_collector.demo import assets, leaving, meters, money, plugs
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.jobs import books, costs
 from roadworthy_collector.jobs.work import Work
@@ -54,6 +54,7 @@ _MONEY: dict[str, cost_import.Kind] = {
 }
 _DISPOSALS = "disposals.csv"
 _SUPPLIES, _TARIFFS = "supplies.csv", "tariffs.csv"
+_PLUGS = "plugs.csv"
 _METERS = ("half-hours.csv", "half-hours-data-centre.csv", "gas-readings.csv")
 METHOD_FILE, PLAN_FILE = "method.toml", "plan.toml"
 
@@ -62,7 +63,7 @@ def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
     """Return {file name: (header, rows)}."""
     devices, now = planned.compose(), planned.timeline.now
     count, seed, today = len(devices), planned.seed, utc_date(now)
-    register = list(assets.register(devices, now))
+    register = [*assets.register(devices, now), *assets.polled(planned.compose_units(devices), today)]
     zone = planned.timeline.zone
     first = meters.begins(today, utc_date(planned.timeline.first_day))
     wide, long, gas = _METERS
@@ -82,6 +83,7 @@ def tables(planned: Plan) -> dict[str, tuple[assets.Row, Iterable[assets.Row]]]:
         wide: (meters.WIDE_HEADER, meters.half_hours(count, seed, first, today, zone)),
         long: (meters.LONG_HEADER, meters.long_half_hours(count, seed, first, today, zone)),
         gas: (meters.GAS_HEADER, meters.gas(count, seed, first, today)),
+        _PLUGS: (plugs.HEADER, plugs.readings(devices, planned.timeline)),
     }
 
 
@@ -154,7 +156,7 @@ def fill(engine: Engine, settings: Settings, planned: Plan) -> Iterator[tuple[in
     """Bring the files into the books and work out the figures; yields (steps done, steps there are)."""
     now = planned.timeline.now
     today = utc_date(now)
-    total = len(_ORGANISATION) + len(_REGISTER) + len(_MONEY) + len(_METERS) + 5
+    total = len(_ORGANISATION) + len(_REGISTER) + len(_MONEY) + len(_METERS) + 6
     done = 0
     zone = settings.reporting_timezone
     with tempfile.TemporaryDirectory(prefix="roadworthy-demo-") as name:
@@ -209,6 +211,13 @@ def _meter(engine: Engine, folder: Path, today: date, now: int) -> Iterator[str]
             choices = meter_import.Choices()
             meter_import.import_file(engine, stream, file, choices, actor=ACTOR, now=now, on=today)
         yield file
+    if len((folder / _PLUGS).read_bytes().splitlines()) > 1:  # a small estate has no desktop of that model
+        with (folder / _PLUGS).open("rb") as stream:
+            # A moment before, for the ledger's months are made anew that were made up to then.
+            plug_import.import_file(
+                engine, stream, _PLUGS, plug_import.Choices(), actor=ACTOR, now=now - 60, on=today
+            )
+    yield _PLUGS
 
 
 def _dispose(engine: Engine, file: Path, today: date, now: int) -> None:

@@ -7,7 +7,7 @@ are seconds since local midnight (0 to 86,400 nominal); `half_hours` turns them 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -62,6 +62,10 @@ PATTERNS: dict[str, Pattern] = {
     "kiosk": Pattern(1, 0.9, 7.5, 20.0, 0.1, use_in_hours=0.3, lock_in_hours=0, busy_ratio=0.08),
     "vehicle": Pattern(0.93, 0.93, 6.8, 23.4, 0.3, sleeps=0.9, use_in_hours=0.45, lock_in_hours=0.1),
 }  # fmt: skip
+
+
+# A server nobody needs any more and nobody switched off.
+FORGOTTEN = replace(PATTERNS["server"], busy_ratio=0.004)
 
 
 class Session(NamedTuple):

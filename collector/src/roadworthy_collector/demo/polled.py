@@ -12,7 +12,7 @@ from dataclasses import replace
 import msgspec
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from roadworthy_collector.demo import load
+from roadworthy_collector.demo import assets, load
 from roadworthy_collector.demo.estate import Device
 from roadworthy_collector.demo.generate import Timeline
 from roadworthy_collector.demo.polled_units import Unit, answer, compose_units, hang
@@ -118,7 +118,7 @@ def last_days(connection: Connection, unit: Unit, timeline: Timeline) -> Told:
     periods: list[wire.Period] = []
     for at in range(begin, until + 1, PERIOD_SECONDS):
         told = tell(
-            answer(unit, at),
+            keeping.tagged(polled, answer(unit, at)),
             memory,
             device_id=unit.device_id,
             at=at,
@@ -198,6 +198,7 @@ def _polled(unit: Unit) -> Polled:
         login_name="simulated",
         site=unit.site,
         unit=unit.unit,
+        asset_tag=None if unit.kind == "management_controller" else assets.polled_tag(unit),
         every_seconds=_GAP_SECONDS
         / 3,  # how long a pause of the simulation is bridged, not how often it is asked
     )
