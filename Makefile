@@ -5,9 +5,9 @@
 VENV := .venv/bin
 PYTEST_ARGS ?=
 ARGS ?=
-# Two workers: tests start real servers, and the machines they must pass on have two cores. Each file stays on one,
-# so that a run has one browser and its servers are started once.
-WORKERS ?= 2
+# One worker more than the two cores of the machines they must pass on: tests start real servers, and for a third of
+# their time wait for them. Each file stays on one, so that a run has one browser and its servers are started once.
+WORKERS ?= 3
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +14,7 @@ import pytest
 from support import missing_part, postgres
 
 _RUN_FOLDER = pytest.StashKey[Path]()
+_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 6 << 30  # noqa: S108 - pytest makes folders there that are its own
 
 # Programs are started hundreds of times, and every one of them would compile the collector anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -45,8 +48,9 @@ _LONGEST = (
     "",
 )
 
-# No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code.
-hypothesis.settings.register_profile("roadworthy", deadline=None)
+# No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code. Half of
+# hypothesis' own hundred: what only the second fifty of a run would show, the next runs show.
+hypothesis.settings.register_profile("roadworthy", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("roadworthy")
 
 
@@ -56,6 +60,26 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False  # by the number of tests, which says little of their length
     if not hasattr(config, "workerinput"):
         config.stash[_RUN_FOLDER] = postgres.make_run_folder()
+        if (folder := _memory()) is not None:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))  # the tests' folders
+
+
+def _memory() -> Path | None:
+    """Return a folder in memory where there is one with room: on a disk tests wait for thousands of commits.
+
+    A folder of a test that passed is removed at once (pyproject.toml), so a run holds some hundred megabytes.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        found = os.statvfs(_MEMORY)
+        told = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    (free_kib,) = re.findall(r"^MemAvailable: +(\d+) kB", told, re.MULTILINE)
+    room = min(found.f_bavail * found.f_frsize, 1024 * int(free_kib))
+    may_be_run_from = not found.f_flag & os.ST_NOEXEC  # one test makes an environment there
+    return _MEMORY if room >= _ROOM_BYTES and may_be_run_from and os.access(_MEMORY, os.W_OK) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,13 +93,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while ten thousand tests and all they import are read: all of it stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
-    """Have Python look for garbage among what tests make, not among nine thousand tests and all they import."""
+    """Have Python look for garbage among what tests make, and not every 700 things: that is a tenth of a run."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End what was started for all."""
+    postgres.let_go()
     if (folder := config.stash.get(_RUN_FOLDER, None)) is not None:
         postgres.end_run(folder)
 

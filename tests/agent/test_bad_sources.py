@@ -158,7 +158,9 @@ class Whole:
 
 
 def look(root: Path) -> Said:
-    return {name: shown(run(probe, Context.recorded(root))) for name, probe in PROBES.items()}
+    """Return what every probe says of one look at the device, as the agent takes it: what it runs on is read once."""
+    context = Context.recorded(root)
+    return {name: shown(run(probe, context)) for name, probe in PROBES.items()}
 
 
 def printed(root: Path) -> Any:

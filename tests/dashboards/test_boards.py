@@ -4,7 +4,9 @@ import ast
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,32 @@ def test_levels_and_colours_are_those_of_one_place(name: str) -> None:
     for panel in panels_of(board):
         if panel["type"] != WORDS:
             assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"], panel["title"]
+
+
+def test_levels_are_the_bands_of_the_default_rating_rules() -> None:
+    """A device that is rated slow and stands green on a board would be argued about, not looked at."""
+    text = files("roadworthy_inventory").joinpath("data/rating_rules.toml").read_text("utf-8")
+    limit = {
+        rule["id"]: next(value for name, value in rule.items() if name.startswith("value_"))
+        for rule in tomllib.loads(text)["rule"]
+    }
+
+    def steps(levels: Levels) -> list[float]:
+        return [at for at, _ in levels.steps]
+
+    assert steps(thresholds.STARTUP_SECONDS) == [limit["startup-slow"], limit["startup-severe"]]
+    assert steps(thresholds.SIGNIN_SECONDS) == [limit["signin-slow"], limit["signin-severe"]]
+    assert steps(thresholds.GROWTH_RATIO)[-1] == limit["startup-grown"] == limit["signin-grown"]
+    assert steps(thresholds.DISK_WEAR_RATIO) == [limit["disk-worn"], limit["disk-worn-out"]]
+    assert steps(thresholds.BATTERY_HEALTH_RATIO) == [limit["battery-spent"], limit["battery-weak"]]
+    assert steps(thresholds.BATTERY_CYCLES) == [limit["battery-cycles"]]
+
+
+def test_every_level_is_used_by_a_board() -> None:
+    used = [steps for name in BOARD_NAMES for steps in steps_in(committed(name)["panels"])]
+    for name, levels in vars(thresholds).items():
+        if isinstance(levels, Levels):
+            assert step_colours(levels)["steps"] in used, name
 
 
 def test_only_the_board_of_one_device_asks_for_devices() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -23,7 +24,7 @@ from roadworthy_dashboards.lint.findings import Finding, LintError
 from roadworthy_dashboards.lint.of_rules import HEADINGS
 from roadworthy_dashboards.lint.rules import BOARD_RULES, FILE_RULES
 from roadworthy_dashboards.lint.run import RENDERED, lint
-from roadworthy_dashboards.promql import Matcher, parse, selectors, variables_in, with_values
+from roadworthy_dashboards.promql import Matcher, parse, selectors, spoils_a_sum, variables_in, with_values
 
 ROOT = Path(__file__).parents[2]
 Document = dict[str, Any]
@@ -57,7 +58,7 @@ def sound_board() -> Document:
             "description": "What it shows, and over what.",
             "datasource": SOURCE,
             "fieldConfig": {
-                "defaults": {"unit": "short", "thresholds": copy.deepcopy(THRESHOLDS)},
+                "defaults": {"unit": "short", "thresholds": THRESHOLDS},
                 "overrides": [],
             },
             "targets": [
@@ -132,8 +133,9 @@ class Place:
         )
         self.exclusions = folder / "none.toml"
         self.exclusions.write_text("")
-        self.board = sound_board()
-        self.rules = sound_rules()
+        # Through JSON, so that no two places share an object when one of them is spoiled.
+        self.board = json.loads(json.dumps(sound_board()))
+        self.rules = json.loads(json.dumps(sound_rules()))
 
     def check(self) -> list[Finding]:
         (self.folder / "board.json").write_text(json.dumps(self.board))
@@ -225,7 +227,7 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("variable-undefined", "$__auto is no", expr("sum by (site) (rate(roadworthy_ingest_reports_total{$J}[$__auto]))")),
     ("panel-datasource", "'a-uid'", setting(*FIRST, "datasource", value={"type": "prometheus", "uid": "a-uid"})),
     ("panel-datasource", "'a-uid'", setting(*QUERY, "datasource", value={"type": "prometheus", "uid": "a-uid"})),
-    ("panel-datasource", "None", setting(*QUERY, "datasource", value=None)),
+    ("panel-datasource", "names no data source", setting(*QUERY, "datasource", value=None)),
     ("panel-title-description", "no title", setting(*FIRST, "title", value="")),
     ("panel-title-description", "no description", setting(*FIRST, "description", value=None)),
     ("description-sentence", "does not end", setting(*FIRST, "description", value="Devices")),
@@ -240,8 +242,8 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("panel-thresholds", "has a value", setting(*DEFAULTS, "thresholds", "steps", value=[{"value": 0}])),
     ("panel-thresholds", "none of thresholds.py", setting(*DEFAULTS, "thresholds", "steps", value=[{"value": None}, {"value": 80.5}])),
     ("panel-thresholds", "are per cent", lambda board: board["panels"][0]["fieldConfig"]["defaults"].update(unit="percentunit", thresholds={"steps": [{"value": None}, {"value": 120}, {"value": 300}]})),
-    ("panel-id", "two have the id 1", setting("panels", 1, "panels", 0, "id", value=1)),
-    ("panel-id", "no id", setting(*FIRST, "id", value=None)),
+    ("panel-id", "2 have the id 1", setting("panels", 1, "panels", 0, "id", value=1)),
+    ("panel-id", "have no id", setting(*FIRST, "id", value=None)),
     ("panel-reference", "no panel 9", lambda board: target(board).update(datasource={"uid": "-- Dashboard --"}, panelId=9)),
     ("target-promql", "not PromQL", expr("sum by (site) (roadworthy_devices{$M}")),
     ("target-promql", "not PromQL", setting(*ANNOTATED, value="up{job=~'$job'")),
@@ -273,6 +275,7 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("device-series", "for each device", expr("roadworthy_device_cpu_ratio{$J}")),
     ("yearly-instant", "asked over time", expr("roadworthy_energy_year_joules{$J}")),
     ("needless-regex", "is no pattern", expr('roadworthy_devices{$M, state=~"missing"}')),
+    ("ratio-guard", "may be 0", expr("avg(roadworthy_site_cpu_ratio{$M} / roadworthy_site_cpu_devices{$M})")),
     ("link-target", "nowhere", setting("links", 0, "url", value="/d/nowhere/a-name?x=1")),
     ("link-target", "sets model", setting("links", 0, "url", value="https://grafana.example/d/a-board?var-model=x")),
 ]  # fmt: skip
@@ -320,6 +323,7 @@ BROKEN_RULES: list[tuple[str, str, Callable[[Document], None]]] = [
     ("rule-range", "30 days back", alert("expr", value="max_over_time(roadworthy_devices[30d]) > 0")),
     ("rule-device", "each device", alert("expr", value="roadworthy_device_cpu_ratio > 1")),
     ("rule-regex", "no pattern", alert("expr", value='roadworthy_devices{state=~"late"} > 1')),
+    ("rule-ratio", "may be 0", alert("expr", value="sum(roadworthy_site_cpu_ratio / (roadworthy_site_cpu_devices)) > 1")),
     ("rule-twice", "same name", lambda rules: rules["groups"][0]["rules"].append(copy.deepcopy(rules["groups"][0]["rules"][0]))),
     ("record-name", "level:metric", rule_setting(0, "record", value="missing_devices")),
     ("alert-name", "CamelCase", alert("alert", value="sites_silent")),
@@ -395,7 +399,7 @@ def test_the_new_schema_is_found(place: Place) -> None:
 
 
 def test_the_device_board_asks_for_one_device(place: Place) -> None:
-    board = sound_board()
+    board = copy.deepcopy(place.board)
     expr("roadworthy_device_cpu_ratio{$J}")(board)
     (place.folder / "more").mkdir()
     path = place.folder / "more/one_device.json"
@@ -562,12 +566,63 @@ def test_the_labels_of_an_answer_are_known(query: str, labels: str) -> None:
     assert found == set(labels.split())
 
 
+@pytest.mark.parametrize(
+    ("query", "spoils"),
+    [
+        ("sum(a / b)", True),
+        ("sum(a / (b == bool 0))", True),
+        ("sum(a / (b > 0))", False),
+        ("sum(a / 2)", False),
+        ("sum(a) / sum(b)", False),
+        ("topk(3, a / b)", False),
+    ],
+)
+def test_a_ratio_inside_a_sum_needs_a_divisor_that_is_not_0(query: str, spoils: bool) -> None:  # noqa: FBT001 - a column of the table above
+    assert spoils_a_sum(parse(query)) is spoils
+
+
 def test_variables_of_grafana_get_values_outside_quotes_only() -> None:
     query = 'topk($top, rate(x{job=~"$job", a="[[b]]"}[$__rate_interval])) + ${more:raw}'
     assert with_values(query, {"top": "5"}) == 'topk(5, rate(x{job=~"$job", a="[[b]]"}[347s])) + 1'
     assert variables_in(query + '"$1" ${__data.fields["a"]}') == {
         *("top", "job", "b", "__rate_interval", "more", "__data")
     }
+
+
+def places(document: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of every value inside a document."""
+    pairs = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    for key, value in pairs:
+        yield (*above, key)
+        yield from places(value, (*above, key))
+
+
+JUNK = st.sampled_from(
+    [None, 0, -1.5, True, "", "$job {{x}}", [], [None], [[]], {}, {"a": None}, {"uid": 4}, [{"a": []}]]
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_of_any_shape_is_checked_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Somebody else's board, or a broken one: findings or a refusal, and no traceback."""
+    place = Place(tmp_path_factory.mktemp("shapes"))
+    for document in (place.board, place.rules):
+        for path in data.draw(st.lists(st.sampled_from(sorted(places(document), key=str)), max_size=2)):
+            with contextlib.suppress(
+                LookupError, TypeError
+            ):  # the first may have taken the second's place away
+                setting(*path, value=copy.deepcopy(data.draw(JUNK)))(document)
+    with contextlib.suppress(LintError):
+        assert all(finding.todo for finding in place.check())
 
 
 _LABEL_TEXTS = st.text(alphabet=st.sampled_from('ab{}[]()"\\,=$ '), max_size=8)

@@ -27,11 +27,11 @@ from typer.testing import CliRunner, Result
 
 import roadworthy_dashboards
 from roadworthy_dashboards import push_errors, render
+from roadworthy_dashboards.addresses import CONSOLE
 from roadworthy_dashboards.cli import app
 from roadworthy_dashboards.delivery import SOURCE_UID, Wanted, differences, folder_uid, push, read_token
 from roadworthy_dashboards.push import Grafana
 from roadworthy_dashboards.push_errors import PushError, TimedOutError, TokenError
-from roadworthy_dashboards.variables import CONSOLE
 
 PACKAGE = Path(roadworthy_dashboards.__file__).parent
 TOKEN = "glsa_0123456789abcdef_secret"  # noqa: S105 - made up for this test
@@ -428,6 +428,15 @@ def test_steps_are_json_when_asked(pushed: Stand, call: Callable[..., Result]) -
     assert [step["uid"] for step in steps if step["state"] == "missing"] == [UIDS[0]]
 
 
+def test_without_an_address_check_is_about_the_files(tmp_path: Path) -> None:
+    (tmp_path / "extra.json").write_text("{}")
+    done = CliRunner().invoke(app, ["check", "--folder", str(tmp_path), "--format", "json"])
+    assert done.exit_code == 1
+    faults = json.loads(done.stdout)["faults"]
+    assert len(faults) == len(BOARDS) + 1
+    assert any("extra.json: no board makes it" in fault for fault in faults)
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -469,7 +478,8 @@ def test_nobody_there_is_said(call: Callable[..., Result]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = call("push", url=url)
     assert done.exit_code == 3
-    assert done.stderr.startswith(f"roadworthy: {url}: could not ask how it is: ")
+    assert done.stderr.startswith(f"roadworthy: {url}: could not ask how it is: Failed to establish")
+    assert "Connection refused; is the address right" in done.stderr
 
 
 def test_no_answer_in_time_is_said(stand: Stand) -> None:
@@ -511,6 +521,16 @@ def test_only_a_trusted_certificate_gets_the_token(tmp_path: Path, token_file: P
     assert CliRunner().invoke(app, [*words, "--ca-file", str(token_file)]).exit_code == 2
     for _ in running:
         pass
+
+
+def test_a_proxy_never_sees_a_token_in_plain(
+    stand: Stand, call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    assert call("push", "--dry-run").exit_code == 0
 
 
 @pytest.mark.parametrize(

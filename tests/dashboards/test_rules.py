@@ -18,18 +18,19 @@ from typer.testing import CliRunner
 
 from roadworthy_collector import cli
 from roadworthy_collector.console import routes
+from roadworthy_dashboards.addresses import RUNBOOKS
 from roadworthy_dashboards.catalogue import faults_in
 from roadworthy_dashboards.cli import app
 from roadworthy_dashboards.lint.known import load_known
 from roadworthy_dashboards.lint.rule_files import read_rules
 from roadworthy_dashboards.lint.run import lint
-from roadworthy_dashboards.rules import PAGES, RULES, RUNBOOKS, rule_files, runbook_pages, write
+from roadworthy_dashboards.rules import PAGES, RULES, rule_files, runbook_pages, write
 
 UNIT_TESTS = sorted((Path(__file__).parent / "rules").glob("*.yaml"))
 ALERTS_PAGE = Path(__file__).parents[2] / "docs/alerts.md"
 AUDIENCES = {"desktop_support", "sustainability", "replacement", "operations"}
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
-# Ours keep 15 days of Prometheus' default retention; a week back is as far as anything looks.
+# Prometheus keeps 15 days unless told otherwise; a week back is as far as anything looks.
 FURTHEST_DAYS = 7
 
 
@@ -66,7 +67,9 @@ def test_prometheus_reads_them() -> None:
 @pytest.mark.needs("promtool")
 def test_every_alert_fires_when_it_should_and_only_then() -> None:
     """Series that are at fault stand beside series that are not; before its `for` nothing fires."""
-    done = subprocess.run(["promtool", "test", "rules", *UNIT_TESTS], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["promtool", "test", "rules", *UNIT_TESTS], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -87,7 +90,9 @@ def test_every_alert_is_tried_firing_and_not_firing() -> None:
 
 def test_names_are_ours_and_not_quoted() -> None:
     written = [
-        name for text in rule_files().values() for name in re.findall(r"^ *- alert: (.*)$", text, re.MULTILINE)
+        name
+        for text in rule_files().values()
+        for name in re.findall(r"^ *- alert: (.*)$", text, re.MULTILINE)
     ]
     assert len(written) == len(alerts())
     assert all(re.fullmatch(r"Roadworthy[A-Z][A-Za-z]+", name) for name in written)
@@ -205,7 +210,9 @@ def test_pages_of_the_console_in_runbooks_are_pages() -> None:
 def test_the_table_of_alerts_is_whole() -> None:
     """One row an alert and severity, with its audience and its summary."""
     rows = re.findall(
-        r"^\| \[(\w+)\]\(([^)]+)\) \| (\w+) \| (\w+) \| (.+) \|$", ALERTS_PAGE.read_text("utf-8"), re.MULTILINE
+        r"^\| \[(\w+)\]\(([^)]+)\) \| (\w+) \| (\w+) \| (.+) \|$",
+        ALERTS_PAGE.read_text("utf-8"),
+        re.MULTILINE,
     )
     assert [(name, severity, audience, text) for name, _, severity, audience, text in rows] == [
         (
@@ -223,8 +230,10 @@ def test_the_table_of_alerts_is_whole() -> None:
 def test_they_are_written_with_links_to_where_the_runbooks_are(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app,
-        ["rules", "--folder", str(tmp_path / "rules"), "--pages", str(tmp_path / "pages")]
-        + ["--runbooks", "https://intranet.example/it/"],
+        [
+            *("rules", "--folder", str(tmp_path / "rules"), "--pages", str(tmp_path / "pages")),
+            *("--runbooks", "https://intranet.example/it/"),
+        ],
     )
     assert done.exit_code == 0, done.output
     assert RUNBOOKS not in (text := (tmp_path / "rules/alerts/operations.yaml").read_text("utf-8"))

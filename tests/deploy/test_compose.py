@@ -20,7 +20,7 @@ def compose(deploy: Path) -> dict[str, Any]:
 
 def test_everything_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -44,7 +44,7 @@ def test_who_reads_the_secrets_is_their_owner_and_cannot_write_them(
     assert set(readers) == set(compose["services"])
     assert {service["user"] for service in readers.values()} == {"65534:65534"}
     assert "USER 65534:65534" in (deploy / "compose/Containerfile").read_text("utf-8")
-    for name in ("prometheus", "grafana"):
+    for name in ("prometheus", "alertmanager", "grafana"):
         assert "secrets:/secrets:ro" in readers[name]["volumes"]
 
 
@@ -76,7 +76,7 @@ def test_volumes_and_mounted_files_are_there(compose: dict[str, Any], deploy: Pa
 
 
 def test_images_are_pinned(compose: dict[str, Any], deploy: Path) -> None:
-    for name in ("prometheus", "grafana"):
+    for name in ("prometheus", "alertmanager", "grafana"):
         assert re.search(r":v?\d+\.\d+\.\d+$", compose["services"][name]["image"])
     for line in (deploy / "compose/Containerfile").read_text("utf-8").splitlines():
         if line.startswith("FROM"):
@@ -101,7 +101,7 @@ def test_compose_scrapes_as_a_server_of_ones_own_does(deploy: Path) -> None:
     """The two files differ in their addresses and their first comment, and in nothing else."""
     server = yaml.safe_load((deploy / "prometheus/prometheus.yml").read_text("utf-8"))
     here = (deploy / "compose/prometheus.yml").read_text("utf-8")
-    here = here.replace("collector:8470", "127.0.0.1:8470")
+    here = here.replace("collector:8470", "127.0.0.1:8470").replace("alertmanager:9093", "127.0.0.1:9093")
     assert (
         yaml.safe_load(here.replace("/secrets/scrape-token", "/etc/prometheus/roadworthy-scrape-token"))
         == server

@@ -96,6 +96,7 @@ def test_prometheus_in_containers_differs_in_addresses_only(deploy: Path) -> Non
     text = (deploy / "compose/prometheus.postgresql.yml").read_text("utf-8")
     for old, new in (
         ("jobs:8471", "127.0.0.1:8471"),
+        ("alertmanager:9093", "127.0.0.1:9093"),
         ("http://collector:8470", "http://127.0.0.1:8470"),
         ('"collector:8470"', '"127.0.0.1:8470", "127.0.0.1:8480"'),
         ("/secrets/scrape-token", "/etc/prometheus/roadworthy-scrape-token"),

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from collector.commands import call_here
 from support import facts, free_port, wait_until
 from support.running import Running, call, call_json, running
 
@@ -164,7 +165,7 @@ def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path, command: str) ->
 @pytest.mark.parametrize("arguments", [("first-start", "--secrets"), ("dashboards", "render", "--folder")])
 def test_an_unwritable_target_is_one_clear_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "file").write_text("not a folder")
-    line = one_line(call(*arguments, str(tmp_path / "file" / "target"), folder=tmp_path))
+    line = one_line(call_here(*arguments, str(tmp_path / "file" / "target"), folder=tmp_path))
     assert str(tmp_path / "file" / "target") in line
     assert arguments[-1] in line
 
@@ -172,7 +173,7 @@ def test_an_unwritable_target_is_one_clear_line(tmp_path: Path, arguments: tuple
 def test_an_unknown_setting_is_one_clear_line(tmp_path: Path) -> None:
     config = tmp_path / "collector.toml"
     config.write_text("prot = 8470\n")
-    line = one_line(call("check-config", "--config", str(config), folder=tmp_path))
+    line = one_line(call_here("check-config", "--config", str(config), folder=tmp_path))
     assert line == f"roadworthy: {config}: prot: unknown setting"
 
 

@@ -23,7 +23,9 @@ ALLOWED = {
     "roadworthy_agent": {"psutil", "jeepney"},
     "roadworthy_inventory": {"tzdata", "numpy", "python_calamine"},
     "roadworthy_collector": None,
-    "roadworthy_dashboards": {"grafana_foundation_sdk", "typer"},
+    "roadworthy_dashboards": {
+        *("grafana_client", "grafana_foundation_sdk", "promql_parser", "requests", "typer", "yaml")
+    },
 }
 OURS = {
     "roadworthy_agent": set(),

@@ -1,32 +1,37 @@
-"""The `roadworthy` command: run the collector, and look after it."""
+"""The `roadworthy` command: run the collector, and look after it.
+
+`app` is all of it. What runs the collector is loaded without the rest, which takes as long again.
+"""
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import threading
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from roadworthy_collector import __version__, admin, logs, running
+from roadworthy_collector import __version__, logs, running
 from roadworthy_collector.command_support import Format
 from roadworthy_collector.errors import RoadworthyError
-from roadworthy_collector.relay.cli import app as relay_commands
 from roadworthy_collector.security.redact import redact
 from roadworthy_collector.settings import Settings, load
-from roadworthy_collector.snmp.cli import app as snmp_commands
 from roadworthy_collector.supervisor import stop_on_signals
 
-app = typer.Typer(
+_app = typer.Typer(
     name="roadworthy",
     help="Is your IT roadworthy? Collect what the agents measure, and show it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_ALONE = frozenset({"serve", "jobs", "up", "demo", "demo-live", "check-config", "--version"})
+_SELDOM = 50_000  # things made before Python looks which of them are garbage, 700 as it comes
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -51,7 +56,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
         raise typer.Exit
 
 
-@app.callback()
+@_app.callback()
 def roadworthy(
     *,
     version: Annotated[
@@ -62,7 +67,7 @@ def roadworthy(
     """Is your IT roadworthy? Collect what the agents measure, and show it."""
 
 
-@app.command(epilog="Example: roadworthy serve --port 9000 --data /var/lib/roadworthy")
+@_app.command(epilog="Example: roadworthy serve --port 9000 --data /var/lib/roadworthy")
 def serve(
     config: ConfigFile = None,
     host: Host = None,
@@ -77,7 +82,7 @@ def serve(
     running.serve(_settings(config, host=host, port=port, data=data), simulated=simulated)
 
 
-@app.command(epilog="Example: roadworthy jobs --data /var/lib/roadworthy")
+@_app.command(epilog="Example: roadworthy jobs --data /var/lib/roadworthy")
 def jobs(config: ConfigFile = None, data: Data = None) -> None:
     """Do the background work: daily totals, roll-ups, charts, pruning."""
     stop = threading.Event()
@@ -85,7 +90,7 @@ def jobs(config: ConfigFile = None, data: Data = None) -> None:
     running.jobs(_settings(config, data=data), stop)
 
 
-@app.command(epilog="Example: roadworthy up --with-agent")
+@_app.command(epilog="Example: roadworthy up --with-agent")
 def up(
     config: ConfigFile = None,
     host: Host = None,
@@ -100,7 +105,7 @@ def up(
     running.up(_settings(config, host=host, port=port, data=data), with_agent=with_agent)
 
 
-@app.command(epilog="Example: roadworthy demo --devices 200 --port 9000")
+@_app.command(epilog="Example: roadworthy demo --devices 200 --port 9000")
 def demo(
     config: ConfigFile = None,
     host: Host = None,
@@ -123,7 +128,7 @@ def demo(
     running.demo(_settings(config, host=host, port=port, data=data), devices=devices, seed=seed)
 
 
-@app.command("demo-live", hidden=True)
+@_app.command("demo-live", hidden=True)
 def demo_live(config: ConfigFile = None, data: Data = None) -> None:
     """Keep the simulated estate reporting; `demo` runs this."""
     stop = threading.Event()
@@ -131,7 +136,7 @@ def demo_live(config: ConfigFile = None, data: Data = None) -> None:
     running.demo_live(_settings(config, data=data), stop)
 
 
-@app.command(
+@_app.command(
     "check-config", epilog="Example: roadworthy check-config --config /etc/roadworthy/collector.toml"
 )
 def check_config(
@@ -155,12 +160,27 @@ def check_config(
         raise typer.Exit(2)
 
 
-admin.add_to(app)
-app.add_typer(relay_commands, name="relay")
-app.add_typer(snmp_commands, name="snmp")
+@cache
+def _whole() -> typer.Typer:
+    """Return the command with all that looks after a collector."""
+    from roadworthy_collector import admin
+    from roadworthy_collector.relay.cli import app as relay_commands
+    from roadworthy_collector.snmp.cli import app as snmp_commands
+
+    admin.add_to(_app)
+    _app.add_typer(relay_commands, name="relay")
+    _app.add_typer(snmp_commands, name="snmp")
+    return _app
 
 
-def _add_extensions(arguments: list[str]) -> None:
+def __getattr__(name: str) -> typer.Typer:
+    """Return `app`, made when first asked for."""
+    if name == "app":
+        return _whole()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _add_extensions(app: typer.Typer, arguments: list[str]) -> None:
     """Take in the commands other distributions register under `roadworthy.commands`.
 
     One is loaded only where it is called or the list of commands is shown: they may be heavy.
@@ -173,7 +193,12 @@ def _add_extensions(arguments: list[str]) -> None:
 
 def main() -> None:
     """Run the command line; a RoadworthyError is one line on stderr and exit code 2."""
-    _add_extensions(sys.argv[1:])
+    arguments = sys.argv[1:]
+    alone = bool(arguments) and arguments[0] in _ALONE
+    if not alone:  # soon over, and a fifth of its time is looking for garbage among modules
+        gc.set_threshold(_SELDOM)
+    app = _app if alone else _whole()
+    _add_extensions(app, arguments)
     try:
         app()
     except RoadworthyError as error:

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.errors import RoadworthyError, StoreError
@@ -93,6 +90,10 @@ def show(rows: list[dict[str, Any]], output: str) -> None:
     if not rows:
         typer.echo("none")
         return
+    from rich.console import Console  # programs that keep running show no tables
+    from rich.measure import Measurement
+    from rich.table import Table
+
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*(told(name, value) for name, value in row.items()))

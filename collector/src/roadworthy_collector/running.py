@@ -88,10 +88,12 @@ def serve(settings: Settings, *, simulated: bool = False) -> None:
 
 def jobs(settings: Settings, stop: threading.Event) -> None:
     """Do background work until `stop` is set; stand by while another process does it."""
-    from roadworthy_collector.jobs.garbage import pass_over_what_is_there
-    from roadworthy_collector.jobs.holder import Place
-    from roadworthy_collector.jobs.runner import run_jobs
-    from roadworthy_collector.store.upgrade import make_ready
+    from roadworthy_collector.jobs.garbage import pass_over_what_is_there, put_off
+
+    with put_off():  # as `serve`
+        from roadworthy_collector.jobs.holder import Place
+        from roadworthy_collector.jobs.runner import run_jobs
+        from roadworthy_collector.store.upgrade import make_ready
 
     place = Place()
     with _in_use(settings):
@@ -251,8 +253,11 @@ def _supervise(
 
 def demo_live(settings: Settings, stop: threading.Event) -> None:
     """Write what the simulated devices would report now, once a minute, until `stop` is set."""
-    from roadworthy_collector.demo.live import keep_alive
-    from roadworthy_collector.store.engine import open_engine
+    from roadworthy_collector.jobs.garbage import put_off
+
+    with put_off():  # as `serve`
+        from roadworthy_collector.demo.live import keep_alive
+        from roadworthy_collector.store.engine import open_engine
 
     keep_alive(open_engine(settings.database), settings, stop)
 

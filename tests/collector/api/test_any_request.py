@@ -29,7 +29,7 @@ from roadworthy_collector.connections import HEAD_BYTES
 
 pytestmark = pytest.mark.needs("postgresql")
 
-EXAMPLES = {GenerationMode.POSITIVE: 6, GenerationMode.NEGATIVE: 3}
+EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 2}
 HELD = [
     *CHECKS.get_by_names(["not_a_server_error"]),
     checks.status_code_conformance,

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from collector.ingest.samples import Device, add_device, fresh_database, period, report
 from sqlalchemy import Engine
 from support import free_port, wait_until
@@ -27,13 +28,17 @@ CLIENTS = 4
 
 
 @contextmanager
-def serving(database: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a real server process and yield it once it answers."""
-    process = subprocess.Popen([sys.executable, str(SERVER), str(database), str(port)])
+def serving(database: Path, port: int, *, times: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a real server process and yield it once it answers; with `times` what starts so many, one after another."""
+    often = [] if times is None else [str(times)]
+    process = subprocess.Popen([sys.executable, str(SERVER), str(database), str(port), *often])
     try:
         wait_until(lambda: answers(port, process), what="the server")
         yield process
     finally:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children():
+                child.kill()
         process.kill()
         process.wait()
 
@@ -102,23 +107,26 @@ def held(engine: Engine, device: Device) -> set[int]:
 
 def test_no_acknowledged_report_is_lost_when_the_collector_is_killed(tmp_path: Path) -> None:
     chance = random.Random(20260910)  # noqa: S311 - when to kill, the same in every run
-    with fresh_database(tmp_path) as engine:
-        acknowledged = 0
+    port, acknowledged = free_port(), 0
+    with (
+        fresh_database(tmp_path) as engine,
+        serving(tmp_path / "roadworthy.db", port, times=KILLS) as process,
+    ):
         for kill in range(KILLS):
-            port = free_port()
-            with serving(tmp_path / "roadworthy.db", port) as process:
-                clients = [Client(add_device(engine, f"{kill:x}{n:x}"), port, n) for n in range(CLIENTS)]
-                for client in clients:
-                    client.start()
-                enough = chance.randint(20, 120)
-                wait_until(
-                    lambda: sum(len(client.acknowledged) for client in clients) >= enough,  # noqa: B023 - used here
-                    what="acknowledged reports",
-                )
-                process.send_signal(signal.SIGKILL)
-                for client in clients:
-                    client.join(30)
-                    assert not client.is_alive()
+            wait_until(lambda: answers(port, process), what="the server")
+            (server,) = psutil.Process(process.pid).children()
+            clients = [Client(add_device(engine, f"{kill:x}{n:x}"), port, n) for n in range(CLIENTS)]
+            for client in clients:
+                client.start()
+            enough = chance.randint(20, 120)
+            wait_until(
+                lambda: sum(len(client.acknowledged) for client in clients) >= enough,  # noqa: B023 - used here
+                what="acknowledged reports",
+            )
+            server.kill()
+            for client in clients:
+                client.join(30)
+                assert not client.is_alive()
             for client in clients:
                 assert set(client.acknowledged) <= held(engine, client._device)
                 acknowledged += len(client.acknowledged)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -90,10 +91,7 @@ def make_ready(database: Database) -> None:
 
 def head_revision() -> str:
     """Return the schema revision this program is written for."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise SchemaError(f"{_MIGRATIONS}: this installation has no migrations; install it again")
-    return head
+    return _revisions(_MIGRATIONS).head
 
 
 def misfit(engine: Engine) -> str | None:
@@ -102,16 +100,25 @@ def misfit(engine: Engine) -> str | None:
     It can on its own, and on a newer one that says so: a newer program has upgraded it, and this one runs on until it
     is replaced itself. Raises SQLAlchemyError if the database does not answer.
     """
-    current, head = current_revision(engine), _head_of(_MIGRATIONS)
+    current, head = current_revision(engine), head_revision()
     if current == head or (current is not None and current not in _known() and _runs_from(engine) <= head):
         return None
     return f"the database is at schema {current}, this program needs {head}"
 
 
+class _Revisions(NamedTuple):
+    head: str
+    known: frozenset[str]
+
+
 @lru_cache(maxsize=1)
-def _head_of(_folder: Path) -> str:
-    """Return `head_revision`, read once: load balancers ask every few seconds."""
-    return head_revision()
+def _revisions(folder: Path) -> _Revisions:
+    """Return the migrations of this program, read once: load balancers ask every few seconds, and all of them run."""
+    scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
+    if head is None:
+        raise SchemaError(f"{folder}: this installation has no migrations; install it again")
+    return _Revisions(head, frozenset(one.revision for one in scripts.walk_revisions()))
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -176,8 +183,8 @@ def _is_behind(bind: Engine | Connection, database: Database, current: str | Non
     return current != head_revision()
 
 
-def _known() -> set[str]:
-    return {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
+def _known() -> frozenset[str]:
+    return _revisions(_MIGRATIONS).known
 
 
 def _newer(database: Database, current: str) -> SchemaError:

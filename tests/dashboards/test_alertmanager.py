@@ -1,0 +1,247 @@
+"""A real Prometheus and a real Alertmanager with the shipped rules and routes: who is told what, and how often."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+import yaml
+from support import wait_until
+from support.alerting import AUDIENCES, DEPLOY, Alerting, alerting
+
+from roadworthy_dashboards.rules import rule_files
+
+CONFIG = DEPLOY / "alertmanager/alertmanager.yml"
+OLD_PCS = 5000
+ODD = "Fire & <b>Rescue</b>"
+# What a rule of somebody's own might be: an alert for each device. Ours are by site already.
+EXTRA = """
+groups:
+  - name: own
+    interval: 1m
+    rules:
+      - alert: OwnOldPc
+        expr: test_old_pc == 1
+        for: 1h
+        labels:
+          severity: warning
+          audience: replacement
+        annotations:
+          summary: Old PCs
+          description: "{{ $labels.device }} is old."
+"""
+
+
+def estate() -> str:
+    """Return what a collector of two sites with 5,000 old PCs, and some faults, would tell."""
+    now = time.time()
+    lines = [
+        f'roadworthy_site_support_devices{{site="North",status="ended"}} {OLD_PCS}',
+        f'roadworthy_site_support_devices{{site="{ODD}",status="ended"}} 300',
+        'roadworthy_site_support_devices{site="South",status="ended"} 0',
+        'roadworthy_site_undeployed_reporting_devices{site="North",state="lost_or_stolen"} 1',
+        'roadworthy_site_undeployed_reporting_devices{site="North",state="disposed"} 2',
+        'roadworthy_site_avoidable_joules{site="North",kind="sleep_fails"} 720000000',
+        'roadworthy_site_devices_above_meter_periods{site="North"} 12',
+        f'roadworthy_certificate_end_timestamp_seconds{{certificate="collector"}} {now + 3 * 86400}',
+        "roadworthy_relay_waiting_bytes 950",
+        "roadworthy_relay_waiting_limit_bytes 1000",
+        "roadworthy_relay_oldest_waiting_seconds 90000",
+        f"roadworthy_fleet_snapshot_timestamp_seconds {now}",
+    ]
+    lines += [
+        f'test_old_pc{{site="{"North" if number % 2 else "South"}",device="{number}"}} 1'
+        for number in range(OLD_PCS)
+    ]
+    return "\n".join([*lines, ""])
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
+    """Both are up, everybody was told, and a silent site was handed in while a collector is down."""
+    with alerting(
+        tmp_path_factory.mktemp("alerting"), estate(), EXTRA, dead_job="roadworthy-serve"
+    ) as started:
+        told = started.told
+        wait_until(
+            lambda: [
+                one for one in started.alerts() if one["labels"]["alertname"] == "RoadworthyCollectorDown"
+            ],
+            timeout=60,
+            what="the collector that is down",
+        )
+        silent = {"audience": "desktop_support", "severity": "warning", "site": "North"}
+        started.post(
+            {"alertname": "RoadworthyDevicesSilent", **silent}, {"alertname": "NotInhibited", **silent}
+        )
+        expected = Counter(
+            RoadworthySupportEnded=2,
+            OwnOldPc=2,
+            RoadworthyUndeployedDeviceReporting=2,
+            RoadworthySleepFails=1,
+            RoadworthyDevicesAboveMeter=1,
+            RoadworthyCertificateEnding=1,
+            RoadworthyCollectorDown=1,
+            RoadworthyRelayNearLimit=1,
+            NotInhibited=1,
+        )
+        wait_until(
+            lambda: all(len(told.of(name)) >= count for name, count in expected.items()),
+            timeout=90,
+            what=f"webhooks; so far {Counter(one['groupLabels']['alertname'] for _, one in told.hooks)}",
+        )
+        wait_until(lambda: len(told.mails) >= len(told.hooks), timeout=60, what="as many mails")
+        yield started
+
+
+REAL = pytest.mark.needs("prometheus", "alertmanager")
+
+
+@REAL
+def test_5000_old_pcs_are_one_notification_for_each_site(running: Alerting) -> None:
+    by_site = {
+        payload["groupLabels"]["site"]: payload for _, payload in running.told.of("RoadworthySupportEnded")
+    }
+    assert (
+        len(running.told.of("RoadworthySupportEnded")) == len(by_site) == 2
+    )  # none for South, which has none
+    (alert,) = by_site["North"]["alerts"]
+    assert "no security updates any more: 5000." in alert["annotations"]["description"]
+    assert alert["annotations"]["runbook_url"].endswith("/RoadworthySupportEnded.md")
+
+
+@REAL
+def test_alerts_for_each_device_are_one_notification_for_each_site_too(running: Alerting) -> None:
+    found = [
+        (payload["groupLabels"]["site"], len(payload["alerts"])) for _, payload in running.told.of("OwnOldPc")
+    ]
+    assert sorted(found) == [("North", OLD_PCS // 2), ("South", OLD_PCS // 2)]
+
+
+@REAL
+def test_each_audience_is_told_its_own(running: Alerting) -> None:
+    audience_of: dict[str, str] = {"OwnOldPc": "replacement", "NotInhibited": "desktop_support"}
+    for text in rule_files().values():
+        for group in yaml.safe_load(text)["groups"]:
+            audience_of |= {
+                rule["alert"]: rule["labels"]["audience"] for rule in group["rules"] if "alert" in rule
+            }
+    for receiver, payload in running.told.hooks:
+        for alert in payload["alerts"]:
+            assert receiver.removesuffix("_mail") == audience_of[alert["labels"]["alertname"]]
+            assert receiver.endswith("_mail") == (alert["labels"]["severity"] == "info")
+    assert {receiver for receiver, _ in running.told.hooks} >= {*AUDIENCES, "desktop_support_mail"}
+
+
+@REAL
+def test_two_states_of_devices_at_a_site_are_told_by_how_bad_they_are(running: Alerting) -> None:
+    """A lost device is critical and travels at once; that does not keep the disposed ones quiet."""
+    found = running.told.of("RoadworthyUndeployedDeviceReporting")
+    assert sorted(payload["commonLabels"]["severity"] for _, payload in found) == ["critical", "warning"]
+
+
+@REAL
+def test_the_worse_is_enough(running: Alerting) -> None:
+    (told,) = running.told.of("RoadworthyCertificateEnding")
+    assert told[1]["commonLabels"]["severity"] == "critical"
+    assert suppressed(running, "RoadworthyCertificateEnding", severity="warning")
+    assert suppressed(running, "RoadworthyRelayBehind")
+    assert running.told.of("RoadworthyRelayBehind") == []
+
+
+@REAL
+def test_nobody_is_called_silent_while_a_collector_is_down(running: Alerting) -> None:
+    assert suppressed(running, "RoadworthyDevicesSilent")
+    assert running.told.of("RoadworthyDevicesSilent") == []
+    assert not suppressed(running, "NotInhibited")
+
+
+@REAL
+def test_chat_says_what_it_is_and_where_to_read_on(running: Alerting) -> None:
+    def about(name: str) -> list[dict[str, Any]]:
+        return [message["attachments"][0] for channel, message in running.told.chats if channel == name]
+
+    wait_until(lambda: len(about("chat-replacement")) == 4, what="four messages about old devices")
+    (north,) = [one for one in about("chat-replacement") if "in use - North" in one["title"]]
+    assert north["title"] == "[warning] Devices without security updates are in use - North"
+    assert "5000" in north["text"]
+    assert north["title_link"].endswith("/RoadworthySupportEnded.md")
+    (own,) = [one for one in about("chat-replacement") if one["title"].endswith("South (2500 alerts)")]
+    assert own["text"].count("is old.") == 5
+    assert "and more (2500 in all)" in own["text"]
+    wait_until(lambda: about("chat-operations"), what="a message for operations")
+    assert {one["color"] for one in about("chat-operations")} == {"danger"}
+    assert not [one for one in about("chat-desktop-support") if "sleep" in one["title"]]  # info is no chat
+
+
+@REAL
+def test_mail_goes_to_the_audience_and_escapes_names(running: Alerting) -> None:
+    def mails() -> list[EmailMessage]:
+        return [mail for mail in running.told.mails if ODD in str(mail["Subject"])]  # type: ignore[misc] # made with a modern policy
+
+    (mail,) = wait_until(mails, what="a mail about a site with an odd name")
+    assert mail["To"] == "it-planning@example.org"
+    text, html = (mail.get_body([kind]).get_content() for kind in ("plain", "html"))  # type: ignore[union-attr] # it has both
+    assert f"Devices at {ODD} whose operating system" in text
+    assert "<b>Rescue" not in html
+    assert "Fire &amp; &lt;b&gt;Rescue" in html
+    (old,) = [mail for mail in running.told.mails if "South (2500 alerts)" in str(mail["Subject"])]
+    body = old.get_body(["plain"]).get_content()  # type: ignore[attr-defined] # made with a modern policy
+    assert body.count("is old.") == 20
+    assert "Firing: 2500" in body
+
+
+def suppressed(running: Alerting, name: str, **labels: str) -> bool:
+    """Return whether Alertmanager holds such an alert and another keeps it quiet."""
+
+    def found() -> list[dict[str, Any]]:
+        return [
+            alert
+            for alert in running.alerts()
+            if {"alertname": name, **labels}.items() <= alert["labels"].items()
+        ]
+
+    return all(alert["status"]["inhibitedBy"] for alert in wait_until(found, what=f"{name} at Alertmanager"))
+
+
+@pytest.mark.needs("alertmanager")
+def test_amtool_accepts_the_configuration() -> None:
+    done = subprocess.run(["amtool", "check-config", CONFIG], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 templates" in done.stdout
+
+
+def test_every_alert_has_a_route_and_every_secret_is_a_file() -> None:
+    text = CONFIG.read_text("utf-8")
+    config = yaml.safe_load(text)
+    assert {route["matchers"][0] for route in config["route"]["routes"]} == {
+        f'audience="{audience}"' for audience in AUDIENCES
+    }
+    assert config["route"]["group_by"] == ["alertname", "site"]
+    assert not re.search(r"^\s*(?:api_url|smtp_auth_password|auth_password|url):", text, re.MULTILINE)
+    for name in re.findall(r"Roadworthy\w+", text):
+        assert any(f"- alert: {name}\n" in rules for rules in rule_files().values()), name
+
+
+def test_a_template_is_there_for_everything_the_configuration_names() -> None:
+    made = {
+        name
+        for path in (CONFIG.parent / "templates").glob("*.tmpl")
+        for name in re.findall(r'define "([\w.]+)"', path.read_text("utf-8"))
+    }
+    assert set(re.findall(r'template "([\w.]+)"', CONFIG.read_text("utf-8"))) <= made
+
+
+def test_what_is_repeated_is_remembered_for_as_long() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text("utf-8"))
+    (kept,) = re.findall(
+        r"--data\.retention=(\d+)h", " ".join(compose["services"]["alertmanager"]["command"])
+    )
+    weeks = max(int(found) for found in re.findall(r"repeat_interval: (\d+)w", CONFIG.read_text("utf-8")))
+    assert int(kept) >= weeks * 7 * 24
