@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select
 
 from roadworthy_collector.store.books_schema import batches, mdm_devices, register_items
 from roadworthy_collector.store.schema import devices
@@ -96,6 +96,15 @@ def read_sides(reads: Reads, mdm_batch: int | None) -> Sides:
     mdm, mdm_rows = _mdm(reads, mdm_batch)
     agents, held, formers = _agents(reads, _hashes((*register, *mdm)))
     return Sides(register, mdm, agents, item_units, mdm_rows, held, formers, left_out, polled)
+
+
+def takes_part(items: Any) -> ColumnElement[bool]:
+    """Return whether an item of `items`, register items or their columns, takes part in matching."""
+    polled = [
+        and_(items.kind == kind, exists().where(devices.c.device_class == of, devices.c.retired_at.is_(None)))
+        for of, kind in POLLED_KINDS.items()
+    ]
+    return and_(or_(items.kind.in_(DEVICE_KINDS), *polled), items.lifecycle_state.not_in(GONE_STATES))
 
 
 def _polled_kinds(reads: Reads) -> frozenset[str]:

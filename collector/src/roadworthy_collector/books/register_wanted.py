@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select, true
 
-from roadworthy_collector.books.identities import DEVICE_KINDS, GONE_STATES
+from roadworthy_collector.books.identities import takes_part
 from roadworthy_collector.books.places import Places
 from roadworthy_collector.store.books_schema import register_changes, register_devices, register_items
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
@@ -97,8 +97,7 @@ def conditions(wanted: Wanted, places: Places) -> ColumnElement[bool]:
     found += [] if wanted.known is None else [told(wanted.known)]
     found += [] if wanted.unknown is None else [not_(told(wanted.unknown))]
     if wanted.matched is not None:
-        could = and_(columns.kind.in_(DEVICE_KINDS), columns.lifecycle_state.not_in(GONE_STATES))
-        found.append(could if wanted.matched else not_(could))
+        found.append(takes_part(columns) if wanted.matched else not_(takes_part(columns)))
     for batch, made in ((wanted.made_by, True), (wanted.changed_by, False)):
         if batch is not None:
             before = register_changes.c.before
