@@ -1,6 +1,6 @@
 # One command per habit; CI uses the same ones. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test dev lint format types lint-go generate lock faults security bench bench-ingest bench-scrape bench-bounded bench-agent bench-snmp clean
+.PHONY: help install run demo test dev lint format types lint-go generate lock faults security bench bench-ingest bench-scrape bench-bounded bench-agent bench-snmp gallery clean
 
 VENV := .venv/bin
 PYTEST_ARGS ?=
@@ -61,6 +61,10 @@ faults: dev ## Kill it, fill its disk, take its database away: every fault at it
 security: dev ## The test of every threat THREAT_MODEL.md names
 	@tools/test-parts.sh
 	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile $$(grep -o 'tests/[a-z_0-9/]*\.py' THREAT_MODEL.md | sort -u) $(PYTEST_ARGS)
+
+gallery: dev ## Draw every board from a real Prometheus over the demo into docs/gallery
+	@tools/test-parts.sh
+	@cd tests && ../$(VENV)/python -m support.gallery ../docs/gallery $(ARGS)
 
 bench: dev ## Run the benchmarks of the store, each beside its peer or limit
 	@for file in demo store layout rollup remote_write pages register_read register_import reconcile replacement books energy energy_report; do echo "== bench/$$file.py"; $(VENV)/python bench/$$file.py || exit 1; done

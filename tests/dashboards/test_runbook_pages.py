@@ -80,7 +80,8 @@ def words_of(markdown: str) -> list[str]:
         elif fenced:
             lines.append(line)
         else:
-            lines.append(re.sub(r"^ *(#+|\d+\.|-) ", "", line).replace("`", "").replace("**", ""))
+            unmarked = re.sub(r"^ *(#+|\d+\.|-) |`", "", line)
+            lines.append(re.sub(r"\*+(?=\w)|(?<=[\w.,)])\*+", "", unmarked))
     return " ".join(lines).split()
 
 

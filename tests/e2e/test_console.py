@@ -44,6 +44,7 @@ PAGES = {
     "polled device": f"/devices/{POLLED_ID}",
     "start-ups": "/startups",
     "about": "/about",
+    "runbook": "/runbooks/RoadworthyJobOverdue",
     "api": "/docs",
 }
 

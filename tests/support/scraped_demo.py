@@ -92,7 +92,7 @@ def scraped_demo(
     *,
     devices: int = DEVICES,
     hours: int = 168,
-    step_seconds: int = 10_800,
+    step_seconds: int = 21_600,
     crowd: bool = True,
     recorded: bool = False,
 ) -> Iterator[Scraped]:

@@ -92,7 +92,7 @@ def _chosen(variable: Mapping[str, Any], variables: Mapping[str, str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--devices", type=int, default=400)
+    parser.add_argument("--devices", type=int, default=300)
     parser.add_argument("--hours", type=int, default=30)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
