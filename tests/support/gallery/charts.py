@@ -13,13 +13,13 @@ from support.gallery.units import written
 
 # Grafana's names of colours, as its light theme shows them.
 COLOURS = {
-    "blue": "#3274D9", "green": "#37872D", "yellow": "#E0B400", "orange": "#FA6400", "red": "#C4162A", "purple": "#8F3BB8",
-    "text": "#24292E", "super-light-blue": "#8AB8FF", "light-blue": "#5794F2", "semi-dark-blue": "#3274D9",
-    "dark-blue": "#1F60C4", "light-green": "#73BF69", "semi-dark-green": "#56A64B", "dark-green": "#37872D",
-    "light-orange": "#FF9830", "semi-dark-orange": "#FF780A", "dark-orange": "#FA6400", "light-red": "#F2495C",
-    "semi-dark-red": "#E02F44", "dark-red": "#C4162A", "light-yellow": "#FADE2A", "semi-dark-yellow": "#F2CC0C",
-    "dark-yellow": "#E0B400", "light-purple": "#B877D9", "semi-dark-purple": "#A352CC", "dark-purple": "#8F3BB8",
-    "gray": "#8E8E8E",
+    "text": "#24292E", "gray": "#8E8E8E",
+    "dark-red": "#C4162A", "semi-dark-red": "#E02F44", "red": "#E02F44", "light-red": "#F2495C", "super-light-red": "#FFA6B0",
+    "dark-orange": "#FA6400", "semi-dark-orange": "#FF780A", "orange": "#FF780A", "light-orange": "#FF9830", "super-light-orange": "#FFCB7D",
+    "dark-yellow": "#E0B400", "semi-dark-yellow": "#F2CC0C", "yellow": "#F2CC0C", "light-yellow": "#FADE2A", "super-light-yellow": "#FFF899",
+    "dark-green": "#37872D", "semi-dark-green": "#56A64B", "green": "#56A64B", "light-green": "#73BF69", "super-light-green": "#C8F2C2",
+    "dark-blue": "#1F60C4", "semi-dark-blue": "#3274D9", "blue": "#3274D9", "light-blue": "#5794F2", "super-light-blue": "#C0D8FF",
+    "dark-purple": "#8F3BB8", "semi-dark-purple": "#A352CC", "purple": "#A352CC", "light-purple": "#B877D9", "super-light-purple": "#DEB6F2",
 }  # fmt: skip
 _PALETTE = ("#7EB26D", "#EAB839", "#6ED0E0", "#EF843C", "#E24D42", "#1F78C1", "#BA43A9", "#705DA0", "#508642", "#CCA300",
             "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477")  # fmt: skip
