@@ -46,9 +46,9 @@ def bench() -> ModuleType:
 
 
 @pytest.mark.needs("promtool")
+# The store makes no difference to sizes; what changes is tested on both.
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 def test_shards_stay_small_and_are_the_whole(estate: Estate, bench: ModuleType) -> None:
-    if estate.url is not None:
-        pytest.skip("the store makes no difference to sizes, and the changes are tested on both")
     bench.fill(estate.engine, DEVICES)
     shards = advised_shards(DEVICES)
     detail = DetailProcess(Settings(data=estate.path.parent))
@@ -75,9 +75,9 @@ def test_shards_stay_small_and_are_the_whole(estate: Estate, bench: ModuleType) 
 
 
 @pytest.mark.needs("promtool")
+# The store makes no difference to sizes; what changes is tested on both.
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 def test_shards_of_the_richest_devices_stay_within_their_size(estate: Estate, bench: ModuleType) -> None:
-    if estate.url is not None:
-        pytest.skip("the store makes no difference to sizes, and the changes are tested on both")
     devices = 2 * DEVICES_PER_SHARD  # as many as the advice has two full shards for
     bench.fill(estate.engine, devices)
     enrich(estate, bench, devices)

@@ -148,11 +148,11 @@ def test_one_that_hangs_is_ended(estate: Estate) -> None:
         assert detail.pid is None
 
 
+# A server that is away is in the tests of the store.
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 def test_a_database_that_is_away_is_said_once_and_its_return_too(
     estate: Estate, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if estate.url is not None:
-        pytest.skip("a server that is away is in the tests of the store")
     estate.device()
     away = tmp_path / "away"
     estate.path.rename(away)
