@@ -377,7 +377,7 @@ def read_secret(setting: str, path: Path) -> str:
             raise SettingsError(f"{setting}: {path} can be read by others; chmod 600 it")
         text = path.read_text("utf-8").partition("\n")[0].strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{setting}: {path}: cannot read the secret: {error}") from None
+        raise SettingsError(f"{setting}: {path}: the secret cannot be read: {error}") from None
     if not text:
         raise SettingsError(f"{setting}: {path} is empty")
     return text

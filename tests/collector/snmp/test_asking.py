@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from roadworthy_collector.snmp import cli
 from roadworthy_collector.snmp.asking import FULL_EVERY_SECONDS, Asking
 from roadworthy_collector.snmp.dictionary_port import DictionaryPort
 from roadworthy_collector.snmp.port import NoAnswerError
@@ -63,3 +66,52 @@ def test_between_full_polls_a_target_is_one_request(target: Polled) -> None:
     assert answer_of(asking, target).requests == 1
     asking.keep([])
     assert answer_of(asking, target).requests == full.requests
+
+
+NAMES_ANOTHER = """
+[credentials.x]
+version = "2c"
+community_env = "ASKING_TEST"
+[[target]]
+name = "a"
+host = "a"
+credentials = "x"
+profile = "apc-ups"
+"""
+
+
+def test_commands_keep_to_the_profile_a_target_names(
+    target: Polled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert target.login.community_env == "ASKING_TEST"
+    file = tmp_path / "targets.toml"
+    file.write_text(NAMES_ANOTHER)
+    monkeypatch.setattr(cli, "_port", lambda: DictionaryPort(hosts={"a": VALUES}))
+    tried = CliRunner().invoke(cli.app, ["try", "a", "--targets", str(file)])
+    assert (tried.exit_code, "vertiv" in tried.stdout) == (1, False)
+    assert "only the profile that the target names was tried: apc-ups" in tried.stderr
+    how = ["poll", "--once", "--dry-run", "--targets", str(file), "--format", "json"]
+    (row,) = json.loads(CliRunner().invoke(cli.app, how).stdout)
+    assert row["outcome"] == "no_profile"
+    assert row["why"] == "the profile its target names, apc-ups, does not fit this device"
+
+
+def test_a_poll_shows_no_part_as_the_watts_of_a_device(
+    target: Polled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert target.login.community_env == "ASKING_TEST"
+    sentry = Path(__file__).parents[2] / "devices" / "snmp" / "servertech_cw-24v2-sentry3" / "walk.snmprec"
+    values = read_recording(sentry)
+    file = tmp_path / "targets.toml"
+    file.write_text(NAMES_ANOTHER.replace('profile = "apc-ups"', ""))
+    how = ["poll", "--once", "--dry-run", "--targets", str(file), "--format", "json"]
+
+    def shown() -> float | None:
+        monkeypatch.setattr(cli, "_port", lambda: DictionaryPort(hosts={"a": values}))
+        (row,) = json.loads(CliRunner().invoke(cli.app, how).stdout)
+        watts: float | None = row["watts"]
+        return watts
+
+    assert shown() == 1502.0
+    values[1, 3, 6, 1, 4, 1, 1718, 3, 2, 2, 1, 12, 1, 2] = -1  # one infeed does not tell
+    assert shown() is None

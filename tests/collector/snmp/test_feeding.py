@@ -64,6 +64,14 @@ def test_a_whole_unit_feeds_many_and_nothing_known_ends_them(estate: Estate, rac
     ]
 
 
+def test_what_feeds_nothing_is_refused(estate: Estate, rack: dict[str, int]) -> None:
+    estate.device(hostname="prn-1", device_class="printer")
+    with pytest.raises(RoadworthyError, match="nothing hangs on a printer"):
+        state(estate, "prn-1", "", "pdu-a")
+    assert not held(estate)
+    assert rack
+
+
 def test_nothing_feeds_itself_through_however_many(estate: Estate, rack: dict[str, int]) -> None:
     state(estate, "ups-1", "", "pdu-a")
     state(estate, "pdu-a", "3", "srv-1")

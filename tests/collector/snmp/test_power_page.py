@@ -197,7 +197,7 @@ def test_what_polled_devices_say_of_themselves_is_exported_beside_the_register(
         "LR1",
         "2.4",
     )
-    assert (row["printer_worn"], row["page_count"], row["supplies"]) == ("yes", "48211.0", "black 12%")
+    assert (row["printer_worn"], row["page_count"], row["supplies"]) == ("yes", "48211", "black 12%")
     assert row["battery_replace"] == ""
 
 

@@ -235,6 +235,13 @@ def test_the_accuracy_that_a_device_tells_is_kept() -> None:
     assert {one.index: one.relative_error for one in readings} == {"1": 0.015, "2": None, "3": 0.1, "4": None}
 
 
+def test_what_tells_its_energy_objects_alone_may_feed_others() -> None:
+    """Class `other` would count in full beside what hangs on it; a particular family still says what it is."""
+    values = dict(RECORDED["generic_energy-object-switch"])
+    assert ask(values).identity.kind == "switch"
+    assert ask(values | dict(RECORDED["hp_laserjet-m507"])).identity.kind == "printer"
+
+
 def twice(first: Mapping[Oid, Value], second: Mapping[Oid, Value]) -> tuple[DeviceAnswer, DeviceAnswer]:
     """Return what two polls give of a device whose values changed in between."""
 

@@ -118,7 +118,11 @@ def test_no_text_of_a_target_tells_a_secret(tmp_path: Path, monkeypatch: pytest.
         ),
         (
             LOGIN + '[[target]]\nname = "a"\nhost = "x"\n',
-            "line 3: a: credentials: there is no [credentials.None] in the file",
+            "line 3: a: it names no credentials, and neither do the defaults",
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x"\ncredentials = "b"\n',
+            "line 3: a: there is no [credentials.b] in the file",
         ),
         (
             LOGIN + '[[target]]\nname = "a"\nhost = "x y"\ncredentials = "old"\n',

@@ -55,7 +55,7 @@ def register_facts(hardware: Mapping[str, Any], now: Mapping[str, Any]) -> dict[
     readings: Sequence[Mapping[str, Any]] = now.get("readings") or ()
     pages = _most(readings, "page_count")
     if pages is not None:
-        told["page_count"] = pages
+        told["page_count"] = int(pages)
     supplies = [
         f"{one.get('label') or one.get('index') or 'supply'} {one['value']:.0%}"
         for one in readings

@@ -22,7 +22,7 @@ from roadworthy_collector.store.queries.states import MISSING_INTERVALS
 from roadworthy_collector.store.schema import device_now, devices, sites, units
 from roadworthy_collector.store.snmp_schema import snmp_targets
 from roadworthy_inventory.calendar import local_date
-from roadworthy_inventory.device_class import ASKED
+from roadworthy_inventory.device_class import ASKED, classify
 
 MOST_TARGETS = 1000
 GROUPINGS = ("site", "unit", "model")
@@ -72,7 +72,7 @@ def read(connection: Connection, now: float, zone: str, *, interval_seconds: int
     return Polled(
         targets=open_ones[:MOST_TARGETS],
         unlisted=len(rows) - len(open_ones[:MOST_TARGETS]),
-        outcomes=Counter((row.kind, row.outcome) for row in rows),
+        outcomes=Counter((_kind(row), row.outcome) for row in rows),
         watts=shown.sums(asked, watts),
         joules=shown.sums(asked, joules),
         batteries=batteries,
@@ -87,7 +87,7 @@ def render(found: Polled) -> str:
     text = _family("polled_targets", found.outcomes)
     if found.outcomes:
         text += _family("polled_targets_unlisted", {(): found.unlisted})
-    of_target = {(row.name, row.kind): row for row in found.targets}
+    of_target = {(row.name, _kind(row)): row for row in found.targets}
     for name, value in (
         ("up", lambda row: float(row.outcome in _ANSWERED) if row.polls else None),
         ("poll_duration_seconds", lambda row: row.duration_seconds),
@@ -147,6 +147,11 @@ def _devices(connection: Connection) -> list[Any]:
     return list(connection.execute(query))
 
 
+def _kind(target: Any) -> str:
+    """Return what a target is in the words of its device, so that its series and its watts have one label."""
+    return classify(None, "physical", None, target.kind)
+
+
 class _Members:
     """Under which name each member of each grouping is shown: its own or `other`."""
 
@@ -168,7 +173,7 @@ class _Members:
                 continue
             for grouping, sums in found.items():
                 key = (self.member(row, grouping), row.device_class)
-                sums[key] = sums.get(key, 0) + value
+                sums[key] = round(sums.get(key, 0) + value, 3)  # a sum of floats ends in noise
         return {grouping: dict(sorted(sums.items())) for grouping, sums in found.items()}
 
 

@@ -28,6 +28,16 @@ class _Remembered:
     until: float
 
 
+def tried_of(polled: Polled, profiles: Sequence[Profile]) -> Sequence[Profile]:
+    """Return the profiles a target is tried with: the one it names alone, or all; TargetsError where that is not there."""
+    if polled.profile is None:
+        return profiles
+    some = tuple(one for one in profiles if one.name == polled.profile)
+    if not some:
+        raise TargetsError(f"{polled.name}: profile: there is none called {polled.profile}")
+    return some
+
+
 class Asker(Protocol):
     """Whatever asks a target by another protocol than SNMP; raises SnmpError as a `Session` does."""
 
@@ -79,11 +89,7 @@ class Asking:
     async def _answer(self, polled: Polled) -> DeviceAnswer:
         if polled.protocol == "redfish":
             return await self._redfish.read(polled)
-        profiles = self._profiles
-        if polled.profile is not None:
-            profiles = tuple(one for one in profiles if one.name == polled.profile)
-            if not profiles:
-                raise TargetsError(f"{polled.name}: profile: there is none called {polled.profile}")
+        profiles = tried_of(polled, self._profiles)
         kept = self._remembered.get(polled.name)
         if kept is not None and (kept.polled != polled or self._monotonic() >= kept.until):
             kept = None

@@ -81,7 +81,10 @@ def try_device(
     elif host is None:
         raise RoadworthyError("name a target or an address, or a --recording")
     else:
-        answer = asyncio.run(_asked(_polled(host, config, targets, community_file, version, port)))
+        polled = _polled(host, config, targets, community_file, version, port)
+        answer = asyncio.run(_asked(polled))
+        if polled.profile is not None:
+            typer.echo(f"only the profile that the target names was tried: {polled.profile}", err=True)
     if output == "json":
         told = as_json(answer) | {"why": list(answer.why)}
         typer.echo(
@@ -105,9 +108,10 @@ def record_device(
 ) -> None:
     """Record what a device answers, without texts that tell whose it is; look at the file before you share it."""
     from roadworthy_collector.snmp import recorder
+    from roadworthy_collector.snmp.asking import tried_of
 
     polled = _polled(host, config, targets, community_file, version, port)
-    profiles = _profiles()
+    profiles = tried_of(polled, _profiles())
 
     async def record() -> tuple[dict[Any, Any], dict[str, Any]]:
         target = replace(polled.target(), deadline_seconds=_RECORD_SECONDS)
@@ -152,7 +156,7 @@ def poll_once(
             "readings": None if one.answer is None else len(one.answer.readings),
             "refused": None if one.answer is None else len(one.answer.refusals),
             "seconds": round(one.seconds, 3),
-            "why": doubles.get(one.polled.name, one.reason),
+            "why": doubles.get(one.polled.name, _why(one)),
         }
         for one in outcomes
     ]
@@ -202,7 +206,7 @@ def list_targets(
     failing: Annotated[bool, typer.Option("--failing", help="Only those that do not answer now.")] = False,
     output: Format = "table",
 ) -> None:
-    """List who is polled and how the last poll of each went."""
+    """List who is polled and how the last poll of each went, those at restricted sites too."""
     from roadworthy_collector.snmp.shown import list_targets as read
 
     with stored(config) as (_, engine), engine.connect() as connection:
@@ -215,7 +219,7 @@ def show_readings(
     config: ConfigFile = None,
     output: Format = "table",
 ) -> None:
-    """Show what a polled device told last, and what of it was refused."""
+    """Show what a polled device told last, and what of it was refused; one at a restricted site too."""
     from roadworthy_collector.snmp.shown import read_readings
 
     with stored(config) as (_, engine), engine.connect() as connection:
@@ -277,6 +281,7 @@ def _polled(
 
 async def _asked(polled: Polled) -> DeviceAnswer:
     """Return what a device answers, by SNMP or Redfish."""
+    from roadworthy_collector.snmp.asking import tried_of
     from roadworthy_collector.snmp.reading import read_device
     from roadworthy_collector.snmp.redfish import RedfishAsker
 
@@ -284,7 +289,7 @@ async def _asked(polled: Polled) -> DeviceAnswer:
         return await RedfishAsker().read(polled)
     port = _port()
     try:
-        return await read_device(port.begin(polled.target()), _profiles())
+        return await read_device(port.begin(polled.target()), tried_of(polled, _profiles()))
     finally:
         await port.close()
 
@@ -326,12 +331,23 @@ def _word(one: Any, doubles: Mapping[str, str]) -> str:
     return one.code if one.answer is None or one.answer.profiles else "no_profile"
 
 
+def _why(one: Any) -> str | None:
+    """Return why a poll gave nothing; None where it gave something."""
+    from roadworthy_collector.snmp.keeping import unfit
+
+    reason: str | None = one.reason
+    return unfit(one.polled) if reason is None and one.answer and not one.answer.profiles else reason
+
+
 def _whole_watts(answer: DeviceAnswer) -> float | None:
     from roadworthy_collector.snmp.telling import whole_place
 
     place = whole_place(answer.readings)
-    some = [one.value for one in answer.readings if one.kind == "active_power" and one.place == place]
-    return sum(float(value) for value in some) if some else None
+    some = [one for one in answer.readings if one.kind == "active_power" and one.place == place]
+    names = {one.name for one in some}
+    if any(one.name in names for one in answer.refusals):
+        return None  # a part is no total
+    return sum(float(one.value) for one in some) if some else None
 
 
 def _explain(answer: DeviceAnswer) -> None:

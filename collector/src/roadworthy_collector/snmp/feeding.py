@@ -27,6 +27,8 @@ from roadworthy_inventory.calendar import local_date
 from roadworthy_inventory.identity import normalise_serial
 
 FEEDER_CLASSES = ("ups", "pdu", "controller", "switch")
+# What may feed others: these, and what did not say what it is.
+_MAY_FEED = (*FEEDER_CLASSES, "other", "unknown")
 _MOST_OUTLET = 64
 _AT_ONCE = 25  # statements in a transaction: each is a few small ones
 _Wanted: TypeAlias = tuple[int, str, int | None]  # feeder, outlet, fed
@@ -338,6 +340,9 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
         raise RoadworthyError("a device cannot feed itself")
     if feed.fed is not None and feed.feeder in _fed_from(connection, feed.fed):
         raise RoadworthyError("the feeder hangs on that very device: two cannot feed each other")
+    kind = connection.scalar(select(devices.c.device_class).where(devices.c.id == feed.feeder))
+    if kind is not None and kind not in _MAY_FEED:
+        raise RoadworthyError(f"nothing hangs on a {kind}: name the UPS, PDU, switch or controller")
     open_ones = select(feeds).where(
         feeds.c.feeder == feed.feeder, feeds.c.outlet == feed.outlet, feeds.c.valid_to.is_(None)
     )

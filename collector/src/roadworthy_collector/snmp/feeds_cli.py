@@ -26,7 +26,7 @@ def list_feeds(
     ended: Annotated[bool, typer.Option("--ended", help="Those that no longer hold too.")] = False,
     output: Format = "table",
 ) -> None:
-    """List what hangs on what, since when, and who said so."""
+    """List what hangs on what, since when, and who said so, at restricted sites too."""
     from roadworthy_collector.snmp.feeding import list_feeds as read
 
     with stored(config) as (_, engine), engine.connect() as connection:

@@ -211,7 +211,7 @@ def _answered(row: Mapping[str, Any], one: Outcome, device: int, memory: Memory)
         "kind": answer.identity.kind,
         "profile": answer.profiles[0][:64] if answer.profiles else None,
         "outcome": "ok" if answer.profiles else "no_profile",
-        "reason": None if answer.profiles else "no profile fits this device",
+        "reason": None if answer.profiles else unfit(one.polled)[:_REASON_LENGTH],
         "polled_at": int(one.at),
         "succeeded_at": int(one.at),
         "duration_seconds": one.seconds,
@@ -222,6 +222,13 @@ def _answered(row: Mapping[str, Any], one: Outcome, device: int, memory: Memory)
         "refused": refused,
         "state": memory.as_json(),
     }
+
+
+def unfit(polled: Polled) -> str:
+    """Return in words that a target answers and gives nothing."""
+    if polled.profile is None:
+        return "no profile fits this device"
+    return f"the profile its target names, {polled.profile}, does not fit this device"
 
 
 def _is_double(row: Mapping[str, Any], one: Outcome, answer: DeviceAnswer, reason: str) -> dict[str, Any]:

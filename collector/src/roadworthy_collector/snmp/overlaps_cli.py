@@ -16,7 +16,7 @@ def list_overlaps(
     month: Annotated[str | None, typer.Option(help="As 2026-10; left out: the newest there is.")] = None,
     output: Format = "table",
 ) -> None:
-    """List what was measured twice and is counted once, and what is in no sum of energy."""
+    """List what was measured twice and is counted once, and what is in no sum of energy, restricted sites too."""
     from roadworthy_collector.snmp import overlaps
 
     with stored(config) as (_, engine), engine.connect() as connection:

@@ -330,7 +330,7 @@ class _PysnmpSession(AskingSession):
             self._port.forget_address(target)
             return silent(target)
         if isinstance(indication, _DENIED):
-            return DeniedError(f"{target.name} ({target.host}): it refuses these credentials: {indication}")
+            return DeniedError(f"{target.name} ({target.host}): it refuses these credentials ({indication})")
         return bad_answer(target, str(indication))
 
 

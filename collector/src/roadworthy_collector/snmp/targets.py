@@ -229,10 +229,10 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
         if (value := getattr(row, name)) is not None or (value := getattr(defaults, name)) is not None
     }
     login_name = given.pop("credentials", None)
+    if login_name is None:
+        raise TargetsError(f"{where}: {row.name}: it names no credentials, and neither do the defaults")
     if login_name not in logins:
-        raise TargetsError(
-            f"{where}: {row.name}: credentials: there is no [credentials.{login_name}] in the file"
-        )
+        raise TargetsError(f"{where}: {row.name}: there is no [credentials.{login_name}] in the file")
     if not row.name.strip() or len(row.name) > 128:
         raise TargetsError(f"{where}: name: between 1 and 128 characters")
     if _HOST.fullmatch(row.host) is None:
