@@ -238,6 +238,18 @@ def test_a_template_is_there_for_everything_the_configuration_names() -> None:
     assert set(re.findall(r'template "([\w.]+)"', CONFIG.read_text("utf-8"))) <= made
 
 
+def test_a_date_weeks_ahead_is_not_told_at_night_again_and_again() -> None:
+    """What is critical is repeated every four hours until somebody acts; nobody replaces a site today."""
+    routes = yaml.safe_load(CONFIG.read_text("utf-8"))["route"]["routes"]
+    repeated = {
+        route["receiver"]: inner["repeat_interval"]
+        for route in routes
+        for inner in route["routes"]
+        if inner["matchers"] == ['severity="critical"']
+    }
+    assert repeated == dict.fromkeys(AUDIENCES, "4h") | {"replacement": "1d"}
+
+
 def test_what_is_repeated_is_remembered_for_as_long() -> None:
     compose = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text("utf-8"))
     (kept,) = re.findall(

@@ -339,6 +339,27 @@ def test_faults_are_named(query: str, said: list[str]) -> None:
     assert faults_in(query, load_labels()) == said
 
 
+@pytest.mark.parametrize("name", BOARD_NAMES)
+def test_no_unit_becomes_another(name: str) -> None:
+    """Grafana makes 156 `h` of staff time 6.5 days of 24 hours, and 18,859 `masskg` 18.9 Mg."""
+    assert not re.findall(r'"unit": "(h|d|m|mass(?:kg|g|mg))"', json.dumps(committed(name)))
+
+
+@pytest.mark.parametrize("name", ["slow_starts", "legacy_and_ageing"])
+def test_why_people_wait_at_sign_in_is_told_of_groups_of_five(name: str) -> None:
+    found = [expr for _, expr in queries(committed(name)) if "_reason_devices" in expr]
+    assert len(found) == 2
+    for expr in found:
+        assert 'reason!~"signin.*"' in expr
+        assert re.search(r'reason=~"signin\.\*".* and on \(\w+\) .* >= 5$', expr), expr
+
+
+def test_every_process_can_be_chosen_for_the_health_of_collectors() -> None:
+    """Of several collectors only the one that does the jobs tells of the IT estate."""
+    (job,) = [one for one in committed("collector_health")["templating"]["list"] if one["name"] == "job"]
+    assert job["query"] == "label_values(roadworthy_process_start_time_seconds, job)"
+
+
 def test_a_panel_that_says_nothing_is_a_fault() -> None:
     panel = {
         "type": "stat",

@@ -482,6 +482,15 @@ def test_nobody_there_is_said(call: Callable[..., Result]) -> None:
     assert "Connection refused; is the address right" in done.stderr
 
 
+def test_https_where_there_is_none_is_not_called_a_bad_certificate(
+    stand: Stand, call: Callable[..., Result]
+) -> None:
+    done = call("push", url=stand.url.replace("http:", "https:"))
+    assert done.exit_code == 3
+    assert "there is no TLS connection" in done.stderr
+    assert "--ca-file" not in done.stderr
+
+
 def test_no_answer_in_time_is_said(stand: Stand) -> None:
     stand.refusals["GET", "health"] = (0, b"", {})
     with (

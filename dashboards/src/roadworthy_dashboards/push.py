@@ -146,10 +146,14 @@ class Grafana:
         except GrafanaException as error:
             raise refusal(self.url, doing, error.status_code, self._words(error.response)) from None
         except requests.exceptions.SSLError as error:
-            raise TlsError(
-                f"{self.url}: could not {doing}: its certificate is not trusted: {self._words(_reason(error))}; "
-                "name the certificate authority with --ca-file"
-            ) from None
+            words, what = self._words(_reason(error)), "there is no TLS connection"
+            advice = "does it speak https there, or is it http?"
+            if "CERTIFICATE_VERIFY_FAILED" in words:
+                what, advice = (
+                    "its certificate is not trusted",
+                    "name the certificate authority with --ca-file",
+                )
+            raise TlsError(f"{self.url}: could not {doing}: {what}: {words}; {advice}") from None
         except requests.exceptions.Timeout:
             raise TimedOutError(
                 f"{self.url}: could not {doing}: no answer in time; try again later"

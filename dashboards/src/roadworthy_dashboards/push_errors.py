@@ -4,7 +4,7 @@
     ├── TokenError            no token, or a file others can read
     ├── BadUrlError           the address, or the file of certificates
     ├── UnreachableError      nobody answers
-    │   ├── TlsError          the certificate is not trusted
+    │   ├── TlsError          no TLS there, or a certificate that is not trusted
     │   ├── TimedOutError     no answer in time
     │   └── BrokenError       5xx
     ├── BadAnswerError        what answers is no Grafana
@@ -42,7 +42,7 @@ class UnreachableError(PushError):
 
 
 class TlsError(UnreachableError):
-    """The certificate is not trusted."""
+    """What answers speaks no TLS, or its certificate is not trusted."""
 
 
 class TimedOutError(UnreachableError):

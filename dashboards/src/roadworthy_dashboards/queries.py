@@ -32,6 +32,18 @@ def counted(gauge: str, where: str) -> str:
     return f"{held(gauge, where=where)} or 0 * {held(gauge)}"
 
 
+def of_five(gauge: str, group: str, devices: str, where: str = "") -> str:
+    """Return a gauge by `group` and the rule behind it; a rule about sign-ins only of groups of five devices or more.
+
+    Sign-ins tell of people. `devices` has the devices of each group.
+    """
+    by = (group, "reason")
+    people, things = ('reason=~"signin.*"', 'reason!~"signin.*"')
+    more = f",{where}" if where else ""
+    told = f"{held(gauge, *by, where=people + more)} and on ({group}) {held(devices, group)} >= 5"
+    return f"{held(gauge, *by, where=things + more)} or {told}"
+
+
 def share(part: str, whole: str) -> str:
     """Return part over whole, and nothing where the whole is nothing: 0 of 0 is no share."""
     return f"({part}) / ({whole} > 0)"

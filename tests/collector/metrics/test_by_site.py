@@ -13,10 +13,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import update
 from support.estates import NOW, Estate
 
-from roadworthy_collector.books import figures, lifecycle_run, rating, register_counts
+from roadworthy_collector.books import (
+    figures,
+    lifecycle_run,
+    rating,
+    rating_places,
+    register_counts,
+    small_groups,
+)
 from roadworthy_collector.carbon import avoidable, shifts
 from roadworthy_collector.jobs import fleet as job
-from roadworthy_collector.jobs import site_avoidable, site_figures
+from roadworthy_collector.jobs import site_figures
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import by_site
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER
@@ -26,6 +33,7 @@ from roadworthy_collector.store.books_schema import exceptions, register_devices
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.metrics import read_snapshot
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
+from roadworthy_inventory.rating import Rating, Reason
 
 TODAY = dt.datetime.fromtimestamp(NOW, dt.UTC).date()
 ITEM = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
@@ -92,6 +100,30 @@ def test_a_reason_counts_only_while_it_makes_a_device_fall_short(estate: Estate)
     found = shown(estate)
     assert found["site_verdict_devices"] == {("HQ", "observing"): 1}
     assert found["site_reason_devices"] == {}
+
+
+def test_how_long_people_wait_at_sign_in_is_a_reason_of_no_small_group() -> None:
+    met = {
+        rule: Reason(
+            rule_id=rule, rating="needs attention", sentence="", looks_at=measure, comparison="above", value=90.0,
+            threshold=60.0, unit="seconds", source="ours",
+        )
+        for rule, measure in (("signin-slow", "signin_p90_seconds"), ("hard-disk", "system_medium"))
+    }  # fmt: skip
+    slow = Rating(
+        device="", rating="needs attention", reasons=tuple(met.values()), excepted=(), not_judged=(), judged=2,
+        import_only=False, observed_until=None, edition="",
+    )  # fmt: skip
+    told = rating_places.ByPlace({None: ""})
+    for site, model in (*[("HQ", "L5")] * 6, *[("Post", "L9")] * 2, *[("Yard", "L5")] * 3):
+        told.add(site, model, slow, "supported")
+    found = told.told()
+    assert found["site_reasons"] == [
+        ["HQ", "hard-disk", 6], ["HQ", "signin-slow", 6], ["Post", "hard-disk", 2], ["Yard", "hard-disk", 3],
+        [OTHER, "signin-slow", 5],
+    ]  # fmt: skip
+    # The two L9 alone are too few to be told of, nor by what is missing: the L5 go along.
+    assert [row for row in found["model_reasons"] if row[1] == "signin-slow"] == [[OTHER, "signin-slow", 11]]
 
 
 def test_ends_of_support_and_warranties_stand_by_site(estate: Estate) -> None:
@@ -223,7 +255,7 @@ def test_too_few_devices_in_all_are_told_of_nowhere(estate: Estate) -> None:
 def test_what_is_folded_adds_up_and_is_never_small(sites: dict[str, tuple[int, int]]) -> None:
     looked = {name: devices for name, (devices, _) in sites.items()}
     joules = {name: value for name, (_, value) in sites.items()}
-    kept = site_avoidable.folded(joules, looked)
+    kept = small_groups.folded(joules, looked)
     if sum(looked.values()) < SMALLEST_GROUP:
         assert kept == {}
         return

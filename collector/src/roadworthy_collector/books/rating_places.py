@@ -8,12 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from roadworthy_collector.books.small_groups import folded
 from roadworthy_collector.store.schema import sites
 from roadworthy_inventory.rating import Rating
 from roadworthy_inventory.rating_measures import ACTION, ATTENTION
 
 FIGURE = "ratings.places"
 _SHORT = frozenset({ATTENTION, ACTION})
+_OF_PEOPLE = "signin_"  # what measures begin with that tell how long somebody waited for their own work
 
 
 def open_sites(connection: Connection) -> dict[int | None, str]:
@@ -23,7 +25,10 @@ def open_sites(connection: Connection) -> dict[int | None, str]:
 
 
 class ByPlace:
-    """Ratings, their reasons and support by site, and reasons by model; restricted sites are in none of it."""
+    """Ratings, their reasons and support by site, and reasons by model; restricted sites are in none of it.
+
+    Reasons that are about people are of no group with fewer than five devices.
+    """
 
     def __init__(self, names: Mapping[int | None, str]) -> None:
         self._names = names
@@ -31,15 +36,22 @@ class ByPlace:
         self._support: Counter[tuple[str, str]] = Counter()
         self._of_sites: Counter[tuple[str, str]] = Counter()
         self._of_models: Counter[tuple[str, str]] = Counter()
+        self._sites: Counter[str] = Counter()
+        self._models: Counter[str] = Counter()
+        self._of_people: set[str] = set()
 
     def add(self, site: str, model: str | None, found: Rating, support: str) -> None:
         """Count a device; its reasons only where they make it fall short, excepted ones left out."""
         self._verdicts[site, found.rating] += 1
         self._support[site, support] += 1
+        self._sites[site] += 1
+        self._models[model or ""] += 1
         if found.rating in _SHORT:
-            for rule in {reason.rule_id for reason in found.reasons}:
+            for rule, measure in {reason.rule_id: reason.looks_at for reason in found.reasons}.items():
                 self._of_sites[site, rule] += 1
                 self._of_models[model or "", rule] += 1
+                if measure.startswith(_OF_PEOPLE):
+                    self._of_people.add(rule)
 
     def add_alone(self, site: int | None, support: str) -> None:
         """Count the support of a record no agent reports for, by the row id of its site."""
@@ -52,7 +64,17 @@ class ByPlace:
         counters = {
             "verdicts": self._verdicts,
             "support": self._support,
-            "site_reasons": self._of_sites,
-            "model_reasons": self._of_models,
+            "site_reasons": self._without_small(self._of_sites, self._sites),
+            "model_reasons": self._without_small(self._of_models, self._models),
         }
         return {name: [[*key, count] for key, count in sorted(one.items())] for name, one in counters.items()}
+
+    def _without_small(
+        self, reasons: Counter[tuple[str, str]], devices: Mapping[str, int]
+    ) -> Counter[tuple[str, str]]:
+        """Return counts by (member, rule) with what is about people folded where a member has too few devices."""
+        found = Counter({key: count for key, count in reasons.items() if key[1] not in self._of_people})
+        for rule in self._of_people:
+            kept = folded({member: reasons[member, rule] for member in devices}, devices)
+            found.update({(member, rule): int(count) for member, count in kept.items() if count})
+        return found

@@ -14,9 +14,8 @@ from sqlalchemy import Connection
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.rating_places import open_sites
+from roadworthy_collector.books.small_groups import folded
 from roadworthy_collector.carbon import avoidable, avoidable_worth, shifts
-from roadworthy_collector.metrics.catalogue import OTHER
-from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 
 _LIKELY = 3
 
@@ -50,18 +49,6 @@ def _of_kind(
             looked[site] += known
             joules[site] += sums[kind][_LIKELY] if kind in sums else 0
     return joules, looked
-
-
-def folded(joules: Mapping[str, float], looked: Mapping[str, int]) -> dict[str, float]:
-    """Return joules with small sites as one `other` of enough devices; nothing where there are not so many at all."""
-    ordered = sorted(joules, key=lambda site: (looked[site], site))
-    small = [site for site in ordered if looked[site] < SMALLEST_GROUP]
-    while small and len(small) < len(ordered) and sum(looked[site] for site in small) < SMALLEST_GROUP:
-        small.append(ordered[len(small)])
-    kept = {site: joules[site] for site in ordered[len(small) :]}
-    if sum(looked[site] for site in small) >= SMALLEST_GROUP:
-        kept[OTHER] = kept.get(OTHER, 0) + sum(joules[site] for site in small)
-    return kept
 
 
 def _pounds(connection: Connection, content: Mapping[str, Any]) -> dict[str, float]:

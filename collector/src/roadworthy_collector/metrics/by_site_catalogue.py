@@ -27,7 +27,7 @@ BY_SITE = (
         "site_reason_devices",
         "devices",
         "Devices that need attention or action, by site and the rule that says so; one of several reasons counts under "
-        "each, and one an exception takes out under none.",
+        "each, and one an exception takes out under none. Waits at sign-in at a site of fewer than five count as `other`.",
         _RULES,
         "site",
         "reason",

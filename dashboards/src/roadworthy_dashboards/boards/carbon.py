@@ -38,8 +38,8 @@ _KINDS = {
 }
 _AVOIDABLE = (
     "unused_on: on and unused outside the shifts, sleep_fails a part of it; idle_server: below 2 % on each of 28 days; "
-    "out_of_family: half as much again as its model. They overlap and are never added. A kind that nothing could be looked "
-    "at for is not known and not here."
+    "out_of_family: half as much again as its model. Only unused_on and idle_server may be added; the others "
+    "overlap them. A kind that nothing could be looked at for is not known and not here."
 )
 _KWH = 3_600_000  # joules
 _WHOLE, _TENTH = Look(decimals=0), Look(decimals=1)
@@ -206,17 +206,17 @@ def _emissions() -> list[Panel]:
         ),
         banded(
             Words(
-                "Why CO2e changed against the year before",
+                "Why CO2e changed against the year before, tonnes",
                 "The change of a year's emissions in six parts that add up to it; below 0 is less. What the electricity "
                 f"factor did is nothing the organisation did. {_NAMED} Without two years that can be compared it is not "
                 "known and empty.",
-                "masskg",
+                "masst",
             ),
             "year",
-            held("roadworthy_carbon_change_kgco2e", "year", "part"),
+            f"{held('roadworthy_carbon_change_kgco2e', 'year', 'part')} / 1000",
             "part",
             _PARTS,
-            look=Look(decimals=0, links=_OPENED),
+            look=Look(decimals=1, links=_OPENED),
         ),
     ]
 
@@ -342,7 +342,7 @@ def _now() -> list[Panel]:
                 "Of this half-hour, losses and imports in, by the Carbon Intensity API of the National Energy System "
                 "Operator (CC BY 4.0). To choose a time of day by, never for yearly sums. Where the settings do not ask for "
                 "it, or there was no answer, it is not known and there is no line.",
-                "masskg",
+                "short",
             ),
             Query(held("roadworthy_grid_intensity_kgco2_per_kwh", "place"), "{{place}}"),
         ),

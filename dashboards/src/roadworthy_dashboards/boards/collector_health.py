@@ -53,7 +53,11 @@ def build() -> Dashboard:
             ("Device detail", collector_parts.detail()),
             ("Database, memory and processor", collector_parts.cost()),
         ],
-        About(audience=("operations",), folded=("Remote write", "Relay")),
+        About(
+            audience=("operations",),
+            folded=("Remote write", "Relay"),
+            job_family="roadworthy_process_start_time_seconds",
+        ),
     )
 
 

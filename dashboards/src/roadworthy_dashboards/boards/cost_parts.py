@@ -20,11 +20,11 @@ def staff() -> list[Panel]:
     return [
         upright(
             Words(
-                "Staff time lost to waiting, by month",
+                "Staff hours lost to waiting, by month",
                 "Hours above a good length in attended start-ups and sign-ins, summed over devices. The good length is "
                 "yours, else the IT estate's own median; it is no cash. A month with fewer than five devices, or before "
                 "there were any reports, is not known and has no bar.",
-                "h",
+                "short",
             ),
             "month",
             Column("hours", f"{held('roadworthy_staff_time_lost_seconds', 'month')} / 3600"),

@@ -9,7 +9,7 @@ from roadworthy_dashboards.boards import support_parts
 from roadworthy_dashboards.charts import Column, Key, matrix, upright
 from roadworthy_dashboards.links import UIDS, cell, to_console
 from roadworthy_dashboards.panels import About, Look, Panel, Query, Words, bars, board, each, lines, number
-from roadworthy_dashboards.queries import counted, held, share, summed
+from roadworthy_dashboards.queries import counted, held, of_five, share, summed
 from roadworthy_dashboards.sdk import Dashboard
 from roadworthy_dashboards.tables import columns
 from roadworthy_dashboards.thresholds import Levels
@@ -19,7 +19,7 @@ _ALL = "Devices in service, and register items and MDM records no agent reports 
 _UNKNOWN = "Unknown is a count of its own, neither old nor new."
 _VENDORS = "By the vendors' dates, each with its source, and by what was told to be bought."
 _CHOSEN = 'site=~"$site"'
-_RULE = "By the rating rules in force; a device counts under each of its reasons, one that an exception takes out under none."
+_RULE = "By the rating rules in force; a device counts under each of its reasons, one that an exception takes out under none. Sign-ins are told of groups of five devices or more."
 _VERDICTS = {name: name for name in thresholds.VERDICTS}
 
 
@@ -279,7 +279,10 @@ def _reasons_by_site() -> Panel:
             "short",
         ),
         [_site(), Key("reason", "Rule")],
-        Column("Devices", held("roadworthy_site_reason_devices", "site", "reason", where=_CHOSEN)),
+        Column(
+            "Devices",
+            of_five("roadworthy_site_reason_devices", "site", "site:roadworthy_devices:in_service", _CHOSEN),
+        ),
         width=12,
         look=Look(height=12),
         sort="Devices",
@@ -301,7 +304,7 @@ def _reasons_by_model() -> Panel:
             ),
             Key("reason", "Rule"),
         ],
-        Column("Devices", held("roadworthy_model_reason_devices", "model", "reason")),
+        Column("Devices", of_five("roadworthy_model_reason_devices", "model", "roadworthy_model_devices")),
         width=12,
         look=Look(height=12),
         sort="Devices",

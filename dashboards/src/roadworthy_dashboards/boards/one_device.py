@@ -27,7 +27,8 @@ def build() -> Dashboard:
         UIDS["one_device"],
         "Roadworthy: one device",
         "Everything Prometheus holds of one device, by its random id, while it is heard. Needs the collector's device "
-        "detail; the history and the owner of a device are in the console.",
+        "detail; the history and the owner of a device are in the console. Nobody is asked for a reason here and no look is "
+        "kept: in Grafana let only those see it who may look at any device.",
         [
             ("What it is", _identity()),
             ("Last start-up", _startup()),
@@ -42,7 +43,7 @@ def build() -> Dashboard:
                 typed(
                     "device_id",
                     "Device",
-                    "Its id, as it stands on its page in the console and in alerts: rwd_ and 32 characters.",
+                    "Its id, as it stands on its page in the console: rwd_ and 32 characters.",
                 ),
                 console(),
             ],

@@ -7,7 +7,7 @@ from roadworthy_dashboards.boards import support_parts
 from roadworthy_dashboards.charts import Column, Key, banded
 from roadworthy_dashboards.links import UIDS, Link, cell, to_console
 from roadworthy_dashboards.panels import About, Look, Panel, Query, Words, board, heat, lines, note, number
-from roadworthy_dashboards.queries import counted, grown, held, mean, summed
+from roadworthy_dashboards.queries import counted, grown, held, mean, of_five, summed
 from roadworthy_dashboards.sdk import Dashboard
 from roadworthy_dashboards.tables import columns
 from roadworthy_dashboards.thresholds import Levels
@@ -28,6 +28,7 @@ _SMALL = "A group is as good as the number of start-ups beside it; one without a
 # This month and the one before it; the calendar is recorded once, whatever the jobs.
 _MONTHS = '(month:roadworthy_calendar:ahead{ahead="0"} or month:roadworthy_calendar:closed)'
 _CHOSEN = {"site": 'site=~"$site"', "model": 'model=~"$model"'}
+_MEMBERS = {"site": "site:roadworthy_devices:in_service", "model": "roadworthy_model_devices"}
 
 
 def build() -> Dashboard:
@@ -247,11 +248,11 @@ def _rated(group: str) -> Panel:
         Words(
             f"Devices rated for waiting, by {group}",
             "Devices in service that a rating rule about start-ups or sign-ins holds against, excepted ones left out. A device "
-            f"counts under each such rule; no row is none, or nothing known. By {group}.",
+            f"counts under each such rule; no row is none, nothing known, or sign-ins of fewer than five devices. By {group}.",
             "short",
         ),
         [_key(group), Key("reason", "Rule")],
-        Column("Devices", held(f"roadworthy_{group}_reason_devices", group, "reason", where=waiting)),
+        Column("Devices", of_five(f"roadworthy_{group}_reason_devices", group, _MEMBERS[group], waiting)),
         width=6,
         look=Look(height=12),
         sort="Devices",

@@ -96,10 +96,11 @@ def disposal() -> list[Panel]:
             Words(
                 "Weight by WEEE category",
                 "Of items whose weight and category are held; of how many it is not known stands beside it.",
-                "massg",
+                "masst",
             ),
             Query(
-                f"sort_desc({held('roadworthy_disposal_weight_grams', 'category')})", "category {{category}}"
+                f"sort_desc({held('roadworthy_disposal_weight_grams', 'category')} / 1e6)",
+                "category {{category}}",
             ),
             width=8,
         ),

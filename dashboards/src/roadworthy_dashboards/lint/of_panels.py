@@ -16,6 +16,45 @@ from roadworthy_dashboards.sdk import UNITS
 
 _OF_BOARD = "-- Dashboard --"  # a panel that shows another panel's answer
 _GREATEST_RATIO = 10
+# What Grafana 11 to 13 have in common; one it does not know makes the panel an error.
+_TRANSFORMATIONS = frozenset(
+    [
+        "calculateField",
+        "concatenate",
+        "configFromData",
+        "convertFieldType",
+        "extractFields",
+        "fieldLookup",
+        "filterByRefId",
+        "filterByValue",
+        "filterFieldsByName",
+        "formatString",
+        "formatTime",
+        "groupBy",
+        "groupToNestedTable",
+        "groupingToMatrix",
+        "heatmap",
+        "histogram",
+        "joinByField",
+        "joinByLabels",
+        "labelsToFields",
+        "limit",
+        "merge",
+        "organize",
+        "partitionByValues",
+        "prepareTimeSeries",
+        "reduce",
+        "regression",
+        "renameByRegex",
+        "rowsToFields",
+        "seriesToColumns",
+        "seriesToRows",
+        "sortBy",
+        "spatial",
+        "timeSeriesTable",
+        "transpose",
+    ]
+)
 
 
 def _showing(board: Board) -> Iterator[Panel]:
@@ -100,6 +139,14 @@ def panel_ids(board: Board, _: Context) -> Iterator[Fault]:
             yield Fault(f"{count} panels have no id")
         elif count > 1:
             yield Fault(f"{count} have the id {identity}")
+
+
+def panel_transformations(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a transformation Grafana does not know shows an error in place of the panel."""
+    for panel in _showing(board):
+        for found in objects(panel.document.get("transformations")):
+            if str(found.get("id")) not in _TRANSFORMATIONS:
+                yield Fault(f"there is no transformation {found.get('id')!r}", panel.title)
 
 
 def panel_reference(board: Board, _: Context) -> Iterator[Fault]:

@@ -10,11 +10,14 @@ from roadworthy_dashboards.lint.board import PROMETHEUS, Board, Target
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
 from roadworthy_dashboards.lint.known import Known
+from roadworthy_dashboards.lint.shapes import mapping
 from roadworthy_dashboards.promql import RATE_INTERVAL_SECONDS, Matcher, Selector, selectors, spoils_a_sum
 
 DAY_SECONDS = 86_400
 LONGEST_REACH_DAYS = 15  # what Prometheus keeps unless it is told otherwise
 DEVICE_BOARD = "one_device"
+_BACK = re.compile(r"(?:now-)?(\d+)([smhdwMy])\b.*")  # now-90d, now-1y/y, and 90d of a panel
+_UNIT_DAYS = {"s": 1 / DAY_SECONDS, "m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "M": 30, "y": 365}
 _LEGEND = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
 _RATES = frozenset({"rate", "irate"})
 # Functions that make sense of a value that only grows; the last four do not look at its height.
@@ -92,6 +95,20 @@ def range_limit(board: Board, _: Context) -> Iterator[Fault]:
     for target, selector in _selected(board):
         if too_far(selector):
             yield _at(target, f"{selector.name} is read {selector.reach_seconds / DAY_SECONDS:g} days back")
+    opened = mapping(board.document.get("time")).get("from")
+    if any(target.over_time for target in board.targets) and _days(opened) > LONGEST_REACH_DAYS:
+        yield Fault(f"it opens on {_days(opened):g} days, with lines drawn from what Prometheus keeps")
+    for panel in board.panels:
+        if any(target.over_time for target in panel.targets):
+            for key in ("timeFrom", "timeShift"):
+                if (days := _days(panel.document.get(key))) > LONGEST_REACH_DAYS:
+                    yield Fault(f"its {key} is {days:g} days", panel.title)
+
+
+def _days(written: object) -> float:
+    """Return how many days back a time of Grafana is, 0 for one that names no span."""
+    found = _BACK.fullmatch(str(written or ""))
+    return int(found[1]) * _UNIT_DAYS[found[2]] if found else 0.0
 
 
 def device_series(board: Board, context: Context) -> Iterator[Fault]:

@@ -60,6 +60,7 @@ BOARD_RULES: tuple[Rule[Board], ...] = (
     Rule("panel-unit", of_panels.panel_units, "use one of Grafana's units", "panel-units-rule"),
     Rule("panel-targets", of_panels.panel_targets, "give it a query", "panel-no-targets-rule"),
     Rule("panel-thresholds", of_panels.panel_thresholds, "take the levels from thresholds.py"),
+    Rule("panel-transformation", of_panels.panel_transformations, "use one of Grafana's transformations"),
     Rule("panel-id", of_panels.panel_ids, "let board() number the panels"),
     Rule(
         "panel-reference",

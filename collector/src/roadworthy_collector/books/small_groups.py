@@ -1,0 +1,25 @@
+"""Groups of fewer than five devices, of which figures about people are not told (decision 33)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from roadworthy_collector.store.queries.states import SMALLEST_GROUP
+
+OTHER = "other"
+
+
+def folded(values: Mapping[str, float], devices: Mapping[str, int]) -> dict[str, float]:
+    """Return the values of groups with the small ones as one `other` of enough devices.
+
+    The smallest group that is not small goes along where the small ones are too few together, for what is missing
+    would tell of them. Nothing where there are not so many devices at all.
+    """
+    ordered = sorted(values, key=lambda group: (devices[group], group))
+    small = [group for group in ordered if devices[group] < SMALLEST_GROUP]
+    while small and len(small) < len(ordered) and sum(devices[group] for group in small) < SMALLEST_GROUP:
+        small.append(ordered[len(small)])
+    kept = {group: values[group] for group in ordered[len(small) :]}
+    if sum(devices[group] for group in small) >= SMALLEST_GROUP:
+        kept[OTHER] = kept.get(OTHER, 0) + sum(values[group] for group in small)
+    return kept
