@@ -146,6 +146,8 @@ def test_ends_of_support_and_warranties_stand_by_site(estate: Estate) -> None:
     assert total(found["site_warranty_items"]) == total(found["warranty_end_items"]) - 1
     # The device and the item of the restricted site are in the totals alone.
     assert total(found["site_support_end_devices"]) == total(found["support_end_devices"]) - 2
+    # By month everything is told once, what has no day by why.
+    assert total(found["support_end_month_devices"]) == total(found["support_end_devices"])
 
 
 def test_what_the_register_says_stands_against_who_reports(estate: Estate) -> None:

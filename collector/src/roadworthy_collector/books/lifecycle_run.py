@@ -20,6 +20,7 @@ from roadworthy_collector.books.lifecycle_codes import KINDS, WORDS, Codes, Rele
 from roadworthy_collector.books.lifecycle_read import Life, Reader
 from roadworthy_collector.books.rating_places import open_sites
 from roadworthy_collector.books.reconciling import local_day
+from roadworthy_collector.books.warranties import coming_months, month_of
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import book_figures
 
@@ -115,6 +116,8 @@ class _Run:
         self._known: dict[Release, int] = {}
         self.site_ends: Counter[tuple[int | None, int]] = Counter()
         self.site_soon: Counter[int | None] = Counter()
+        self.end_months: Counter[str] = Counter()
+        self._coming = coming_months(reader.on)
         self.restricted = 0
         self.rows: list[Codes] = []
         self.pieces: list[list[int]] = []
@@ -149,6 +152,10 @@ class _Run:
         self.tally.add(row)
         self.texts.add(life)
         self.ends[life.device_class, life.ageing.band] += 1
+        last = None if life.support is None else last_day(life.support)
+        # What has no day keeps the word for why.
+        month = WORDS["bucket"][row.bucket] if last is None else month_of(last.isoformat(), self._coming)
+        self.end_months[month] += 1
         if life.restricted:
             self.restricted += 1
         else:
@@ -197,6 +204,7 @@ def work_out(work: Work) -> dict[str, Any]:
         "held_releases": [list(one) for one in run.releases],
         "pieces": run.pieces,
         "run": run.number,
+        "end_months": dict(sorted(run.end_months.items())),
         "site_ends": [
             [names[site], WORDS["bucket"][end], count]
             for (site, end), count in run.site_ends.items()

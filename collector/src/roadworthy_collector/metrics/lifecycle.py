@@ -39,6 +39,8 @@ def render(found: Found | None) -> str:
         return ""
     systems = found.systems
     families = [_family(name, found.content[column]) for name, column in _COUNTED.items()]
+    # What an earlier program worked out says nothing of months.
+    families.append(_family("support_end_month_devices", found.content.get("end_months", {})))
     families += [
         _family("systems", systems.standings),
         _family("system_criteria", {"signed": systems.signed, "unsigned": systems.unsigned}),

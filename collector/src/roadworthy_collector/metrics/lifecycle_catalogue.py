@@ -21,6 +21,14 @@ LIFECYCLE = (
         "ends",
     ),
     _row(
+        "support_end_month_devices",
+        "devices",
+        f"{_RECORDS} by the month their security updates end: the coming 24 by name (2026-10), ended: before this month; "
+        "later; or why there is no day: no_date, not_applicable, unknown.",
+        _DATES,
+        "month",
+    ),
+    _row(
         "extended_support_devices",
         "devices",
         f"{_RECORDS} by paid extended updates: none: no date of any is held; bought; not_bought; unknown: nobody said; over.",

@@ -21,6 +21,7 @@ _VENDORS = "By the vendors' dates, each with its source, and by what was told to
 _CHOSEN = 'site=~"$site"'
 _RULE = "By the rating rules in force; a device counts under each of its reasons, one that an exception takes out under none. Sign-ins are told of groups of five devices or more."
 _VERDICTS = {name: name for name in thresholds.VERDICTS}
+_BY_NAME = 'month=~"[0-9]{4}-[0-9]{2}"'  # not ended, later or unknown
 
 
 def build() -> Dashboard:
@@ -118,9 +119,24 @@ def _cliffs() -> list[Panel]:
             "extension",
             bands.EXTENDED,
         ),
+        _ends_by_month(),
         _ends_by_site(),
         _support_over_time(),
     ]
+
+
+def _ends_by_month() -> Panel:
+    return upright(
+        Words(
+            "When security updates end, by month",
+            f"The coming 24 months. {_ALL} {_VENDORS} {_UNKNOWN} What has ended, or has no day, is in the bands above.",
+            "short",
+        ),
+        "month",
+        Column("devices", held("roadworthy_support_end_month_devices", "month", where=_BY_NAME)),
+        width=24,
+        look=Look(height=8),
+    )
 
 
 def _ends() -> Panel:
@@ -321,9 +337,7 @@ def _warranty() -> list[Panel]:
                 "short",
             ),
             "month",
-            Column(
-                "items", held("roadworthy_warranty_end_items", "month", where='month=~"[0-9]{4}-[0-9]{2}"')
-            ),
+            Column("items", held("roadworthy_warranty_end_items", "month", where=_BY_NAME)),
             width=12,
             look=Look(height=9),
         ),
