@@ -49,7 +49,8 @@ _LONGEST = (
 )
 
 # No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code. Half of
-# hypothesis' own hundred: what only the second fifty of a run would show, the next runs show.
+# hypothesis' own hundred: a developer's runs try other fifty each time. CI tries the same ones, as hypothesis has it
+# there, so that what it says of a change hangs on the change alone.
 hypothesis.settings.register_profile("roadworthy", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("roadworthy")
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 from support.estates import NOW, Estate
 
+from roadworthy_collector.carbon import asked
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.snmp import feeding
 from roadworthy_collector.snmp.feeding import Feed
@@ -110,9 +111,9 @@ def polled(**hanging: tuple[str, ...]) -> Polled:
     return Polled(name="rack 4", host="10.0.0.1", feeds=named, **told)
 
 
-def take(estate: Estate, target: Polled, today: dt.date = DAY) -> list[str]:
+def take(estate: Estate, target: Polled, today: dt.date = DAY, *, now: int = int(NOW)) -> list[str]:
     with write_transaction(estate.engine) as connection:
-        return feeding.take_from_targets(connection, [target], now=int(NOW), today=today)
+        return feeding.take_from_targets(connection, [target], now=now, today=today)
 
 
 def test_the_targets_file_is_what_holds_from_the_day_it_says_so(estate: Estate, rack: dict[str, int]) -> None:
@@ -184,6 +185,24 @@ def test_what_cannot_be_keeps_nothing_else_waiting(estate: Estate, rack: dict[st
     assert take(estate, replace(other, feeds={"": ("pdu-a",)})) == [
         "ups, outlet all: the feeder hangs on that very device: two cannot feed each other"
     ]
+
+
+def test_what_cannot_be_has_no_month_made_anew(estate: Estate, rack: dict[str, int]) -> None:
+    """It is tried again every time the file is read, and changes nothing: only what was written asks for months."""
+    estate.put(snmp_targets, name="rack 4", device=rack["pdu-a"], host="10.0.0.1", protocol="snmp")
+
+    def asked_for() -> dict[str, int]:
+        with estate.engine.connect() as connection:
+            return asked.read(connection)
+
+    assert len(take(estate, polled(o3=("pdu-a",)))) == 1
+    assert asked_for() == {}
+    both = polled(o3=("pdu-a",), o4=("srv-1",))
+    assert len(take(estate, both)) == 1
+    once = asked_for()
+    assert once == {"2026-09": int(NOW) + 1}
+    assert len(take(estate, both, now=int(NOW) + 600)) == 1
+    assert asked_for() == once
 
 
 def test_names_are_found_as_one_by_one(estate: Estate, rack: dict[str, int]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import random
 import threading
 from collections import Counter
@@ -135,19 +137,44 @@ def test_of_too_many_outcomes_the_oldest_go_first(stop: threading.Event) -> None
     assert len(poller.take(MOST_WAITING)) == MOST_WAITING - 2
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
-)  # the fault that ends the thread
-def test_a_thread_that_ended_by_a_fault_begins_again(stop: threading.Event) -> None:
-    network, ends = Network(), [True]
+def test_a_fault_that_stays_is_said_once_and_tried_ever_less_often(
+    stop: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    network, faults, seconds = Network(), [OSError("no sockets left")], [0.0]
+    begun = itertools.count(1)
+    threads: list[int] = []
 
     def make_asks() -> Network:
-        if ends:
-            raise OSError(ends.pop())
+        threads.append(next(begun))
+        if faults:
+            raise faults[0]
         return network
 
-    poller = Poller(make_asks, stop, rng=random.Random(4))  # noqa: S311 - spreads polls
-    wait_until(lambda: poller.poll([ONE]) is None and network.asked["a"] >= 1)
+    poller = Poller(make_asks, stop, rng=random.Random(4), monotonic=lambda: seconds[0])  # noqa: S311 - spreads polls
+
+    def poll(at: float, targets: Sequence[Polled] = (ONE,)) -> int:
+        """Return how many threads there have been after a run at some second."""
+        seconds[0] = at
+        poller.poll(targets)
+        if faults:
+            poller.join(5)
+        return len(threads)
+
+    with caplog.at_level(logging.INFO):
+        # The second thread begins after a minute, the third two minutes later, the fourth with other targets.
+        assert [poll(at) for at in (0, 2, 61, 63, 65, 184, 186, 188)] == [1, 1, 1, 2, 2, 2, 3, 3]
+        assert poll(190, [replace(ONE, name="b")]) == 4
+        assert poll(192, [replace(ONE, name="b")]) == 4
+        faults.clear()
+        poll(2000, [replace(ONE, name="b")])
+        wait_until(lambda: network.asked["b"] >= 1)
+        poll(2002, [replace(ONE, name="b")])  # it may end again as soon as those before it
+        poll(20_000, [replace(ONE, name="b")])
     stop.set()
     poller.join(5)
+    said = [one for one in caplog.records if one.name == "roadworthy_collector.snmp.poller"]
+    assert [(one.message, one.exc_info is not None) for one in said] == [
+        ("polling ended by a fault: OSError: no sockets left", True),
+        ("polling goes on again", False),
+    ]
     assert network.closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import ssl
 import subprocess
@@ -73,6 +74,7 @@ class Controller(ThreadingHTTPServer):
         context.load_cert_chain(certificate)
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.resources: dict[str, Any] = {}
+        self.coding: str | None = None  # what it says that its answers are packed as
         self.asked: list[tuple[str, str]] = []
         self.hold = threading.Event()
         self.hold.set()
@@ -93,6 +95,8 @@ class Handler(BaseHTTPRequestHandler):
             status, body = body, {}
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
+        if self.server.coding is not None:
+            self.send_header("Content-Encoding", self.server.coding)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -317,6 +321,33 @@ def test_the_password_is_in_no_text_of_an_error(
 def test_no_answer_is_a_fault_of_ours(controller: Controller, polled: Polled, body: Any) -> None:
     controller.resources = ROOT | METRICS | {"/redfish/v1/": body}
     with pytest.raises(BadAnswerError):
+        read(polled)
+
+
+def test_a_controller_that_packs_unasked_is_read(controller: Controller, polled: Polled) -> None:
+    plain = read(polled).readings
+    controller.resources = {
+        path: gzip.compress(json.dumps(told).encode()) for path, told in controller.resources.items()
+    }
+    controller.coding = "GZip"
+    assert read(polled).readings == plain
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "words"),
+    [
+        ("br", b"{}", "/redfish/v1/ is packed as 'br', though nothing packed was asked for"),
+        ("gzip", b"{}", "/redfish/v1/ is said to be packed as gzip and is not"),
+        ("gzip", gzip.compress(b"{}" + b" " * 100)[:-9], "packed as gzip and breaks off"),
+        ("gzip", gzip.compress(b" " * 1_000_001), "larger than 1000000 bytes when it is unpacked"),
+    ],
+    ids=["another way", "not packed", "broken off", "too large"],
+)
+def test_a_packed_answer_that_cannot_be_read_is_named(
+    controller: Controller, polled: Polled, coding: str, body: bytes, words: str
+) -> None:
+    controller.resources, controller.coding = {"/redfish/v1/": body}, coding
+    with pytest.raises(BadAnswerError, match=words):
         read(polled)
 
 

@@ -123,18 +123,18 @@ def _place(name: str, oid: Oid | None, column: Oid | None) -> str:
 
 
 def _all_beside(specs: Iterable[ReadingSpec]) -> str:
-    """Return every helper of a profile's readings, each with the readings that it helps."""
-    helped: dict[str, dict[str, None]] = {}
+    """Return everything read beside a profile's readings, each with the readings it belongs to."""
+    found: dict[str, dict[str, None]] = {}
     for spec in specs:
-        for helper in _beside(spec):
-            helped.setdefault(helper, {})[spec.name] = None
-    return "; ".join(f"{helper} ({', '.join(names)})" for helper, names in helped.items())
+        for companion in _beside(spec):
+            found.setdefault(companion, {})[spec.name] = None
+    return "; ".join(f"{companion} ({', '.join(names)})" for companion, names in found.items())
 
 
 def _beside(spec: ReadingSpec) -> list[str]:
     """Return what else a reading is made of: what scales it, names it, picks its rows, and what it is trusted by."""
     star = "" if spec.oid is not None else ".*"
-    helpers = {
+    companions = {
         "digits": spec.digits,
         "exponent": spec.exponent,
         "scale": spec.entity_scale,
@@ -142,7 +142,7 @@ def _beside(spec: ReadingSpec) -> list[str]:
         "accuracy": spec.accuracy,
         "name": spec.label,
     }
-    found = [f"{what} `{oid_text(one.oid)}{star}`" for what, one in helpers.items() if one is not None]
+    found = [f"{what} `{oid_text(one.oid)}{star}`" for what, one in companions.items() if one is not None]
     columns = {"unit": spec.unit_column, "quality": spec.quality_column}
     found += [f"{what} `{oid_text(oid)}{star}`" for what, oid in columns.items() if oid is not None]
     found += [f"rows by `{oid_text(where.column)}.*`" for where in spec.where]

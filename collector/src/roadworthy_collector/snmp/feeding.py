@@ -315,7 +315,7 @@ def _bring_to(
     with begin() as connection:
         held = {(row.feeder, row.outlet, row.fed): row for row in connection.execute(query)}
     gone = [] if unknown_stay else [row for key, row in held.items() if key not in wanted]
-    refused = []
+    refused: list[str] = []
     for place in range(0, len(gone), _AT_ONCE):
         with begin() as connection:
             for row in gone[place : place + _AT_ONCE]:
@@ -323,14 +323,17 @@ def _bring_to(
             _count_anew(connection, today, now)
     made = sorted(wanted.keys() - held.keys(), key=str)
     for place in range(0, len(made), _AT_ONCE):
+        piece, before = made[place : place + _AT_ONCE], len(refused)
         with begin() as connection:
-            for feeder, outlet, fed in made[place : place + _AT_ONCE]:
+            for feeder, outlet, fed in piece:
                 try:
                     feed = Feed(feeder, outlet, fed, today, None)
                     _state(connection, feed, source, now=now, actor=None)
                 except RoadworthyError as error:
                     refused.append(f"{wanted[feeder, outlet, fed]}: {error}")
-            _count_anew(connection, today, now)
+            # What is refused changes nothing, and comes again each time.
+            if len(refused) - before < len(piece):
+                _count_anew(connection, today, now)
     return refused
 
 

@@ -12,6 +12,7 @@ import logging
 import queue
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,6 +32,8 @@ _JITTER = 0.05
 _LOOK_SECONDS = 0.2  # how soon the thread sees that it is to stop
 _LATE_SECONDS = 10.0  # beyond its deadline; a session keeps its own
 MOST_WAITING = 20_000  # outcomes nobody has written yet
+# How long after a fault that ended the thread the next begins: doubled while one ends within its own wait.
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 60.0, 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +65,7 @@ class Poller:
         rng: random.Random | None = None,
         lanes: int = LANES,
         failing_lanes: int = FAILING_LANES,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make_asks = make_asks
         self._stop = stop
@@ -76,19 +80,48 @@ class Poller:
         self._asked: set[str] = set()  # now, or waiting for a lane
         self._failing: dict[str, Failing] = {}
         self._thread: threading.Thread | None = None
+        self._monotonic = monotonic
+        self._fault: Exception | None = None  # what ended the thread
+        self._faulty = Failing(_log, "polling ended by a fault", "polling goes on again", monotonic=monotonic)
+        self._wait_seconds = _FIRST_WAIT_SECONDS
+        self._next = 0.0  # when a thread that ended is followed by another, or one that did not is well
 
     def poll(self, targets: Sequence[Polled]) -> None:
-        """Poll these targets from now on; the thread is started with the first, and again where it has ended."""
+        """Poll these targets from now on.
+
+        The thread is started with the first. After one that a fault has ended, the next begins a minute later, then
+        ever later while the fault stays; at once with other targets, which may be what was wrong.
+        """
         wanted = tuple(targets)
-        ended = self._thread is None or not (self._thread.is_alive() or self._stop.is_set())
-        if wanted != self._targets or ended:
-            self._targets = wanted
-            self._wanted.put(wanted)
-        if ended:
-            if self._thread is not None:
-                _log.error("polling ended by a fault, which stands above; it begins again")
-            self._thread = threading.Thread(target=self._run, name="polls", daemon=True)
-            self._thread.start()
+        others, self._targets = wanted != self._targets, wanted
+        if self._thread is None:
+            self._begin(wanted)
+        elif self._thread.is_alive() or self._stop.is_set():
+            if others:
+                self._wanted.put(wanted)
+            if self._faulty.active and self._monotonic() >= self._next and self._fault is None:
+                self._faulty.heal()
+                self._wait_seconds = _FIRST_WAIT_SECONDS
+        else:
+            self._begin_again(wanted, at_once=others)
+
+    def _begin_again(self, wanted: tuple[Polled, ...], *, at_once: bool) -> None:
+        """Start another thread where it is time to, after saying what ended the one before."""
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            self._faulty.begin(f"{type(fault).__name__}: {fault}", error=fault)
+            self._next = self._monotonic() + self._wait_seconds
+        if at_once or self._monotonic() >= self._next:
+            if not at_once:
+                self._wait_seconds = min(2 * self._wait_seconds, _LONGEST_WAIT_SECONDS)
+            self._begin(wanted)
+
+    def _begin(self, wanted: tuple[Polled, ...]) -> None:
+        self._wanted = queue.SimpleQueue()  # what the thread before left in it is out of date
+        self._wanted.put(wanted)
+        self._next = self._monotonic() + self._wait_seconds
+        self._thread = threading.Thread(target=self._run, name="polls", daemon=True)
+        self._thread.start()
 
     def take(self, most: int) -> list[Outcome]:
         """Return the outcomes since the last call, the oldest first, `most` at most."""
@@ -109,7 +142,12 @@ class Poller:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        asyncio.run(self._main())
+        try:
+            asyncio.run(self._main())
+        except Exception as error:  # noqa: BLE001 - `poll` says it once; a thread would print it each time it ends
+            self._fault = error
+            if self._stop.is_set():  # nobody calls `poll` any more
+                _log.exception("polling ended by a fault")
 
     async def _main(self) -> None:
         asks = self._make_asks()
