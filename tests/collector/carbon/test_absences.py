@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from support.estates import Estate
 
-from roadworthy_collector.carbon import absences, energy, energy_days
+from roadworthy_collector.books import figures
+from roadworthy_collector.carbon import absences, asked, energy, energy_days
+from roadworthy_collector.carbon.estate import FIGURE
 from roadworthy_collector.carbon.fed import STATES, FedDay
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.carbon_schema import energy_devices
+from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.local_totals import LocalTotal
 from roadworthy_inventory.calendar import local_day
 from roadworthy_inventory.carbon.state_power import watts_of
@@ -142,3 +145,40 @@ def test_days_are_cut_where_the_clocks_change(estate: Estate) -> None:
         (first, 12 * 3600), (first + dt.timedelta(days=1), 25 * 3600), (last, 6 * 3600),
     ]  # fmt: skip
     assert [row.values.unobserved_seconds for row in found] == [12 * 3600, 0, 18 * 3600]
+
+
+def test_gaps_that_overlap_fill_a_day_once(estate: Estate) -> None:
+    one = device(estate)
+    gap(estate, one, at(SATURDAY, 0), at(MONDAY, 0))
+    gap(estate, one, at(SUNDAY, 0), at(MONDAY, 6))
+    with estate.engine.connect() as connection:
+        found = list(absences.over(connection, [], one, (SUNDAY, SUNDAY), ZONE))
+    assert [(row.values.off_seconds, row.values.unobserved_seconds) for row in found] == [(86_400, 0)]
+
+
+def test_what_is_left_of_today_is_to_come_and_not_unknown(estate: Estate) -> None:
+    one = device(estate)
+    gap(estate, one, at(SATURDAY, 0), at(SUNDAY, 8))
+    with estate.engine.connect() as connection:
+        for hour, days in ((8, [SATURDAY]), (24, [SATURDAY, SUNDAY])):
+            found = absences.over(connection, [], one, (SATURDAY, SUNDAY), ZONE, now=at(SUNDAY, hour))
+            assert [row.date for row in found] == days
+
+
+def test_a_month_is_not_made_anew_without_its_gaps(estate: Estate) -> None:
+    one = device(estate)
+    told(estate, one, FRIDAY, 8)
+    row_of(estate, one)
+    later = NOW + 40 * 86_400
+    with write_transaction(estate.engine) as connection:
+        asked.ask_between(connection, FRIDAY, MONDAY, int(later) - 3600)
+    names = {}
+    for days in (32, 400):
+        work = Work(estate.engine, estate.settings(gap_retention_days=days), clock=lambda: later, rests=False)
+        while energy.refresh(work):
+            pass
+        with estate.engine.connect() as connection:
+            found = figures.read(connection, f"{FIGURE}.2026-05")
+        assert found is not None
+        names[days] = found[1]
+    assert names[32] < later <= names[400]

@@ -50,11 +50,14 @@ def over(
     some: Devices,
     between: tuple[dt.date, dt.date],
     zone: str,
+    *,
+    now: float | None = None,
 ) -> Iterator[LocalTotal]:
     """Yield daily totals of devices with the seconds of their gaps; days all within gaps come after the others.
 
     `between`: the first and last local day. No day gets more seconds than it has: totals of whole days, told under the
-    daily collection policy, have them already.
+    daily collection policy, have them already, and gaps may overlap. Of a day that is not over `now` nothing comes but
+    its totals: the rest of it is to come, and not unknown.
     """
     days = dict(local_days(*between, zone))
     left = _by_day(connection, some, days)
@@ -68,11 +71,13 @@ def over(
     ids = sorted({device for device, _ in left})
     places = _places(connection, ids)
     for (device, date), mine in sorted(left.items()):
-        if device in places:
-            asleep, off, unknown = mine
-            unknown += days[date].seconds - sum(mine)
-            alone = FedDay(*places[device], 0, 0, 0, 0, asleep, off, unknown, None, None)
-            yield LocalTotal(date, device, days[date], alone)
+        span = days[date]
+        if device in places and (now is None or span.end <= now):
+            nothing = FedDay(*places[device], 0, 0, 0, 0, 0, 0, 0, None, None)
+            alone = with_gap(nothing, mine, span.seconds)
+            left_over = span.seconds - alone.asleep_seconds - alone.off_seconds - alone.unobserved_seconds
+            unknown = alone.unobserved_seconds + left_over
+            yield LocalTotal(date, device, span, alone._replace(unobserved_seconds=unknown))
 
 
 def _by_day(

@@ -83,7 +83,7 @@ def make(work: Work, month: Calendar) -> bool:
         last = machines[-1].id
         with work.reading() as connection:
             told, dates = energy_facts.read_told(
-                connection, month.first, until, month.zone, (after + 1, last), hanging
+                connection, month.first, until, month.zone, (after + 1, last), hanging, now=work.clock()
             )
             leaving = energy_facts.read_leaving(connection, month.first, (after + 1, last))
         rows = {

@@ -57,7 +57,9 @@ def due(connection: Connection, work: Work) -> Calendar | None:
     today, first = local_date(now, zone), energy_facts.first_fact(connection)
     if first is None:
         return None
-    kept_from = today - dt.timedelta(days=work.settings.daily_retention_days)
+    # Nights and week-ends stand in the gaps alone, so a month is made of both or not again.
+    kept_days = min(work.settings.daily_retention_days, work.settings.gap_retention_days)
+    kept_from = today - dt.timedelta(days=kept_days)
     asked_at = asked.read(connection)
     hidden = restricted(connection)
     held = _held(connection)
@@ -66,7 +68,7 @@ def due(connection: Connection, work: Work) -> Calendar | None:
         one = held.get(month.name)
         if one is None:
             return month
-        # A month part of whose daily totals was pruned stays as it was made when it was whole.
+        # A month part of whose daily totals or gaps was pruned stays as it was made when it was whole.
         if month.first < kept_from:
             continue
         other = one.digest != power.digest() or one.restricted != json_text(hidden)

@@ -97,16 +97,24 @@ def _machines(connection: Connection, query: Select[Any], zone: str) -> list[Mac
 
 
 def read_told(
-    connection: Connection, first: dt.date, last: dt.date, zone: str, between: tuple[int, int], fed: Fed
+    connection: Connection,
+    first: dt.date,
+    last: dt.date,
+    zone: str,
+    between: tuple[int, int],
+    fed: Fed,
+    *,
+    now: float | None = None,
 ) -> tuple[dict[int, dict[Key, Told]], dict[int, set[dt.date]]]:
     """Return {device: {place and measure: what it counts}} of the devices between two row ids, and the days known of.
 
-    Days that are not in the ledger, told or not, are known of and count nothing.
+    Days that are not in the ledger, told or not, are known of and count nothing. Gaps of a day that is not over `now`
+    count nothing yet.
     """
     told: dict[int, dict[Key, Told]] = defaultdict(dict)
     dates: dict[int, set[dt.date]] = defaultdict(set)
     totals = local_totals.read(connection, first, last, zone, COLUMNS, between)
-    totals = absences.over(connection, totals, between, (first, last), zone)
+    totals = absences.over(connection, totals, between, (first, last), zone, now=now)
     rows = plug_store.over(connection, totals, between, (first, last), zone)
     for total in fed.totals(rows, between):
         row = total.values

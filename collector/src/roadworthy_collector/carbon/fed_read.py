@@ -50,7 +50,7 @@ def read(work: Work, first: dt.date, last: dt.date, zone: str, rests: Mapping[st
         if work.stop.is_set():
             return found
         with work.reading() as connection:
-            piece = _read_piece(connection, some, first, last, zone)
+            piece = _read_piece(connection, some, first, last, zone, work.clock())
         for number in range((last - first).days + 1):
             date = first + dt.timedelta(days=number)
             _settle(found, piece, mine, date, rests, work.clock())
@@ -109,7 +109,7 @@ def _pieces(feeds: Sequence[Feed], feeders: Iterable[int]) -> Iterator[tuple[lis
 
 
 def _read_piece(
-    connection: Connection, some: Sequence[int], first: dt.date, last: dt.date, zone: str
+    connection: Connection, some: Sequence[int], first: dt.date, last: dt.date, zone: str, now: float
 ) -> _Piece:
     machines: dict[int, Machine] = {}
     told: dict[_DayKey, Any] = {}
@@ -118,7 +118,7 @@ def _read_piece(
         ids = frozenset(some[begin : begin + _AT_ONCE])
         machines |= {one.id: one for one in energy_facts.machines_of(connection, ids, zone)}
         totals = local_totals.read(connection, first, last, zone, energy_facts.COLUMNS, ids)
-        for total in absences.over(connection, totals, ids, (first, last), zone):
+        for total in absences.over(connection, totals, ids, (first, last), zone, now=now):
             told[total.device, total.date] = total.values
         metered |= outlets.read(connection, first, last, ids)
     return _Piece(machines, told, metered)
