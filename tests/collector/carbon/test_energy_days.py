@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 from support import facts
 from support.estates import Estate
 from support.people import Person
@@ -189,6 +189,92 @@ def test_one_persons_half_hours_take_a_right_and_a_reason(filled: Estate) -> Non
         day(filled, dt.date(188, 6, 6))
     untold = day(filled, dt.date(2026, 5, 1))
     assert (untold["kwh"], untold["rows"]) == (None, [])  # not known, and not nought
+
+
+def away(estate: Estate, device: int, date: dt.date, kind: str = "off") -> None:
+    """Put a gap from the evening before a day to the morning after it."""
+    span = local_day(date, ZONE)
+    place = {"begin": span.start - 6 * 3600, "end": span.end + 8 * 3600, "kind": kind}
+    estate.put(schema.gaps, device=device, basis="boot_id_changed", content_hash=b"8" * 8, **place)
+
+
+def test_devices_that_were_off_all_day_hide_nobody(estate: Estate) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    some = [estate.device(device_class="desktop", model="M1", enrolled_at=enrolled) for _ in range(5)]
+    tell(estate, some[0], PLAIN)
+    for one in some[1:]:
+        away(estate, one, PLAIN)
+    assert day(estate, by="site")["devices"] == 5
+    for asked in ({}, {"site": "HQ"}):
+        with pytest.raises(RoadworthyError, match="give a reason"):
+            day(estate, **asked)
+    assert len(day(estate, reason="a fault is looked for")["rows"]) == 48
+    # The night before, none of four was on: that says who was away.
+    before = PLAIN - dt.timedelta(days=1)
+    for one in some[1:]:
+        away(estate, one, before - dt.timedelta(days=1))
+    with pytest.raises(RoadworthyError, match="give a reason"):
+        day(estate, before - dt.timedelta(days=1))
+    # Five that were all off draw a flat line.
+    away(estate, some[0], before - dt.timedelta(days=1))
+    rows = day(estate, before - dt.timedelta(days=1))["rows"]
+    assert max(row["joules"] for row in rows) - min(row["joules"] for row in rows) <= 5
+
+
+def test_too_many_are_refused_before_their_gaps_are_read(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    for site in ("HQ", "HQ", "HQ", "North"):
+        one = estate.device(device_class="desktop", model="M1", site=site, enrolled_at=enrolled)
+        away(estate, one, PLAIN)
+    estate.device(device_class="desktop", model="M1", last_report_at=0)  # cannot have told of the day
+    monkeypatch.setattr(energy_day_shown, "_MOST_ONLINE", {True: 3, False: 3})
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        asked.append(statement)
+
+    event.listen(estate.engine, "before_cursor_execute", note)
+    online = Who("vi", may_read_history=False, waits=True)
+    try:
+        with pytest.raises(RoadworthyError, match="4 devices are more than a page waits for"):
+            energy_day_shown.day(work_of(estate), Asked(PLAIN, "class"), online)
+        assert asked
+        assert not any("FROM gaps" in statement for statement in asked)
+        told = energy_day_shown.day(work_of(estate), Asked(PLAIN, "class", "HQ"), online)
+        assert told["devices"] == 3
+        assert any("FROM gaps" in statement for statement in asked)
+    finally:
+        event.remove(estate.engine, "before_cursor_execute", note)
+
+
+def test_a_day_nobody_can_explain_is_not_known_and_not_nought(estate: Estate) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    some = [estate.device(device_class="desktop", model="M1", enrolled_at=enrolled) for _ in range(5)]
+    for one in some:
+        away(estate, one, SHORT, "unobserved")
+    told = day(estate, SHORT)
+    assert (told["kwh"], told["high_kwh"], told["spread_kwh"], told["rows"]) == (None, None, None, [])
+    assert told["by_quality"]["modelled"] == {"kwh": None, "share": None}
+    assert (told["devices"], told["unknown_hours"]) == (5, 5 * 23)
+    (row,) = day(estate, SHORT, "day")["rows"]
+    assert row["kwh"] is None
+    month = {
+        row["title"]: row["kwh"] for row in energy_day_shown.days(work_of(estate), parse_period("2026-03"))
+    }
+    assert set(month.values()) == {None}
+    # A class nobody has watts of is not known beside one that is.
+    tell(estate, some[0], PLAIN)
+    network = estate.device(device_class="network", model="U1", enrolled_at=enrolled)
+    tell(estate, network, PLAIN)
+    first, last = day(estate, PLAIN, "device", reason="an enquiry")["rows"]
+    assert (first["key"], first["reason"]) == (estate.device_id(some[0]), None)
+    assert first["kwh"] > 0
+    assert (last["key"], last["kwh"], last["by_quality"]["assumed"]["kwh"]) == (
+        estate.device_id(network), None, None,
+    )  # fmt: skip
+    assert "not known" in last["reason"]
 
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)

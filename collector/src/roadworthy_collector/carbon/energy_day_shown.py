@@ -1,7 +1,7 @@
 """A day's energy as commands, the API and the console show it: by half-hour, site, unit, class, device or quality.
 
-When half-hours are of fewer than five devices they may be one person's working hours: they, and lists of devices, are
-for who may read a device's history, with a reason that goes on the record. Half-hours of a whole site are not.
+When half-hours are of fewer than five devices that were on they may be one person's working hours: they, and lists of
+devices, are for who may read a device's history, with a reason that goes on the record. Half-hours of a whole site are not.
 Restricted sites are in totals alone.
 """
 
@@ -20,6 +20,8 @@ from roadworthy_collector.carbon.energy_days import DeviceDay, HalfHourSum
 from roadworthy_collector.carbon.estate import (
     ALLOCATION,
     DIMENSIONS,
+    NO_ENERGY,
+    VIRTUAL,
     Dimension,
     Estate,
     Period,
@@ -27,6 +29,7 @@ from roadworthy_collector.carbon.estate import (
     shown_row,
     titles_of,
 )
+from roadworthy_collector.carbon.power import measured_by
 from roadworthy_collector.carbon.sums import Month, Sum, kwh_number, together
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
@@ -86,11 +89,7 @@ def day(work: Work, asked: Asked, who: Who) -> dict[str, Any]:
     site, device = _site(work, asked), _device(work, asked)
     most = _MOST_ONLINE[asked.by == "half-hour"] if who.waits else None
     found = [one for some in _read(work, asked, site, device, most) for one in some]
-    personal = asked.device is not None or asked.by == "device"
-    ids = {one.machine.id for one in found}
-    if asked.by == "half-hour" and len(ids) < MINIMUM_GROUP:
-        personal = personal or bool(ids)
-    if personal:
+    if _may_be_one_person(asked, found):
         _require(work, asked, who)
     estate = _estate(work, asked.date, found)
     rows, spread = _rows(work, asked, found, estate)
@@ -100,7 +99,7 @@ def day(work: Work, asked: Asked, who: Who) -> dict[str, Any]:
         "site": asked.site,
         "device": asked.device,
         "basis": ALLOCATION,
-        **(estate.total.told() if found else _nothing()),
+        **_told(estate, found),
         "spread_kwh": None if spread is None else kwh_number(spread),
         "plug_lines": _lines(work, found),
         "by": asked.by,
@@ -123,9 +122,24 @@ def days(
         date = first + dt.timedelta(days=number)
         wanted = Asked(date, "day", site, scope=scope)
         found = [one for some in _read(work, wanted, _site(work, wanted), None) for one in some]
-        told = _estate(work, date, found).total.told() if found else _nothing()
+        told = _told(_estate(work, date, found), found)
         rows.append({"key": date.isoformat(), "title": date.isoformat(), **told})
     return rows
+
+
+def _may_be_one_person(asked: Asked, found: Sequence[DeviceDay]) -> bool:
+    """Return whether what is asked may be one person's day: a device, a list of them, or half-hours of too few.
+
+    Devices that were off or asleep all day draw a flat line, and hide nobody who was at work beside them: those that
+    were on are counted. Where none was, the line is flat, but of few devices it says who was away.
+    """
+    if asked.device is not None or asked.by == "device":
+        return True
+    if asked.by != "half-hour":
+        return False
+    present = {one.machine.id for one in found}
+    were_on = {one.machine.id for one in found if one.told.observed_seconds > 0}
+    return 0 < len(were_on or present) < MINIMUM_GROUP
 
 
 def _read(
@@ -163,8 +177,8 @@ def _require(work: Work, asked: Asked, who: Who) -> None:
     """Put a reading that may be about one person on the record; RoadworthyError without the right or a reason."""
     if not who.may_read_history:
         raise RoadworthyError(
-            f"half-hours of fewer than {MINIMUM_GROUP} devices, and lists of devices, may be about one person; your role "
-            "does not include them"
+            f"half-hours of fewer than {MINIMUM_GROUP} devices that were on, and lists of devices, may be about one "
+            "person; your role does not include them"
         )
     reason = " ".join(asked.reason.split())
     if not REASON_LENGTH[0] <= len(reason) <= REASON_LENGTH[1]:
@@ -214,6 +228,8 @@ def _rows(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return the rows, and the joules whose time of day is modelled where they are half-hours."""
     if asked.by == "half-hour":
+        if not _is_known(found):
+            return [], None
         parts = energy_days.by_half_hour(energy_days.half_hours(work, asked.date, found))
         clock = ZoneInfo(work.settings.reporting_timezone)
         rows = [_half_hour(start, one, clock) for start, one in parts.items()]
@@ -221,7 +237,9 @@ def _rows(
     if asked.by == "device":
         return _devices(work, found), None
     if asked.by == "day":
-        return [{"key": asked.date.isoformat(), "title": asked.date.isoformat(), **estate.total.told()}], None
+        return [
+            {"key": asked.date.isoformat(), "title": asked.date.isoformat(), **_told(estate, found)}
+        ], None
     return [shown_row(row, asked.by) for row in estate.rows(asked.by)], None
 
 
@@ -283,13 +301,36 @@ def _devices(work: Work, found: Sequence[DeviceDay]) -> list[dict[str, Any]]:
     sums: dict[int, Sum] = {}
     for one in open_to_see:
         sums.setdefault(one.machine.id, Sum()).add(_sum(one.entry, 1))
-    rows = [{"key": names[key], "title": names[key], **one.energy().told()} for key, one in sums.items()]
-    return sorted(rows, key=lambda row: (-row["kwh"], row["key"]))
+    virtual = {one.machine.id for one in open_to_see if one.machine.item_class == VIRTUAL}
+    rows = []
+    for key, total in sums.items():
+        is_known = any(total.joules) or key in virtual
+        figures = {**total.energy().told(), **({} if is_known else _no_energy())}
+        reason = None if is_known else NO_ENERGY
+        rows.append({"key": names[key], "title": names[key], **figures, "reason": reason})
+    # The most first, and what is not known after all that is.
+    return sorted(rows, key=lambda row: (row["kwh"] is None, -(row["kwh"] or 0), row["key"]))
 
 
-def _nothing() -> dict[str, Any]:
-    """Return the figures of a day nobody told anything of: not known, and not nought."""
-    none = dict.fromkeys(
-        ("kwh", "low_kwh", "high_kwh", "devices", "device_days", "unknown_hours", "coverage_ratio")
+def _told(estate: Estate, found: Sequence[DeviceDay]) -> dict[str, Any]:
+    """Return the figures of a day; without energy where nothing was told that would give any: not known, not nought."""
+    if not found:
+        none = dict.fromkeys(("devices", "device_days", "unknown_hours", "coverage_ratio"))
+        return {**none, **_no_energy()}
+    return {**estate.total.told(), **({} if _is_known(found) else _no_energy())}
+
+
+def _is_known(found: Sequence[DeviceDay]) -> bool:
+    """Return whether anything is known of what devices drew; a virtual machine draws nothing of its own."""
+    return any(
+        one.entry.wall_joules
+        or measured_by(one.told.joules)
+        or one.machine.item_class == VIRTUAL
+        or one.entry.unknown_seconds < sum(one.told.seconds.values())
+        for one in found
     )
-    return none | {"by_quality": {name: {"kwh": None, "share": None} for name in QUALITIES}}
+
+
+def _no_energy() -> dict[str, Any]:
+    none = dict.fromkeys(("kwh", "low_kwh", "high_kwh"))
+    return {**none, "by_quality": {name: {"kwh": None, "share": None} for name in QUALITIES}}

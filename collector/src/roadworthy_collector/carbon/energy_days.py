@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.carbon import absences, energy_facts, fed_read, plug_fits, plug_store, power
@@ -28,6 +28,7 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, covers
 from roadworthy_collector.store.queries.totals import Facts as HalfHours
+from roadworthy_collector.store.schema import devices
 from roadworthy_inventory.calendar import Span, local_day
 from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES, Entry, Off, Total
@@ -37,6 +38,7 @@ from roadworthy_inventory.replacement_inputs import Range
 _AT_ONCE = 200
 _MOST_ID = 2**62
 _PERIOD_SECONDS = 1800
+_CLOCKS_OFF_SECONDS = 86_400
 
 
 class DeviceDay(NamedTuple):
@@ -117,31 +119,81 @@ def read(
     zone = work.settings.reporting_timezone
     fitted = _fitted(work, date)
     hanging = fed_read.read(work, date, date, zone, fitted.rests)
-    with work.reading() as connection:
-        told = local_totals.read(connection, date, date, zone, energy_facts.COLUMNS, device)
-        told = absences.over(connection, told, device, (date, date), zone)
-        told = plug_store.over(connection, told, (device or 0, device or _MOST_ID), (date, date), zone)
-        ids = {
-            one.device for one in told if site in {None, one.values.site} and covers(scope, one.values.unit)
-        }
-        ids |= {one for one in hanging.days if device in {None, one}}
-    ordered = sorted(ids)
-    if most is not None and len(ordered) > most:
-        raise RoadworthyError(
-            f"{len(ordered):,} devices are more than a page waits for ({most:,}): choose a site, or on the collector's "
-            f"machine run: roadworthy carbon energy --year {date}"
-        )
+    ids = {one for one in hanging.days if device in {None, one}}
+    ordered = sorted(_devices_of(work, date, _Wanted(scope, site, device, most), ids))
     for begin in range(0, len(ordered), _AT_ONCE):
         some = ordered[begin : begin + _AT_ONCE]
         with work.reading() as connection:
             machines = energy_facts.machines_of(connection, some, zone)
-            facts, _ = energy_facts.read_told(connection, date, date, zone, (some[0], some[-1]), hanging)
+            facts, _ = energy_facts.read_told(
+                connection, date, date, zone, (some[0], some[-1]), hanging, now=work.clock()
+            )
         yield [
             _device_day(machine, at, unit, one, fitted)
             for machine in machines
             for (at, unit, _), one in facts.get(machine.id, {}).items()
             if site in {None, at} and covers(scope, unit)
         ]
+
+
+class _Wanted(NamedTuple):
+    scope: Scope
+    site: int | None
+    device: int | None
+    most: int | None
+
+    def takes(self, site: int, unit: int) -> bool:
+        return self.site in {None, site} and covers(self.scope, unit)
+
+
+def _devices_of(work: Work, date: dt.date, wanted: _Wanted, ids: set[int]) -> set[int]:
+    """Return `ids` with the devices that told a day, or lie in a gap all day, where they stand then or else now.
+
+    RoadworthyError where they may be more than wanted, before their gaps are read: a gap is found by its device alone.
+    """
+    zone, device = work.settings.reporting_timezone, wanted.device
+    span = local_day(date, zone)
+    with work.reading() as connection:
+        told = local_totals.read(connection, date, date, zone, energy_facts.COLUMNS, device)
+        places = {
+            one.device: (one.values.site, one.values.unit)
+            for one in plug_store.over(
+                connection, told, (device or 0, device or _MOST_ID), (date, date), zone
+            )
+        }
+        found = ids | {one for one, place in places.items() if wanted.takes(*place)}
+        silent = {
+            one: at
+            for one, at in _heard_since(connection, span, wanted).items()
+            if one not in found and one not in places
+        }
+        _refuse(len(found) + sum(at < span.end for at in silent.values()), wanted.most, date)
+        ordered = sorted(silent)
+        for begin in range(0, len(ordered), _AT_ONCE):
+            some = frozenset(ordered[begin : begin + _AT_ONCE])
+            found |= {one for one, _, _ in absences.read(connection, some, span)}
+    return found
+
+
+def _heard_since(connection: Connection, span: Span, wanted: _Wanted) -> dict[int, int]:
+    """Return {device wanted that was heard after a day began: when it enrolled}: only such can have told a gap over it."""
+    query = select(devices.c.id, devices.c.site, devices.c.unit, devices.c.enrolled_at)
+    # A device's clock may be off by some hours.
+    query = query.where(devices.c.last_report_at > span.start - _CLOCKS_OFF_SECONDS)
+    if wanted.site is not None:
+        query = query.where(devices.c.site == wanted.site)
+    if wanted.device is not None:
+        query = query.where(devices.c.id == wanted.device)
+    rows = connection.execute(query)
+    return {row.id: row.enrolled_at for row in rows if wanted.takes(row.site, row.unit)}
+
+
+def _refuse(count: int, most: int | None, date: dt.date) -> None:
+    if most is not None and count > most:
+        raise RoadworthyError(
+            f"{count:,} devices are more than a page waits for ({most:,}): choose a site, or on the collector's "
+            f"machine run: roadworthy carbon energy --year {date}"
+        )
 
 
 def total_of(days: Sequence[DeviceDay]) -> Total:
