@@ -48,9 +48,7 @@ EMPTY: dict[str, list[tuple[str, str]]] = {
         (_HEALTH, "Since the main collector took reports"),
     ],
     "nothing was wrong with what came": [
-        (_HEALTH, "Clones, by what was done"),
         (_HEALTH, "Conflicts"),
-        (_HEALTH, "Items refused by code"),
         (_HEALTH, "Values this version does not know"),
     ],
     "nobody enrolled over the network": [(_HEALTH, "Enrolments by outcome")],

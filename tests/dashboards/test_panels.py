@@ -9,7 +9,7 @@ import pytest
 
 from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.panels import Look, Query, Words, bars, heat, lines, number, step_colours
-from roadworthy_dashboards.queries import counted, held, quantile, share, summed, this_year
+from roadworthy_dashboards.queries import counted, held, of_five, share, summed, this_year
 from roadworthy_dashboards.sdk import JSONEncoder
 from roadworthy_dashboards.tables import Column, Key, columns, facts
 
@@ -28,9 +28,6 @@ def test_an_expression_takes_every_series_once_before_it_adds_up() -> None:
     assert summed("x", "a", of=("b",)) == 'sum by (a) (max by (a, b) (x{job=~"$job"}))'
     assert counted("x", 'a="b"') == 'max (x{job=~"$job",a="b"}) or 0 * max (x{job=~"$job"})'
     assert share("a", "b") == "(a) / (b > 0)"
-    assert quantile(0.9, "x", "a", window="7d") == (
-        'histogram_quantile(0.9, max by (le, a) (increase(x_bucket{job=~"$job"}[7d]))) >= 0'
-    )
 
 
 SAYS = Words("Title", "What it is.", "s")
@@ -73,14 +70,32 @@ def test_two_collectors_that_tell_the_same_are_counted_once(tmp_path: Path) -> N
 
 
 @pytest.mark.needs("promtool")
-def test_a_quantile_of_nothing_is_nothing(tmp_path: Path) -> None:
+def test_what_the_collector_adds_up_as_other_is_told_without_its_count(tmp_path: Path) -> None:
+    """Only past 200 sites there is a count of devices named other; what tells of people is added up in any IT estate."""
+    reasons = {
+        ("North", "signin_slow"): 3,
+        ("South", "signin_slow"): 1,
+        ("other", "signin_slow"): 2,
+        ("South", "disk_failing"): 4,
+        ("other", "disk_failing"): 5,
+    }
     series = {
-        f'h_bucket{{job="{job}",site="North",le="{le}"}}': f"7 {value}x20"
+        f'x{{job="{job}",site="{site}",reason="{reason}"}}': f"{value}x2"
         for job in ("a", "b")
-        for le, value in (("60", 16), ("120", 17), ("+Inf", 17))
-    } | {f'h_bucket{{job="a",site="South",le="{le}"}}': "5x20" for le in ("60", "+Inf")}
+        for (site, reason), value in reasons.items()
+    } | {'devices{job="a",site="North"}': "5x2", 'devices{job="a",site="South"}': "4x2"}
+    told = {
+        f'{{site="{site}", reason="{reason}"}}': float(value)
+        for (site, reason), value in reasons.items()
+        if (site, reason) != ("South", "signin_slow")
+    }
     wanted = [
-        (quantile(0.5, "h", "site", window="10m"), "9m", {'{site="North"}': 33.333333333333336}),
+        (of_five("x", "site", "devices"), "1m", told),
+        (
+            of_five("x", "site", "devices", 'site=~"North"'),
+            "1m",
+            {'{site="North", reason="signin_slow"}': 3.0},
+        ),
     ]
     answers(tmp_path, series, wanted)
 

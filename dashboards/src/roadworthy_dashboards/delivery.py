@@ -109,11 +109,6 @@ def push(grafana: Grafana, wanted: Wanted, *, dry_run: bool = False) -> Iterator
         yield _push_board(grafana, _with_source(board, wanted), folder, dry_run=dry_run)
 
 
-def drift(grafana: Grafana, wanted: Wanted) -> Iterator[Step]:
-    """Yield how each thing stands; nothing is written."""
-    yield from push(grafana, wanted, dry_run=True)
-
-
 def differences(wanted: Any, found: Any, place: str = "") -> Iterator[str]:
     """Yield where `found` is not as wanted. What Grafana adds to an object by itself is no difference."""
     if isinstance(wanted, dict) and isinstance(found, dict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+OTHER = "other"  # where the collector adds up what it does not name
 _JOB = 'job=~"$job"'
 
 
@@ -35,13 +36,15 @@ def counted(gauge: str, where: str) -> str:
 def of_five(gauge: str, group: str, devices: str, where: str = "") -> str:
     """Return a gauge by `group` and the rule behind it; a rule about sign-ins only of groups of five devices or more.
 
-    Sign-ins tell of people. `devices` has the devices of each group.
+    Sign-ins tell of people. `devices` has the devices of each group; the collector folds smaller groups into `other`,
+    which is of five or more and which `devices` only has where there are too many groups to name.
     """
     by = (group, "reason")
     people, things = ('reason=~"signin.*"', 'reason!~"signin.*"')
     more = f",{where}" if where else ""
+    folded = held(gauge, *by, where=f'{people},{group}="{OTHER}"{more}')
     told = f"{held(gauge, *by, where=people + more)} and on ({group}) {held(devices, group)} >= 5"
-    return f"{held(gauge, *by, where=things + more)} or {told}"
+    return f"{held(gauge, *by, where=things + more)} or {folded} or {told}"
 
 
 def share(part: str, whole: str) -> str:
@@ -70,11 +73,6 @@ def rate(counter: str, *by: str) -> str:
     """Return how fast counters of all serving processes grow, added up by labels: each process counts for itself."""
     grouped = f"sum by ({', '.join(by)})" if by else "sum"
     return f"{grouped} (rate({selector(counter)}[$__rate_interval]))"
-
-
-def quantile(ratio: float, histogram: str, *by: str, where: str = "", window: str = "$__range") -> str:
-    """Return a quantile of what a histogram counted in a window; nothing where it counted nothing."""
-    return f"histogram_quantile({ratio}, {grown(f'{histogram}_bucket', 'le', *by, where=where, window=window)}) >= 0"
 
 
 def mean(histogram: str, *by: str, where: str = "", window: str = "$__range") -> str:

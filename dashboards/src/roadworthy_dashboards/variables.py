@@ -39,14 +39,6 @@ def several(name: str, label: str, family: str) -> dashboard.QueryVariable:
     return _many(_query(name, label, _values(name, family)))
 
 
-def newest(name: str, label: str, family: str) -> dashboard.QueryVariable:
-    """Return a choice of one of the years or months of a family, the newest unless somebody chooses.
-
-    The matcher that goes with it is `name="$name"`.
-    """
-    return _query(name, label, _values(name, family)).sort(board_model.VariableSort.ALPHABETICAL_DESC)
-
-
 def typed(name: str, label: str, description: str) -> dashboard.TextBoxVariable:
     """Return a box to type or paste a value in."""
     return dashboard.TextBoxVariable(name).label(label).description(description).default_value("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ from roadworthy_collector.books import (
     small_groups,
 )
 from roadworthy_collector.carbon import avoidable, shifts
+from roadworthy_collector.carbon.avoidable_worth import Price, Worth
 from roadworthy_collector.jobs import fleet as job
-from roadworthy_collector.jobs import site_figures
+from roadworthy_collector.jobs import site_avoidable, site_figures
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics import by_site
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER
@@ -33,7 +35,9 @@ from roadworthy_collector.store.books_schema import exceptions, register_devices
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.metrics import read_snapshot
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
+from roadworthy_inventory.carbon.factor_rules import Resolved
 from roadworthy_inventory.rating import Rating, Reason
+from roadworthy_inventory.rating_rules import Comparison, Rule, RuleSet
 
 TODAY = dt.datetime.fromtimestamp(NOW, dt.UTC).date()
 ITEM = {"kind": "laptop", "lifecycle_state": "deployed", "usage_profile": "personal", "updated_at": 1}
@@ -114,7 +118,7 @@ def test_how_long_people_wait_at_sign_in_is_a_reason_of_no_small_group() -> None
         device="", rating="needs attention", reasons=tuple(met.values()), excepted=(), not_judged=(), judged=2,
         import_only=False, observed_until=None, edition="",
     )  # fmt: skip
-    told = rating_places.ByPlace({None: ""})
+    told = rating_places.ByPlace({None: ""}, {"signin-slow", "of nobody"})
     for site, model in (*[("HQ", "L5")] * 6, *[("Post", "L9")] * 2, *[("Yard", "L5")] * 3):
         told.add(site, model, slow, "supported")
     found = told.told()
@@ -124,6 +128,18 @@ def test_how_long_people_wait_at_sign_in_is_a_reason_of_no_small_group() -> None
     ]  # fmt: skip
     # The two L9 alone are too few to be told of, nor by what is missing: the L5 go along.
     assert [row for row in found["model_reasons"] if row[1] == "signin-slow"] == [[OTHER, "signin-slow", 11]]
+
+
+def test_a_rule_is_about_people_by_any_of_its_tests() -> None:
+    def compares(name: str) -> Comparison:
+        return Comparison(name, "above", 1)
+
+    def rule(name: str, *looks_at: str) -> Rule:
+        return Rule(name, "needs action", "", "ours", tuple(map(compares, looks_at)))
+
+    slow = rule("slow", "startup_p50_seconds", "signin_p50_seconds")
+    edition = RuleSet("ours", 7, 7, (slow, rule("disk", "system_medium"), rule("wait", "signin_p90_seconds")))
+    assert rating_places.of_people(edition) == {"slow", "wait"}
 
 
 def test_ends_of_support_and_warranties_stand_by_site(estate: Estate) -> None:
@@ -247,8 +263,49 @@ def test_how_few_devices_are_used_is_told_of_no_small_site(estate: Estate) -> No
 
 def test_too_few_devices_in_all_are_told_of_nowhere(estate: Estate) -> None:
     site = estate.site("HQ")
-    avoidable_of(estate, {f"{site}.1": {"looked": {"unused_on": 4}, "unused_on": [4, 60, 1, 2, 3]}})
-    assert shown(estate)["site_avoidable_joules"] == {}
+    use = [4, 60, 1, 2, 3]
+    looked = {"unused_on": 4, "idle_server": 4}
+    avoidable_of(estate, {f"{site}.1": {"looked": looked, "unused_on": use, "idle_server": use}})
+    found = shown(estate)
+    assert found["site_avoidable_joules"] == {("HQ", "idle_server"): 2}
+    assert found["avoidable_joules"].keys() == found["avoidable_gbp"].keys() == {("idle_server",)}
+
+
+def test_pounds_need_enough_devices_at_the_sites_with_a_price(estate: Estate) -> None:
+    hq, north, kwh = estate.site("HQ"), estate.site("North"), 3_600_000
+    use = [1, 60, kwh, kwh, kwh]
+    groups = {
+        f"{hq}.1": {"looked": {"unused_on": 9}, "unused_on": use},
+        f"{north}.1": {
+            "looked": {"unused_on": 2, "out_of_family": 2},
+            "unused_on": use,
+            "out_of_family": use,
+        },
+    }
+    priced = Worth(
+        {north: Price(Fraction(36), "its supply")}, None, Resolved("generation", "kgCO2e/kWh", None, None, ())
+    )
+    assert site_avoidable.pounds(priced, groups) == {"out_of_family": 0.36}
+    groups[f"{north}.1"]["looked"]["unused_on"] = 5
+    assert site_avoidable.pounds(priced, groups) == {"unused_on": 0.36, "out_of_family": 0.36}
+
+
+@pytest.mark.parametrize(
+    ("hidden", "told"), [(0, {"HQ", OTHER}), (1, {"HQ"}), (3, {"HQ", "North"}), (5, {"HQ", OTHER})]
+)
+def test_what_is_missing_tells_of_no_few_devices_of_restricted_sites(hidden: int, told: set[str]) -> None:
+    looked = {"HQ": 20, "North": 6, "Small": 2}
+    assert small_groups.folded_beside(dict.fromkeys(looked, 1.0), looked, hidden).keys() == told
+
+
+def test_few_devices_of_a_restricted_site_leave_other_out(estate: Estate) -> None:
+    hq, north, cells = (estate.site(name, restricted=name == "Cells") for name in ("HQ", "North", "Cells"))
+    places = ((hq, 9), (north, 5), (cells, 1))
+    groups = {
+        f"{site}.1": {"looked": {"unused_on": count}, "unused_on": [1, 60, 1, 2, 3]} for site, count in places
+    }
+    avoidable_of(estate, groups)
+    assert shown(estate)["site_avoidable_joules"] == {("HQ", "unused_on"): 2}
 
 
 @given(

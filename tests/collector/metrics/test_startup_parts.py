@@ -46,6 +46,25 @@ def test_phases_stack_to_the_mean_of_the_start_ups_that_tell_them(estate: Estate
     assert sum(told["models"]["L5"]["phases"].values()) == (16 + 4) / 2
 
 
+def test_how_long_people_wait_at_sign_in_is_in_the_phases_of_no_few_devices(estate: Estate) -> None:
+    kernel = {"name": "kernel", "seconds": 4.0}
+    took(estate, estate.device(model="L5"), [4.0], phases=[kernel])
+    for number in range(5):
+        device = estate.device(site="HQ" if number else "North", model="L5")
+        took(
+            estate,
+            device,
+            [30.0, 30.0],
+            phases=[{"name": "explorer_init", "seconds": 18.0}, kernel | {"seconds": 12.0}],
+        )
+    told = computed(estate)
+    # Four devices at HQ tell their sign-ins in eight start-ups, and the one at North in two.
+    assert told["sites"]["HQ"]["phases"] == {"kernel": 4.0}
+    assert told["sites"]["North"]["phases"] == {}
+    found = told["models"]["L5"]["phases"]
+    assert found == {"explorer_init": pytest.approx(180 / 11), "kernel": pytest.approx(124 / 11)}
+
+
 def test_what_is_no_finished_start_up_of_these_weeks_counts_nowhere(estate: Estate) -> None:
     device, phases = estate.device(model="L5"), [{"name": "kernel", "seconds": 1.0}]
     took(estate, device, [1.0] * 5, kind="resume", phases=phases)

@@ -119,20 +119,34 @@ def test_a_year_that_is_not_closed_has_no_change(estate: Estate) -> None:
 
 @ONE_STORE
 def test_a_year_whose_meters_tell_half_of_it_is_no_crc_year(filled_once: Callable[..., Estate]) -> None:
-    held = filled_once(crc.fill)  # one of its supplies was read for three months of 2025/26
+    held = filled_once(crc.fill)  # one of its supplies was read for three months of 2025/26, another never
     assert "roadworthy_crc_year_tco2" not in computed(held, crc.NOW)
+    (half_hours,) = (one for one in crc.made(held, 2025)["exclusions"] if one["unit"] == "half-hours")
+    assert half_hours["of"] == 2 * 365 * 48  # nothing is expected of the one without a reading
+    assert half_hours["count"] == (365 - 91) * 48
 
 
 def test_crc_is_what_was_issued_and_the_share_is_inside_it(estate: Estate) -> None:
     figures_of = [{"name": "total", "value": 200.0}, {"name": "cost", "value": 3000.0}]
     rows = [{"title": "low end", "tco2": 5.0}, {"title": "likely", "tco2": 8.0}]
-    tables = [{"name": "supplies", "rows": [{"supply": "12"}]}, {"name": "ict_share", "rows": rows}]
-    exclusions = [{"unit": "half-hours", "count": 876}, {"unit": "not counted", "count": None}]
+    # Of a register, and of what is left out by a rule of the scheme, no half-hour is expected.
+    read = [{"supply": "12", "basis": "actual"}, {"supply": "register", "basis": "estimated"}]
+    tables = [{"name": "supplies", "rows": read}, {"name": "ict_share", "rows": rows}]
+    exclusions = [
+        {"unit": "half-hours", "count": 876, "of": 17_520}, {"unit": "not counted", "count": None},
+        {"unit": "supplies", "count": 1, "what": "Supplies left out by a rule of the scheme"},
+    ]  # fmt: skip
     content = {"figures": figures_of, "tables": tables, "exclusions": exclusions}
     words = {"steps": [], "simulated": False, "made_at": 1, "made_by": "ann", "state": "published"}
     estate.put(carbon_reports, kind="crc", year=2024, content=content, **words)
-    more = content | {"exclusions": [{"unit": "half-hours", "count": 877}]}
-    estate.put(carbon_reports, kind="crc", year=2023, content=more, **words)
+    unread = {"name": "supplies", "rows": [*read, {"supply": "13", "basis": "no reading"}]}
+    others: dict[int, dict[str, Any]] = {
+        2023: {"exclusions": [{"unit": "half-hours", "count": 877, "of": 17_520}]},
+        2022: {"exclusions": [{"unit": "half-hours", "count": 1}]},  # of how many was not told then
+        2021: {"tables": [unread, tables[1]]},
+    }
+    for year, more in others.items():
+        estate.put(carbon_reports, kind="crc", year=year, content=content | more, **words)
     found = computed(estate, NOW)
     assert found["roadworthy_crc_year_tco2"] == {("billed", "2024"): 200, ("ict", "2024"): 8}
     assert found["roadworthy_crc_year_gbp"] == {("billed", "2024"): 3000, ("ict", "2024"): 120}

@@ -84,7 +84,9 @@ def rate_now(work: Work) -> dict[str, Any]:
         places, family = Places(connection), family_ratios(connection, now)
         on = local_day(now, work.settings.reporting_timezone)
         supports = Supports.read(connection, on)
-        by_place = rating_places.ByPlace(rating_places.open_sites(connection))
+        by_place = rating_places.ByPlace(
+            rating_places.open_sites(connection), rating_places.of_people(edition)
+        )
     run = _Run(work, Rater(edition, on), supports, entries, scores, places, family, by_place)
     if not (run.devices() and run.imported()):
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -12,6 +13,7 @@ from roadworthy_collector.books.small_groups import folded
 from roadworthy_collector.store.schema import sites
 from roadworthy_inventory.rating import Rating
 from roadworthy_inventory.rating_measures import ACTION, ATTENTION
+from roadworthy_inventory.rating_rules import RuleSet
 
 FIGURE = "ratings.places"
 _SHORT = frozenset({ATTENTION, ACTION})
@@ -24,21 +26,29 @@ def open_sites(connection: Connection) -> dict[int | None, str]:
     return {None: ""} | {row.id: row.name for row in connection.execute(query)}
 
 
+def of_people(edition: RuleSet) -> frozenset[str]:
+    """Return the ids of the rules that look at what is about people in any of their tests, not the first alone."""
+    return frozenset(
+        rule.rule_id
+        for rule in edition.rules
+        if any(test.looks_at.startswith(_OF_PEOPLE) for test in rule.tests)
+    )
+
+
 class ByPlace:
     """Ratings, their reasons and support by site, and reasons by model; restricted sites are in none of it.
 
-    Reasons that are about people are of no group with fewer than five devices.
+    Reasons that are about people, by the ids of their rules, are of no group with fewer than five devices.
     """
 
-    def __init__(self, names: Mapping[int | None, str]) -> None:
-        self._names = names
+    def __init__(self, names: Mapping[int | None, str], people: AbstractSet[str]) -> None:
+        self._names, self._people = names, people
         self._verdicts: Counter[tuple[str, str]] = Counter()
         self._support: Counter[tuple[str, str]] = Counter()
         self._of_sites: Counter[tuple[str, str]] = Counter()
         self._of_models: Counter[tuple[str, str]] = Counter()
         self._sites: Counter[str] = Counter()
         self._models: Counter[str] = Counter()
-        self._of_people: set[str] = set()
 
     def add(self, site: str, model: str | None, found: Rating, support: str) -> None:
         """Count a device; its reasons only where they make it fall short, excepted ones left out."""
@@ -47,11 +57,9 @@ class ByPlace:
         self._sites[site] += 1
         self._models[model or ""] += 1
         if found.rating in _SHORT:
-            for rule, measure in {reason.rule_id: reason.looks_at for reason in found.reasons}.items():
+            for rule in {reason.rule_id for reason in found.reasons}:
                 self._of_sites[site, rule] += 1
                 self._of_models[model or "", rule] += 1
-                if measure.startswith(_OF_PEOPLE):
-                    self._of_people.add(rule)
 
     def add_alone(self, site: int | None, support: str) -> None:
         """Count the support of a record no agent reports for, by the row id of its site."""
@@ -73,8 +81,8 @@ class ByPlace:
         self, reasons: Counter[tuple[str, str]], devices: Mapping[str, int]
     ) -> Counter[tuple[str, str]]:
         """Return counts by (member, rule) with what is about people folded where a member has too few devices."""
-        found = Counter({key: count for key, count in reasons.items() if key[1] not in self._of_people})
-        for rule in self._of_people:
+        found = Counter({key: count for key, count in reasons.items() if key[1] not in self._people})
+        for rule in sorted(self._people & {rule for _, rule in reasons}):
             kept = folded({member: reasons[member, rule] for member in devices}, devices)
             found.update({(member, rule): int(count) for member, count in kept.items() if count})
         return found

@@ -20,7 +20,6 @@ from roadworthy_inventory.planned_life import AGE_BANDS, age_band
 from roadworthy_inventory.register import LIFECYCLE_STATES
 
 FIGURE = "register"
-WARRANTY_BANDS = ("ended", "within_90_days", "within_a_year", "later", "unknown")
 
 
 def count_register(work: Work) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def count_register(work: Work) -> dict[str, Any]:
 
 
 def _band(ends: dt.date | None, on: dt.date) -> str:
-    """Return which of WARRANTY_BANDS the last day of a warranty is in."""
+    """Return which band the last day of a warranty is in."""
     if ends is None:
         return "unknown"
     left = (ends - on).days

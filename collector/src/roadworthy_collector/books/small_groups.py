@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 
 OTHER = "other"
+_HIDDEN = "\0"  # no group's name
 
 
 def folded(values: Mapping[str, float], devices: Mapping[str, int]) -> dict[str, float]:
@@ -22,4 +23,17 @@ def folded(values: Mapping[str, float], devices: Mapping[str, int]) -> dict[str,
     kept = {group: values[group] for group in ordered[len(small) :]}
     if sum(devices[group] for group in small) >= SMALLEST_GROUP:
         kept[OTHER] = kept.get(OTHER, 0) + sum(values[group] for group in small)
+    return kept
+
+
+def folded_beside(values: Mapping[str, float], devices: Mapping[str, int], hidden: int) -> dict[str, float]:
+    """Return `folded` beside `hidden` devices that are in no group but in a whole that is told elsewhere.
+
+    The whole less the groups tells of them. Where they are one to four they count among the small groups, and `other`
+    is left out, so that at least five devices are missing.
+    """
+    if not 0 < hidden < SMALLEST_GROUP:
+        return folded(values, devices)
+    kept = folded({**values, _HIDDEN: 0}, {**devices, _HIDDEN: hidden})
+    kept.pop(OTHER, None)
     return kept

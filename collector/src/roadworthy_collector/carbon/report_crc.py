@@ -180,6 +180,7 @@ def _exclusions(supplies: Sequence[CrcSupply]) -> list[dict[str, Any]]:
             "what": "Half-hours without a figure",
             "why": "nobody told them; they are not nought and not filled in",
             "count": _missing(supplies),
+            "of": sum(one.expected_half_hours for one in supplies if one.has_reading),
             "unit": "half-hours",
         },
         {

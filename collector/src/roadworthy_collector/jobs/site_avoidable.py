@@ -1,21 +1,22 @@
 """Avoidable electricity by site and in pounds for metrics, out of what its job found.
 
 How devices are used may be about one person: of a site with fewer devices than may be told of, those count with the
-smallest sites as `other`, so that neither they nor what is missing of the whole tell of a few.
+smallest sites as `other`, so that neither they nor what is missing of the whole tell of a few. In all, too, it is told of no fewer.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.rating_places import open_sites
-from roadworthy_collector.books.small_groups import folded
+from roadworthy_collector.books.small_groups import folded_beside
 from roadworthy_collector.carbon import avoidable, avoidable_worth, shifts
+from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 
 _LIKELY = 3
 
@@ -27,40 +28,61 @@ def read(connection: Connection) -> dict[str, Any]:
         return {}
     content = held[0]
     names = open_sites(connection)
+    worth = avoidable_worth.read(connection, content, shifts.current(connection)[0].pence_per_kwh)
     rows = []
     for kind in sorted(avoidable.looked_at(content["groups"].values())):
-        joules, looked = _of_kind(content["groups"], kind, names)
+        joules, looked, hidden = _of_kind(content["groups"], kind, names)
         if kind in avoidable.PEOPLE:
-            joules = folded(joules, looked)
+            joules = folded_beside(joules, looked, hidden)
         rows += [[site, kind, value] for site, value in sorted(joules.items())]
-    return {"avoidable_joules": rows, "avoidable_gbp": _pounds(connection, content)}
+    return {"avoidable_joules": rows, "avoidable_gbp": pounds(worth, content["groups"])}
+
+
+def told_of_enough(groups: Iterable[Mapping[str, Any]], kind: str) -> bool:
+    """Return whether a kind may be told of some groups together: how devices are used, only of five that tell it."""
+    return kind not in avoidable.PEOPLE or sum(_known(sums, kind) for sums in groups) >= SMALLEST_GROUP
+
+
+def _known(sums: Mapping[str, Any], kind: str) -> int:
+    """Return how many devices of a group enough is known of to say what of a kind they have."""
+    return int(sums.get("looked", {}).get(kind, 0) or sums.get(kind, [0])[0])
 
 
 def _of_kind(
     groups: Mapping[str, Mapping[str, Any]], kind: str, names: Mapping[int | None, str]
-) -> tuple[dict[str, float], Counter[str]]:
-    """Return joules by site, and of how many devices enough is known to say so; restricted sites are left out."""
+) -> tuple[dict[str, float], Counter[str], int]:
+    """Return joules by site, of how many devices enough is known to say so, and how many are at restricted sites.
+
+    Joules of restricted sites are left out.
+    """
     joules: defaultdict[str, float] = defaultdict(int)
     looked: Counter[str] = Counter()
+    hidden = 0
     for place, sums in groups.items():
         site = names.get(int(place.partition(".")[0]))
-        known = sums.get("looked", {}).get(kind, 0) or sums.get(kind, [0])[0]
-        if site is not None and known:
+        known = _known(sums, kind)
+        if site is None:
+            hidden += known
+        elif known:
             looked[site] += known
             joules[site] += sums[kind][_LIKELY] if kind in sums else 0
-    return joules, looked
+    return joules, looked, hidden
 
 
-def _pounds(connection: Connection, content: Mapping[str, Any]) -> dict[str, float]:
-    """Return {kind: pounds} of the whole IT estate, where anything of a kind has a price."""
-    worth = avoidable_worth.read(connection, content, shifts.current(connection)[0].pence_per_kwh)
+def pounds(worth: avoidable_worth.Worth, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return {kind: pounds} of the whole IT estate, where anything of a kind has a price.
+
+    Pounds by the price are joules, so how devices are used needs five devices at the sites that have one.
+    """
     found = {}
-    for kind in sorted(avoidable.looked_at(content["groups"].values())):
+    sites = {place: int(place.partition(".")[0]) for place in groups}
+    priced = [sums for place, sums in groups.items() if worth.price(sites[place]) is not None]
+    for kind in sorted(avoidable.looked_at(groups.values())):
         total = avoidable_worth.Sums()
-        for place, sums in content["groups"].items():
+        for place, sums in groups.items():
             if kind in sums:
-                total = total.plus(worth.sums(int(place.partition(".")[0]), sums[kind]))
-        pounds = worth.told(total)["pounds"]
-        if pounds is not None:
-            found[kind] = pounds
+                total = total.plus(worth.sums(sites[place], sums[kind]))
+        told = worth.told(total)["pounds"]
+        if told is not None and told_of_enough(priced, kind):
+            found[kind] = told
     return found

@@ -17,6 +17,7 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.metrics.catalogue import OTHER, UNKNOWN
 from roadworthy_collector.metrics.fleet import fold
 from roadworthy_collector.store.queries import startup_parts as queries
+from roadworthy_collector.store.queries.states import SMALLEST_GROUP
 
 FIGURE = "startup_parts"
 EVERY_SECONDS = 60.0
@@ -25,6 +26,8 @@ DAYS, RECENT_DAYS = 28, 7
 SLOW_SECONDS = 60.0
 # As the rules of the rating: fewer start-ups than this tell nothing of a group.
 EVIDENCE = 5
+# Phases that are how long a person waited for their own work, as agents on Windows name them.
+SIGN_IN = frozenset({"user_profile", "explorer_init", "other_sign_in"})
 MAX_FACTORS = 50
 DEVICES_AT_ONCE = 200
 _AGAIN_SECONDS = 900
@@ -48,16 +51,34 @@ _FACTORS = msgspec.json.Decoder(tuple[_Factor, ...])
 
 
 class Member:
-    """What is counted of one site or model."""
+    """What is counted of one site or model.
+
+    Start-ups whose phases tell how long somebody waited at sign-in are counted apart: those of fewer than five devices
+    are in no mean, whole, so that the phases told still add up to one.
+    """
 
     def __init__(self) -> None:
-        self.phases: defaultdict[str, float] = defaultdict(float)
-        self.with_phases = 0
+        # Of machines alone, and with sign-ins.
+        self.phases: tuple[defaultdict[str, float], ...] = (defaultdict(float), defaultdict(float))
+        self.with_phases = [0, 0]
+        self._signing_in: set[int] = set()  # devices, no more than need to be known
         self.lengths: tuple[Counter[float], Counter[float]] = (Counter(), Counter())  # before, recent
+
+    def add_phases(self, device: int, counted: Sequence[_Phase]) -> None:
+        """Count the phases of a start-up."""
+        of_people = any(one.name in SIGN_IN for one in counted)
+        if of_people and len(self._signing_in) < SMALLEST_GROUP:
+            self._signing_in.add(device)
+        self.with_phases[of_people] += bool(counted)
+        for one in counted:
+            self.phases[of_people][one.name] += one.seconds
 
     def told(self) -> dict[str, Any]:
         """Return mean seconds by phase and the two medians, as far as known."""
-        means = {name: seconds / self.with_phases for name, seconds in sorted(self.phases.items())}
+        kinds = 1 + (len(self._signing_in) >= SMALLEST_GROUP)
+        starts = sum(self.with_phases[:kinds])
+        names = sorted({name for one in self.phases[:kinds] for name in one})
+        means = {name: sum(one.get(name, 0.0) for one in self.phases[:kinds]) / starts for name in names}
         baseline, recent = (_median(one) for one in self.lengths)
         return {"phases": means, "recent": recent, "baseline": baseline}
 
@@ -134,9 +155,7 @@ class Gathered:
             counted = [one for one in _PHASES.decode(phases) if one.counted] if started_at >= since else []
             for member in both:
                 member.lengths[started_at >= recent][length] += 1
-                member.with_phases += bool(counted)
-                for one in counted:
-                    member.phases[one.name] += one.seconds
+                member.add_phases(device, counted)
             if seconds > SLOW_SECONDS and started_at >= since:
                 self.factors.add(device, _FACTORS.decode(factors))
         self.factors.next_devices()

@@ -16,6 +16,7 @@ from roadworthy_collector.books import figures, shares
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import estate, factor_store, report_reading, settings_edition
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE
+from roadworthy_collector.carbon.report_crc_tables import NO_READING
 from roadworthy_collector.carbon.report_make import has_ended
 from roadworthy_collector.carbon.report_model import Kind
 from roadworthy_collector.errors import RoadworthyError
@@ -35,7 +36,6 @@ _YEARS, _SETS = 5, 3
 _KILOGRAMS = 1000
 # A part of a year would show falls and rises nobody made.
 _MOST_MISSING = 0.05
-_HALF_HOURS_A_YEAR = 17_520
 _PARTS = {words.capitalize(): name.removesuffix("_each") for name, words in PART_WORDS.items()}
 
 
@@ -137,9 +137,15 @@ def crc(connection: Connection, began: int, *, zone: str, now: float) -> dict[st
 
 
 def _metered(content: Mapping[str, Any]) -> bool:
-    supplies = sum(row["supply"] is not None for row in _rows(content, "supplies"))
-    missing = sum(one["count"] or 0 for one in content["exclusions"] if one["unit"] == "half-hours")
-    return missing <= _MOST_MISSING * _HALF_HOURS_A_YEAR * max(supplies, 1)
+    """Return whether every supply has a reading and meters told nearly all the half-hours they should have.
+
+    A report issued without how many those are counts where none is missing.
+    """
+    if any(row.get("basis") == NO_READING for row in _rows(content, "supplies")):
+        return False
+    told = [one for one in content["exclusions"] if one["unit"] == "half-hours"]
+    missing, expected = (sum(one.get(name) or 0 for one in told) for name in ("count", "of"))
+    return missing <= _MOST_MISSING * expected
 
 
 def change(connection: Connection, began: int, *, zone: str, now: float) -> dict[str, dict[str, float]]:

@@ -96,7 +96,8 @@ BY_SITE = (
         "site_avoidable_joules",
         "joules",
         "Avoidable energy of the last 28 whole local days by site. How devices are used (unused_on, sleep_fails) is told "
-        "of no site with fewer than five of them; those count under other.",
+        "of no site with fewer than five of them; those count under other, which is left out where restricted sites have "
+        "one to four.",
         _MODELLED,
         "site",
         "kind",
@@ -105,7 +106,8 @@ BY_SITE = (
         "avoidable_gbp",
         "pounds",
         "What roadworthy_avoidable_joules would cost by the tariffs of the sites' supplies; what has no price is in none "
-        "of it. Where nothing of a kind has a price there is no series.",
+        "of it. Where nothing of a kind has a price there is no series, nor of how devices are used (unused_on, "
+        "sleep_fails) where fewer than five of them stand at sites with a price.",
         f"{_MODELLED}; tariffs as entered",
         "kind",
     ),

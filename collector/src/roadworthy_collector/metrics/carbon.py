@@ -13,6 +13,7 @@ from roadworthy_collector.carbon import avoidable, factor_store, settings_editio
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE, emissions
 from roadworthy_collector.carbon.estate import FIGURE, Estate, financial_year, made_months, parse_period
 from roadworthy_collector.carbon.sums import Sum, of_told, together
+from roadworthy_collector.jobs.site_avoidable import told_of_enough
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
 from roadworthy_collector.store.books_schema import book_figures
@@ -151,8 +152,9 @@ def _avoidable(connection: Connection) -> dict[str, float]:
     if held is None:
         return {}
     groups = held[0]["groups"].values()
-    # A kind nothing could be looked at for has no sample.
-    found: dict[str, Any] = dict.fromkeys(sorted(avoidable.looked_at(groups)), 0.0)
+    # A kind nothing could be looked at for has no sample, nor one that may tell how a few people work.
+    kinds = [kind for kind in sorted(avoidable.looked_at(groups)) if told_of_enough(groups, kind)]
+    found: dict[str, Any] = dict.fromkeys(kinds, 0.0)
     for sums in groups:
         for kind in found:
             found[kind] += sums.get(kind, [0.0] * 4)[3]

@@ -82,7 +82,8 @@ CARBON = (
     _row(
         "avoidable_joules",
         "joules",
-        "Avoidable energy of the last 28 whole local days by what it is; where sleep fails is a part of unused_on.",
+        "Avoidable energy of the last 28 whole local days by what it is; where sleep fails is a part of unused_on. "
+        "How devices are used (unused_on, sleep_fails) is told of no fewer than five of them.",
         "modelled by class and state; out_of_family by the devices' own meters and sensors",
         "kind",
     ),

@@ -18,7 +18,8 @@ def _by(group: str) -> tuple[Metric, ...]:
             f"{group}_startup_phase_seconds",
             "seconds",
             f"Mean seconds of each phase over the start-ups of the last 28 days by {group}, of those that tell phases; "
-            f"the phases of a {group} add up to its mean. {_OF}",
+            f"the phases of a {group} add up to its mean. Start-ups that tell phases of a sign-in (user_profile, "
+            f"explorer_init, other_sign_in) count where five devices of the {group} tell them. {_OF}",
             group,
             "phase",
         ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from roadworthy_collector.metrics.family import Kind, Metric
 
 _CRC = (
-    "The last five years that are over and whose meters tell at least 95 % of their half-hours; as the report was issued, "
-    "else as things stand. Notional: the scheme ended in 2019."
+    "The last five years that are over, with a reading of every supply, whose meters tell at least 95 % of the half-hours "
+    "they should; as the report was issued, else as things stand. Notional: the scheme ended in 2019."
 )
 _MADE = "as the report of the year says, worked out every five minutes"
 

@@ -165,8 +165,7 @@ def _against_the_line() -> list[Panel]:
 
 
 def _above_the_line() -> list[Panel]:
-    by = ("definition", "year")
-    _pounds, ratio = held("roadworthy_cost_target_gbp", *by), held("roadworthy_cost_target_ratio", *by)
+    ratio = held("roadworthy_cost_target_ratio", "definition", "year")
     return [
         number(
             Words(
