@@ -15,7 +15,11 @@ import yaml
 from support import wait_until
 from support.alerting import AUDIENCES, DEPLOY, Alerting, alerting
 
-from roadworthy_dashboards.rules import rule_files
+from roadworthy_dashboards.labels import labels_of
+from roadworthy_dashboards.lint.known import load_known
+from roadworthy_dashboards.lint.rule_files import read_rules
+from roadworthy_dashboards.promql import parse
+from roadworthy_dashboards.rules import RULES, rule_files
 
 CONFIG = DEPLOY / "alertmanager/alertmanager.yml"
 OLD_PCS = 5000
@@ -227,6 +231,30 @@ def test_every_alert_has_a_route_and_every_secret_is_a_file() -> None:
     assert not re.search(r"^\s*(?:api_url|smtp_auth_password|auth_password|url):", text, re.MULTILINE)
     for name in re.findall(r"Roadworthy\w+", text):
         assert any(f"- alert: {name}\n" in rules for rules in rule_files().values()), name
+
+
+def test_a_worse_severity_keeps_the_other_quiet_of_the_same_thing_only() -> None:
+    """Last year's cost share, which is known, says nothing of this year's: every label of the two has to be equal."""
+    rules = config_rules()
+    severities: dict[str, set[str]] = {}
+    for rule in rules:
+        severities.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    known = load_known([group for name in rule_files() for group in read_rules(RULES / name, name).groups])
+    labels = {
+        label
+        for rule in rules
+        if len(severities[rule["alert"]]) > 1
+        for label in labels_of(parse(rule["expr"]), known.labels_of)[0] or ()
+    }
+    assert {"site", "certificate", "year"} <= labels
+    for inhibited in yaml.safe_load(CONFIG.read_text("utf-8"))["inhibit_rules"][:2]:
+        assert set(inhibited["equal"]) >= labels | {"alertname"}
+
+
+def config_rules() -> list[dict[str, Any]]:
+    documents = [yaml.safe_load(text) for text in rule_files().values()]
+    found = [rule for document in documents for group in document["groups"] for rule in group["rules"]]
+    return [rule for rule in found if "alert" in rule]
 
 
 def test_a_template_is_there_for_everything_the_configuration_names() -> None:

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import roadworthy_dashboards
+from roadworthy_collector.console import view
 from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.boards import BOARDS
 from roadworthy_dashboards.catalogue import faults_in, load_labels, load_series
@@ -136,8 +137,9 @@ def test_every_audience_has_a_board() -> None:
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
 def test_a_link_to_a_board_leads_to_one(name: str) -> None:
-    for uid in re.findall(r"/d/([a-z-]+)", json.dumps(committed(name))):
+    for uid, kept in re.findall(r"\bd/([a-z-]+)(?:\?([^\"\s)]*))?", json.dumps(committed(name))):
         assert uid in UIDS.values()
+        assert kept.startswith("${__url_time_range}&${datasource:queryparam}&${job:queryparam}")
 
 
 @pytest.mark.parametrize("name", BOARD_NAMES)
@@ -292,6 +294,13 @@ def test_no_panel_hides_another(name: str) -> None:
         ids.add(panel["id"])
 
 
+def test_the_console_leads_to_the_board_of_one_device() -> None:
+    """Its links name the board and the variable that is typed there."""
+    assert UIDS["one_device"] == view.DEVICE_BOARD
+    board = json.loads((RENDERED / "one_device.json").read_text("utf-8"))
+    assert "device_id" in [one["name"] for one in board["templating"]["list"] if one["type"] == "textbox"]
+
+
 def test_uids_are_unique_short_and_for_ever() -> None:
     """Bookmarks, runbooks and the console point at them: to change one here is to break those."""
     assert dict(UIDS) == {
@@ -381,6 +390,21 @@ def test_links_to_the_console_lead_where_it_is_rendered_to() -> None:
     (console,) = [one for one in board["templating"]["list"] if one["name"] == "console"]
     assert (console["type"], console["query"], console["hide"]) == ("constant", "https://it.example", 2)
     assert "${console:raw}/devices?site=" in json.dumps(board["panels"])
+
+
+def test_the_address_of_the_console_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("roadworthy_dashboards.render.write", lambda _, console: told.append(console) or [])
+    command = ["render", "--folder", str(tmp_path)]
+    assert (
+        CliRunner().invoke(app, command, env={"ROADWORTHY_PUBLIC_URL": "https://x.example/"}).exit_code == 0
+    )
+    assert told == ["https://x.example"]
+    done = CliRunner().invoke(app, command, env={"ROADWORTHY_PUBLIC_URL": "x.example"})
+    assert done.exit_code == 2
+    assert "ROADWORTHY_PUBLIC_URL" in done.output
 
 
 def test_render_and_check_are_commands(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,42 @@ def setting(*path: str | int, value: Any) -> Callable[[Document], None]:
     return spoil
 
 
+def table(
+    *steps: Document,
+    second: str = "max by (site) (roadworthy_site_cpu_devices{$M})",
+    merged: bool = True,
+    rename: Document | None = None,
+    exclude: Document | None = None,
+    overrides: Sequence[str] = (),
+    options: Document | None = None,
+    link: str = "",
+) -> Callable[[Document], None]:
+    """Return what makes a table of two queries of the first panel: merged, organised, then `steps`."""
+    titles = {"site": "Site", "Value #A": "Devices", "Value #B": "Told", **(rename or {})}
+    organised = {"renameByName": titles, "excludeByName": {"Time": True, **(exclude or {})}}
+    matched = [{"matcher": {"id": "byName", "options": name}, "properties": []} for name in overrides]
+    links = [{"matcher": {"id": "byRegexp"}, "properties": [{"id": "links", "value": [{"url": link}]}]}]
+
+    def spoil(board: Document) -> None:
+        chosen = second.replace("$M", 'job=~"$job", instance=~"$instance", site=~"$site"')
+        both = [DEVICES.replace('job=~"$job"', 'job=~"$job", instance=~"$instance"'), chosen]
+        asked = {**target(board), "format": "table", "instant": True, "range": False, "legendFormat": ""}
+        panel = board["panels"][0]
+        panel["type"] = "table"
+        panel["targets"] = [
+            {**asked, "refId": letter, "expr": one} for letter, one in zip("AB", both, strict=True)
+        ]
+        panel["options"] = options or {}
+        panel["fieldConfig"]["overrides"] = matched + (links if link else [])
+        panel["transformations"] = [
+            *([{"id": "merge", "options": {}}] if merged else []),
+            *steps,
+            {"id": "organize", "options": organised},
+        ]
+
+    return spoil
+
+
 FIRST = ("panels", 0)
 DEFAULTS = (*FIRST, "fieldConfig", "defaults")
 QUERY = (*FIRST, "targets", 0)
@@ -243,6 +279,25 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("panel-thresholds", "none of thresholds.py", setting(*DEFAULTS, "thresholds", "steps", value=[{"value": None}, {"value": 80.5}])),
     ("panel-thresholds", "are per cent", lambda board: board["panels"][0]["fieldConfig"]["defaults"].update(unit="percentunit", thresholds={"steps": [{"value": None}, {"value": 120}, {"value": 300}]})),
     ("panel-transformation", "no transformation 'pivot'", setting(*FIRST, "transformations", value=[{"id": "merge"}, {"id": "pivot"}])),
+    ("columns-named", "renameByName names the column sites", table(rename={"sites": "Site"})),
+    ("columns-named", "excludeByName names the column Value", table(exclude={"Value": True})),
+    ("columns-named", "renameByName names the column Value #C", table(rename={"Value #C": "Third"})),
+    ("columns-named", "two columns are called Devices", table(rename={"Value #B": "Devices"})),
+    ("columns-named", "sortBy names the column Site", table({"id": "sortBy", "options": {"sort": [{"field": "Site"}]}})),
+    ("columns-named", "groupingToMatrix names the column month", table({"id": "groupingToMatrix", "options": {"rowField": "site", "columnField": "month", "valueField": "Value #A"}})),
+    ("columns-joined", "not all have state", table(second="sum by (site, state) (roadworthy_devices{$M})")),
+    ("columns-joined", "joins by state", table({"id": "joinByField", "options": {"byField": "state"}}, merged=False)),
+    ("columns-joined", "the first of 2 answers", table(merged=False)),
+    ("columns-shown", "an override names the column Value #A", table(overrides=["Value #A"])),
+    ("columns-shown", "an override names the column Late", table(overrides=["Late"])),
+    ("columns-shown", "xField names the column site", table(options={"xField": "site"})),
+    ("columns-shown", "the order names the column Nobody", table(options={"sortBy": [{"displayName": "Nobody"}]})),
+    ("columns-shown", "a link names the column site", table(link='/x?site=${__data.fields["site"]:percentencode}')),
+    ("columns-shown", "a link names the column Place", table(link="/x?site=${__data.fields.Place}")),
+    ("columns-shown", "the label model, which no answer has", table(link="/x?model=${__field.labels.model}")),
+    ("columns-shown", "an override names the column of a site", lambda board: board["panels"][0].update(fieldConfig={"defaults": board["panels"][0]["fieldConfig"]["defaults"], "overrides": [{"matcher": {"id": "byName", "options": "of a site"}, "properties": []}]}, targets=[{**target(board), "legendFormat": "at {{site}}"}])),
+    ("columns-raw", "Value #B is shown as it is", table(rename={"Value #B": ""})),
+    ("columns-raw", "Time is shown as it is", table(exclude={"Time": False})),
     ("panel-id", "2 have the id 1", setting("panels", 1, "panels", 0, "id", value=1)),
     ("panel-id", "have no id", setting(*FIRST, "id", value=None)),
     ("panel-reference", "no panel 9", lambda board: target(board).update(datasource={"uid": "-- Dashboard --"}, panelId=9)),
@@ -288,6 +343,23 @@ APART = {"classic-schema", "duplicate-uid", "duplicate-title"}
 
 
 def test_a_sound_board_and_sound_rules_have_no_findings(place: Place) -> None:
+    assert place.check() == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        table(overrides=["Site", "Told"], options={"sortBy": [{"displayName": "Devices"}]}),
+        table(link='/x?site=${__data.fields["Site"]:percentencode}'),
+        table({"id": "reduce", "options": {}}, rename={"Max": "Most"}, overrides=["Most"]),  # nobody knows
+        setting(
+            *("panels", 0, "fieldConfig", "overrides"),
+            value=[{"matcher": {"id": "byName", "options": "Headquarters"}, "properties": []}],
+        ),
+    ],
+)
+def test_columns_that_are_there_are_not_found(place: Place, spoil: Callable[[Document], None]) -> None:
+    spoil(place.board)
     assert place.check() == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import promql_parser
 import pytest
+from support import wait_until
 from support.scraped_demo import (
     Prometheus,
     Scraped,
@@ -22,6 +24,7 @@ from support.scraped_demo import (
     variables_of,
 )
 
+from roadworthy_collector.demo.build import MONTHS
 from roadworthy_dashboards.render import RENDERED, panels_of
 
 pytestmark = pytest.mark.needs("prometheus", "promtool")
@@ -58,10 +61,9 @@ EMPTY: dict[str, list[tuple[str, str]]] = {
         ("carbon", "Carbon intensity of the grid, kg of CO2 a kWh"),
     ],
     "nobody in the demo claims one": [("cost_shares", "Savings that are not cash, by year")],
-    "no device tells everything; the one looked at tells no wear": [(_DEVICE, "Disks")],
 }
-# The demo's agents tell of no battery, those that report over HTTP do: it depends on whether a roll-up saw them yet.
-MAY_BE_EMPTY = {("slow_starts", "Batteries")}
+# Whether sixty devices start a hundred times a week at one site, or one model of them, is up to chance.
+MAY_BE_EMPTY = re.compile(r"\b(?:site|model):roadworthy_startup_seconds:p99_7d\b")
 EXCUSED = {place for places in EMPTY.values() for place in places}
 
 
@@ -101,15 +103,26 @@ def finds(asked: Prometheus, query: str) -> bool:
 def test_every_panel_finds_something(scraped: Scraped, name: str) -> None:
     nothing = {}
     for query in queries_of(name, scraped.prometheus):
-        if not finds(scraped.prometheus, query.text):
+        # No device tells everything: of what this one does not, another does.
+        asked = [query.text, re.sub(r'device_id="[^"]*"', 'device_id!=""', query.text)]
+        if not any(finds(scraped.prometheus, text) for text in asked) and not MAY_BE_EMPTY.search(query.text):
             nothing.setdefault(query.title, query.text)
     excused = {title for board, title in EXCUSED if board == name}
-    for title in {title for board, title in MAY_BE_EMPTY if board == name}:
-        nothing.pop(title, None)
     wrong = [
         f"{title}: {nothing.get(title, 'finds something')}" for title in sorted(nothing.keys() ^ excused)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_by_month_is_told_of_the_demos_25_months(scraped: Scraped) -> None:
+    """Years are no range: each month is a series of its own, asked as it is now, and there are no more of them."""
+
+    def months(family: str) -> int:
+        return len(scraped.prometheus.vector(f"count by (month) ({family})"))
+
+    for family in ("roadworthy_energy_month_joules", "roadworthy_energy_month_share_ratio"):
+        # A month that is made anew is missing for a moment.
+        wait_until(lambda family=family: months(family) == MONTHS, timeout=60, what=f"25 months of {family}")  # type: ignore[misc] # bound above
 
 
 def test_every_rule_runs(scraped: Scraped) -> None:
@@ -119,7 +132,11 @@ def test_every_rule_runs(scraped: Scraped) -> None:
     bad = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"]
     assert bad == []
     recorded = [rule for group in groups for rule in group["rules"] if rule["type"] == "recording"]
-    nothing = {rule["name"] for rule in recorded if not finds(scraped.prometheus, rule["name"])}
+    nothing = {
+        rule["name"]
+        for rule in recorded
+        if not finds(scraped.prometheus, rule["name"]) and not MAY_BE_EMPTY.fullmatch(rule["name"])
+    }
     wrong = sorted(nothing ^ {title for board, title in EXCUSED if board == "rules"})
     assert not wrong, "\n".join(wrong)
 
@@ -129,7 +146,7 @@ def test_what_the_demo_has_nothing_of_is_found_where_there_is_some(scraped: Scra
         query
         for name in BOARDS
         for query in queries_of(name, scraped.prometheus)
-        if (name, query.title) in EXCUSED | MAY_BE_EMPTY
+        if (name, query.title) in EXCUSED or MAY_BE_EMPTY.search(query.text)
     ]
     rules = {
         rule["name"]: rule["query"]
@@ -156,8 +173,12 @@ def some_series(queries: list[str], rules: Mapping[str, str]) -> str:
         seen.add(query)
         for name, labels in selectors(promql_parser.parse(query)):
             waiting += [rules[name]] if name in rules else []
-            for minutes in range(12, -1, -1):
-                lines.add((now - minutes * 60 - 1, series(name, labels), 13 - minutes))
+            # What is counted grows by hundreds, as a quantile wants that many; all of it in the first of two buckets.
+            counted = name.endswith(("_bucket", "_count"))
+            for more in [{"le": "60"}, {"le": "+Inf"}] if name.endswith("_bucket") else [{}]:
+                for minutes in range(12, -1, -1):
+                    value = (13 - minutes) * (100 if counted else 1)
+                    lines.add((now - minutes * 60 - 1, series(name, labels | more), value))
     ordered = [f"{told} {value} {at:.3f}" for at, told, value in sorted(lines)]
     return "\n".join([*ordered, "# EOF\n"])
 

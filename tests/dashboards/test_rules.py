@@ -18,12 +18,15 @@ from typer.testing import CliRunner
 
 from roadworthy_collector import cli
 from roadworthy_collector.console import routes
+from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.addresses import RUNBOOKS
 from roadworthy_dashboards.catalogue import faults_in
 from roadworthy_dashboards.cli import app
 from roadworthy_dashboards.lint.known import load_known
+from roadworthy_dashboards.lint.of_rules import seconds
 from roadworthy_dashboards.lint.rule_files import read_rules
 from roadworthy_dashboards.lint.run import lint
+from roadworthy_dashboards.promql import bounds, parse
 from roadworthy_dashboards.rules import PAGES, RULES, rule_files, runbook_pages, write
 
 UNIT_TESTS = sorted((Path(__file__).parent / "rules").glob("*.yaml"))
@@ -143,6 +146,44 @@ def test_rules_about_people_keep_to_groups_of_five() -> None:
             assert "site:roadworthy_devices:in_service >= 5" in rule["expr"]
 
 
+def test_alerts_compare_with_the_levels_of_the_boards() -> None:
+    """What a board colours and what an alert fires at are one number: thresholds.py has it, the rule repeats it."""
+    written: dict[str, dict[str, tuple[float, ...]]] = {}
+    for rule in alerts():
+        numbers = tuple(bounds(parse(rule["expr"])))
+        written.setdefault(rule["alert"], {})[rule["labels"]["severity"]] = numbers
+    assert written == thresholds.ALERTS
+    silent = next(rule for rule in alerts() if rule["alert"] == "RoadworthyPolledTargetDown")
+    assert seconds(silent["for"]) == thresholds.POLL_SILENT_SECONDS.at(0)
+
+
+def test_a_quantile_is_told_of_enough_start_ups_only() -> None:
+    least = {"p50": [0], "p90": [0, thresholds.LEAST_FOR_P90], "p99": [0, thresholds.LEAST_FOR_P99]}
+    names = [rule for rule in rules() if re.search(r"_(startup|signin)_seconds:p\d", rule.get("record", ""))]
+    assert len(names) == 3 * 3 + 2  # by site, by model and in all; of sign-ins by site, nine in ten at most
+    for rule in names:
+        assert bounds(parse(rule["expr"])) == least[rule["record"].rpartition(":")[2][:3]], rule["record"]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("up == 0", [0]),
+        ("time() - max(a) > 210 * 86400", [210 * 86400]),
+        ("a > 0.05 * b", [0.05]),
+        ("100 * a > 0.5 and on (job) b >= 30", [0.5, 30]),
+        ("a / (b > 0) > 0.1", [0.1]),
+        ("a < 0.5 * (b >= 10)", [0.5, 10]),
+        ("a > -(1 + 2) / 4", [-0.75]),
+        ("a / b", []),
+        ("a > bool 3", []),
+        ("a > b", []),
+    ],
+)
+def test_the_numbers_of_a_condition_are_read(query: str, numbers: list[float]) -> None:
+    assert bounds(parse(query)) == numbers
+
+
 def test_every_alert_has_its_runbook_and_no_runbook_is_left_over() -> None:
     assert sorted(runbook_pages()) == [f"{name}.md" for name in NAMES]
 
@@ -242,6 +283,24 @@ def test_they_are_written_with_links_to_where_the_runbooks_are(tmp_path: Path) -
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     write(tmp_path / "rules", "https://intranet.example/it")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == first
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "https://console.example/estate/runbooks"),
+        (["--console", "https://other.example/"], "https://other.example/runbooks"),
+        (["--runbooks", "https://intranet.example/it"], "https://intranet.example/it"),
+    ],
+)
+def test_one_address_serves_boards_and_rules(tmp_path: Path, words: list[str], told: str) -> None:
+    """As compose hands it over: the variable says where people open the console, and an option says it otherwise."""
+    said = {"ROADWORTHY_PUBLIC_URL": "https://console.example/estate/"}
+    done = CliRunner().invoke(app, ["rules", "--folder", str(tmp_path), *words], env=said)
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "alerts/operations.yaml").read_text("utf-8")
+    assert f"runbook_url: {told}/RoadworthyCollectorDown.md\n" in text
+    assert "127.0.0.1" not in text
 
 
 @pytest.mark.parametrize("address", ["intranet", "https://a b", "https://x/{{ $value }}", "https://u@h/"])

@@ -178,8 +178,9 @@ def series(name: str, labels: Mapping[str, str]) -> str:
 
 
 def make_blocks(history: Path, tsdb: Path) -> None:
-    """Have promtool put a history into Prometheus' folder."""
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--quiet", history, tsdb]
+    """Have promtool put a history into Prometheus' folder; it reads all of it anew for every block."""
+    longest = "--max-block-duration=168h"
+    command = ["promtool", "tsdb", "create-blocks-from", longest, "openmetrics", "--quiet", history, tsdb]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 

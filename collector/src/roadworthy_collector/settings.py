@@ -16,6 +16,7 @@ from roadworthy_collector.errors import SettingsError
 from roadworthy_collector.settings_checks import (
     LOOPBACK,
     checked_database,
+    checked_grafana,
     checked_receiver,
     checked_upstream,
     one_line,
@@ -196,6 +197,9 @@ class Settings(BaseSettings):
         default=None,
         description="TOML file of power units, printers and switches to poll by SNMP or Redfish.",
     )
+    grafana_url: str | None = Field(
+        default=None, description="Where people open Grafana: the console links devices to their board there."
+    )
     remote_write_url: str | None = Field(
         default=None,
         description="Receiver of closed half-hours by remote write 1.0: https://host/api/v1/write.",
@@ -292,15 +296,9 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str | None, info: ValidationInfo) -> str | None:
         return checked_database(value, plain=bool(info.data.get("database_plain")))
 
-    @field_validator("remote_write_url")
-    @classmethod
-    def _may_receive(cls, value: str | None) -> str | None:
-        return checked_receiver(value)
-
-    @field_validator("upstream_url")
-    @classmethod
-    def _may_be_upstream(cls, value: str | None) -> str | None:
-        return checked_upstream(value)
+    _known_grafana = field_validator("grafana_url")(checked_grafana)
+    _may_receive = field_validator("remote_write_url")(checked_receiver)
+    _may_be_upstream = field_validator("upstream_url")(checked_upstream)
 
     @field_validator("upstream_enrolment_key_file")
     @classmethod

@@ -77,3 +77,17 @@ def checked_upstream(value: str | None) -> str | None:
         message = "plain http goes only to this machine; use https"
         raise ValueError(message)
     return value.rstrip("/")
+
+
+def checked_grafana(value: str | None) -> str | None:
+    """Return the address people open Grafana at, without a slash at its end."""
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        message = "this is no address of a Grafana; write https://host or https://host/path"
+        raise ValueError(message)
+    if parts.username is not None:
+        message = "no user or password here; the address is shown in links"
+        raise ValueError(message)
+    return value.rstrip("/")

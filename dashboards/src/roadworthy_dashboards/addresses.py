@@ -6,4 +6,11 @@ Apart from what uses it, because the collector reads the runbooks and must not l
 from __future__ import annotations
 
 CONSOLE = "http://127.0.0.1:8470"
-RUNBOOKS = f"{CONSOLE}/runbooks"
+
+
+def below(console: str) -> str:
+    """Return where a console shows the runbooks."""
+    return f"{console.rstrip('/')}/runbooks"
+
+
+RUNBOOKS = below(CONSOLE)

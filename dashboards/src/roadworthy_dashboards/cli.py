@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from roadworthy_dashboards.delivery import Step, Wanted
     from roadworthy_dashboards.push import Grafana
 
+# Where people open the console: the one address all links to it are made of, as compose hands it over.
+PUBLIC_URL = "ROADWORTHY_PUBLIC_URL"
+
 app = typer.Typer(help="Grafana dashboards: render, check, lint and push them.", no_args_is_help=True)
 
 
@@ -32,7 +35,8 @@ Console = Annotated[
     str | None,
     typer.Option(
         "--console",
-        help="Address of the console, for links to it. [default: http://127.0.0.1:8470]",
+        envvar=PUBLIC_URL,
+        help="Address people open the console at, for links to it. [default: http://127.0.0.1:8470]",
         show_default=False,
     ),
 ]
@@ -84,22 +88,23 @@ def rules(
         str | None,
         typer.Option(
             "--runbooks",
-            help="Address below which the runbooks are served: the console's, or of a site with what --pages writes. "
-            "[default: http://127.0.0.1:8470/runbooks]",
+            help="Address below which the runbooks are served, if not the console's: of a site with what --pages writes. "
+            "[default: /runbooks below --console]",
             show_default=False,
         ),
     ] = None,
+    console: Console = None,
     pages: Annotated[
         Path | None,
         typer.Option("--pages", help="Folder to write the runbooks to as well.", show_default=False),
     ] = None,
 ) -> None:
     """Write recording rules and alerts for Prometheus, with links to the runbooks where people open them."""
-    from roadworthy_dashboards.addresses import RUNBOOKS
+    from roadworthy_dashboards.addresses import below
     from roadworthy_dashboards.rules import RunbookAddressError, write
 
     try:
-        paths = write(folder, runbooks or RUNBOOKS, pages)
+        paths = write(folder, runbooks or below(_console(console)), pages)
     except RunbookAddressError as error:
         _end(f"--runbooks: {error}", 2)
     except OSError as error:
@@ -282,8 +287,9 @@ def _console(address: str | None) -> str:
     if address is None:
         return CONSOLE
     if not re.fullmatch(r"https?://[^\s@?#]+", address):
-        _end("--console: write https://roadworthy.example, without a name, a password or a question in it", 2)
-    return address
+        words = "write https://roadworthy.example, without a name, a password or a question in it"
+        _end(f"--console (or {PUBLIC_URL}): {words}", 2)
+    return address.rstrip("/")
 
 
 def _end(words: str, code: int) -> NoReturn:

@@ -32,6 +32,8 @@ UIDS: Mapping[str, str] = MappingProxyType(
     }
 )
 Link = dict[str, object]
+# What every board has: a link to another one takes it along.
+_KEPT = "${__url_time_range}&${datasource:queryparam}&${job:queryparam}"
 
 
 def board_links() -> list[dashboard.DashboardLink]:
@@ -41,12 +43,20 @@ def board_links() -> list[dashboard.DashboardLink]:
 
 
 def to_board(name: str, title: str, **variables: str) -> Link:
-    """Return a data link to the board `name` (a key of UIDS), its variables set; time and data source are kept.
+    """Return a data link to the board `name` (a key of UIDS), its variables set; time, data source and job are kept.
 
     `cell("Site")` and `label("site")` are what a variable is usually set to.
     """
     chosen = "".join(f"&var-{key}={value}" for key, value in variables.items())
-    return _link(title, f"/d/{UIDS[name]}?${{__url_time_range}}&${{datasource:queryparam}}{chosen}")
+    return _link(title, f"/d/{UIDS[name]}?{_KEPT}{chosen}")
+
+
+def in_words(name: str, title: str) -> str:
+    """Return a link to a board for the Markdown of a note, with the same kept.
+
+    Without a slash before it, for nobody puts the sub-path of a Grafana before a link in a note.
+    """
+    return f"[{title}](d/{UIDS[name]}?{_KEPT})"
 
 
 def to_console(path: str, title: str) -> Link:

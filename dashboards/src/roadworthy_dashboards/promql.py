@@ -6,6 +6,7 @@ as it is, so that a matcher still says `$job`.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ MACROS: Mapping[str, str] = {
 VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)[^}]*\}|\$([A-Za-z_]\w*)|\[\[([A-Za-z_]\w*)\]\]")
 # Aggregations that are not a number as soon as one of their series is none.
 _SUMMING = frozenset({"sum", "avg", "stddev", "stdvar"})
+_SUMS: Mapping[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
 _QUOTED = re.compile(r'("(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|`[^`]*`)')
 
 
@@ -121,6 +128,22 @@ def compares(tree: parser.Expr) -> bool:
     return any(_filters(node) for node, _ in nodes(tree))
 
 
+def bounds(tree: parser.Expr) -> list[float]:
+    """Return the numbers a query's conditions compare with, from left to right; `x > 0.1 * y` compares with 0.1.
+
+    `/ (x > 0)` is none: that only keeps a division from dividing by nothing.
+    """
+    found: list[float] = []
+    for node, above in nodes(tree):
+        if not _filters(node):
+            continue
+        nearest = next((one for one in reversed(above) if not isinstance(one, parser.ParenExpr)), None)
+        numbers = _compared(node)
+        if numbers != [0] or not isinstance(nearest, parser.BinaryExpr) or str(nearest.op) != "/":
+            found += numbers
+    return found
+
+
 def spoils_a_sum(tree: parser.Expr) -> bool:
     """Return whether a ratio is summed up that is not a number where its divisor is 0: the whole sum is then none."""
     return any(
@@ -187,6 +210,29 @@ def _selector(node: parser.VectorSelector, above: tuple[parser.Expr, ...]) -> Se
         if isinstance(above[-1], parser.MatrixSelector):
             reach += range_seconds
     return Selector(name_of(node), tuple(matchers_of(node)), function, range_seconds, reach)
+
+
+def _compared(node: Any) -> list[float]:
+    """Return the number a comparison has on one of its sides, or else the one a side is multiplied by."""
+    sides = [_bare(node.lhs), _bare(node.rhs)]
+    plain = [number for side in sides if (number := _number(side)) is not None]
+    products = [side for side in sides if isinstance(side, parser.BinaryExpr) and str(side.op) == "*"]
+    factors = [_number(part) for side in products for part in (side.lhs, side.rhs)]
+    return plain or [number for number in factors if number is not None]
+
+
+def _number(node: Any) -> float | None:
+    """Return what a constant comes to, None for what is none."""
+    node = _bare(node)
+    if isinstance(node, parser.NumberLiteral):
+        return float(node.val)
+    if isinstance(node, parser.UnaryExpr):
+        inner = _number(node.expr)
+        return None if inner is None else -inner
+    if isinstance(node, parser.BinaryExpr) and str(node.op) in _SUMS:
+        left, right = _number(node.lhs), _number(node.rhs)
+        return None if left is None or right is None else _SUMS[str(node.op)](left, right)
+    return None
 
 
 def _filters(node: Any) -> bool:

@@ -1,6 +1,7 @@
-"""Every threshold of every board, and the colours of states: nowhere else does a number become a colour.
+"""Every threshold of boards and alerts, and the colours of states: nowhere else does a number become a colour.
 
-Colours are Grafana's named ones, which it shifts between its dark and its light theme, and none stands alone: the
+Rules are files Prometheus reads, so their numbers stand in them; `ALERTS` says which those have to be, made of the same
+levels the boards show, and a test reads the rules' queries and compares. Colours are Grafana's named ones, which it shifts between its dark and its light theme, and none stands alone: the
 figure or the word is always beside it. Where a figure is also a band of the default rating rules it is the same one,
 so that a board and a rating never disagree; an organisation that changes its rules keeps these as they are.
 """
@@ -25,6 +26,10 @@ class Levels:
 
     base: str
     steps: tuple[tuple[float, str], ...] = ()
+
+    def at(self, step: int) -> float:
+        """Return where a step begins, counted from 0."""
+        return self.steps[step][0]
 
 
 def rising(look: float, act: float | None = None) -> Levels:
@@ -57,13 +62,16 @@ BATTERY_CYCLES = rising(1000)
 COVERAGE_RATIO = falling(0.5, 0.9)
 MATCH_RATIO = falling(0.8, 0.95)
 MEASURED_RATIO = falling(0.25, 0.5)
-# Under five a group is one person; under thirty its upper quantiles are single start-ups.
+# Under five a group is one person; under thirty one PC under repair moves the median.
 COUNTED = falling(5, 30)
+# From how many start-ups or sign-ins on a quantile is told: under that it is a single one of them.
+LEAST_FOR_P90 = 10
+LEAST_FOR_P99 = 100
 
 LEGACY_RATIO = rising(0.1, 0.25)
 # The books give no single figure above this share unclassified.
 UNCLASSIFIED_RATIO = rising(0.05, 0.1)
-ABOVE_TARGET_RATIO = Levels(GOOD, ((0.0001, LOOK), (0.05, ACT)))  # on the line is not above it
+ABOVE_TARGET_RATIO = rising(0.005, 0.05)  # within half a percentage point it is on the line
 UTILISATION_RATIO = rising(0.8, 0.95)
 UPTIME_SECONDS = rising(14 * 86_400, 35 * 86_400)  # a month of updates waits for a restart
 YES = Levels(LOOK, ((1, GOOD),))
@@ -138,5 +146,82 @@ DEVICE_STATES: Mapping[str, str] = MappingProxyType(
         "asleep": PLAIN,
         "off": "super-light-blue",
         "unobserved": UNKNOWN,
+    }
+)
+
+_A_DAY = 86_400
+_GROUP, _ENOUGH = COUNTED.at(0), COUNTED.at(1)
+# The numbers each alert compares with, as its query has them from left to right: {alert: {severity: numbers}}.
+ALERTS: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType(
+    {
+        # Times as slow as before, and by at least ten seconds.
+        "RoadworthyStartupsSlower": {
+            "info": (GROWTH_RATIO.at(0), 10, _ENOUGH),
+            "warning": (GROWTH_RATIO.at(1), 10, _ENOUGH),
+        },
+        "RoadworthyModelStartupsSlower": {"warning": (GROWTH_RATIO.at(1), 10, _ENOUGH)},
+        "RoadworthyStartupsVerySlow": {"warning": (STARTUP_SECONDS.at(0), _ENOUGH)},
+        "RoadworthySigninsSlow": {"warning": (SIGNIN_SECONDS.at(0), _ENOUGH, _GROUP)},
+        "RoadworthyDevicesSilent": {"warning": (5, 0.05)},  # devices, and a share of the site's
+        "RoadworthyUndeployedDeviceReporting": {"critical": (0,), "warning": (0,)},
+        "RoadworthyDisksFailing": {"warning": (0,)},
+        "RoadworthyDisksWorn": {"info": (0,)},
+        "RoadworthyBatteriesWeak": {"info": (0.1,)},
+        "RoadworthySleepFails": {"info": (100,)},  # kWh in 28 days
+        "RoadworthyCollectorDown": {"critical": (0,)},
+        "RoadworthyCollectorAbsent": {"critical": ()},
+        "RoadworthyDeviceDetailDown": {"warning": (0, 0)},
+        "RoadworthyRollupsStale": {"critical": (AGE_SECONDS.at(1),)},
+        "RoadworthyJobsNotHeld": {"critical": (0,)},
+        "RoadworthyJobFailing": {"warning": (0,)},
+        "RoadworthyJobOverdue": {"warning": (2 * _A_DAY,)},
+        "RoadworthyRollupBacklog": {"warning": (3 * _A_DAY,)},
+        "RoadworthyDatabaseGrowing": {"warning": (1024**3, 1.25)},  # bytes, and times what it was
+        "RoadworthyReportsRefused": {"warning": (0.05, 20)},  # a share, and how many in an hour
+        "RoadworthyItemsRejected": {"warning": (10,)},
+        "RoadworthyIngestQueueNearLimit": {"warning": (QUEUE_RATIO.at(0),), "critical": (QUEUE_RATIO.at(1),)},
+        "RoadworthyIngestSlow": {"warning": (1,)},
+        "RoadworthyReportsLate": {"warning": (7_200,)},
+        "RoadworthyAgentsHoldBack": {"warning": (0.01,)},
+        "RoadworthySiteFellSilent": {
+            "warning": (0.5, 10)
+        },  # of what was heard a week ago, and how many that were
+        "RoadworthyClonesFound": {"info": (0,)},
+        "RoadworthyRemoteWriteBehind": {"warning": (3_600,)},
+        "RoadworthyRemoteWriteDropping": {"critical": (0,)},
+        "RoadworthyRelayBehind": {"warning": (21_600,)},
+        "RoadworthyRelayNearLimit": {"critical": (0.8,)},
+        "RoadworthyRelayGivingUp": {"critical": (0,)},
+        "RoadworthyRelayDevicesStopped": {"warning": (0,)},
+        "RoadworthyPolledTargetDown": {"warning": (0,)},
+        "RoadworthyCertificateEnding": {
+            "warning": (CERTIFICATE_LEFT_SECONDS.at(1),),
+            "critical": (CERTIFICATE_LEFT_SECONDS.at(0),),
+        },
+        "RoadworthySupportEnding": {"warning": (0,), "critical": (0,)},
+        "RoadworthySupportEnded": {"warning": (0,)},
+        "RoadworthyActionRequired": {"info": (LEGACY_RATIO.at(1), _GROUP)},
+        "RoadworthyHardwareAgeing": {"info": (LEGACY_RATIO.at(1),)},
+        "RoadworthyWarrantiesEnding": {"info": (0,)},
+        "RoadworthyContractNoticeDue": {"warning": (0,)},
+        "RoadworthyContractsEnding": {"info": (0,), "warning": (0,)},
+        "RoadworthyUpsBatteryDue": {"warning": (0,)},
+        # Percentage points; and April to September.
+        "RoadworthyMaintenanceShareAboveTarget": {
+            "info": (100 * ABOVE_TARGET_RATIO.at(0),),
+            "warning": (100 * ABOVE_TARGET_RATIO.at(0), 10, 4),
+        },
+        "RoadworthySpendUnclassified": {"warning": (UNCLASSIFIED_RATIO.at(1),)},
+        "RoadworthyExceptionsExpiring": {"warning": (0,)},
+        "RoadworthyRegisterUnmatched": {"info": (MATCH_RATIO.at(0),)},
+        "RoadworthyAvoidableElectricity": {"info": (250,)},  # kWh in 28 days
+        "RoadworthyAvoidableShareHigh": {"warning": (0.1,)},
+        "RoadworthyPowerOutOfFamily": {"info": (10,)},  # kWh in 28 days
+        "RoadworthyDevicesAboveMeter": {"warning": (0,)},
+        "RoadworthyMeterPeriodsMissing": {"warning": (48,)},
+        "RoadworthyEnergyUndeclared": {"info": (10,)},  # kWh in a month
+        "RoadworthyFactorsProvisional": {"info": (1,)},
+        "RoadworthyFactorSetEnded": {"info": (-FACTOR_SET_LEFT_SECONDS.at(0),), "warning": (210 * _A_DAY,)},
+        "RoadworthyDestructionCertificatesMissing": {"warning": (0,)},
     }
 )

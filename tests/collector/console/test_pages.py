@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_the_api_page_says_what_each_operation_does(client: Client) -> None:
         ("/sd/devices", "Targets for Prometheus' service discovery"),
     ):
         assert f"GET {path} {said}" in text
+
+
+def test_a_device_leads_to_its_board_where_it_is_said_where_grafana_is(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """From what a search finds and from its page; without the setting no page names a Grafana."""
+    wanted = f'href="https://grafana.example/it/d/roadworthy-device?var-device_id={device_id(0)}"'
+    pages = (f"/devices?q={MACHINES[0].hostname[:3]}", f"/devices/{device_id(0)}")
+    with closing(client_of(engine, tmp_path, NOW, grafana_url="https://grafana.example/it/")) as client:
+        assert all(wanted in client.get(page).text for page in pages)
+    with closing(client_of(engine, tmp_path, NOW)) as client:
+        assert not any("grafana" in client.get(page).text.lower() for page in pages)
 
 
 def test_the_first_page_counts_devices_by_state(client: Client) -> None:

@@ -218,6 +218,25 @@ def test_the_places_and_the_old_machines_are_there() -> None:
     assert median(seconds["terminal_2013"]) > 10 * usual
 
 
+def test_batteries_and_disks_wear_of_whatever_has_them() -> None:
+    _, devices = estate(at("2026-09-15T10:00:00+01:00"))
+    seen: Counter[str] = Counter()
+    for device in devices:
+        told, asked = facts(device), {probe.probe for probe in probes(device, 0.0)}
+        assert (
+            (told.battery is not None) == ("battery" in asked) == (device.model.chassis_type in {9, 10, 30})
+        )
+        for battery in told.battery or ():
+            health = battery.health_ratio
+            seen[
+                "untold" if health is None else "weak" if health < 0.6 else "good" if health > 0.8 else ""
+            ] += 1
+        (disk,) = told.storage or ()
+        assert (disk.wear_ratio is not None) == (disk.medium in {"ssd", "nvme"})
+        seen["worn disk"] += (disk.wear_ratio or 0) >= 0.8
+    assert min(seen[what] for what in ("untold", "weak", "good", "worn disk")) > 0
+
+
 def test_no_placeholder_leaves_an_agent() -> None:
     world, devices = estate(at("2026-11-18 10:30"))
     unfilled = [device for device in devices if device.reads_hardware and not device.model.name]

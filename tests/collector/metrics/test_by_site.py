@@ -285,9 +285,38 @@ def test_pounds_need_enough_devices_at_the_sites_with_a_price(estate: Estate) ->
     priced = Worth(
         {north: Price(Fraction(36), "its supply")}, None, Resolved("generation", "kgCO2e/kWh", None, None, ())
     )
-    assert site_avoidable.pounds(priced, groups) == {"out_of_family": 0.36}
+    assert site_avoidable.pounds(priced, groups, {}) == {"out_of_family": 0.36}
     groups[f"{north}.1"]["looked"]["unused_on"] = 5
-    assert site_avoidable.pounds(priced, groups) == {"unused_on": 0.36, "out_of_family": 0.36}
+    assert site_avoidable.pounds(priced, groups, {}) == {"unused_on": 0.36, "out_of_family": 0.36}
+
+
+@pytest.mark.parametrize(
+    ("devices", "priced", "named", "told"),
+    [
+        # Pounds less those of HQ, which is named, would be Small's alone; with Annexe's they are of seven.
+        ({"HQ": 9, "Small": 2, "North": 6}, {"HQ", "Small"}, {"HQ"}, False),
+        ({"HQ": 9, "Small": 2, "Annexe": 5}, {"HQ", "Small", "Annexe"}, {"HQ"}, True),
+        # The whole less HQ and less the pounds of North would be Small's, which has no price.
+        ({"HQ": 9, "Small": 2, "North": 6}, {"HQ", "North"}, {"HQ"}, False),
+        ({"HQ": 9, "Small": 2, "North": 6}, {"HQ"}, {"HQ"}, True),
+        ({"HQ": 9, "North": 6}, {"HQ"}, {"HQ", "North"}, True),
+    ],
+)
+def test_pounds_less_what_is_told_by_name_are_of_no_few_devices(
+    estate: Estate, devices: dict[str, int], priced: set[str], named: set[str], *, told: bool
+) -> None:
+    sites = {name: estate.site(name) for name in devices}
+    groups = {
+        f"{sites[name]}.1": {"looked": {"unused_on": count}, "unused_on": [1, 60, 1, 3_600_000, 1]}
+        for name, count in devices.items()
+    }
+    worth = Worth(
+        {sites[name]: Price(Fraction(36), "its supply") for name in priced},
+        None,
+        Resolved("generation", "kgCO2e/kWh", None, None, ()),
+    )
+    by_name = {"unused_on": frozenset(sites[name] for name in named)}
+    assert bool(site_avoidable.pounds(worth, groups, by_name)) is told
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -22,6 +23,9 @@ from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.console import is_simulated
 from roadworthy_collector.store.queries.ready import is_small
 from roadworthy_collector.store.queries.scope import Scope
+
+# The uid of the board One device, which never changes.
+DEVICE_BOARD = "roadworthy-device"
 
 
 @lru_cache(maxsize=1)
@@ -69,6 +73,12 @@ class View:
         """Whether the reader's scope is so small that a page computes its own figures."""
         with self.engine.connect() as connection:
             return is_small(connection, self.scope)
+
+    def device_board(self, device_id: str) -> str | None:
+        """Return where the board of one device is in Grafana, None where nobody said where Grafana is."""
+        if self.settings.grafana_url is None:
+            return None
+        return f"{self.settings.grafana_url}/d/{DEVICE_BOARD}?var-device_id={quote(device_id, safe='')}"
 
     def html(self, template: str, context: dict[str, Any], status: int = HTTPStatus.OK) -> HTMLResponse:
         """Return the page, having asked for its charts."""

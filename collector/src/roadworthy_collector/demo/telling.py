@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from roadworthy_collector.books.identities import hashed
 from roadworthy_collector.demo.estate import Device
 from roadworthy_collector.demo.generate import Gap, HalfHour, StartUp
+from roadworthy_collector.demo.wear import batteries, disk_wear, has_battery
 from roadworthy_collector.ingest import wire, wire_facts
 
 AGENT_VERSION = "0.1.0"
@@ -121,10 +122,12 @@ def facts(device: Device) -> wire_facts.Facts:
                 removable=False,
                 holds_system=True,
                 source="simulated",
+                wear_ratio=disk_wear(device),
                 failing=disk_fails(device) if model.environment == "physical" else None,
                 health_source="simulated" if model.environment == "physical" else None,
             ),
         ),
+        battery=batteries(device),
     )
 
 
@@ -188,6 +191,7 @@ def probes(device: Device, at: float) -> tuple[wire.Probe, ...]:
         ("state", "ok" if watched else "off_by_policy", None if watched else unwatched, "simulated", ()),
         ("power", device.power_status, _POWER[device.power_status],
          device.meters[0].source if device.meters else None, ()),
+        *((("battery", "ok", None, "simulated", ()),) if has_battery(device) else ()),
     )  # fmt: skip
     return tuple(
         wire.Probe(name, status, reason, source, 0.002, at, missing_values)

@@ -30,12 +30,14 @@ def read(connection: Connection) -> dict[str, Any]:
     names = open_sites(connection)
     worth = avoidable_worth.read(connection, content, shifts.current(connection)[0].pence_per_kwh)
     rows = []
+    told: dict[str, frozenset[int | None]] = {}
     for kind in sorted(avoidable.looked_at(content["groups"].values())):
         joules, looked, hidden = _of_kind(content["groups"], kind, names)
         if kind in avoidable.PEOPLE:
             joules = folded_beside(joules, looked, hidden)
         rows += [[site, kind, value] for site, value in sorted(joules.items())]
-    return {"avoidable_joules": rows, "avoidable_gbp": pounds(worth, content["groups"])}
+        told[kind] = frozenset(site for site, name in names.items() if name in joules)
+    return {"avoidable_joules": rows, "avoidable_gbp": pounds(worth, content["groups"], told)}
 
 
 def told_of_enough(groups: Iterable[Mapping[str, Any]], kind: str) -> bool:
@@ -69,20 +71,47 @@ def _of_kind(
     return joules, looked, hidden
 
 
-def pounds(worth: avoidable_worth.Worth, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Return {kind: pounds} of the whole IT estate, where anything of a kind has a price.
+def pounds(
+    worth: avoidable_worth.Worth,
+    groups: Mapping[str, Mapping[str, Any]],
+    told: Mapping[str, frozenset[int | None]],
+) -> dict[str, float]:
+    """Return {kind: pounds} of the whole IT estate, where anything of a kind has a price and it tells of no few devices.
 
-    Pounds by the price are joules, so how devices are used needs five devices at the sites that have one.
+    `told` are the sites of which each kind is told by name.
     """
     found = {}
     sites = {place: int(place.partition(".")[0]) for place in groups}
-    priced = [sums for place, sums in groups.items() if worth.price(sites[place]) is not None]
     for kind in sorted(avoidable.looked_at(groups.values())):
         total = avoidable_worth.Sums()
         for place, sums in groups.items():
             if kind in sums:
                 total = total.plus(worth.sums(sites[place], sums[kind]))
-        told = worth.told(total)["pounds"]
-        if told is not None and told_of_enough(priced, kind):
-            found[kind] = told
+        value = worth.told(total)["pounds"]
+        if value is not None and _priced_enough(worth, groups, kind, told.get(kind, frozenset())):
+            found[kind] = value
     return found
+
+
+def _priced_enough(
+    worth: avoidable_worth.Worth,
+    groups: Mapping[str, Mapping[str, Any]],
+    kind: str,
+    told: frozenset[int | None],
+) -> bool:
+    """Return whether pounds of a kind tell of no fewer than five devices, whatever they are compared with.
+
+    Pounds by the price are joules of the sites that have one. Less the joules of those that are told by name they are
+    those of the others with a price, and what is missing of the whole then is of the others without one: so each of the
+    two is none or enough.
+    """
+    if kind not in avoidable.PEOPLE:
+        return True
+    devices: Counter[tuple[bool, bool]] = Counter()
+    for place, sums in groups.items():
+        site = int(place.partition(".")[0])
+        devices[worth.price(site) is not None, site in told] += _known(sums, kind)
+    rests = (devices[True, False], devices[False, False])
+    return devices[True, True] + devices[True, False] >= SMALLEST_GROUP and not any(
+        0 < rest < SMALLEST_GROUP for rest in rests
+    )

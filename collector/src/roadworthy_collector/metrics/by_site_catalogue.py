@@ -107,7 +107,8 @@ BY_SITE = (
         "pounds",
         "What roadworthy_avoidable_joules would cost by the tariffs of the sites' supplies; what has no price is in none "
         "of it. Where nothing of a kind has a price there is no series, nor of how devices are used (unused_on, "
-        "sleep_fails) where fewer than five of them stand at sites with a price.",
+        "sleep_fails) where fewer than five of them stand at sites with a price, or would be left when the sites told by "
+        "name are taken off.",
         f"{_MODELLED}; tariffs as entered",
         "kind",
     ),

@@ -38,6 +38,9 @@ _COUNTS = (
 )
 
 
+_SLOWEST = f"Of fewer than {thresholds.LEAST_FOR_P99} the line of 99 in 100 is the slowest one."
+
+
 def _quantiles(histogram: str) -> tuple[Query, ...]:
     """Return the median and the 99th percentile over all serving processes; nothing where nothing was counted."""
     buckets = rate(f"{histogram}_bucket", "le")
@@ -67,7 +70,7 @@ def _answers() -> list[Panel]:
             Words(
                 "Time to answer a report",
                 "From its first byte to the acknowledgement, which is sent when the report is on disk. While no report "
-                "comes there is none to measure, and no line.",
+                f"comes there is none to measure, and no line. {_SLOWEST}",
                 "s",
             ),
             *_quantiles("roadworthy_ingest_request_seconds"),
@@ -76,7 +79,7 @@ def _answers() -> list[Panel]:
             Words(
                 "How late half-hours come",
                 "From the end of a closed half-hour to when it was taken in, once a half-hour and device: an agent that was "
-                "off or had no network sends what it kept when it is back. While none comes it is not known.",
+                f"off or had no network sends what it kept when it is back. While none comes it is not known. {_SLOWEST}",
                 "s",
             ),
             *_quantiles("roadworthy_ingest_half_hour_lag_seconds"),
@@ -90,7 +93,7 @@ def _commits() -> list[Panel]:
             Words(
                 "Time to commit",
                 "Duration of the group commits: the disk's share of the answer. While nothing is written it is not known, "
-                "and there is no line.",
+                f"and there is no line. {_SLOWEST}",
                 "s",
             ),
             *_quantiles("roadworthy_ingest_commit_seconds"),

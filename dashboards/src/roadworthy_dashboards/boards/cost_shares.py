@@ -170,8 +170,9 @@ def _above_the_line() -> list[Panel]:
         number(
             Words(
                 "Share above the target's",
-                "The single figure less the target's share, by definition and year: below 0 it is better than the target. "
-                "A year without a single figure, or without a target, is not known and not here.",
+                "The single figure less the target's share, by definition and year: below 0 it is better than the target, up to "
+                "half a point above it is on it. A year under way is as booked so far. Without a single figure or a target "
+                "a year is not here.",
                 "percentunit",
             ),
             Query(f"{_ratio('value')} - {ratio}", "{{definition}} {{year}}"),

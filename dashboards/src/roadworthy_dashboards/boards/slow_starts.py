@@ -5,7 +5,7 @@ from __future__ import annotations
 from roadworthy_dashboards import bands, thresholds
 from roadworthy_dashboards.boards import support_parts
 from roadworthy_dashboards.charts import Column, Key, banded
-from roadworthy_dashboards.links import UIDS, Link, cell, to_console
+from roadworthy_dashboards.links import UIDS, Link, cell, in_words, to_console
 from roadworthy_dashboards.panels import About, Look, Panel, Query, Words, board, heat, lines, note, number
 from roadworthy_dashboards.queries import counted, grown, held, mean, of_five, summed
 from roadworthy_dashboards.sdk import Dashboard
@@ -17,8 +17,16 @@ _SIGNIN, _UNMEASURED = "Sign-ins", "What is not measured"
 _GROUPS = ("site", "model")
 _QUANTILES = (
     ("p50", "Half are faster", "The median: half are faster than this."),
-    ("p90", "Nine in ten", "Nine in ten are faster than this."),
-    ("p99", "99 in 100", "99 in 100 are faster than this."),
+    ("p90", "Nine in ten", f"Nine in ten are faster than this; told from {thresholds.LEAST_FOR_P90} on."),
+    (
+        "p99",
+        "99 in 100",
+        f"99 in 100 are faster than this; told from {thresholds.LEAST_FOR_P99} on, for of fewer it is a single one.",
+    ),
+)
+_FEW = (
+    f"Nine in ten is empty under {thresholds.LEAST_FOR_P90} of them, 99 in 100 under {thresholds.LEAST_FOR_P99}: of fewer it "
+    "is a single one."
 )
 _WEEK = (
     "Over the last seven days, all kinds but wake-ups from sleep, each once, of start-ups whose total is known; one over "
@@ -85,7 +93,7 @@ def _estate() -> list[Panel]:
         *quantiles,
         number(
             Words("Start-ups they are over", f"How many were counted at all sites. {_WEEK}", "short"),
-            Query(f"sum ({held('site:roadworthy_startups:increase7d', 'site')})"),
+            Query(held("estate:roadworthy_startups:increase7d")),
             width=4,
             look=Look(height=4, levels=thresholds.COUNTED, decimals=0),
         ),
@@ -136,7 +144,7 @@ def _waits(group: str) -> Panel:
         Words(
             f"Start-ups by {group}",
             f"Quantiles of start-ups by {group}. {_WEEK} Recent: the median of the collector's own records of these seven "
-            f"days; usual: of the 28 days before; none of fewer than five. {_SMALL}",
+            f"days; usual: of the 28 days before; none of fewer than five. {_SMALL} {_FEW}",
             "s",
         ),
         [_key(group)],
@@ -297,7 +305,8 @@ def _signins() -> list[Panel]:
         columns(
             Words(
                 "Sign-ins by site",
-                f"From accepted credentials to a usable desktop, over the last seven days. {groups} {_SMALL}",
+                f"From accepted credentials to a usable desktop, over the last seven days. {groups} {_SMALL} "
+                f"{_FEW.partition(', ')[0]}.",
                 "s",
             ),
             [_key("site")],
@@ -323,7 +332,8 @@ def _signins() -> list[Panel]:
         lines(
             Words(
                 "Sign-ins: nine in ten are faster than",
-                f"90th percentile by site of the seven days before each moment. {groups} A gap is a time without any.",
+                f"90th percentile by site of the seven days before each moment. {groups} A gap is a time with fewer than "
+                f"{thresholds.LEAST_FOR_P90}.",
                 "s",
             ),
             Query(held("site:roadworthy_signin_seconds:p90_7d", "site", where=chosen), "{{site}}"),
@@ -383,9 +393,9 @@ def _not_measured() -> list[Panel]:
         ),
         note(
             "Where to go from here",
-            "A site or a model opens the list of its devices in the console; a device's page there, which asks for a reason, "
-            f"links to [the board of one device](/d/{UIDS['one_device']}). What to replace because of it is on "
-            f"[Legacy and ageing](/d/{UIDS['legacy_and_ageing']}).",
+            "A site or a model opens the list of its devices in the console. The id on a device's page there, which asks for "
+            f"a reason, goes into the box of {in_words('one_device', 'the board of one device')}. What to replace because of "
+            f"it is on {in_words('legacy_and_ageing', 'Legacy and ageing')}.",
             width=12,
             height=8,
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from roadworthy_dashboards import bands, thresholds
 from roadworthy_dashboards.charts import Column, Key
 from roadworthy_dashboards.links import cell, to_console
@@ -24,7 +26,7 @@ def to_look_at() -> list[Panel]:
             ),
             *each(counted("roadworthy_disk_devices", "{it}"), "health", bands.DISKS),
             width=6,
-            look=Look(colours=thresholds.HEALTH),
+            look=Look(colours=_coloured(bands.DISKS)),
         ),
         bars(
             Words(
@@ -35,7 +37,7 @@ def to_look_at() -> list[Panel]:
             ),
             *each(counted("roadworthy_battery_devices", "{it}"), "health", bands.BATTERIES),
             width=6,
-            look=Look(colours=thresholds.HEALTH),
+            look=Look(colours=_coloured(bands.BATTERIES)),
         ),
         columns(
             Words(
@@ -78,6 +80,11 @@ def to_look_at() -> list[Panel]:
             sort="Devices",
         ),
     ]
+
+
+def _coloured(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the colours of the bands a panel has."""
+    return {name: thresholds.HEALTH[name] for name in names}
 
 
 def disposal() -> list[Panel]:

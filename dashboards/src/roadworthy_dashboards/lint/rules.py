@@ -6,7 +6,7 @@ ours may be stricter: theirs look at five kinds of panel, these at all that show
 
 from __future__ import annotations
 
-from roadworthy_dashboards.lint import across, of_boards, of_panels, of_queries, of_rules
+from roadworthy_dashboards.lint import across, of_boards, of_columns, of_panels, of_queries, of_rules
 from roadworthy_dashboards.lint.board import Board
 from roadworthy_dashboards.lint.context import Rule
 from roadworthy_dashboards.lint.rule_files import RuleFile
@@ -61,6 +61,10 @@ BOARD_RULES: tuple[Rule[Board], ...] = (
     Rule("panel-targets", of_panels.panel_targets, "give it a query", "panel-no-targets-rule"),
     Rule("panel-thresholds", of_panels.panel_thresholds, "take the levels from thresholds.py"),
     Rule("panel-transformation", of_panels.panel_transformations, "use one of Grafana's transformations"),
+    Rule("columns-named", of_columns.columns_named, "name columns as they are called before that step"),
+    Rule("columns-joined", of_columns.columns_joined, "keep the same labels in every query, and merge them"),
+    Rule("columns-shown", of_columns.columns_shown, "name columns as they are called after the last step"),
+    Rule("columns-raw", of_columns.columns_raw, "give it a title in organize, or hide it"),
     Rule("panel-id", of_panels.panel_ids, "let board() number the panels"),
     Rule(
         "panel-reference",
