@@ -42,10 +42,10 @@ from pathlib import Path
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.snmp import keeping
 from roadworthy_collector.snmp.asking import Asking
-from roadworthy_collector.snmp.dictionary_port import read_recording
+from roadworthy_collector.snmp.dictionary_port import read_recording, recording_text
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.poller import LANES, Poller
-from roadworthy_collector.snmp.port import Community, Oid, Target, oid_text
+from roadworthy_collector.snmp.port import Community, Oid, Target, Value, oid_text
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 from roadworthy_collector.snmp.pysnmp_port import PysnmpPort
 from roadworthy_collector.snmp.redfish import RedfishAsker
@@ -55,6 +55,8 @@ from roadworthy_collector.store.upgrade import upgrade
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT / "tests" / "devices" / "snmp" / "generex_cs141-no-power" / "walk.snmprec"
+# Of this card two values more are read, the seconds on battery and the VA it is made for: left out, it has ten.
+LEFT_OUT = frozenset({(1, 3, 6, 1, 2, 1, 33, 1, 2, 2, 0), (1, 3, 6, 1, 2, 1, 33, 1, 9, 5, 0)})
 EXPORTER = "prometheus-snmp-exporter"
 COMMUNITY = "ROADWORTHY_BENCH_COMMUNITY"
 GETS, FULL_EVERY = 10, 12
@@ -96,16 +98,24 @@ def main() -> None:
 @contextmanager
 def agents(devices: int, dead: int, *more: str) -> Iterator[int]:
     """Run the canned agents in a process of their own and give their port."""
-    command = [
-        sys.executable, "-m", "support.snmp_responder", RECORDING, "--devices", str(devices), "--dead", str(dead), *more,
-    ]  # fmt: skip
-    with subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as process:
-        try:
-            if process.stdout is None:
-                raise SystemExit("the agents have no output")
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
+    with tempfile.TemporaryDirectory() as folder:
+        recording = Path(folder) / "walk.snmprec"
+        recording.write_bytes(recording_text(values()).encode("latin-1"))
+        command = [
+            sys.executable, "-m", "support.snmp_responder", recording, "--devices", str(devices), "--dead", str(dead), *more,
+        ]  # fmt: skip
+        with subprocess.Popen(command, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as process:
+            try:
+                if process.stdout is None:
+                    raise SystemExit("the agents have no output")
+                yield int(process.stdout.readline())
+            finally:
+                process.terminate()
+
+
+def values() -> dict[Oid, Value]:
+    """Return what each agent answers."""
+    return {oid: value for oid, value in read_recording(RECORDING).items() if oid not in LEFT_OUT}
 
 
 def one(number: int, port: int, interval: float) -> Polled:
@@ -125,8 +135,7 @@ def one(number: int, port: int, interval: float) -> Polled:
 
 def ten() -> list[Oid]:
     """Return ten OIDs of the recorded device that are numbers."""
-    values = read_recording(RECORDING)
-    return [oid for oid, value in values.items() if isinstance(value, int) and oid[6:8] == (33, 1)][:GETS]
+    return [oid for oid, value in values().items() if isinstance(value, int) and oid[6:8] == (33, 1)][:GETS]
 
 
 async def asked(alive: Sequence[Polled]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from support.web import client_of
 
 from roadworthy_collector.demo import polled
@@ -20,7 +20,8 @@ from roadworthy_collector.demo.polled_units import Load, Unit, answer
 from roadworthy_collector.metrics import polled as metrics
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.snmp import feeding, shown
-from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.engine import open_engine, write_transaction
+from roadworthy_collector.store.snmp_schema import snmp_targets
 
 from .conftest import DEVICES, NOW, POLLED, Twin
 
@@ -115,6 +116,17 @@ def test_polls_go_on_while_it_is_shown(twin: Twin, tmp_path: Path) -> None:
     reports, half_hours = polled.poll(engine, settings, units, NOW + 1800)
     assert (reports, half_hours) == (6 * POLLED, POLLED - 2)
     after = power(engine)
+    # One that never answered is not "not asked yet": it is asked at the first step, whatever its turn.
+    with write_transaction(engine) as connection:
+        connection.execute(
+            update(snmp_targets)
+            .where(snmp_targets.c.outcome != "ok")
+            .values(outcome="never", polled_at=None, failures=0)
+        )
+    polled.poll(engine, settings, units, NOW + 2100)
+    with engine.connect() as connection:
+        outcomes = Counter(one["outcome"] for one in shown.list_targets(connection))
+    assert outcomes == {"ok": POLLED, "no_answer": 1}
     engine.dispose()
     assert all(after[name] != watts for name, watts in before.items() if watts is not None)
 

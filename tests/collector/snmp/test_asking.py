@@ -115,3 +115,12 @@ def test_a_poll_shows_no_part_as_the_watts_of_a_device(
     assert shown() == 1502.0
     values[1, 3, 6, 1, 4, 1, 1718, 3, 2, 2, 1, 12, 1, 2] = -1  # one infeed does not tell
     assert shown() is None
+
+
+def test_a_register_is_shown_with_every_figure() -> None:
+    """Whoever stands before the device compares it with what the display says."""
+    recording = Path(__file__).parents[2] / "devices" / "snmp" / "apc_ap8959eu3" / "walk.snmprec"
+    told = CliRunner().invoke(cli.app, ["try", "--recording", str(recording)], env={"COLUMNS": "200"}).stdout
+    assert "12345600 Wh" in told
+    assert "0.95 ratio" in told
+    assert "e+" not in told

@@ -21,7 +21,7 @@ KEYS = (
     "negative_is_missing", "least", "most", "not_believed", "expected", "single",
     "unit", "units", "unit_column", "digits", "exponent", "entity_scale",
     "factor", "numeric_text", "share_of", "states", "bits", "wraps_bits",
-    "label", "label_text", "quality", "quality_column", "qualities", "accuracy",
+    "label", "labels", "label_text", "form", "quality", "quality_column", "qualities", "accuracy",
     "total", "object", "mib", "kind", "place", "name",
 )
 # fmt: on

@@ -13,7 +13,9 @@ from support.estates import NOW, Estate
 from roadworthy_collector.carbon import asked
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.snmp import feeding
+from roadworthy_collector.snmp.called import find_device
 from roadworthy_collector.snmp.feeding import Feed
+from roadworthy_collector.snmp.outlets import unchecked
 from roadworthy_collector.snmp.targets import NOTHING_KNOWN, Login, Polled
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
@@ -216,3 +218,100 @@ def test_names_are_found_as_one_by_one(estate: Estate, rack: dict[str, int]) -> 
         "rack 4, outlet 4: no device in service is called R",
     ]
     assert [(one.outlet, one.fed) for one in held(estate)] == [("1", rack["srv-1"]), ("3", device_id)]
+
+
+def test_who_says_what_a_serial_number_tells_too_is_not_ended_by_it(
+    estate: Estate, rack: dict[str, int]
+) -> None:
+    """The file, and a person, go before what is found: else each run would end the other's and ask for the month anew."""
+    bmc = estate.device(hostname="bmc-1", device_class="controller", serial="EX1")
+    other = estate.device(hostname="bmc-2", device_class="controller", serial="EX2")
+    estate.put(snmp_targets, name="rack 4", device=bmc, host="10.0.0.1", protocol="snmp")
+    third = estate.device(hostname="bmc-3", device_class="controller", serial="EX2")
+    with write_transaction(estate.engine) as connection:
+        feeding.take_controllers(connection, now=int(NOW), today=DAY)
+    assert {one.feeder for one in held(estate)} == {bmc, other, third}
+    state(estate, "bmc-2", "", None)
+    state(estate, "bmc-3", "", "srv-1")  # its board was changed: the serial number is that of another server
+    looks = []
+    for number in range(3):
+        feeding.take_all(
+            estate.engine.connect,
+            lambda: write_transaction(estate.engine),
+            [replace(polled(), feeds={"": ("srv-1",)})],
+            now=NOW + 600 * number,
+            zone="UTC",
+        )
+        with estate.engine.connect() as connection:
+            looks.append((asked.read(connection), feeding.list_feeds(connection, ended=True)))
+    assert looks[0] == looks[1] == looks[2]
+    found = [
+        (one["feeder_name"], one["fed_name"], one["source"]) for one in looks[0][1] if one["valid_to"] is None
+    ]
+    assert found == [
+        ("bmc-1", "srv-1", "targets"),
+        ("bmc-2", None, "stated"),
+        ("bmc-3", "srv-1", "stated"),
+    ]
+    # Once the file says nothing of it any more, the serial number speaks.
+    feeding.take_all(
+        estate.engine.connect,
+        lambda: write_transaction(estate.engine),
+        [polled()],
+        now=NOW + 1800,
+        zone="UTC",
+    )
+    with estate.engine.connect() as connection:
+        assert {one["source"] for one in feeding.list_feeds(connection)} == {"register", "stated"}
+    assert rack
+
+
+def metered(*outlets: str, **labels: str) -> dict[str, Any]:
+    """Return the latest readings of a PDU that meters some outlets."""
+    usual = {
+        "name": "outlet_power",
+        "kind": "active_power",
+        "place": "outlet",
+        "quality": "metered",
+        "value": 1.0,
+    }
+    rows = [{**usual, "index": one, "label": labels.get(f"o{one}"), "source": "snmp x 1"} for one in outlets]
+    return {"now": {"readings": rows}}
+
+
+def test_an_outlet_that_the_unit_has_not_is_refused_with_those_it_told(
+    estate: Estate, rack: dict[str, int]
+) -> None:
+    pdu = estate.device(hostname="pdu-m", device_class="pdu", now=metered("10", "2", "1", o2="web A"))
+    refused = [{"name": "outlet_power", "index": "3", "code": "sentinel", "reason": "-1"}]
+    estate.put(snmp_targets, name="rack 4", device=pdu, host="10.0.0.1", protocol="snmp", refused=refused)
+    told = r"pdu-m has no outlet 999; it told of 1, 2 \(web A\), 3, 10$"
+    with pytest.raises(RoadworthyError, match=told):
+        state(estate, "pdu-m", "999", "srv-1")
+    (said,) = take(estate, polled(o999=("srv-1",), o3=("srv-2",)))
+    assert said.startswith("rack 4, outlet 999: pdu-m has no outlet 999")
+    state(estate, "pdu-m", "2", "srv-1")
+    assert {(one.outlet, one.fed) for one in held(estate)} == {("3", rack["srv-2"]), ("2", rack["srv-1"])}
+
+
+def test_an_outlet_nobody_can_check_is_taken_with_a_word(estate: Estate, rack: dict[str, int]) -> None:
+    estate.device(hostname="pdu-plain", device_class="pdu", now={"now": {"readings": []}})
+    estate.device(hostname="pdu-m", device_class="pdu", now=metered("1", "2"))
+    state(estate, "pdu-a", "999", "srv-1")
+    state(estate, "pdu-plain", "7", "srv-2")
+    doubts = []
+    with estate.engine.connect() as connection:
+        for name, outlet in (
+            ("pdu-a", "999"),
+            ("pdu-plain", "7"),
+            ("pdu-m", "2"),
+            ("pdu-m", ""),
+            ("pdu-a", ""),
+        ):
+            doubts.append(unchecked(connection, find_device(connection, name), outlet))
+    assert doubts[0] is not None
+    assert "never polled" in doubts[0]
+    assert doubts[1] is not None
+    assert "tells nothing of single outlets" in doubts[1]
+    assert doubts[2:] == [None, None, None]
+    assert rack

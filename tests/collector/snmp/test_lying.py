@@ -226,6 +226,13 @@ def test_each_device_may_have_a_community_of_its_own() -> None:
         runner.run(port.close())
 
 
+def test_no_repr_tells_a_secret() -> None:
+    """What a debugger or a crash reporter prints of the objects at hand: datagrams hold the community in plain."""
+    community, user = Community("2c", "s3cret"), User("reader", auth_key="s3cret", priv_key="s3cret")
+    heard = Exchange(sent=[b"0(s3cret"], heard=b"0(s3cret")
+    assert "s3cret" not in f"{community!r} {user!r} {Target('a', 'a', community)!r} {heard!r}"
+
+
 def test_a_changed_key_leaves_no_engine_behind_for_ever() -> None:
     """Each pair of keys of one user name needs an engine: one that was not used for hours is closed."""
     now = [0.0]

@@ -15,6 +15,7 @@ from support.web import Client, client_of
 from roadworthy_collector.console.power import MOST_ROWS
 from roadworthy_collector.snmp.shown import count_units
 from roadworthy_collector.store.books_schema import register_devices, register_items
+from roadworthy_collector.store.schema import energy_days
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
 
 pytestmark = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -101,6 +102,40 @@ def test_a_polled_device_has_a_page_of_its_own_without_what_it_cannot_have(
     assert f'href="/devices/{estate.device_id(ups)}"' in fed
     assert "the targets file" in fed
     assert "By another collector" in fed  # this one polls no target that is this device
+
+
+def test_energy_of_a_polled_device_says_what_was_measured(estate: Estate, client: Client) -> None:
+    """Its half-hours are kept as those of a wall socket, whatever was read: the page says what it was."""
+    rows = [
+        ("pdu", "apc-rpdu2, input", "metered", "At the wall", "metered (a meter at the wall)"),
+        ("ups", "apc-ups, output", "metered", "What the UPS gives out", "metered (a meter in the device)"),
+        ("controller", "hpe-ilo, system", "sensor", "The server, as its controller tells", "sensor"),
+        ("switch", "power-ethernet, poe, power integrated", "sensor", "What is given out over its", "sensor"),
+    ]
+    told = {"scope": "wall", "joules": 3_600_000, "counter_end_joules": 3_600_000, "covered_seconds": 1800}
+    day = int(NOW) // 86400 * 86400 - 86400
+    for device_class, source, quality, of, known in rows:
+        device = estate.device(hostname=device_class, device_class=device_class)
+        estate.put(energy_days, device=device, day=day, quality=quality, source=f"snmp {source}", **told)
+        text = client.get(f"/devices/{estate.device_id(device)}").text
+        row = text.partition('id="electricity"')[2].partition("</section>")[0]
+        assert f'<th scope="row">{of}' in row, device_class
+        assert f">{known}" in row, device_class
+        assert ("At the wall" in row) is (device_class == "pdu")
+
+
+def test_a_page_says_whether_what_was_measured_counts(estate: Estate, client: Client) -> None:
+    """As the ledger has it: a unit nobody spoke of is in no sum, a controller counts in its server's stead."""
+    ids = {name: estate.device(hostname=name, device_class=name) for name in ("pdu", "controller", "ups")}
+    hidden = estate.device(hostname="vault", site="Vault", restricted=True)
+    hangs = {"outlet": "", "valid_from": "2026-01-01", "source": "stated", "stated_at": int(NOW)}
+    estate.put(feeds, feeder=ids["ups"], fed=hidden, **hangs)
+    text = {name: client.get(f"/devices/{estate.device_id(one)}").text for name, one in ids.items()}
+    assert "in no sum of the energy ledger" in text["pdu"]
+    assert "counts in its server" in text["controller"]
+    assert "in no sum" not in text["controller"] + text["ups"]
+    assert "restricted site" in text["ups"]
+    assert "vault" not in text["ups"]
 
 
 def test_a_polled_device_opens_without_a_reason_and_its_server_shows_what_feeds_it(

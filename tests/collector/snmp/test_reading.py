@@ -83,7 +83,7 @@ class CuttingSession(DictionarySession):
 @pytest.mark.parametrize(
     ("folder", "most"),
     [
-        ("apc_smt3000-nmc3", 7),  # of 41 single values and one table of probes
+        ("apc_smt3000-nmc3", 10),  # of 50 single values and four tables, of probes and lines
         ("apc_epdu1132sw", 5),
         ("raritan_px3-5190r", 9),
         ("hpe_modular-pdu-1", 4),
@@ -272,6 +272,17 @@ def test_what_changed_of_a_known_device_is_seen() -> None:
     power = parse_oid("1.3.6.1.4.1.318.1.1.26.4.3.1.5.1")
     _, second = twice(whole, {**whole, power: 203})
     assert [one.value for one in second.readings if one.name == "input_power"] == [2030.0]
+
+
+def test_a_flag_of_many_rows_is_asked_when_a_device_is_read_in_full() -> None:
+    whole = RECORDED["hpe_proliant-dl380-gen10-ilo5"]
+    supply, memory = (parse_oid(f"1.3.6.1.4.1.232.6.2.{end}") for end in ("9.3.1.4.0.2", "14.13.1.20.0"))
+    changed = {**whole, supply: 2, memory: 3}
+    first, second = twice(whole, changed)
+    assert (first.flags["power_supply_fault"], second.flags["power_supply_fault"]) == (True, False)
+    assert (first.flags["memory_fault"], second.flags["memory_fault"]) == (False, False)
+    assert second.requests < first.requests
+    assert ask(changed).flags["memory_fault"] is True
 
 
 def test_a_known_device_that_is_another_or_lost_a_value_is_read_in_full() -> None:

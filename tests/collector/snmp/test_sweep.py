@@ -33,6 +33,10 @@ def test_a_range_is_its_hosts() -> None:
         ("10.0.0.0/8", "10.0.0.0/8 has 16777216 addresses, more than 4096: state smaller ranges"),
         ("10.1.2.3/28", "'10.1.2.3/28' is no range: .*host bits set; write it as 10.1.2.0/28"),
         ("pdu-7", "'pdu-7' is no range"),
+        ("224.0.0.0/24", "holds addresses of groups or of nobody"),
+        ("255.255.255.255/32", "holds addresses of groups or of nobody"),
+        ("0.0.0.0/20", "holds addresses of groups or of nobody"),
+        ("ff02::/120", "holds addresses of groups or of nobody"),
     ],
 )
 def test_what_is_no_range_or_too_large_is_refused(text: str, said: str) -> None:

@@ -114,7 +114,7 @@ def test_no_text_of_a_target_tells_a_secret(tmp_path: Path, monkeypatch: pytest.
         ),
         (
             '[credentials.old]\ncommunity = "public"\n',
-            "line 1: credentials.old: Object contains unknown field `community`",
+            "line 1: credentials.old: community: no secret stands in this file; name community_file or community_env",
         ),
         (
             LOGIN + '[[target]]\nname = "a"\nhost = "x"\n',
@@ -138,7 +138,28 @@ def test_no_text_of_a_target_tells_a_secret(tmp_path: Path, monkeypatch: pytest.
         ),
         (
             LOGIN + '[[target]]\nname = " "\nhost = "x"\ncredentials = "old"\n',
-            "line 3: name: between 1 and 128 characters",
+            "line 3: name: is empty",
+        ),
+        *(
+            (
+                LOGIN + f'[[target]]\nname = "a"\nhost = "x"\ncredentials = "old"\n{wrong}\n',
+                f"line 3: a: {key}: at most {most} characters, all of them printable",
+            )
+            for wrong, key, most in (
+                (f'site = "{"s" * 129}"', "site", 128),
+                ('unit = "a\\u0000b"', "unit", 128),
+                ('asset_tag = "a\\u001b[2Jb"', "asset_tag", 256),
+                (f'feeds = {{ "{"9" * 65}" = "b" }}', "feeds: outlet", 64),
+                ('feeds = { 3 = "b\\nc" }', "feeds", 256),
+            )
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a\\u0007"\nhost = "x"\ncredentials = "old"\n',
+            "line 3: name: at most 128 characters, all of them printable",
+        ),
+        (
+            LOGIN + '[[target]]\nname = "a"\nhost = "x"\ncredentials = "old"\nfeeds = { "" = "b" }\n',
+            "line 3: a: feeds: an outlet without a name; say `all` of the whole",
         ),
     ],
 )
@@ -176,8 +197,11 @@ def test_one_device_under_two_names_is_refused_with_both_places(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("name,address\n", "line 1: 'address' is no column; columns are name, host, port, protocol, "),
-        ("name\na\n", "line 1: name and host are needed; "),
+        ("name,address\n", "line 1: column 2 is none of those known; columns are name, host, port, "),
+        ("name\na\n", "line 1: name and host are needed, each once; "),
+        ("name,host,host\na,b,c\n", "line 1: name and host are needed, each once; "),
+        ('name,host\n"a"b,c\n', "line 2: no CSV: "),
+        ("name,host\n" + "a" * 140_000 + ",b\n", "line 2: no CSV: field larger than field limit"),
         ("name,host\na,b,c\n", "line 2: has another number of columns than the header"),
         ("name,host,port\na,b,x\n", "line 2: Expected `int | null`, got `str`"),
     ],
@@ -198,6 +222,10 @@ def test_a_wrong_csv_file_is_named(tmp_path: Path, rows: str, message: str) -> N
             "credentials.x: community_file: open can be read by others; chmod 600 it",
         ),
         ('community_env = "NOWHERE"', "credentials.x: community_env: the variable NOWHERE is not set"),
+        (
+            'community_env = "s3cret-word"',
+            "credentials.x: community_env: the variable it names (no name is shown: it may be a secret) is not set",
+        ),
         (
             'community_env = "A"\ncommunity_file = "open"',
             "credentials.x: community_file and community_env say it twice; leave one out",

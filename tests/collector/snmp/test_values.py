@@ -271,6 +271,12 @@ def test_dates_and_texts_never_raise(raw: Any, form: Any) -> None:
         (b"03/03/2024", "free", "2024-03-03"),
         (b"03/31/24", "free", None),
         (b"last spring", "free", None),
+        (b"20220317094512.000000+060", "compact", "2022-03-17"),
+        (b"20220317094512", "compact", "2022-03-17"),
+        (b"20220230094512.000000+060", "compact", None),
+        (b"00000000000000.000000+000", "compact", None),
+        (b"20220317", "compact", None),
+        (b"06/02/2022 14:03:51", "month_day_year", "2022-06-02"),
     ],
 )
 def test_dates_are_read_in_their_form_only(raw: bytes, form: Any, iso: str | None) -> None:

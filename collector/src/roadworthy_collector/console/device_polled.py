@@ -6,7 +6,7 @@ here tells when somebody was at work, so that its page opens without a reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -35,6 +35,25 @@ _FACTS = (
     ("Battery replaced on", "battery_replaced"),
 )
 _UNITS = {"degC": "\N{DEGREE SIGN}C"}
+_SAID: Mapping[str, Callable[[float], str]] = {"s": present.duration, "B": present.memory_size}
+# What a half-hour of a polled device is of, by the class and the place that was read; only an input stands at the wall.
+_METERED: Mapping[tuple[str, str], str] = {
+    ("ups", "output"): "What the UPS gives out",
+    ("ups", "phase"): "What the UPS gives out, line by line",
+    ("pdu", "system"): "At the wall, the whole unit",
+    ("pdu", "phase"): "At the wall, phase by phase",
+    ("controller", "system"): "The server, as its controller tells",
+    ("controller", "supply_unit"): "The server's power supplies, as its controller tells",
+}
+_METERED_AT: Mapping[str, str] = {
+    "input": "At the wall",
+    "output": "What the unit gives out",
+    "bank": "What the unit gives out, bank by bank",
+    "phase": "What the device takes, phase by phase",
+    "poe": "What is given out over its network ports",
+    "system": "The whole device, by its own sensor",
+    "supply_unit": "The device's power supplies",
+}
 
 
 def is_polled(device: Row[Any]) -> bool:
@@ -66,9 +85,12 @@ def context(
         "readings": [_said(one) for one in told.get("readings") or []],
         "flags": [name.replace("_", " ") for name, up in (told.get("flags") or {}).items() if up],
         "facts": [*_placed(device), *_facts(hardware)],
-        "energy": used.energy_of(connection, device.id, since),
+        "energy": [
+            _measured(row, device.device_class) for row in used.energy_of(connection, device.id, since)
+        ],
         "energy_days": ELECTRICITY_DAYS,
         "feeds": feeds_of(connection, view, device.id),
+        "declared": feeding.is_declared(connection, device.id),
         "nothing_known": NOTHING_KNOWN,
         "rating": rating,
         "by_reason": by_reason,
@@ -90,12 +112,26 @@ def value_text(one: Mapping[str, Any]) -> str | None:
         return None
     if unit == "ratio":
         return f"{value:.2f}" if one["kind"] == "power_factor" else present.share(value)
-    if unit == "s":
-        return present.duration(value)
     if unit == "Wh":
         return f"{value / 1000:,.1f} kWh"
+    if unit in _SAID:
+        return _SAID[unit](value)
     digits = 0 if float(value).is_integer() else 1
     return f"{value:,.{digits}f} {_UNITS.get(unit, unit)}"
+
+
+def _measured(row: dict[str, Any], device_class: str) -> dict[str, Any]:
+    """Return energy with what it is of, in words: the source of a half-hour ends with the place that was read."""
+    places = [part for part in row["source"].split(", ")[1:] if part in _METERED_AT]
+    if not places or row["scope"] != "wall":
+        return row | {
+            "of": words.say(words.SCOPES, row["scope"]),
+            "known": words.say(words.QUALITIES, row["quality"]),
+        }
+    of = _METERED.get((device_class, places[0]), _METERED_AT[places[0]])
+    is_inside = row["quality"] == "metered" and not of.startswith("At the wall")
+    known = "metered (a meter in the device)" if is_inside else words.say(words.QUALITIES, row["quality"])
+    return row | {"of": of, "known": known}
 
 
 def _said(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,12 @@ READINGS = {
     "utilisation": "in use",
     "hours": "hours of use",
     "nameplate_power": "power it is made for",
+    "nameplate_apparent_power": "apparent power it is made for",
+    "idle_power": "power when idle, not of now",
+    "paper": "paper left",
+    "memory": "memory built in",
+    "duration": "for so long",
+    "since": "counts since",
 }
 POLLS = {"snmp": "Polls by SNMP", "redfish": "Polls by Redfish"}
 STATUSES = {

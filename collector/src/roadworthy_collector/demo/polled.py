@@ -173,13 +173,18 @@ def state_feeds(connection: Connection, units: Sequence[Unit], timeline: Timelin
 def poll(engine: Engine, settings: Settings, units: Sequence[Unit], now: int) -> tuple[int, int]:
     """Poll at each whole five minutes since the last poll; return how many reports and half-hours that gave."""
     with engine.connect() as connection:
-        query = select(snmp_targets.c.polled_at).where(snmp_targets.c.name == units[0].name)
-        last = connection.scalar(query) or now
+        query = select(snmp_targets.c.name, snmp_targets.c.polled_at).where(
+            snmp_targets.c.name.in_((units[0].name, _SILENT.name))
+        )
+        asked: dict[str, int | None] = {row.name: row.polled_at for row in connection.execute(query)}
+    last = asked[units[0].name] or now
+    never_asked = asked[_SILENT.name] is None
     reports = half_hours = 0
     every = EVERY_SECONDS if now - last <= _LONG_SECONDS else PERIOD_SECONDS
     for at in range((last // every + 1) * every, now + 1, every):
         outcomes = [keeping.Outcome(_polled(one), float(at), _POLL_SECONDS, answer(one, at)) for one in units]
-        if at % _FAILING_EVERY == 0:
+        if never_asked or at % _FAILING_EVERY == 0:
+            never_asked = False
             outcomes.append(keeping.Outcome(_SILENT, float(at), 4.0, code="no_answer", reason=_NO_ANSWER))
         with write_transaction(engine) as connection:
             reports += keeping.write_outcomes(connection, outcomes, settings, version=AGENT_VERSION)

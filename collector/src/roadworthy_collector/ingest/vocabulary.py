@@ -40,13 +40,13 @@ WORDS: MappingProxyType[str, frozenset[str]] = MappingProxyType(
             "outlet.quality": _QUALITY,
             "reading.quality": _QUALITY,
             "reading.kind": (
-                *("active_power", "apparent_power", "energy", "load", "current", "voltage"),
-                *("power_factor", "efficiency", "charge", "runtime", "temperature", "humidity"),
-                *("page_count", "hours", "supply", "utilisation", "uptime", "state"),
-                *("nameplate_power",),
+                *("active_power", "apparent_power", "idle_power", "energy", "load", "current", "voltage"),
+                *("power_factor", "efficiency", "charge", "runtime", "duration", "frequency"),
+                *("temperature", "humidity", "page_count", "hours", "supply", "paper", "utilisation"),
+                *("memory", "uptime", "state", "since", "nameplate_power", "nameplate_apparent_power"),
             ),
             "reading.place": (
-                *("input", "output", "phase", "bank", "outlet", "supply_unit"),
+                *("input", "bypass", "output", "phase", "bank", "outlet", "supply_unit"),
                 *("battery", "system", "poe", "engine", "sensor"),
             ),
             "phase.quality": _MEASURED,

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -145,6 +146,9 @@ def poll_once(
         raise RoadworthyError("continuous polls run in the jobs process (`roadworthy up`); here, give --once")
     file = _targets_file(config, targets)
     polled = read_targets(file)
+    if not dry_run:
+        with stored(config):
+            pass  # that there is no database is said before anybody is asked
     outcomes = asyncio.run(_poll_all(polled, quiet=output == "json"))
     doubles = {} if dry_run else keep(config, file, polled, outcomes)
     rows = [
@@ -363,7 +367,7 @@ def _explain(answer: DeviceAnswer) -> None:
                 {
                     "reading": one.name,
                     "row": one.index,
-                    "value": one.value if isinstance(one.value, str) else f"{one.value:g} {one.unit}",
+                    "value": _value_text(one.value, one.unit),
                     "kind": one.kind,
                     "place": one.place,
                     "known": one.quality,
@@ -384,3 +388,10 @@ def _explain(answer: DeviceAnswer) -> None:
         )
     if raised := [name for name, up in answer.flags.items() if up]:
         typer.echo(f"needs attention: {', '.join(raised)}")
+
+
+def _value_text(value: float | str, unit: str) -> str:
+    """Return a value with every figure it has, as the device's own display shows it: 12345600 Wh, not 1.23e+07."""
+    from roadworthy_collector.snmp.values import plain_text
+
+    return value if isinstance(value, str) else f"{plain_text(Decimal(repr(value)))} {unit}"

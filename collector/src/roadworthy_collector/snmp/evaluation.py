@@ -21,7 +21,7 @@ from roadworthy_collector.snmp.profile import (
     Total,
     Where,
 )
-from roadworthy_collector.snmp.readings import Quality, Reading, Refusal
+from roadworthy_collector.snmp.readings import TEXT_KINDS, Quality, Reading, Refusal
 from roadworthy_collector.snmp.values import (
     UNTOLD_FACTOR,
     Beside,
@@ -172,7 +172,8 @@ def row_of(pattern: tuple[int | None, ...] | None, index: Index) -> str:
 def is_where(where: Where, value: Value | None) -> bool:
     """Return whether a row whose column holds `value` is meant."""
     if where.matches is not None:
-        return where.matches.search(text_of(value) or "") is not None
+        told = oid_text(value) if isinstance(value, tuple) else text_of(value)
+        return where.matches.search(told or "") is not None
     return isinstance(value, int) and value in where.values
 
 
@@ -186,7 +187,7 @@ def _judge_value(
     doubt = _doubt(spec, held, index)
     if doubt is not None:
         return Refusal(spec.name, shown, "not_believed", f"{raw_text(raw)}: {doubt}", source)
-    value = word(raw, spec) if spec.kind == "state" else quantity(raw, spec, _beside(spec, held, index))
+    value = word(raw, spec) if spec.kind in TEXT_KINDS else quantity(raw, spec, _beside(spec, held, index))
     quality = _quality(spec, held, index)
     if isinstance(value, Trouble):
         return Refusal(spec.name, shown, value.code, value.reason, source)
@@ -201,11 +202,19 @@ def _judge_value(
         value=value,
         quality=quality,
         source=source,
-        label=text_of(held.beside(spec.label, index)) or spec.label_text,
+        label=_label(spec, held, index),
         relative_error=accuracy / 10_000 if accuracy is not None and 0 < accuracy <= 10_000 else None,
         wraps_at_watt_hours=_wraps(spec, _beside(spec, held, index)),
         step_watt_hours=_step(spec, _beside(spec, held, index)),
     )
+
+
+def _label(spec: ReadingSpec, held: Held, index: Index) -> str | None:
+    """Return what the device calls the row; of a label told as a code the profile's word for it."""
+    told = held.beside(spec.label, index)
+    if spec.labels:
+        return spec.labels.get(told) if isinstance(told, int) else None
+    return text_of(told) or spec.label_text
 
 
 def _doubt(spec: ReadingSpec, held: Held, index: Index) -> str | None:

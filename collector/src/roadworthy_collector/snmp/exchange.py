@@ -27,10 +27,13 @@ _LONG_FORM, _SEQUENCE, _REPORT = 0x80, 0x30, 0xA8  # X.690, 8.1.3.5 and 8.9
 
 @dataclass(slots=True)
 class Exchange:
-    """What was sent to a device for one request, its repetitions included, and the last that came back."""
+    """What was sent to a device for one request, its repetitions included, and the last that came back.
 
-    sent: list[bytes] = field(default_factory=list)
-    heard: bytes | None = None
+    Datagrams hold the community, so they are left out of `repr`.
+    """
+
+    sent: list[bytes] = field(default_factory=list, repr=False)
+    heard: bytes | None = field(default=None, repr=False)
 
 
 def silent(target: Target) -> SnmpError:

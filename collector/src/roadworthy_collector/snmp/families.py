@@ -76,7 +76,10 @@ def _section(profile: Profile) -> str:
     if identity:
         lines += ["", f"Identity: {identity}."]
     if profile.flags:
-        told = (f"{flag.name} ({_place(flag.object, flag.oid, flag.column)})" for flag in profile.flags)
+        told = (
+            f"{flag.name} ({_place(flag.object, flag.oid, flag.column)}{', hourly' if flag.hourly else ''})"
+            for flag in profile.flags
+        )
         lines += ["", "Flags: " + ", ".join(told) + "."]
     if profile.readings:
         lines += [
@@ -167,8 +170,11 @@ def _row(spec: ReadingSpec) -> str:
 def _unit(spec: ReadingSpec) -> str:
     if spec.kind == "state":
         return "bits" if spec.bits else "codes"
+    if spec.form is not None:
+        return "date"
     if spec.share is not None:
-        return "of what it can hold"
+        told = "/".join(unit.text for unit in spec.units.values())
+        return "of what it can hold" + (f", else {told} where its unit says so" if told else "")
     text = spec.unit.text if spec.unit is not None else "/".join(unit.text for unit in spec.units.values())
     beside = {
         "digits": spec.digits,

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 from sqlalchemy.orm import aliased
 
 from roadworthy_collector.carbon.asked import ask_between
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_collector.snmp.called import find_all, find_device, the_only
+from roadworthy_collector.snmp.outlets import ensure_outlet
 from roadworthy_collector.snmp.targets import NOTHING_KNOWN, Polled
 from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
@@ -132,9 +134,10 @@ def take_all(
     today = local_date(now, zone)
     with read() as connection:
         wanted, unknown = _said_by(connection, targets)
-        controllers = _told_by_controllers(connection)
     stay = bool(unknown) or not whole
     unknown += _bring_to(write, wanted, "targets", now=int(now), today=today, unknown_stay=stay)
+    with read() as connection:
+        controllers = _left_to_find(connection, _told_by_controllers(connection))
     return unknown + _bring_to(write, controllers, "register", now=int(now), today=today, unknown_stay=False)
 
 
@@ -149,7 +152,7 @@ def take_from_targets(
 
 def take_controllers(connection: Connection, *, now: int, today: dt.date) -> int:
     """State that each management controller measures the server whose serial number it tells; return how many do."""
-    wanted = _told_by_controllers(connection)
+    wanted = _left_to_find(connection, _told_by_controllers(connection))
     _bring_to(_within(connection), wanted, "register", now=now, today=today, unknown_stay=False)
     return len(wanted)
 
@@ -173,12 +176,12 @@ def _said_by(connection: Connection, targets: Iterable[Polled]) -> tuple[dict[_W
         for outlet, names in polled.feeds.items()
         for name in names
     ]
-    called = _find_all(connection, {name for _, _, name, _ in said if name != NOTHING_KNOWN})
+    called = find_all(connection, {name for _, _, name, _ in said if name != NOTHING_KNOWN})
     wanted: dict[_Wanted, str] = {}
     unknown = []
     for feeder, outlet, name, where in said:
         try:
-            fed = None if name == NOTHING_KNOWN else _only(called[name], name)
+            fed = None if name == NOTHING_KNOWN else the_only(called[name], name)
         except NotFoundError as error:
             unknown.append(f"{where}: {error}")
         else:
@@ -207,6 +210,25 @@ def _told_by_controllers(connection: Connection) -> dict[_Wanted, str]:
         for controller, serial in mine.items()
         if serial is not None and len(by_serial[serial]) == 1
     }
+
+
+def _left_to_find(connection: Connection, found: Mapping[_Wanted, str]) -> dict[_Wanted, str]:
+    """Return what was found but for controllers of which a person, or the targets file, says anything.
+
+    A controller measures one server: whoever says which, or that it is none here, goes before its serial number. Where
+    both said it the two would end each other for ever; where they differed two servers would count the same watts.
+    """
+    query = select(feeds.c.feeder, feeds.c.outlet).where(
+        feeds.c.source != "register", feeds.c.valid_to.is_(None)
+    )
+    said = {(row.feeder, row.outlet) for row in connection.execute(query)}
+    return {key: who for key, who in found.items() if key[:2] not in said}
+
+
+def is_declared(connection: Connection, device: int) -> bool:
+    """Return whether somebody says what hangs on a device, be it nothing known."""
+    query = select(feeds.c.id).where(feeds.c.feeder == device, feeds.c.valid_to.is_(None)).limit(1)
+    return connection.scalar(query) is not None
 
 
 def list_feeds(
@@ -250,52 +272,6 @@ def list_feeds(
     if not restricted:
         query = query.where(place.c.restricted.is_(False), fed_place.c.restricted.is_not(True))
     return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def find_device(
-    connection: Connection, text: str, scope: Scope = EVERYTHING, *, restricted: bool = True
-) -> int:
-    """Return the row id of the device of that id, host name, serial number or asset tag, letter case aside."""
-    low = text.strip().lower()
-    names = (devices.c.hostname, devices.c.serial, devices.c.asset_tag)
-    matches = or_(devices.c.device_id == text.strip(), *(func.lower(name) == low for name in names))
-    query = select(devices.c.id).where(and_(matches, devices.c.retired_at.is_(None)))
-    if not restricted:
-        query = query.join(sites).where(sites.c.restricted.is_(False))
-    if scope is not None:
-        query = query.where(devices.c.unit.in_(sorted(scope)))
-    return _only(connection.scalars(query.limit(2)).all(), text)
-
-
-def _only(found: Collection[int], text: str) -> int:
-    """Return the one device called so; NotFoundError where there is none, or another beside it."""
-    if len(found) != 1:
-        many = "more than one device is" if found else "no device in service is"
-        raise NotFoundError(
-            f"{many} called {text}; give its device id, host name, serial number or asset tag"
-        )
-    return int(next(iter(found)))
-
-
-def _find_all(connection: Connection, texts: Collection[str]) -> Mapping[str, set[int]]:
-    """Return {text: row ids of the devices called so}, as `find_device` finds them, in one pass over all devices."""
-    found: dict[str, set[int]] = {text: set() for text in texts}
-    if not texts:
-        return found
-    by_id = {text.strip(): text for text in texts}
-    by_name: defaultdict[str, list[str]] = defaultdict(list)
-    for text in texts:
-        by_name[text.strip().lower()].append(text)
-    query = select(
-        *(devices.c.id, devices.c.device_id, devices.c.hostname, devices.c.serial, devices.c.asset_tag)
-    ).where(devices.c.retired_at.is_(None))
-    for device, device_id, *names in connection.execute(query):
-        if device_id in by_id:
-            found[by_id[device_id]].add(device)
-        for name in names:
-            for text in by_name.get(name.lower(), ()) if name else ():
-                found[text].add(device)
-    return found
 
 
 def _bring_to(
@@ -346,6 +322,7 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
     kind = connection.scalar(select(devices.c.device_class).where(devices.c.id == feed.feeder))
     if kind is not None and kind not in _MAY_FEED:
         raise RoadworthyError(f"nothing hangs on a {kind}: name the UPS, PDU, switch or controller")
+    ensure_outlet(connection, feed.feeder, feed.outlet)
     open_ones = select(feeds).where(
         feeds.c.feeder == feed.feeder, feeds.c.outlet == feed.outlet, feeds.c.valid_to.is_(None)
     )

@@ -41,13 +41,18 @@ def state_feed(
     fed: Annotated[str | None, typer.Option(help="What hangs there; left out: nothing known.")] = None,
     since: Annotated[str | None, typer.Option("--from", help="2026-04-01; left out: today.")] = None,
 ) -> None:
-    """Say what hangs on an outlet, so that its energy is counted once."""
+    """Say what hangs on an outlet, so that its energy is counted once. An outlet that the unit has not is refused."""
+    from roadworthy_collector.snmp.called import find_device
     from roadworthy_collector.snmp.feeding import state
+    from roadworthy_collector.snmp.outlets import unchecked
 
     now = int(time.time())
     with stored(config) as (settings, engine), write_transaction(engine) as connection:
         day = local_date(now, settings.reporting_timezone) if since is None else _date(since)
         number = state(connection, feeder, outlet, fed, day, now=now, actor=COMMAND_LINE)
+        doubt = unchecked(connection, find_device(connection, feeder), outlet)
+    if doubt is not None:
+        typer.echo(f"Taken, unchecked: {doubt}.", err=True)
     typer.echo(
         f"{number}: {feeder}, outlet {outlet or 'all'}: {fed or 'nothing known'} from {day.isoformat()}"
     )

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
-from sqlalchemy.orm import aliased
 
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
@@ -70,8 +69,8 @@ def read(
         first = newest
     else:
         return None
-    feeder, fed = aliased(devices, name="feeder_device"), aliased(devices, name="fed_device")
-    place, fed_place = aliased(sites, name="feeder_site"), aliased(sites, name="fed_site")
+    feeder, fed = devices.alias("feeder_device"), devices.alias("fed_device")
+    place, fed_place = sites.alias("feeder_site"), sites.alias("fed_site")
     wanted: list[ColumnElement[bool]] = [table.month == first]
     if scope is not None:
         wanted.append(feeder.c.unit.in_(sorted(scope)))

@@ -17,7 +17,8 @@ from roadworthy_collector.snmp.port import Oid
 from roadworthy_collector.snmp.readings import DeviceKind, Kind, Place, Quality
 
 # "free": an owner typed it; only what can be read in one way is taken.
-DateForm = Literal["text", "month_day_year", "iso_date", "date_and_time", "free"]
+# "compact": 20240131120000.000000+060, the date and time first.
+DateForm = Literal["text", "month_day_year", "iso_date", "date_and_time", "compact", "free"]
 IdentityField = Literal[
     "vendor",
     "model",
@@ -113,7 +114,7 @@ class ReadingSpec:
     rows: tuple[int | None, ...] | None = None  # a pattern of the index: None stands for any number
     where: tuple[Where, ...] = ()
     trust: tuple[Trust, ...] = ()
-    unit: Unit | None = None  # None of a state; with unit_column, what holds for rows that do not say
+    unit: Unit | None = None  # None of a text; with unit_column, what holds for rows that do not say
     unit_column: Oid | None = None
     units: Mapping[int, Unit] = field(default_factory=dict)
     digits: Column | None = None  # raw / 10^digits
@@ -131,7 +132,9 @@ class ReadingSpec:
     bits: Mapping[int, str] = field(
         default_factory=dict
     )  # by bit, the most significant of the first octet is 0
+    form: DateForm | None = None  # of a date
     label: Column | None = None
+    labels: Mapping[int, str] = field(default_factory=dict)  # words of a label told as a code
     label_text: str | None = None
     quality: Quality = "sensor"
     quality_column: Oid | None = None
@@ -186,6 +189,7 @@ class FlagSpec:
     values: frozenset[int] = frozenset()
     bits: frozenset[int] = frozenset()
     object: str = ""
+    hourly: bool = False  # asked only when a device is read in full: its rows are many
 
 
 @dataclass(frozen=True, slots=True)

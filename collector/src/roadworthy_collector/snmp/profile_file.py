@@ -27,11 +27,10 @@ from roadworthy_collector.snmp.profile import (
     Share,
     Total,
     Trust,
-    Unit,
     Where,
 )
 from roadworthy_collector.snmp.profile_keys import Keys
-from roadworthy_collector.snmp.readings import DeviceKind, Kind, Place, Quality
+from roadworthy_collector.snmp.readings import TEXT_KINDS, DeviceKind, Kind, Place, Quality
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _PLACES: tuple[Place, ...] = get_args(Place)
@@ -40,6 +39,7 @@ _DEVICES: tuple[DeviceKind, ...] = get_args(DeviceKind)
 _FIELDS: tuple[IdentityField, ...] = get_args(IdentityField)
 _FORMS: tuple[DateForm, ...] = get_args(DateForm)
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
+_WATTS: tuple[Kind, ...] = ("active_power", "idle_power", "energy", "nameplate_power")
 # How MIBs name apparent power: xupsOutputVA, rPDU2DeviceStatusApparentPower, upsConfigOutputVA, inputVA.
 _APPARENT = re.compile(r"[Aa]pparent|VA(?![a-z])|VoltAmp")
 
@@ -147,6 +147,7 @@ def _flag(keys: Keys) -> FlagSpec:
         values=keys.wholes("is"),
         bits=keys.wholes("bits"),
         object=keys.text("object"),
+        hourly=keys.flag("hourly"),
     )
     keys.done()
     if (spec.oid is None) == (spec.column is None):
@@ -213,8 +214,8 @@ def _scale(keys: Keys, kind: Kind) -> dict[str, Any]:
     """Return the keys of a reading that say what a step of the raw value is."""
     unit = keys.maybe_text("unit")
     units = keys.coded("units")
-    if kind == "state" and (unit is not None or units):
-        keys.wrong("unit", "a state has none")
+    if kind in TEXT_KINDS and (unit is not None or units):
+        keys.wrong("unit", f"a {kind} has none")
     return {
         "unit": None if unit is None else keys.unit("unit", unit, kind),
         "unit_column": keys.maybe_oid("unit_column"),
@@ -227,6 +228,7 @@ def _scale(keys: Keys, kind: Kind) -> dict[str, Any]:
         "share": _share(keys),
         "states": keys.coded("states"),
         "bits": keys.coded("bits"),
+        "form": keys.word("form", _FORMS) if keys.has("form") else None,
         "wraps_bits": keys.whole("wraps_bits", 16, 64) if keys.has("wraps_bits") else None,
     }
 
@@ -241,6 +243,7 @@ def _beside(keys: Keys) -> dict[str, Any]:
         qualities[code] = found
     return {
         "label": _column(keys, "label"),
+        "labels": keys.coded("labels"),
         "label_text": keys.maybe_text("label_text"),
         "quality_column": keys.maybe_oid("quality_column"),
         "qualities": qualities,
@@ -320,19 +323,32 @@ def _rows(keys: Keys) -> tuple[int | None, ...] | None:
 def _check_reading(keys: Keys, spec: ReadingSpec) -> None:
     if (spec.oid is None) == (spec.column is None):
         keys.wrong("oid", "give one of oid (one value) and column (a row each)")
-    scales: list[Unit | None] = [spec.unit, *spec.units.values()]
+    _check_kind(keys, spec)
+    pairs = (
+        ("units", bool(spec.units), "unit_column", spec.unit_column is not None),
+        ("qualities", bool(spec.qualities), "quality_column", spec.quality_column is not None),
+        ("labels", bool(spec.labels), "label", bool(spec.labels) and spec.label is not None),
+    )
+    for key, given, other, has_other in pairs:
+        if given != has_other:
+            keys.wrong(key, f"{other} and {key} belong together")
+    if spec.oid is not None and (spec.where or spec.rows or spec.label or spec.total or spec.unit_column):
+        keys.wrong("oid", "rows, where, label, total and unit_column are of a table: give column")
+
+
+def _check_kind(keys: Keys, spec: ReadingSpec) -> None:
+    """Refuse what a reading of its kind must have and has not, or cannot have and has."""
     if spec.kind == "state":
         if bool(spec.states) == bool(spec.bits):
             keys.wrong("states", "a state has one of states, bits")
-    elif spec.share is None and not any(scales):
+    elif spec.kind == "since":
+        if spec.form in {None, "text"}:
+            keys.wrong("form", "a date has one of its forms")
+    elif spec.share is None and spec.unit is None and not spec.units:
         keys.wrong("unit", "is missing")
-    if bool(spec.units) != (spec.unit_column is not None):
-        keys.wrong("units", "unit_column and units belong together")
-    if bool(spec.qualities) != (spec.quality_column is not None):
-        keys.wrong("qualities", "quality_column and qualities belong together")
-    if spec.oid is not None and (spec.where or spec.rows or spec.label or spec.total or spec.unit_column):
-        keys.wrong("oid", "rows, where, label, total and unit_column are of a table: give column")
-    if spec.kind in {"active_power", "energy", "nameplate_power"} and _APPARENT.search(spec.object):
+    if spec.form is not None and spec.kind != "since":
+        keys.wrong("form", "only a date (kind since) has one")
+    if spec.kind in _WATTS and _APPARENT.search(spec.object):
         keys.wrong("object", f"{spec.object} is apparent power (VA), which is never watts")
     if spec.wraps_bits is not None and spec.kind != "energy":
         keys.wrong("wraps_bits", "only an energy register wraps")

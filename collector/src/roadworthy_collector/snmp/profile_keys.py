@@ -15,12 +15,15 @@ _Word = TypeVar("_Word", bound=str)
 # What one of a unit is in the unit of the kind (UNITS): factor and offset.
 _ONE = Decimal(1)
 _WATTS = {"W": _ONE, "kW": Decimal(1000), "mW": Decimal("0.001")}
+_VOLT_AMPERES = {"VA": _ONE, "kVA": Decimal(1000)}
 _RATIO = {"ratio": _ONE, "%": Decimal("0.01")}
 _SECONDS = {"s": _ONE, "min": Decimal(60), "h": Decimal(3600)}
 SYMBOLS: Mapping[str, Mapping[str, Decimal]] = {
     "active_power": _WATTS,
     "nameplate_power": _WATTS,
-    "apparent_power": {"VA": _ONE, "kVA": Decimal(1000)},
+    "idle_power": _WATTS,
+    "apparent_power": _VOLT_AMPERES,
+    "nameplate_apparent_power": _VOLT_AMPERES,
     "energy": {"Wh": _ONE, "kWh": Decimal(1000), "mWh": Decimal("0.001"), "J": _ONE / 3600},
     "load": _RATIO,
     "power_factor": _RATIO,
@@ -28,10 +31,14 @@ SYMBOLS: Mapping[str, Mapping[str, Decimal]] = {
     "charge": _RATIO,
     "humidity": _RATIO,
     "supply": _RATIO,
+    "paper": _RATIO,
     "utilisation": _RATIO,
     "current": {"A": _ONE, "mA": Decimal("0.001")},
     "voltage": {"V": _ONE, "mV": Decimal("0.001")},
     "runtime": _SECONDS,
+    "duration": _SECONDS,
+    "frequency": {"Hz": _ONE},
+    "memory": {"B": _ONE, "KiB": Decimal(1024)},
     "uptime": _SECONDS,
     "temperature": {"degC": _ONE, "degF": Decimal(5) / 9},
     "page_count": {"pages": _ONE},

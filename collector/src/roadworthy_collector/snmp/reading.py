@@ -39,7 +39,7 @@ from roadworthy_collector.snmp.matching import (
 )
 from roadworthy_collector.snmp.port import BadAnswerError, Oid, Session, Value
 from roadworthy_collector.snmp.profile import Column, FlagSpec, IdentitySpec, Profile, ReadingSpec, Where
-from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Reading, Refusal
+from roadworthy_collector.snmp.readings import TEXT_KINDS, DeviceAnswer, Identity, Reading, Refusal
 from roadworthy_collector.snmp.values import text_of
 
 
@@ -195,6 +195,8 @@ def _changing(specs: Iterable[ReadingSpec], flags: Iterable[FlagSpec], held: Hel
             yield spec.at + index
             yield from (column + index for column in columns if column is not None)
     for flag in flags:
+        if flag.hourly:
+            continue
         if flag.oid is not None:
             yield flag.oid
         if flag.column is not None:
@@ -211,7 +213,7 @@ def _serials(fields: Iterable[IdentitySpec], held: Held) -> Iterator[Oid]:
 
 def _key(kind: str, place: str, name: str) -> tuple[str, ...]:
     # Two states of one place are two things (of the battery: its charge and its age); two powers are one thing twice.
-    return (kind, place, name) if kind == "state" else (kind, place)
+    return (kind, place, name) if kind in TEXT_KINDS else (kind, place)
 
 
 def _is_given(spec: ReadingSpec, given: set[tuple[str, ...]]) -> bool:

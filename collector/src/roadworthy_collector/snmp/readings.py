@@ -13,6 +13,7 @@ Quality = Literal["metered", "sensor", "modelled", "assumed"]
 Kind = Literal[
     "active_power",  # W
     "apparent_power",  # VA, never taken for watts
+    "idle_power",  # W, what the device says it takes when idle; never its power of now
     "energy",  # Wh, of a register that only rises until it wraps or somebody resets it
     "load",  # ratio of what the device is made for
     "current",  # A
@@ -21,20 +22,27 @@ Kind = Literal[
     "efficiency",  # ratio
     "charge",  # ratio of a battery
     "runtime",  # s, what a battery would last
+    "duration",  # s, how long something has gone on
+    "frequency",  # Hz
     "temperature",  # degrees Celsius
     "humidity",  # ratio
     "page_count",  # pages: impressions or sheets, as the label says
     "hours",  # h, of something that counts its hours
-    "supply",  # ratio left of toner, drum, paper
+    "supply",  # ratio left of toner, drum, maintenance kit
+    "paper",  # ratio of what a tray can hold
     "utilisation",  # ratio of a processor or memory
+    "memory",  # bytes of main memory built in
     "uptime",  # s
     "state",  # text: one of the profile's words
+    "since",  # text: an ISO date, from which a register counts
     "nameplate_power",  # W, what the device is made for
+    "nameplate_apparent_power",  # VA, what the device is made for
 ]
 # Where on the device. Of nested places only the outermost counts as what the device takes: an inlet contains its
 # phases and outlets.
 Place = Literal[
     "input",
+    "bypass",
     "output",
     "phase",
     "bank",
@@ -52,6 +60,7 @@ DeviceKind = Literal[
 UNITS: dict[str, str] = {
     "active_power": "W",
     "apparent_power": "VA",
+    "idle_power": "W",
     "energy": "Wh",
     "load": "ratio",
     "current": "A",
@@ -60,21 +69,29 @@ UNITS: dict[str, str] = {
     "efficiency": "ratio",
     "charge": "ratio",
     "runtime": "s",
+    "duration": "s",
+    "frequency": "Hz",
     "temperature": "degC",
     "humidity": "ratio",
     "page_count": "pages",
     "hours": "h",
     "supply": "ratio",
+    "paper": "ratio",
     "utilisation": "ratio",
+    "memory": "B",
     "uptime": "s",
     "state": "text",
+    "since": "date",
     "nameplate_power": "W",
+    "nameplate_apparent_power": "VA",
 }
+# Of these kinds a reading is text.
+TEXT_KINDS: frozenset[Kind] = frozenset({"state", "since"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One value in the unit of its kind (`UNITS`); text where the kind is `state`.
+    """One value in the unit of its kind (`UNITS`); text where the kind is one of `TEXT_KINDS`.
 
     `name` is the profile's (output_power), `index` tells rows of a table apart ("" of a scalar). `quality` is
     "metered" for a meter at the wall, "sensor" for what a device says of itself inside. Of `energy`

@@ -46,6 +46,7 @@ _MOST_ROWS = 20_000
 _MAC, _IP = 6, 4
 _MOST_BITS = 2
 _NUMBER = re.compile(r"[-+]?\d{1,12}(?:\.\d{1,6})?")
+_DATE = re.compile(rb"\d{14}(?![\d])|\d{1,2}/\d{1,2}/\d{2,4}(?!\d)|\d{4}-\d{1,2}-\d{1,2}(?!\d)")
 _KEPT_FIELDS = frozenset({"vendor", "model", "part_number", "firmware"})
 
 
@@ -87,6 +88,9 @@ def _replaced(
     oid: Oid, value: Value, stand_ins: Mapping[bytes, bytes], hidden: Hidden, kept: _Kept
 ) -> Value | None:
     """Return what stands in the recording, None where nothing may."""
+    date = kept.date(oid, value)
+    if date is not None:
+        return date
     if isinstance(value, bytes):
         if value not in stand_ins:
             return hidden.covered(value)
@@ -146,6 +150,7 @@ class _Kept:
 
     texts: frozenset[Oid]  # of makes and models
     numbers: frozenset[Oid]  # that are sent as text
+    dates: frozenset[Oid]  # from which registers count
     names: Mapping[Oid, tuple[re.Pattern[str], ...]]  # that pick rows
     owners: frozenset[Oid]  # serial numbers and the like, which may be numbers
 
@@ -162,6 +167,7 @@ class _Kept:
         return cls(
             texts=frozenset({SYS_DESCR, *_places(kept)}),
             numbers=frozenset(_places(one for one in readings if one.numeric_text)),
+            dates=frozenset(_places(one for one in readings if one.form is not None)),
             names=names,
             owners=frozenset(_places(others)),
         )
@@ -175,6 +181,13 @@ class _Kept:
             return True
         named = _below(oid, self.names.keys())
         return named is not None and any(one.fullmatch(text) for one in self.names[named])
+
+    def date(self, oid: Oid, value: Value) -> bytes | None:
+        """Return the date a text there begins with: it stays, what follows does not."""
+        if not isinstance(value, bytes) or _below(oid, self.dates) is None:
+            return None
+        found = _DATE.match(value)
+        return None if found is None else found[0]
 
     def tells_owner(self, oid: Oid) -> bool:
         """Return whether a number there is a serial number or the like."""

@@ -23,6 +23,9 @@ from roadworthy_collector.snmp.values import text_of
 
 MOST_ADDRESSES = 4096
 MOST_RATE = 200.0
+_NO_HOSTS = tuple(
+    ipaddress.ip_network(text) for text in ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ def addresses(text: str) -> list[str]:
         raise RoadworthyError(
             f"{text} has {network.num_addresses} addresses, more than {MOST_ADDRESSES}: state smaller ranges"
         )
+    if any(network.overlaps(one) for one in _NO_HOSTS if one.version == network.version):
+        # One datagram to a group or to everybody may be answered by every machine of the network at once.
+        raise RoadworthyError(f"{text} holds addresses of groups or of nobody; a sweep asks single hosts")
     return [str(one) for one in network.hosts()] or [str(network.network_address)]
 
 

@@ -31,16 +31,11 @@ NOTHING_KNOWN = "nothing known"  # what hangs there runs no agent and is no devi
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"([A-Za-z0-9_]+)|\[(\d+)\]")
 _CSV_COLUMNS = (
-    "name",
-    "host",
-    "port",
-    "protocol",
-    "credentials",
-    "site",
-    "unit",
-    "every_seconds",
-    "asset_tag",
+    *("name", "host", "port", "protocol", "credentials"),
+    *("site", "unit", "every_seconds", "asset_tag"),
 )
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_SECRETS = ("community", "auth_key", "priv_key", "password")
 _LEAST_KEY = 8  # characters of a v3 key (RFC 3414, section 11.2)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+(?:%[A-Za-z0-9._-]+)?")
 
@@ -233,8 +228,9 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
         raise TargetsError(f"{where}: {row.name}: it names no credentials, and neither do the defaults")
     if login_name not in logins:
         raise TargetsError(f"{where}: {row.name}: there is no [credentials.{login_name}] in the file")
-    if not row.name.strip() or len(row.name) > 128:
-        raise TargetsError(f"{where}: name: between 1 and 128 characters")
+    if not row.name.strip():
+        raise TargetsError(f"{where}: name: is empty")
+    _refuse_unprintable(where, row, given)
     if _HOST.fullmatch(row.host) is None:
         raise TargetsError(f"{where}: {row.name}: host: {row.host!r} is no host name or address")
     protocol: Protocol = given.pop("protocol", "snmp")
@@ -264,6 +260,23 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
     return one
 
 
+def _refuse_unprintable(where: str, row: _Row, given: Mapping[str, Any]) -> None:
+    """Raise for a text that no database or page can keep: too long, or with characters nobody sees."""
+    texts = [(key, getattr(row, key) or "", most) for key, most in _LONGEST.items() if hasattr(row, key)]
+    texts += [(key, str(given.get(key, "")), _LONGEST[key]) for key in ("site", "unit")]
+    for outlet, named in row.feeds.items():
+        texts.append(("feeds: outlet", outlet, _LONGEST_OUTLET))
+        texts += [("feeds", one, _LONGEST_NAME) for one in ((named,) if isinstance(named, str) else named)]
+    for key, text, most in texts:
+        if len(text) > most or not text.isprintable():
+            said = f"{row.name}: {key}" if key != "name" and row.name.isprintable() else key
+            raise TargetsError(f"{where}: {said}: at most {most} characters, all of them printable")
+    if "" in row.feeds:
+        raise TargetsError(
+            f"{where}: {row.name}: feeds: an outlet without a name; say `{_WHOLE}` of the whole"
+        )
+
+
 def _refuse_contradictions(where: str, feeds: Mapping[str, tuple[str, ...]]) -> None:
     """Raise where two statements end each other: each would be made anew, and the ledger with it, again and again."""
     for outlet, named in feeds.items():
@@ -277,6 +290,8 @@ def _refuse_contradictions(where: str, feeds: Mapping[str, tuple[str, ...]]) -> 
             )
 
 
+_LONGEST = {"name": 128, "host": 255, "site": 128, "unit": 128, "asset_tag": 256}
+_LONGEST_OUTLET, _LONGEST_NAME = 64, 256
 _BOUNDS = (
     ("port", 1, 65535),
     ("every_seconds", 30, 3600),
@@ -289,14 +304,23 @@ _BOUNDS = (
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, _Row]]:
     """Yield (where, row) of a CSV file with a header of known columns."""
-    reader = csv.DictReader(io.StringIO(_text(path)))
-    columns = reader.fieldnames or []
-    unknown = [name for name in columns if name not in _CSV_COLUMNS]
-    if unknown or not {"name", "host"} <= set(columns):
-        what = f"{unknown[0]!r} is no column" if unknown else "name and host are needed"
+    reader = csv.DictReader(io.StringIO(_text(path)), strict=True)
+    try:
+        columns = reader.fieldnames or []
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise TargetsError(f"{path}: line {reader.reader.line_num}: no CSV: {error}") from None
+    unknown = [place for place, name in enumerate(columns, 1) if name not in _CSV_COLUMNS]
+    if unknown or not {"name", "host"} <= set(columns) or len(set(columns)) < len(columns):
+        # What stands there is not repeated: a file named by mistake may be one of secrets.
+        what = (
+            f"column {unknown[0]} is none of those known"
+            if unknown
+            else "name and host are needed, each once"
+        )
         raise TargetsError(f"{path}: line 1: {what}; columns are {', '.join(_CSV_COLUMNS)}")
-    for row in reader:
-        where = f"{path}: line {reader.line_num}"
+    for line, row in rows:
+        where = f"{path}: line {line}"
         if None in row or None in row.values():
             raise TargetsError(f"{where}: has another number of columns than the header")
         given = {name: value.strip() for name, value in row.items() if value.strip()}
@@ -321,6 +345,9 @@ def _converted(
         place = (*above, *(int(number) if number.isdigit() else name for name, number in steps))
         key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
         said = _PLACE.sub("", str(error))
+        for secret in _SECRETS:
+            if said.endswith(f"unknown field `{secret}`"):
+                said = f"{secret}: no secret stands in this file; name {secret}_file or {secret}_env"
         raise TargetsError(f"{path}: line {lines.of(place)}: {key + ': ' if key else ''}{said}") from None
 
 
@@ -342,7 +369,11 @@ def _secret(
     if variable is None:
         return None
     if not (value := environment.get(variable, "")):
-        raise TargetsError(f"{where}: {what}_env: the variable {variable} is not set")
+        # What is not written like a variable's name may be the secret itself, and is not repeated.
+        called = (
+            variable if _VARIABLE.fullmatch(variable) else "it names (no name is shown: it may be a secret)"
+        )
+        raise TargetsError(f"{where}: {what}_env: the variable {called} is not set")
     return value
 
 

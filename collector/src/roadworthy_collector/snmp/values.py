@@ -24,13 +24,17 @@ EVERYWHERE_SENTINELS = frozenset({-32768, 2147483647, -2147483648, 4294967295})
 # sensor that happens to stand there is refused for that one poll; a profile says where its unit makes that likely.
 SENSOR_SENTINELS = frozenset({32767, 65535})
 _SENSED: frozenset[Kind] = frozenset(
-    {"active_power", "apparent_power", "nameplate_power", "load", "voltage", "current", "temperature"}
+    {
+        *("active_power", "apparent_power", "idle_power", "nameplate_power", "nameplate_apparent_power"),
+        *("load", "voltage", "current", "frequency", "temperature"),
+    }
 )
 
 # What a reading of a kind can be, ends included, in its unit. A profile may narrow or widen it.
 PLAUSIBLE: dict[Kind, tuple[Decimal, Decimal]] = {
     "active_power": (Decimal(0), Decimal(5_000_000)),
     "apparent_power": (Decimal(0), Decimal(5_000_000)),
+    "idle_power": (Decimal(1), Decimal(5_000_000)),
     "energy": (Decimal(0), Decimal(10) ** 15),
     "load": (Decimal(0), Decimal(3)),
     "current": (Decimal(0), Decimal(10_000)),
@@ -39,14 +43,19 @@ PLAUSIBLE: dict[Kind, tuple[Decimal, Decimal]] = {
     "efficiency": (Decimal(0), Decimal(1)),
     "charge": (Decimal(0), Decimal(1)),
     "runtime": (Decimal(0), Decimal(10_000_000)),
+    "duration": (Decimal(0), Decimal(10) ** 9),
+    "frequency": (Decimal(1), Decimal(500)),
     "temperature": (Decimal(-60), Decimal(200)),
     "humidity": (Decimal(0), Decimal(1)),
     "page_count": (Decimal(0), Decimal(10) ** 10),
     "hours": (Decimal(0), Decimal(1_000_000)),
     "supply": (Decimal(0), Decimal(1)),
+    "paper": (Decimal(0), Decimal(1)),
     "utilisation": (Decimal(0), Decimal(1)),
+    "memory": (Decimal(1), Decimal(10) ** 15),
     "uptime": (Decimal(0), Decimal(10) ** 10),
     "nameplate_power": (Decimal(1), Decimal(5_000_000)),
+    "nameplate_apparent_power": (Decimal(1), Decimal(5_000_000)),
 }
 _MAY_BE_NEGATIVE = frozenset({"temperature"})
 _MOST_DIGITS = 12  # decimal places any sensor has; more is a misread column
@@ -92,7 +101,9 @@ def quantity(raw: Value, spec: ReadingSpec, beside: Beside) -> float | Trouble:
     sentinel = _sentinel(number, spec)
     if sentinel is not None:
         return sentinel
-    scaled = _shared(number, beside.whole) if spec.share is not None else _scaled(number, beside)
+    # Where the whole is not told, a unit that is itself a share says as much.
+    is_share = spec.share is not None and ((beside.whole or 0) > 0 or beside.unit is None)
+    scaled = _shared(number, beside.whole) if is_share else _scaled(number, beside)
     if isinstance(scaled, Trouble):
         return scaled
     least, most = PLAUSIBLE[spec.kind]
@@ -168,7 +179,10 @@ def _scaled(number: Decimal, beside: Beside) -> Number:
 
 
 def word(raw: Value, spec: ReadingSpec) -> str | Trouble:
-    """Return a state's word, or for bits all that are set with commas between ("none" without any)."""
+    """Return a text reading's value: a date, a state's word, or of bits all that are set with commas between ("none")."""
+    if spec.form is not None:
+        told = date_of(raw, spec.form)
+        return told if told is not None else Trouble("not_a_number", f"{raw_text(raw)} is no date")
     if spec.bits:
         return _bit_words(raw, spec)
     if not isinstance(raw, int):
@@ -212,6 +226,8 @@ def date_of(raw: Value | None, form: DateForm) -> str | None:
     text = text_of(raw)
     if text is None or form == "text":
         return text
+    if form == "compact":
+        return _day(*_numbers(r"(\d{4})(\d{2})(\d{2})(?=\d{6}(?:\.|$))", text, ends=False))
     iso = _day(*_numbers(r"(\d{4})-(\d{1,2})-(\d{1,2})", text))
     if form == "iso_date":
         return iso
@@ -238,8 +254,8 @@ def _named_month(text: str) -> str | None:
     return _day(int(found[3]), month, int(found[1]))
 
 
-def _numbers(pattern: str, text: str) -> tuple[int, int, int]:
-    found = re.match(pattern + r"(?!\d)", text, re.ASCII)
+def _numbers(pattern: str, text: str, *, ends: bool = True) -> tuple[int, int, int]:
+    found = re.match(pattern + (r"(?!\d)" if ends else ""), text, re.ASCII)
     return (0, 0, 0) if found is None else (int(found[1]), int(found[2]), int(found[3]))
 
 
