@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from roadworthy_dashboards.rules import RULES
+
 _RULES = "/etc/prometheus/roadworthy"
 
 
@@ -28,12 +30,11 @@ def services(deploy: Path) -> dict[str, Any]:
 )
 def test_prometheus_reads_every_rule_file(deploy: Path, services: dict[str, Any], path: str) -> None:
     config = yaml.safe_load((deploy / path).read_text("utf-8"))
-    (source,) = [one.split(":")[0] for one in services["prometheus"]["volumes"] if f":{_RULES}:" in one]
-    rules = deploy / "compose" / source
+    assert f"rules:{_RULES}:ro" in services["prometheus"]["volumes"]
     found = [
-        file for pattern in config["rule_files"] for file in rules.glob(pattern.removeprefix(f"{_RULES}/"))
+        file for pattern in config["rule_files"] for file in RULES.glob(pattern.removeprefix(f"{_RULES}/"))
     ]
-    assert sorted(found) == sorted(rules.rglob("*.yaml"))
+    assert sorted(found) == sorted(RULES.rglob("*.yaml"))
     assert len(found) == 5
 
 

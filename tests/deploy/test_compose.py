@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 import yaml
 
 from roadworthy_collector.settings import Settings
+from roadworthy_dashboards.boards import BOARDS
+from roadworthy_dashboards.cli import PUBLIC_URL
 
 
 @pytest.fixture
@@ -41,8 +45,8 @@ def test_who_reads_the_secrets_is_their_owner_and_cannot_write_them(
         for name, service in compose["services"].items()
         if any(volume.startswith("secrets:") for volume in service["volumes"])
     }
-    assert set(readers) == set(compose["services"])
-    assert {service["user"] for service in readers.values()} == {"65534:65534"}
+    assert set(compose["services"]) - set(readers) == {"written"}
+    assert {service["user"] for service in compose["services"].values()} == {"65534:65534"}
     assert "USER 65534:65534" in (deploy / "compose/Containerfile").read_text("utf-8")
     for name in ("prometheus", "alertmanager", "grafana"):
         assert "secrets:/secrets:ro" in readers[name]["volumes"]
@@ -60,9 +64,82 @@ def test_the_collectors_variables_are_settings(compose: dict[str, Any]) -> None:
         name.removeprefix("ROADWORTHY_").lower() for name in compose["services"]["collector"]["environment"]
     }
     assert names <= set(Settings.model_fields)
-    assert json.loads(compose["services"]["collector"]["environment"]["ROADWORTHY_ALLOWED_HOSTS"]) == [
-        "collector"
-    ]
+    hosts = compose["services"]["collector"]["environment"]["ROADWORTHY_ALLOWED_HOSTS"]
+    assert json.loads(hosts) == ["collector", "${ROADWORTHY_PUBLIC_NAME:-localhost}"]
+
+
+def test_links_lead_to_the_address_of_the_console(compose: dict[str, Any]) -> None:
+    """One address for boards and rules; the two servers' own links name no container."""
+    services = compose["services"]
+    console = services["written"]["environment"][PUBLIC_URL]
+    assert console == "${ROADWORTHY_PUBLIC_URL:-http://127.0.0.1:${ROADWORTHY_PORT:-8470}}"
+    for name, port in (("prometheus", 9090), ("alertmanager", 9093)):
+        word = name.upper()
+        address = f"${{{word}_PUBLIC_URL:-http://127.0.0.1:${{{word}_PORT:-{port}}}}}"
+        assert f"--web.external-url={address}" in services[name]["command"]
+
+
+def test_what_is_written_is_mounted_where_it_is_read(compose: dict[str, Any], deploy: Path) -> None:
+    """Into volumes of our user; Prometheus starts anew when they are written by another version."""
+    services = compose["services"]
+    assert services["written"]["volumes"] == ["boards:/boards", "rules:/rules"]
+    assert services["written"]["network_mode"] == "none"
+    made = next(
+        line
+        for line in (deploy / "compose/Containerfile").read_text("utf-8").splitlines()
+        if line.startswith("RUN install -d -o 65534 -g 65534 -m 0700 ")
+    )
+    assert made.split()[-4:] == ["/data", "/secrets", "/boards", "/rules"]
+    for name, mount in (
+        ("prometheus", "rules:/etc/prometheus/roadworthy:ro"),
+        ("grafana", "boards:/dashboards:ro"),
+    ):
+        assert mount in services[name]["volumes"]
+        assert services[name]["depends_on"]["written"]["condition"] == "service_completed_successfully"
+    assert services["prometheus"]["depends_on"]["written"]["restart"] is True
+    assert services["alertmanager"]["depends_on"]["first-start"] == {
+        "condition": "service_completed_successfully",
+        "restart": True,
+    }
+
+
+def test_writing_leaves_what_is_current_and_nothing_else(compose: dict[str, Any], tmp_path: Path) -> None:
+    """The container's own script over folders of ours: files of an older version go."""
+    (script,) = compose["services"]["written"]["command"]
+    for name in ("boards", "rules", "tmp"):
+        (tmp_path / name).mkdir()
+    script = re.sub(r"(?<=\s)/(?=boards|rules|tmp)", f"{tmp_path}/", script)
+    (tmp_path / "boards/retired.json").write_text("{}")
+    (tmp_path / "rules/alerts").mkdir()
+    (tmp_path / "rules/alerts/retired.yaml").write_text("groups: []")
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ec", script],
+        env={"PATH": programs, PUBLIC_URL: "https://roadworthy.example.org"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {path.stem for path in (tmp_path / "boards").iterdir()} == set(BOARDS)
+    files = [path for path in (tmp_path / "rules").rglob("*") if path.is_file()]
+    assert (tmp_path / "rules/recording.yaml") in files
+    assert "retired.yaml" not in {path.name for path in files}
+    alerts = [path for path in files if path.parent.name == "alerts"]
+    assert len(alerts) == 4
+    for path in alerts:
+        assert "https://roadworthy.example.org/runbooks/" in path.read_text("utf-8")
+
+
+def test_the_folder_above_brings_up_the_same(compose: dict[str, Any], deploy: Path) -> None:
+    above = yaml.safe_load((deploy / "compose.yaml").read_text("utf-8"))
+    assert above == {"name": compose["name"], "include": ["compose/compose.yaml"]}
+
+
+def test_whatever_runs_says_whether_it_works(compose: dict[str, Any]) -> None:
+    """What `up --wait` waits for: each that stays has a healthcheck, each other runs once."""
+    for name, service in compose["services"].items():
+        assert ("healthcheck" in service) is (service["restart"] != "no"), name
 
 
 def test_volumes_and_mounted_files_are_there(compose: dict[str, Any], deploy: Path) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from roadworthy_dashboards.boards import BOARDS
 from roadworthy_dashboards.delivery import FOLDER, SCRAPE_INTERVAL, SOURCE_UID, folder_uid, source_document
+from roadworthy_dashboards.render import RENDERED
 
 Document = dict[str, Any]
 
@@ -49,10 +50,11 @@ def sources(deploy: Path) -> list[Document]:
 
 
 @pytest.fixture
-def boards(deploy: Path, service: Document, provider: Document) -> list[Document]:
-    """Return the boards of the folder compose mounts where the provider looks."""
+def boards(service: Document, provider: Document) -> list[Document]:
+    """Return the boards; compose mounts what it writes of them where the provider looks."""
     mounted = {volume.split(":")[1]: volume.split(":")[0] for volume in service["volumes"]}
-    folder = deploy / "compose" / mounted[provider["options"]["path"]]
+    assert mounted[provider["options"]["path"]] == "boards"
+    folder = RENDERED
     assert {path.stem for path in folder.iterdir()} == set(BOARDS)
     home = service["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert Path(home).parent == Path(provider["options"]["path"])
@@ -124,7 +126,8 @@ def test_nothing_is_left_to_click(service: Document) -> None:
     environment = service["environment"]
     assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/secrets/admin-password"  # noqa: S105 - a path
     assert environment["GF_USERS_ALLOW_SIGN_UP"] == "false"
-    assert "../grafana/provisioning:/etc/grafana/provisioning:ro" in service["volumes"]
+    for kind in ("datasources", "dashboards"):
+        assert f"../grafana/provisioning/{kind}:/etc/grafana/provisioning/{kind}:ro" in service["volumes"]
 
 
 def test_no_dollar_is_taken_for_a_variable(deploy: Path) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
+from roadworthy_collector.errors import StoreError
 from roadworthy_collector.serving import warn_of_others
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.engine import named, open_engine
 from roadworthy_collector.store.postgresql import application_name, other_programs
+from roadworthy_collector.store.upgrade import upgrade
 
 
 def test_a_password_is_never_named() -> None:
@@ -48,6 +52,20 @@ def test_other_programs_are_told_by_their_names(
         for connection, engine in zip(connections, engines, strict=True):
             connection.close()
             engine.dispose()
+
+
+@pytest.mark.needs("postgresql")
+def test_a_database_that_does_not_hold_every_name_is_refused(server_database: URL) -> None:
+    name = f"{server_database.database}_bytes"
+    making = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    where = server_database.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(where, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} " + making).format(sql.Identifier(name)))
+        try:
+            with pytest.raises(StoreError, match=f"{name}: its encoding is SQL_ASCII, and .* need UTF8"):
+                upgrade(server_database.set(database=name))
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 @pytest.mark.needs("postgresql")

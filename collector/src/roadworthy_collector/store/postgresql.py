@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
+from roadworthy_collector.errors import StoreError
+
 CONNECT_TIMEOUT_SECONDS = 5
 # As SQLite's: longer than any transaction here waits for another, shorter than an agent waits for its answer.
 LOCK_TIMEOUT_SECONDS = 15
@@ -58,8 +60,20 @@ def open_server(url: URL, *, read_only: bool, json: dict[str, Any], program: str
         hide_parameters=True,  # names of devices and people stay out of errors, and so out of logs
         **json,
     )
+    # Before SQLAlchemy itself looks at the server: it stops without a word where texts come as bytes.
+    event.listen(engine, "connect", _require_unicode, insert=True)
     event.listen(engine, "connect", _make_durable)
     return engine
+
+
+def _require_unicode(connection: Any, _record: object) -> None:
+    """Refuse a database whose texts have no encoding, or one that does not hold every name there is."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StoreError(
+            f"database {connection.info.dbname}: its encoding is {encoding}, and names of devices and sites need UTF8; "
+            "make it anew with CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'"
+        )
 
 
 def _make_durable(connection: Any, _record: object) -> None:
