@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -47,6 +48,7 @@ _LONGEST = (
     "collector/",
     "",
 )
+_COMPUTING = "agent/test_bad_sources.py"  # from here on they wait for hardly anything
 
 # No example is timed: the machines these run on are noisy, and a slow moment is no fault of the code. Half of
 # hypothesis' own hundred: a developer's runs try other fifty each time. CI tries the same ones, as hypothesis has it
@@ -83,15 +85,38 @@ def _memory() -> Path | None:
     return _MEMORY if room >= _ROOM_BYTES and may_be_run_from and os.access(_MEMORY, os.W_OK) else None
 
 
+def _place(name: str) -> int:
+    """Return where in `_LONGEST` a file stands, by its path in this folder."""
+    return next(number for number, start in enumerate(_LONGEST) if name.startswith(start))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first."""
     here = str(Path(__file__).parent) + os.sep
+    items.sort(key=lambda item: _place(Path(str(item.path).removeprefix(here)).as_posix()))
 
-    def place(item: pytest.Item) -> int:
-        name = Path(str(item.path).removeprefix(here)).as_posix()
-        return next(number for number, start in enumerate(_LONGEST) if name.startswith(start))
 
-    items.sort(key=place)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have half of the workers begin with the files that compute: those begun first wait for servers most of the time.
+
+    Were they begun by all, the processors would have little to do at first and too much at the end.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    computing = _LONGEST.index(_COMPUTING)
+
+    class Mixed(LoadFileScheduling):
+        def _assign_work_unit(self, node: Any) -> None:
+            if self.nodes.index(node) >= (len(self.nodes) + 1) // 2:
+                names = (name for name in self.workqueue if _place(name.removeprefix("tests/")) >= computing)
+                if (name := next(names, None)) is not None:
+                    self.workqueue.move_to_end(name, last=False)
+            super()._assign_work_unit(node)
+
+    return Mixed(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import typer.main
 import typer.testing
+from argon2 import PasswordHasher
 from sqlalchemy import URL
 from support import postgres
 from support.estates import NOW, Estate, make_database
 
+from roadworthy_collector.security import passwords
 from roadworthy_collector.store.engine import open_engine, require_estate
 
 # The contract of the store is one suite: what takes an estate or an engine runs on both databases.
@@ -118,6 +120,19 @@ def commands_are_made_once() -> Iterator[None]:
         patched.setattr(typer.main, "get_command", get_command)
         patched.setattr(typer.testing, "_get_command", get_command)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hasher_of_passwords() -> Iterator[Callable[[], PasswordHasher]]:
+    """Hash passwords as little as argon2id can: as it is meant, each takes a fifth of a second of a processor.
+
+    Yield what makes the hasher a collector has.
+    """
+    meant = passwords._hasher
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(passwords, "_hasher", lambda: quick)
+        yield meant
 
 
 @pytest.fixture

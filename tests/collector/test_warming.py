@@ -12,6 +12,7 @@ import pytest
 from support import wait_until
 from support.estates import Estate
 
+from roadworthy_collector import app
 from roadworthy_collector.app import create_app
 from roadworthy_collector.console.view import templates
 from roadworthy_collector.settings import Settings
@@ -21,10 +22,10 @@ from roadworthy_collector.warming import Warming
 def test_the_loop_answers_while_a_piece_is_made() -> None:
     going, done = threading.Event(), threading.Event()
 
-    def pieces() -> Iterator[object]:
+    def pieces() -> Iterator[float]:
         going.set()
         assert done.wait(30)  # set by the loop, which a piece in the loop would never let come to it
-        yield
+        yield 0.0
 
     async def serve() -> None:
         warming = Warming(pieces, first_seconds=0)
@@ -40,11 +41,11 @@ def test_the_end_makes_no_other_piece() -> None:
     made: list[int] = []
     first = threading.Event()
 
-    def pieces() -> Iterator[object]:
+    def pieces() -> Iterator[float]:
         for number in range(1000):
             made.append(number)
             first.set()
-            yield number
+            yield 0.0
 
     async def serve() -> None:
         # The rest after a piece is as long as it took: an hour by this clock.
@@ -58,11 +59,32 @@ def test_the_end_makes_no_other_piece() -> None:
     assert made == [0]
 
 
+def test_a_piece_says_how_long_to_rest_at_least() -> None:
+    made: list[str] = []
+    first = threading.Event()
+
+    def pieces() -> Iterator[float]:
+        made.append("templates")
+        first.set()
+        yield 3600.0
+        made.append("document")
+        yield 0.0
+
+    async def serve() -> None:
+        warming = Warming(pieces, first_seconds=0)
+        warming.begin()
+        await asyncio.to_thread(first.wait, 30)
+        await warming.end()
+
+    asyncio.run(serve())
+    assert made == ["templates"]
+
+
 def test_a_failure_is_said(caplog: pytest.LogCaptureFixture) -> None:
     failing = threading.Event()
 
-    def pieces() -> Iterator[object]:
-        yield
+    def pieces() -> Iterator[float]:
+        yield 0.0
         failing.set()
         message = "a template is gone"
         raise OSError(message)
@@ -85,7 +107,10 @@ def test_one_that_never_began_ends() -> None:
 
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
-def test_a_collector_makes_its_templates_and_its_document(estate: Estate, tmp_path: Path) -> None:
+def test_a_collector_makes_its_templates_and_its_document(
+    estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "DOCUMENT_AFTER_SECONDS", 0.0)
     collector = create_app(Settings(data=tmp_path), estate.engine)
     api = collector._app._app._rest  # type: ignore[attr-defined] # as no request reaches it
     templates.cache_clear()

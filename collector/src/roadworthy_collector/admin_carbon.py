@@ -21,7 +21,7 @@ from roadworthy_collector.command_support import ConfigFile, show
 from roadworthy_collector.errors import RoadworthyError
 
 if TYPE_CHECKING:
-    from roadworthy_inventory.carbon.factors import FactorBook
+    from roadworthy_collector.carbon.factors_here import Books
 
 carbon = typer.Typer(
     help="Carbon of so many kilowatt-hours: CRC, SECR, and the factors behind them.", no_args_is_help=True
@@ -54,10 +54,10 @@ def _today() -> date:
     return datetime.fromtimestamp(time.time(), ZoneInfo(_ZONE)).date()
 
 
-def _book(config: Path | None) -> FactorBook:
-    from roadworthy_collector.carbon.factors_here import book_here
+def _books(config: Path | None) -> Books:
+    from roadworthy_collector.carbon.factors_here import books_here
 
-    return book_here(config, lambda text: typer.echo(f"roadworthy: {text}", err=True))
+    return books_here(config, lambda text: typer.echo(f"roadworthy: {text}", err=True))
 
 
 def _print(answer: Any, output: str, text: Callable[[Any], None]) -> None:
@@ -88,6 +88,7 @@ def work_out_crc(  # noqa: PLR0913 - one argument an option
         bool, typer.Option("--apply-de-minimis", help="Leave out gas below 2 % of the electricity.")
     ] = False,
     output: Output = "text",
+    config: ConfigFile = None,
 ) -> None:
     """Work out a CRC year: tonnes of CO2, whole once, and what the allowances cost. Notional: the scheme has ended."""
     from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer
@@ -103,7 +104,7 @@ def work_out_crc(  # noqa: PLR0913 - one argument an option
         apply_de_minimis=apply_de_minimis,
     )
     with _refused():
-        answer = crc_answer(asked)
+        answer = crc_answer(asked, _books(config).rates)
     _print(answer, output, _crc_text)
 
 
@@ -126,7 +127,9 @@ def work_out_secr(
     from roadworthy_inventory.carbon.answers import secr_answer
 
     with _refused():
-        answer = secr_answer(year, rule, electricity_kwh, gas=gas_kwh, today=_today(), book=_book(config))
+        answer = secr_answer(
+            year, rule, electricity_kwh, gas=gas_kwh, today=_today(), book=_books(config).factors
+        )
     _print(answer, output, _secr_text)
 
 
@@ -151,7 +154,8 @@ def list_factors(year: _FactorYear = None, output: Output = "text", config: Conf
     from roadworthy_inventory.carbon.answers import factors_answer
 
     with _refused():
-        answer = factors_answer(year, today=_today(), book=_book(config))
+        held = _books(config)
+        answer = factors_answer(year, today=_today(), book=held.factors, rates=held.rates)
     _print(answer, output, _source_text)
 
 

@@ -36,11 +36,12 @@ def show_bridge(
     config: ConfigFile = None,
 ) -> None:
     """Show, step by step, why one electricity has two tonnages: CRC's CO2 with losses, and SECR's CO2e without."""
-    from roadworthy_collector.carbon.factors_here import book_here
+    from roadworthy_collector.carbon.factors_here import books_here
     from roadworthy_inventory.calendar import local_date
     from roadworthy_inventory.carbon.bridge_answer import bridge_answer
     from roadworthy_inventory.carbon.quantities import CarbonError
 
+    held = books_here(config, lambda text: typer.echo(f"roadworthy: {text}", err=True))
     try:
         answer = bridge_answer(
             year,
@@ -48,7 +49,8 @@ def show_bridge(
             electricity_kwh,
             estimated=estimated_electricity_kwh,
             today=local_date(time.time(), "Europe/London"),  # whose year the financial year is
-            book=book_here(config, lambda text: typer.echo(f"roadworthy: {text}", err=True)),
+            book=held.factors,
+            crc_rates=held.rates,
         )
     except CarbonError as error:
         raise RoadworthyError(str(error)) from None

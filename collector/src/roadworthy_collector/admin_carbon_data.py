@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from roadworthy_collector import admin_carbon_rates
 from roadworthy_collector.admin_benefits import today
+from roadworthy_collector.admin_carbon_rates import body_of, factor_rows
 from roadworthy_collector.command_support import (
     ConfigFile,
     Format,
@@ -59,6 +61,7 @@ def _of_factors() -> _Commands:
             load_set,
             "flat.xlsx --year 2026 --version revised --published 2026-07 --source https://... --as grace",
         ),
+        "load-crc": (admin_carbon_rates.load_crc_rates, "crc-rates.csv --as grace < password-file"),
         "sets": (list_sets, "--format json"),
         "confirm": (confirm_set, "3 --as grace < password-file"),
         "withdraw": (withdraw_set, "3 --reason 'the file was revised'"),
@@ -81,15 +84,12 @@ def load_set(
     sheet: Annotated[str | None, typer.Option(help="Sheet; Factors by Category if not said.")] = None,
 ) -> None:
     """Propose a factor set out of the government's flat file; it holds once a second person has confirmed it."""
-    from roadworthy_collector.carbon import factor_store
+    from roadworthy_collector.carbon import factor_list, factor_store
     from roadworthy_collector.security import access
     from roadworthy_collector.store.engine import write_transaction
 
     told = factor_store.Told(year, version, published, source, *([sheet] if sheet else []))
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise RoadworthyError(f"{file}: cannot be read ({error.strerror})") from None
+    body = body_of(file)
     password = password_from_person(confirm=False)
     with stored(config) as (settings, engine):
         now = time.time()
@@ -98,34 +98,21 @@ def load_set(
         found = factor_store.read_file(body, file.name, told, actor=reader.name, today=today(settings))
         with write_transaction(engine) as connection:
             number = factor_store.propose(connection, found, actor=reader.name, now=int(now))
-            one = next(each for each in factor_store.list_sets(connection) if each.id == number)
-    show(_factor_rows(one.rows), "table")
+            one = next(each for each in factor_list.list_sets(connection) if each.id == number)
+    show(factor_rows(one.rows), "table")
     typer.echo(
         f"factor set {number} waits for a second person: roadworthy carbon factors confirm {number} --as NAME"
     )
-
-
-def _factor_rows(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "kgCO2e/kWh": row.title,
-            "in the file": row.value or "no row",
-            "held": row.held or "nothing",
-            "set before": row.year_before or "nothing",
-            "": "differs" if row.differs else "",
-        }
-        for row in rows
-    ]
 
 
 def list_sets(config: ConfigFile = None, output: Format = "table") -> None:
     """List the factor sets loaded here; of those that wait, what they would change."""
     from dataclasses import asdict
 
-    from roadworthy_collector.carbon import factor_store
+    from roadworthy_collector.carbon import factor_list
 
     with stored(config) as (_, engine), engine.connect() as connection:
-        found = factor_store.list_sets(connection)
+        found = factor_list.list_sets(connection)
     if output == "json":
         typer.echo(json.dumps([asdict(one) for one in found], indent=2))
         return
@@ -143,7 +130,7 @@ def list_sets(config: ConfigFile = None, output: Format = "table") -> None:
     for one in found:
         if one.state == "waiting":
             typer.echo(f"set {one.id} would change:")
-            show(_factor_rows(one.differences), output)
+            show(factor_rows(one.differences), output)
 
 
 def confirm_set(

@@ -104,7 +104,7 @@ def _csv(rows: list[dict[str, Any]], label: str) -> None:
     import csv
     import sys
 
-    names = ["title", "kwh", "low_kwh", "high_kwh", "spread_kwh"]
+    names = ["title", "kwh", "low_kwh", "high_kwh", "spread_kwh", "even_kwh"]
     there = [name for name in names if any(name in row for row in rows)]
     writer = csv.writer(sys.stdout)
     writer.writerow([label, *there[1:]])
@@ -129,6 +129,11 @@ def _text(told: dict[str, Any]) -> None:
             f"{told['spread_kwh']:,.3f} kWh are of devices that tell no half-hours: spread by the profile of their class "
             "(modelled)"
         )
+    if told.get("even_kwh"):
+        typer.echo(
+            f"{told['even_kwh']:,.3f} kWh of it are of classes with fewer than five devices that were on and tell "
+            "half-hours: spread evenly, their time of day is not known"
+        )
     for line in told.get("plug_lines", ()):
         typer.echo(
             f"{line['kwh']:,.3f} kWh of {line['devices']} devices {line['model']} are as the line of their model's smart "
@@ -142,5 +147,5 @@ def _line(row: dict[str, Any], by: str) -> dict[str, Any]:
     if "low_kwh" in row:
         line["range"] = f"{row['low_kwh']:,.3f} to {row['high_kwh']:,.3f}" if known else ""
     if "spread_kwh" in row:
-        line["of it spread"] = f"{row['spread_kwh']:,.3f}"
+        line["of it spread"] = f"{row['spread_kwh']:,.3f}" if known else ""
     return line

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy import Engine
+from starlette.routing import BaseRoute
 
 from roadworthy_collector import __version__
 from roadworthy_collector.api import errors as api_errors
@@ -39,6 +40,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# The document of the API takes longest by far, and is read once in a while: a collector that just began does not
+# make its agents wait for it.
+DOCUMENT_AFTER_SECONDS = 30.0
 
 
 class _Entrance:
@@ -122,7 +127,7 @@ def create_app(
         redoc_url=None,
         openapi_url=None,  # `_document` answers it
         lifespan=lifespan,
-        routes=_routes().routes,
+        routes=_routes(),
     )
     api.state.settings = settings
     api.state.engine = engine
@@ -140,50 +145,45 @@ def create_app(
 
 
 @lru_cache(maxsize=1)
-def _routes() -> APIRouter:
-    """Return every route, which holds nothing of one application.
-
-    FastAPI works out what two hundred of them take when the first request comes, for a quarter of a second: so it does
-    that once a process, not once an application.
-    """
-    found = APIRouter()
-    for part in (enrol.router, metrics.router):
-        found.include_router(part)
-    management.include_in(found)
-    for part in (people.router, console.router):
-        found.include_router(part)
-    return found
+def _routes() -> list[BaseRoute]:
+    """Return every route, which holds nothing of one application."""
+    found = [*management.flat(enrol.router), *management.flat(metrics.router), *management.routes()]
+    return [*found, *management.flat(people.router), *management.flat(console.router)]
 
 
 @lru_cache(maxsize=1)
 def _bounds() -> Bounds:
     """Return what the routes say of their bodies."""
-    return Bounds(_routes().routes)
+    return Bounds(_routes())
 
 
 @lru_cache(maxsize=1)
 def _described(title: str, version: str) -> dict[str, Any]:
     """Return the document of all routes, which is the same for every application; nobody changes it."""
-    document = get_openapi(title=title, version=version, routes=_routes().routes)
+    document = get_openapi(title=title, version=version, routes=_routes())
+    management.tell_who_may(document, management.routes())
     document["paths"].update(openapi_paths())
     components = document["components"]
     components["schemas"] = dict(sorted((components["schemas"] | api_errors.schemas()).items()))
     return document
 
 
-def _beforehand(api: FastAPI) -> Iterator[object]:
-    """Make what the first requests need, a piece a step; the front page's first."""
+def _beforehand(api: FastAPI) -> Iterator[float]:
+    """Make what the first requests need, a piece a step; the front page's first, what few ask for last."""
     environment = templates()
     names = sorted(environment.list_templates(), key=lambda name: name != "overview.html")
     for name in names:
-        yield environment.get_template(name)
-    yield api.openapi()
+        environment.get_template(name)
+        yield 0.0
+    yield DOCUMENT_AFTER_SECONDS
+    api.openapi()
+    yield 0.0
 
 
 def _document(api: FastAPI) -> None:
     """Answer /openapi.json, with the raw report route, which FastAPI cannot see by itself.
 
-    The document takes a quarter of a second to make. It is made once, and not in the event loop, as FastAPI would.
+    The document takes most of a second to make. It is made once, and not in the event loop, as FastAPI would.
     """
     making = threading.Lock()
 

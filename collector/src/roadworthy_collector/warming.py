@@ -23,12 +23,15 @@ class Warming:
 
     def __init__(
         self,
-        pieces: Callable[[], Iterable[object]],
+        pieces: Callable[[], Iterable[float]],
         *,
         first_seconds: float = _FIRST_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what yields after each piece; it is called in the thread, `first_seconds` after `begin`."""
+        """Take what yields after each piece how many seconds to rest at least; it is called in the thread.
+
+        That is `first_seconds` after `begin`.
+        """
         self._pieces = pieces
         self._first_seconds = first_seconds
         self._monotonic = monotonic
@@ -50,8 +53,8 @@ class Warming:
         if self._stop.wait(self._first_seconds):
             return
         began = self._monotonic()
-        for _ in self._pieces():
-            if self._stop.wait(self._monotonic() - began):  # as long as it took
+        for rest_seconds in self._pieces():
+            if self._stop.wait(max(rest_seconds, self._monotonic() - began)):  # as long as it took
                 return
             began = self._monotonic()
 

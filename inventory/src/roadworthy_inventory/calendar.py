@@ -106,6 +106,7 @@ def _local_midnight(day: date, where: str | ZoneInfo) -> int:
     return int(datetime.combine(day, time(), _zone(where)).replace(fold=0).timestamp())
 
 
+@lru_cache(maxsize=8192)  # years of days, and each is asked for by every device
 def local_day(day: date, where: str | ZoneInfo) -> Span:
     """Return the local day `day` of the zone `where`.
 

@@ -199,6 +199,7 @@ OPERATIONS = {
     "carbon secr": "GET /api/v1/carbon/secr",
     "carbon factors list": "GET /api/v1/carbon/factors",
     "carbon factors load": "POST /api/v1/carbon/factor-sets",
+    "carbon factors load-crc": "POST /api/v1/carbon/crc-rates",
     "carbon factors sets": "GET /api/v1/carbon/factor-sets",
     "carbon factors confirm": "POST /api/v1/carbon/factor-sets/{number}/confirm",
     "carbon factors withdraw": "POST /api/v1/carbon/factor-sets/{number}/withdraw",

@@ -148,6 +148,7 @@ RIGHT_OF: dict[str, tuple[Right, ...]] = {
     "GET /carbon/factors": (Right.READ_ESTATE,),
     "GET /carbon/factor-sets": (Right.READ_ESTATE,),
     "POST /carbon/factor-sets": (Right.PREPARE_CARBON,),
+    "POST /carbon/crc-rates": (Right.PREPARE_CARBON,),
     "POST /carbon/factor-sets/7/confirm": (Right.APPROVE, Right.PREPARE_CARBON),
     "POST /carbon/factor-sets/7/withdraw": (Right.PREPARE_CARBON,),
     "GET /carbon/settings": (Right.READ_ESTATE,),

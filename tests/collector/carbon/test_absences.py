@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from support.estates import Estate
 
-from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import absences, asked, energy, energy_days
-from roadworthy_collector.carbon.estate import FIGURE
+from roadworthy_collector.carbon import absences, energy, energy_days
 from roadworthy_collector.carbon.fed import STATES, FedDay
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.carbon_schema import energy_devices
-from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.local_totals import LocalTotal
 from roadworthy_inventory.calendar import local_day
 from roadworthy_inventory.carbon.state_power import watts_of
@@ -106,14 +103,12 @@ def test_half_hours_of_a_night_have_what_being_off_draws(estate: Estate) -> None
     work = work_of(estate)
     row_of(estate, one)
     days = [day for some in energy_days.read(work, SATURDAY) for day in some]
-    parts = energy_days.half_hours(work, SATURDAY, days)[one]
+    (shape,) = energy_days.half_hours(work, SATURDAY, days)
     asleep = watts_of("desktop", "asleep", None)
     assert asleep is not None
-    assert {part.entry.wall_joules for part in parts} <= {
-        int(1800 * asleep.watts.likely) + up for up in (0, 1)
-    }
-    assert sum(part.entry.wall_joules for part in parts) == days[0].entry.wall_joules > 0
-    assert not any(part.spread for part in parts)
+    assert set(shape.whole()) <= {int(1800 * asleep.watts.likely) + up for up in (0, 1)}
+    assert sum(shape.whole()) == days[0].entry.wall_joules > 0
+    assert (shape.basis, all(shape.known)) == ("own", True)
 
 
 @settings(max_examples=50, deadline=None)
@@ -163,22 +158,3 @@ def test_what_is_left_of_today_is_to_come_and_not_unknown(estate: Estate) -> Non
         for hour, days in ((8, [SATURDAY]), (24, [SATURDAY, SUNDAY])):
             found = absences.over(connection, [], one, (SATURDAY, SUNDAY), ZONE, now=at(SUNDAY, hour))
             assert [row.date for row in found] == days
-
-
-def test_a_month_is_not_made_anew_without_its_gaps(estate: Estate) -> None:
-    one = device(estate)
-    told(estate, one, FRIDAY, 8)
-    row_of(estate, one)
-    later = NOW + 40 * 86_400
-    with write_transaction(estate.engine) as connection:
-        asked.ask_between(connection, FRIDAY, MONDAY, int(later) - 3600)
-    names = {}
-    for days in (32, 400):
-        work = Work(estate.engine, estate.settings(gap_retention_days=days), clock=lambda: later, rests=False)
-        while energy.refresh(work):
-            pass
-        with estate.engine.connect() as connection:
-            found = figures.read(connection, f"{FIGURE}.2026-05")
-        assert found is not None
-        names[days] = found[1]
-    assert names[32] < later <= names[400]

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from roadworthy_collector.carbon import avoidable as found_here
-from roadworthy_collector.carbon import energy_facts, intensity, lifecycle, pack_files
+from roadworthy_collector.carbon import (
+    crc_rate_store,
+    energy_facts,
+    intensity,
+    lifecycle,
+    pack_files,
+    pack_records,
+)
 from roadworthy_collector.carbon.settings_reading import CarbonSettingsError
 from roadworthy_collector.carbon.settings_text import parse
 from roadworthy_inventory.carbon import avoidable, calibration, ledger, returns
@@ -124,6 +131,19 @@ def test_reports_md_on_limits() -> None:
         int(said("reports", r"rows that unpack to more than (\d+) times their size")[0])
         == pack_files.MOST_RATIO
     )
+
+
+def test_reports_md_names_what_is_recorded_and_not_derivable() -> None:
+    (table,) = said("reports", r"\| file \| recorded, not derivable \|(.*?) Only `--sha256`")
+    assert set(re.findall(r"`([a-z_.]+)`", table)) == set(pack_records.RECORDED)
+
+
+def test_factors_md_shows_a_row_of_crc_rates_that_can_be_loaded() -> None:
+    (columns,) = said("factors", r"with the columns `([a-z_,]+)`")
+    (row,) = said("factors", r"(2015/16,price_forecast,\S+ \S+ \S+ \S+)")
+    text = f"{columns}\n{row.replace('https://...', 'https://www.gov.uk/')}\n"
+    (rate,) = crc_rate_store.read_file(text.encode(), "rates.csv", today=dt.date(2026, 12, 1))
+    assert (rate.began, rate.item) == (2015, "price_forecast")
 
 
 def test_factors_md_on_the_grid_and_homes() -> None:

@@ -20,15 +20,25 @@ from support.people import Person
 from support.web import client_of
 from typer.testing import CliRunner
 
-from roadworthy_collector.carbon import energy_day_shown, energy_days
+from roadworthy_collector.carbon import (
+    energy_day_shown,
+    energy_days,
+    energy_facts,
+    energy_half_hours,
+    power,
+)
 from roadworthy_collector.carbon.energy_day_shown import Asked, Who
 from roadworthy_collector.carbon.estate import parse_period
+from roadworthy_collector.carbon.fed import Fed, FedDay
 from roadworthy_collector.cli import app
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_inventory.calendar import local_day
+from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_inventory.carbon.server_power import Server
+from roadworthy_inventory.replacement_inputs import Range
 
 ZONE = "Europe/London"
 NOW = dt.datetime(2026, 6, 10, 12, tzinfo=dt.UTC).timestamp()
@@ -90,7 +100,7 @@ def day(estate: Estate, date: dt.date = PLAIN, by: Any = "half-hour", **asked: A
 
 @given(st.integers(0, 10**12), st.lists(st.integers(0, 10**9), min_size=1, max_size=50))
 def test_shares_add_up_whatever_the_weights(amount: int, weights: list[int]) -> None:
-    found = energy_days.shares(amount, weights)
+    found = energy_half_hours.shares(amount, weights)
     assert sum(found) == amount
     assert min(found) >= 0
     whole = sum(weights) or len(weights)
@@ -106,14 +116,14 @@ def test_half_hours_add_up_to_the_day_to_the_joule(filled: Estate) -> None:
 def closes(filled: Estate, date: dt.date, periods: int) -> None:
     work = work_of(filled)
     days = [one for some in energy_days.read(work, date) for one in some]
-    parts = energy_days.half_hours(work, date, days)
-    for one in days:
-        mine = parts[one.machine.id]
-        assert len(mine) == periods
-        for quality in QUALITIES:
-            assert sum(part.entry.joules[quality] for part in mine) == one.entry.joules[quality]
-        for model, off in one.entry.shared.items():
-            assert sum(part.entry.shared[model].up for part in mine) == pytest.approx(off.up)
+    shapes = energy_days.half_hours(work, date, days)
+    for one, shape in zip(days, shapes, strict=True):
+        for quality, some in zip(QUALITIES, shape.joules, strict=True):
+            assert len(some) == periods
+            assert sum(some) == one.entry.joules[quality]
+    sums = energy_half_hours.by_half_hour(local_day(date, ZONE).starts(), shapes).values()
+    for model, off in energy_days.total_of(days).shared.items():
+        assert sum(one.total.shared[model].up for one in sums) == pytest.approx(off.up)
     told = day(filled, date)
     assert sum(row["joules"] for row in told["rows"]) == energy_days.total_of(days).wall_joules
     # Used from nine: no half-hour of the night draws what one of the morning does.
@@ -151,6 +161,7 @@ def test_a_device_of_daily_policy_is_spread_by_its_class(filled: Estate) -> None
     told = day(filled, SHORT)
     # Six alike, one without half-hours: its day has the others' profile, and says that its time of day is modelled.
     assert told["spread_kwh"] == pytest.approx(told["kwh"] / 6, abs=0.001)
+    assert told["even_kwh"] == 0
     assert all(row["spread_kwh"] == pytest.approx(row["kwh"] / 6, abs=0.001) for row in told["rows"])
 
 
@@ -315,3 +326,131 @@ def test_by_the_command_and_the_api(filled: Estate, tmp_path: Path, monkeypatch:
     assert client.get("/carbon/day?date=soon", **viewer.cookie).status_code == 422
     assert client.get("/carbon/day", **viewer.cookie).status_code == 200
     client.close()
+
+
+def test_one_persons_half_hours_are_not_lent_to_others(estate: Estate) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    some = [estate.device(device_class="desktop", model="M1", enrolled_at=enrolled) for _ in range(6)]
+    for place, one in enumerate(some):
+        tell(estate, one, PLAIN, halves=place < 4)  # the others are of daily policy
+    assert day(estate, by="site")["devices"] == 6
+    with pytest.raises(RoadworthyError, match="give a reason"):
+        day(estate)
+    told = day(estate, reason="a fault is looked for")
+    # Four tell too little for a profile: the two others' time of day is not known, and their days are spread evenly.
+    assert told["even_kwh"] == told["spread_kwh"] == pytest.approx(told["kwh"] / 3, abs=0.001)
+    even = {row["even_kwh"] for row in told["rows"]}
+    assert max(even) - min(even) <= 0.001
+    # Five that were on tell enough; one more that was off all day does not make them five.
+    tell(estate, estate.device(device_class="desktop", model="M1", enrolled_at=enrolled), SHORT, halves=False)
+    for one in some[:4]:
+        tell(estate, one, SHORT)
+    away(estate, some[4], SHORT)
+    assert day(estate, SHORT, reason="a fault is looked for")["even_kwh"] > 0
+    for one in some[:5]:
+        tell(estate, one, LONG)
+    tell(estate, some[5], LONG, halves=False)
+    assert (day(estate, LONG)["even_kwh"], len(day(estate, LONG)["rows"])) == (0, 50)
+
+
+def test_a_half_hour_nobody_knows_is_not_nought(estate: Estate, tmp_path: Path) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    for _ in range(5):
+        one = estate.device(device_class="desktop", model="M1", enrolled_at=enrolled)
+        start = local_day(PLAIN, ZONE).start
+        seconds = {"in_use": 7200, "unobserved": 1800}
+        ledger.told(estate, one, PLAIN.isoformat(), seconds=dict.fromkeys(ledger.DAY, 0) | seconds)
+        halves = [
+            facts.half_hour(one, start + at * 1800, observed_seconds=1800, in_use_seconds=1800)
+            for at in range(20, 24)
+        ]
+        blind = facts.half_hour(one, start + 24 * 1800, observed_seconds=0, in_use_seconds=0)
+        facts.put(estate.engine, [*halves, blind])
+    rows = day(estate)["rows"]
+    assert [at for at, row in enumerate(rows) if row["kwh"] is not None] == [20, 21, 22, 23]
+    assert rows[24] == {
+        "key": str(local_day(PLAIN, ZONE).start + 24 * 1800), "title": "12:00 BST", "joules": None, "kwh": None,
+        "low_kwh": None, "high_kwh": None, "spread_kwh": None, "even_kwh": None, "corrected_kwh": None,
+        "by_quality": {name: {"kwh": None, "share": None} for name in QUALITIES},
+    }  # fmt: skip
+    viewer = Person(estate.engine, "vi", "viewer", now=NOW)
+    client = client_of(estate.engine, tmp_path, NOW)
+    page = client.get(f"/carbon/day?date={PLAIN}", **viewer.cookie).text
+    client.close()
+    assert page.count("not known") == 44
+    assert "0.000 to" not in page
+
+
+def test_a_sites_day_reads_no_gap_of_other_sites(estate: Estate) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    some = [
+        estate.device(device_class="desktop", model="M1", site=site, enrolled_at=enrolled)
+        for site in ("HQ", "North", "HQ")
+    ]
+    for one in some:
+        away(estate, one, PLAIN)
+    asked: list[Any] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_others: Any) -> None:
+        if "FROM gaps" in statement:
+            asked.append(str(parameters))
+
+    event.listen(estate.engine, "before_cursor_execute", note)
+    try:
+        found = [
+            one.machine.id
+            for part in energy_days.read(work_of(estate), PLAIN, site=estate.site("HQ"))
+            for one in part
+        ]
+    finally:
+        event.remove(estate.engine, "before_cursor_execute", note)
+    assert found == [some[0], some[2]]
+    with estate.engine.connect() as connection:
+        told, _ = energy_facts.read_told(
+            connection, PLAIN, PLAIN, ZONE, frozenset({some[0], some[2]}), Fed(), now=NOW
+        )
+    assert sorted(told) == [some[0], some[2]]
+
+
+_SECONDS = st.integers(0, 300)
+
+
+@given(
+    item_class=st.sampled_from(["desktop", "laptop", "server", "ups", "virtual_machine"]),
+    seconds=st.none() | st.tuples(*[_SECONDS] * 5),
+    observed=st.integers(0, 1800),
+    ratio=st.none() | st.floats(0, 1),
+    joules=st.none()
+    | st.dictionaries(
+        st.sampled_from(["cpu", "machine", "wall", "memory"]), st.tuples(*[st.integers(0, 10**6)] * 4)
+    ),
+    taught=st.booleans(),
+    is_known_server=st.booleans(),
+)
+def test_half_hours_draw_what_the_ledgers_models_say(
+    item_class: str,
+    seconds: tuple[int, ...] | None,
+    observed: int,
+    ratio: float | None,
+    joules: dict[str, tuple[int, int, int, int]] | None,
+    *,
+    taught: bool,
+    is_known_server: bool,
+) -> None:
+    made = dt.date(2021, 3, 1)
+    server = Server(chips=2, cores=32, memory_gb=256, made=made) if is_known_server else None
+    machine = power.Machine(1, item_class, "M1", 1, 1, made, None, made, server)
+    rest = RestOfMachine(Range(5.0, 9.0, 12.0), 4, 1.5) if taught else None
+    states = None if seconds is None else (*seconds, 1800 - sum(seconds))
+    half = energy_half_hours.Half(observed, ratio, states, joules)
+    told = power.Told()
+    spent = states or (0,) * 6
+    by_scope = {scope: dict(zip(QUALITIES, some, strict=True)) for scope, some in (joules or {}).items()}
+    told.add(FedDay(0, 0, observed, *spent, ratio, by_scope))
+    entry = power.entry(machine, told, rest)
+    mine = energy_half_hours.draws(machine, energy_half_hours.watts_of(machine), half, rest)
+    assert [entry.joules[name] for name in QUALITIES] == pytest.approx(list(mine or (0,) * 4), abs=2)
+    if mine is None:
+        assert entry.unknown_seconds == pytest.approx(
+            sum(spent[:5]) + max(observed - sum(spent[:3]), spent[5])
+        )

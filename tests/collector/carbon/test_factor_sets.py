@@ -21,7 +21,7 @@ from support.web import Client, client_of
 from typer.testing import CliRunner
 
 from roadworthy_collector.books.approving import ApprovalError
-from roadworthy_collector.carbon import factor_store
+from roadworthy_collector.carbon import factor_list, factor_store
 from roadworthy_collector.cli import app
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import RIGHTS, Reader, Role
@@ -93,7 +93,7 @@ def test_a_set_holds_once_a_second_person_confirmed_it(estate: Estate) -> None:
     number = propose(estate)
     assert generation(estate)[1] == "provisional"  # it waits
     with estate.engine.connect() as connection:
-        (one,) = factor_store.list_sets(connection)
+        (one,) = factor_list.list_sets(connection)
     assert one.state == "waiting"
     assert {row.item: (row.value, row.held, row.year_before) for row in one.rows}[
         "transmission_distribution"
@@ -138,7 +138,7 @@ def test_a_later_set_supersedes_and_withdrawing_it_brings_the_former_back(estate
     confirm(estate, second, reader("pam"), at=2)
     assert generation(estate)[0] == Decimal("0.14")
     with estate.engine.connect() as connection:
-        assert [one.state for one in factor_store.list_sets(connection)] == ["in_force", "superseded"]
+        assert [one.state for one in factor_list.list_sets(connection)] == ["in_force", "superseded"]
     with (
         write_transaction(estate.engine) as connection,
         pytest.raises(RoadworthyError, match="reason: say why"),
@@ -148,7 +148,7 @@ def test_a_later_set_supersedes_and_withdrawing_it_brings_the_former_back(estate
         factor_store.withdraw(connection, second, actor="pam", reason="a wrong file", now=int(NOW))
     assert generation(estate)[0] == Decimal("0.13096")
     with estate.engine.connect() as connection:
-        assert [one.state for one in factor_store.list_sets(connection)] == ["withdrawn", "in_force"]
+        assert [one.state for one in factor_list.list_sets(connection)] == ["withdrawn", "in_force"]
     with (
         write_transaction(estate.engine) as connection,
         pytest.raises(NotFoundError, match="withdrawn already"),

@@ -279,6 +279,7 @@ def test_the_pdf_is_drawn_again_and_words_follow_from_the_readings(
 def test_papers_of_another_version_are_not_made_again(issued: tuple[Path, Path, Any], tmp_path: Path) -> None:
     held = files_of(issued[0])
     manifest = json.loads(held["manifest.json"]) | {"code_version": "0.0.1"}
+    held = changed(held, lambda content: content.update(code_version="0.0.1"))
     assert resealed(held | {"manifest.json": json.dumps(manifest).encode()}, tmp_path / "old.zip") == []
     found = pack_verify.verify(tmp_path / "old.zip", draw=report_pdf.pdf)
     assert any("they were made by version 0.0.1" in one for one in found.remarks)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -130,8 +131,15 @@ def test_each_kind_of_fact_has_a_retention_of_its_own(estate: Estate) -> None:
         gap = {"begin": at, "end": at + 30 * DAY_SECONDS, "kind": "off", "content_hash": b"12345678"}
         estate.put(schema.gaps, device=device, **gap)
         estate.put(schema.quarantine, received_at=at + 40 * DAY_SECONDS, key=str(kept), **refused)
+    # A month of half-hours in gaps goes when the last of its days has no totals any more.
+    last = utc_date(midnight - 100 * DAY_SECONDS).replace(day=1)
+    before = (last - timedelta(days=1)).replace(day=1)
+    for month in (before, last):
+        estate.put(schema.away_months, month=month.isoformat(), device=device, half_hours=bytes(93))
     run = Work(estate.engine, settings, clock=lambda: NOW)
-    assert (prune_history(run), prune_history(run)) == (7, 0)
+    assert (prune_history(run), prune_history(run)) == (8, 0)
+    with estate.engine.connect() as connection:
+        assert min(connection.scalars(select(schema.away_months.c.month))) == last.isoformat()
     for table in ("days", "local_days", "site_half_hours", "startups", "signins", "gaps", "quarantine"):
         assert count(estate, schema.metadata.tables[table]) == 1, table
 

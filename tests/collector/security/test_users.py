@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import Engine, select
 from support.estates import NOW, Estate
 
@@ -34,6 +37,15 @@ def test_a_password_is_kept_as_argon2id_and_never_as_itself(engine: Engine) -> N
     assert check_password(engine, "ada", PASSWORD)
     assert not check_password(engine, "ada", PASSWORD + " ")
     assert not check_password(engine, "grace", PASSWORD)
+
+
+def test_to_try_a_password_costs_what_rfc_9106_asks_for(
+    hasher_of_passwords: Callable[[], PasswordHasher],
+) -> None:
+    hashed = hasher_of_passwords().hash(PASSWORD)
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert verify(hashed, PASSWORD)
+    assert not verify(hashed, PASSWORD + " ")
 
 
 def test_nobody_has_the_password_of_nobody() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import URL, select
+from sqlalchemy import URL, select, text
 from support import old_databases, postgres
 from support.estates import NOW, Estate
 from support.facts import half_hour, held, put
@@ -17,7 +18,7 @@ from support.facts import half_hour, held, put
 from roadworthy_collector.store import half_hours, schema, slots
 from roadworthy_collector.store.engine import Database, open_engine, write_transaction
 from roadworthy_collector.store.half_hours import Battery, Energy, HalfHour, Use
-from roadworthy_collector.store.queries import facts
+from roadworthy_collector.store.queries import away, facts
 from roadworthy_collector.store.upgrade import upgrade
 
 DAY = 86_400
@@ -248,3 +249,39 @@ def _rows(engine: Any, table: str, like: dict[str, Any]) -> list[dict[str, Any]]
         found = connection.execute(select(schema.metadata.tables[table])).mappings()
         rows = [{name: row[name] for name in like} for row in found]
     return _sorted(rows, *list(like)[:2])
+
+
+@pytest.mark.parametrize(("first_gap", "is_whole"), [("2025-03-20", True), ("2025-06-02", False)])
+def test_a_database_of_the_version_before_says_since_when_its_gaps_are_whole(
+    place: Database, first_gap: str, *, is_whole: bool
+) -> None:
+    before = old_databases.make_at(place, "0013")
+    first_day, end = (
+        int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp()) for day in ("2025-03-10", first_gap)
+    )
+    zero = {f"{name}_seconds": 0 for name in (*STATES, "observed")}
+    total = {"day": first_day // DAY, "device": 1, "site": 9, "unit": 9, "periods": 0, "startups": 0, **zero}
+    row = {"site": 9, "unit": 9, "enrolled_at": 0, "device_class": "desktop", "environment": "physical"}
+    gap = {"kind": "off", "content_hash": b"8" * 8}
+    hold = {"reason": "an inquiry", "asked_by": "ada", "asked_at": 0, "lapses_at": 9, "expires_at": 9}
+    with write_transaction(before) as connection:
+        for table, values in (
+            ("sites", {"id": 9, "name": "HQ", "kind": "force", "restricted": False}),
+            ("units", {"id": 9, "name": "IT", "valid_from": 0}),
+            *(("devices", {"id": n, "device_id": f"rwd_{n}", "system_medium": "ssd", **row}) for n in (1, 2)),
+            ("days", total),
+            ("gaps", {"device": 1, "begin": end - 3600, "end": end, **gap}),
+            ("gaps", {"device": 2, "begin": first_day, "end": first_day + 9, **gap}),
+            ("holds", {"id": 1, **hold}),
+            ("hold_devices", {"hold": 1, "device": 2}),  # its gaps stay for longer
+        ):
+            names = ", ".join(f'"{name}"' for name in values)
+            marks = ", ".join(f":{name}" for name in values)
+            connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), values)  # noqa: S608 - constants
+    before.dispose()
+    upgrade(place, clock=lambda: NOW)
+    engine = open_engine(place)
+    with engine.connect() as connection:
+        # Gaps from before the first that is left may have gone uncounted, and months of then are not made anew.
+        assert away.whole_from(connection) == (0 if is_whole else end)
+    engine.dispose()

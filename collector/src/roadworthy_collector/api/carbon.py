@@ -13,11 +13,12 @@ from pydantic import BaseModel
 
 from roadworthy_collector.api.calls import PREFIX, Call, caller
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.carbon import factor_store
+from roadworthy_collector.carbon import crc_rate_store, factor_store
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.roles import Right
 from roadworthy_inventory.carbon.answers import CrcAsked, crc_answer, factors_answer, secr_answer
 from roadworthy_inventory.carbon.bridge_answer import bridge_answer
+from roadworthy_inventory.carbon.crc_rates import RateBook
 from roadworthy_inventory.carbon.factors import FactorBook
 from roadworthy_inventory.carbon.quantities import CarbonError
 
@@ -126,14 +127,19 @@ def _today(call: Call) -> date:
     return datetime.fromtimestamp(call.now, ZoneInfo(call.settings.reporting_timezone)).date()
 
 
+def _rates(call: Call) -> RateBook:
+    with call.engine.connect() as connection:
+        return crc_rate_store.rates(connection)
+
+
 def _book(call: Call) -> FactorBook:
     with call.engine.connect() as connection:
         return factor_store.book(connection)
 
 
 @router.get("/carbon/crc", summary="A CRC year's figures", responses=documented())
-def work_out_crc(
-    _: Looker,
+def work_out_crc(  # noqa: PLR0913 - one argument a parameter of the query
+    call: Looker,
     year: Year,
     electricity_kwh: Energy | None = None,
     gas_kwh: Energy | None = None,
@@ -156,7 +162,7 @@ def work_out_crc(
         apply_de_minimis=apply_de_minimis,
     )
     with _refused():
-        return CrcFigures.model_validate(crc_answer(asked))
+        return CrcFigures.model_validate(crc_answer(asked, _rates(call)))
 
 
 @router.get("/carbon/secr", summary="A year's figures in the shape of SECR", responses=documented())
@@ -190,6 +196,7 @@ def show_bridge(
             estimated=estimated_electricity_kwh,
             today=_today(call),
             book=_book(call),
+            crc_rates=_rates(call),
         )
         return CarbonBridge.model_validate(found)
 
@@ -202,5 +209,5 @@ def list_factors(
     """List every factor and price held, of one factor set or financial year or all, and what is missing."""
     with _refused():
         return CarbonFactors.model_validate(
-            {"rows": factors_answer(year, today=_today(call), book=_book(call))}
+            {"rows": factors_answer(year, today=_today(call), book=_book(call), rates=_rates(call))}
         )

@@ -15,6 +15,7 @@ from roadworthy_collector.api.uploads import file_body, work_on
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import (
     embodied,
+    factor_list,
     factor_store,
     intensity,
     keep_or_replace,
@@ -39,7 +40,7 @@ _FILE = file_body(f"The official flat file (XLSX), {factor_store.MOST_BYTES:,} b
 
 
 class FactorSetRow(BaseModel):
-    """A factor of a set in kgCO2e/kWh, as exact text, beside what is held of it and of the set of the year before."""
+    """A factor of a set in kgCO2e/kWh, or of CRC in the unit its title says, as exact text, beside what is held of it and of the set of the year before."""
 
     item: str
     title: str
@@ -227,7 +228,7 @@ def _today(call: Call) -> dt.date:
 def list_factor_sets(call: Looker) -> FactorSets:
     """List them with how those that wait differ from what is in force."""
     with call.engine.connect() as connection:
-        found = factor_store.list_sets(connection)
+        found = factor_list.list_sets(connection)
     return FactorSets.model_validate({"sets": [asdict(one) for one in found]})
 
 

@@ -73,6 +73,7 @@ class EnergyDay(BaseModel):
     unknown_hours: float | None
     coverage_ratio: float | None
     spread_kwh: float | None
+    even_kwh: float | None
     plug_lines: list[dict[str, Any]]
     by: str
     rows: list[dict[str, Any]]
@@ -130,7 +131,9 @@ def show_day(
     """Show a local day and its 46, 48 or 50 half-hours, which add up to it to the joule.
 
     Of fewer than five devices, or device by device, it may be about one person: that takes the right to read a device's
-    history and a reason, and goes on the record. `spread_kwh` of a half-hour is of devices that tell no half-hours.
+    history and a reason, and goes on the record. `spread_kwh` of a half-hour is of devices that tell no half-hours: by
+    the profile of their class, and where fewer than five devices make that one evenly, which is `even_kwh` of it. A
+    half-hour nobody knows anything of has null.
     """
     asked = energy_day_shown.Asked(date, by, site, device, reason, call.scope)
     who = energy_day_shown.Who(call.actor, call.reader.may(Right.READ_DEVICE_HISTORY), waits=True)

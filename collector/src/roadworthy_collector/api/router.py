@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
-from fastapi.security import HTTPBearer
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from roadworthy_collector.api import (
     benefits,
@@ -12,6 +15,7 @@ from roadworthy_collector.api import (
     carbon_calibration,
     carbon_data,
     carbon_energy,
+    carbon_rates,
     costs,
     devices,
     disposal,
@@ -38,11 +42,13 @@ from roadworthy_collector.api import (
     users,
 )
 
-_BEARER = HTTPBearer(
-    scheme_name="user token",
-    description="A token `rwu1_...` of a user, who has a role. Pages use their session and send X-CSRF-Token.",
-    auto_error=False,  # `api.calls.caller` refuses, in the form of every other error
-)
+# In the words of OpenAPI; `api.calls.caller` finds out who it is, and refuses in the form of every other error.
+_SCHEME_NAME = "user token"
+_SCHEME = {
+    "type": "http",
+    "description": "A token `rwu1_...` of a user, who has a role. Pages use their session and send X-CSRF-Token.",
+    "scheme": "bearer",
+}
 _PARTS = (
     devices,
     sites,
@@ -68,6 +74,7 @@ _PARTS = (
     carbon,
     carbon_data,
     carbon_energy,
+    carbon_rates,
     carbon_avoidable,
     carbon_calibration,
     reports,
@@ -77,11 +84,30 @@ _PARTS = (
 )
 
 
-def include_in(router: APIRouter) -> None:
-    """Include every operation of the API in `router`.
-
-    Each part by itself, not through a router of the API's own: FastAPI works out anew at every level what each
-    operation takes, and a collector would start half a second later.
-    """
+def routes() -> Iterator[BaseRoute]:
+    """Yield every operation of the API."""
     for part in _PARTS:
-        router.include_router(part.router, dependencies=[Depends(_BEARER)])
+        yield from flat(part.router)
+
+
+def flat(router: APIRouter) -> Iterator[BaseRoute]:
+    """Yield the routes of a router and of those included in it, each as its module defines it.
+
+    None is included under a prefix or with anything of its own, so that each is whole as it stands. Of a router that
+    is included, FastAPI works out anew what each operation takes: a collector would start a quarter of a second later.
+    """
+    for route in router.routes:
+        if isinstance(inner := getattr(route, "original_router", None), APIRouter):
+            yield from flat(inner)
+        else:
+            yield route
+
+
+def tell_who_may(document: dict[str, Any], theirs: Iterable[BaseRoute]) -> None:
+    """Write into OpenAPI's `document` that the operations at `theirs` want a user's token."""
+    document["components"].setdefault("securitySchemes", {})[_SCHEME_NAME] = _SCHEME
+    for route in theirs:
+        told = document["paths"].get(getattr(route, "path_format", ""), {})
+        for method in getattr(route, "methods", None) or ():
+            if (operation := told.get(method.lower())) is not None:
+                operation["security"] = [{_SCHEME_NAME: []}]

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from roadworthy_collector.carbon import energy_days
-from roadworthy_collector.carbon.energy_days import DeviceDay, HalfHourSum
+from roadworthy_collector.carbon.energy_days import DeviceDay
+from roadworthy_collector.carbon.energy_half_hours import Basis, HalfHourSum, Shape, by_half_hour
 from roadworthy_collector.carbon.estate import (
     ALLOCATION,
     DIMENSIONS,
@@ -29,7 +30,6 @@ from roadworthy_collector.carbon.estate import (
     shown_row,
     titles_of,
 )
-from roadworthy_collector.carbon.power import measured_by
 from roadworthy_collector.carbon.sums import Month, Sum, kwh_number, together
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
@@ -37,7 +37,7 @@ from roadworthy_collector.security import audit
 from roadworthy_collector.security.erasure import REASON_LENGTH
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.schema import devices, sites
-from roadworthy_inventory.calendar import local_date
+from roadworthy_inventory.calendar import local_date, local_day
 from roadworthy_inventory.carbon.ledger import QUALITIES, Entry
 from roadworthy_inventory.staff_value import MINIMUM_GROUP
 
@@ -89,10 +89,12 @@ def day(work: Work, asked: Asked, who: Who) -> dict[str, Any]:
     site, device = _site(work, asked), _device(work, asked)
     most = _MOST_ONLINE[asked.by == "half-hour"] if who.waits else None
     found = [one for some in _read(work, asked, site, device, most) for one in some]
-    if _may_be_one_person(asked, found):
+    shapes = energy_days.half_hours(work, asked.date, found) if asked.by == "half-hour" else []
+    if _may_be_one_person(asked, found, shapes):
         _require(work, asked, who)
     estate = _estate(work, asked.date, found)
-    rows, spread = _rows(work, asked, found, estate)
+    is_by_half_hour = asked.by == "half-hour" and _is_known(found)
+    rows = _half_hours(work, asked.date, shapes) if is_by_half_hour else _rows(work, asked, found, estate)
     return {
         "date": asked.date.isoformat(),
         "zone": zone,
@@ -100,7 +102,8 @@ def day(work: Work, asked: Asked, who: Who) -> dict[str, Any]:
         "device": asked.device,
         "basis": ALLOCATION,
         **_told(estate, found),
-        "spread_kwh": None if spread is None else kwh_number(spread),
+        "spread_kwh": _of_basis(shapes, ("class", "even")) if is_by_half_hour else None,
+        "even_kwh": _of_basis(shapes, ("even",)) if is_by_half_hour else None,
         "plug_lines": _lines(work, found),
         "by": asked.by,
         "rows": rows,
@@ -127,18 +130,23 @@ def days(
     return rows
 
 
-def _may_be_one_person(asked: Asked, found: Sequence[DeviceDay]) -> bool:
+def _may_be_one_person(asked: Asked, found: Sequence[DeviceDay], shapes: Sequence[Shape]) -> bool:
     """Return whether what is asked may be one person's day: a device, a list of them, or half-hours of too few.
 
-    Devices that were off or asleep all day draw a flat line, and hide nobody who was at work beside them: those that
-    were on are counted. Where none was, the line is flat, but of few devices it says who was away.
+    Devices that were off or asleep all day draw a flat line, and those without half-hours of their own a line of
+    others; neither hides anybody who was at work beside them: those that were on and tell it are counted. Where none
+    was, no line tells hours, but of few devices it says who was away.
     """
     if asked.device is not None or asked.by == "device":
         return True
     if asked.by != "half-hour":
         return False
     present = {one.machine.id for one in found}
-    were_on = {one.machine.id for one in found if one.told.observed_seconds > 0}
+    were_on = {
+        one.machine.id
+        for one, shape in zip(found, shapes, strict=True)
+        if one.told.observed_seconds > 0 and shape.basis == "own"
+    }
     return 0 < len(were_on or present) < MINIMUM_GROUP
 
 
@@ -223,38 +231,44 @@ class _Group(NamedTuple):
     model: str
 
 
-def _rows(
-    work: Work, asked: Asked, found: Sequence[DeviceDay], estate: Estate
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Return the rows, and the joules whose time of day is modelled where they are half-hours."""
+def _rows(work: Work, asked: Asked, found: Sequence[DeviceDay], estate: Estate) -> list[dict[str, Any]]:
+    """Return the rows of groups, devices or the day; none by half-hour."""
     if asked.by == "half-hour":
-        if not _is_known(found):
-            return [], None
-        parts = energy_days.by_half_hour(energy_days.half_hours(work, asked.date, found))
-        clock = ZoneInfo(work.settings.reporting_timezone)
-        rows = [_half_hour(start, one, clock) for start, one in parts.items()]
-        return rows, sum(one.spread_joules for one in parts.values())
+        return []
     if asked.by == "device":
-        return _devices(work, found), None
+        return _devices(work, found)
     if asked.by == "day":
-        return [
-            {"key": asked.date.isoformat(), "title": asked.date.isoformat(), **_told(estate, found)}
-        ], None
-    return [shown_row(row, asked.by) for row in estate.rows(asked.by)], None
+        return [{"key": asked.date.isoformat(), "title": asked.date.isoformat(), **_told(estate, found)}]
+    return [shown_row(row, asked.by) for row in estate.rows(asked.by)]
+
+
+def _half_hours(work: Work, date: dt.date, shapes: Sequence[Shape]) -> list[dict[str, Any]]:
+    zone = work.settings.reporting_timezone
+    sums = by_half_hour(local_day(date, zone).starts(), shapes)
+    return [_half_hour(start, one, ZoneInfo(zone)) for start, one in sums.items()]
+
+
+def _of_basis(shapes: Sequence[Shape], some: Sequence[Basis]) -> float:
+    """Return the kWh that are laid over the day by other devices' hours, or evenly."""
+    return kwh_number(sum(shape.entry.wall_joules for shape in shapes if shape.basis in some))
 
 
 def _half_hour(start: int, one: HalfHourSum, clock: ZoneInfo) -> dict[str, Any]:
     low, likely, high = one.total.interval_joules()
     local = dt.datetime.fromtimestamp(start, clock)
+    key = {"key": str(start), "title": f"{local:%H:%M %Z}"}
+    if not one.is_known:
+        none = dict.fromkeys(("joules", "spread_kwh", "even_kwh", "corrected_kwh"))
+        return {**key, **none, **_no_energy()}
     return {
-        "key": str(start),
-        "title": f"{local:%H:%M %Z}",
+        **key,
         "joules": one.total.wall_joules,
         "kwh": kwh_number(round(likely)),
         "low_kwh": kwh_number(math.floor(low)),
         "high_kwh": kwh_number(math.ceil(high)),
         "by_quality": {name: {"kwh": kwh_number(some)} for name, some in one.total.joules.items()},
         "spread_kwh": kwh_number(one.spread_joules),
+        "even_kwh": kwh_number(one.even_joules),
         "corrected_kwh": kwh_number(one.corrected_joules),
     }
 
@@ -321,14 +335,7 @@ def _told(estate: Estate, found: Sequence[DeviceDay]) -> dict[str, Any]:
 
 
 def _is_known(found: Sequence[DeviceDay]) -> bool:
-    """Return whether anything is known of what devices drew; a virtual machine draws nothing of its own."""
-    return any(
-        one.entry.wall_joules
-        or measured_by(one.told.joules)
-        or one.machine.item_class == VIRTUAL
-        or one.entry.unknown_seconds < sum(one.told.seconds.values())
-        for one in found
-    )
+    return any(energy_days.is_known(one) for one in found)
 
 
 def _no_energy() -> dict[str, Any]:

@@ -3,41 +3,44 @@
 A day goes the way a month goes (`energy.make`): its totals, what hangs on what, the power models, the offsets and the
 lines of metered plugs that were fitted for its month. A device's half-hours share out its day, quality
 by quality, by what each half-hour draws by the same models, so they add up to the day to the joule; errors go with the
-joules in a straight line, for a half-hour is off as its day is. A device that tells no half-hours (its collection policy
-is daily, or they are past their retention) is spread by the profile of those of its class that day, else evenly: the
-amount is known as the day's is, the time of day is modelled, and `spread` counts such joules.
+joules in a straight line, for a half-hour is off as its day is. How a day lies over its half-hours, and what becomes of
+devices that tell none, is in `energy_half_hours`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import absences, energy_facts, fed_read, plug_fits, plug_store, power
-from roadworthy_collector.carbon.estate import FIGURE
-from roadworthy_collector.carbon.fed import FedDay
+from roadworthy_collector.carbon import (
+    absences,
+    energy_facts,
+    energy_half_hours,
+    fed_read,
+    plug_fits,
+    plug_store,
+    power,
+)
+from roadworthy_collector.carbon.energy_half_hours import Basis, Shape, Weights
+from roadworthy_collector.carbon.estate import FIGURE, VIRTUAL
 from roadworthy_collector.carbon.power import Machine, Told
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, covers
-from roadworthy_collector.store.queries.totals import Facts as HalfHours
 from roadworthy_collector.store.schema import devices
 from roadworthy_inventory.calendar import Span, local_day
 from roadworthy_inventory.carbon.calibration import RestOfMachine
-from roadworthy_inventory.carbon.ledger import QUALITIES, Entry, Off, Total
+from roadworthy_inventory.carbon.ledger import Entry, Total
 from roadworthy_inventory.carbon.plug_fit import Fit
 from roadworthy_inventory.replacement_inputs import Range
 
 _AT_ONCE = 200
 _MOST_ID = 2**62
-_PERIOD_SECONDS = 1800
 _CLOCKS_OFF_SECONDS = 86_400
 
 
@@ -50,24 +53,6 @@ class DeviceDay(NamedTuple):
     told: Told
     entry: Entry
     line: Fit | None = None
-
-
-class Part(NamedTuple):
-    """A half-hour of a device's day; `spread`: its time of day is the profile's; `corrected`: a line of plugs was used."""
-
-    start: int
-    entry: Entry
-    spread: bool
-    corrected: bool = False
-
-
-@dataclass(slots=True)
-class HalfHourSum:
-    """All devices in one half-hour: its energy, the joules whose time of day is modelled, and those a line corrected."""
-
-    total: Total
-    spread_joules: int = 0
-    corrected_joules: int = 0
 
 
 class Fitted(NamedTuple):
@@ -126,7 +111,7 @@ def read(
         with work.reading() as connection:
             machines = energy_facts.machines_of(connection, some, zone)
             facts, _ = energy_facts.read_told(
-                connection, date, date, zone, (some[0], some[-1]), hanging, now=work.clock()
+                connection, date, date, zone, frozenset(some), hanging, now=work.clock()
             )
         yield [
             _device_day(machine, at, unit, one, fitted)
@@ -204,147 +189,44 @@ def total_of(days: Sequence[DeviceDay]) -> Total:
     return found
 
 
-def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> dict[int, list[Part]]:
-    """Return {device: its half-hours in order}, which add up to its day exactly; a device at two places has both in them."""
+def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> list[Shape]:
+    """Return how each of these days lies over its half-hours, in their order: they add up to it exactly."""
     span = local_day(date, work.settings.reporting_timezone)
     rests = _fitted(work, date).rests
-    weights: dict[int, list[list[int]]] = {}
-    ids = sorted({one.machine.id for one in days})
     machines = {one.machine.id: one.machine for one in days}
+    ids = sorted(machines)
+    weights: dict[int, Weights] = {}
     for begin in range(0, len(ids), _AT_ONCE):
-        some = ids[begin : begin + _AT_ONCE]
+        some = {one: machines[one] for one in ids[begin : begin + _AT_ONCE]}
         with work.reading() as connection:
-            facts = HalfHours(connection, some, span)
-            away = _away(connection, frozenset(some), span)
-        for device in some:
-            mine = _weights(facts, machines[device], span, rests, away.get(device, {}))
-            if mine is not None:
-                weights[device] = mine
-    profiles = _profiles(machines, weights, len(span.starts()))
-    found: dict[int, list[Part]] = defaultdict(list)
-    for one in days:
-        own = weights.get(one.machine.id)
-        shape = own if own is not None else profiles[one.machine.item_class]
-        found[one.machine.id] += [
-            Part(start, entry, own is None, one.line is not None)
-            for start, entry in zip(span.starts(), _shared_out(one.entry, shape), strict=True)
-        ]
-    return found
-
-
-def by_half_hour(parts: Mapping[int, Sequence[Part]]) -> dict[int, HalfHourSum]:
-    """Return {start: all devices together}, in order of time."""
-    found: dict[int, HalfHourSum] = {}
-    for some in parts.values():
-        for part in some:
-            held = found.setdefault(part.start, HalfHourSum(Total()))
-            held.total.add(part.entry)
-            held.spread_joules += part.entry.wall_joules if part.spread else 0
-            held.corrected_joules += part.entry.wall_joules if part.corrected else 0
-    return dict(sorted(found.items()))
-
-
-def _away(connection: Connection, some: frozenset[int], span: Span) -> dict[int, dict[int, str]]:
-    """Return {device: {start: asleep or off}} of the half-hours that lie in a gap."""
-    found: dict[int, dict[int, str]] = defaultdict(dict)
-    for device, kind, cut in absences.read(connection, some, span):
-        if kind < len(absences.KINDS):
-            found[device] |= dict.fromkeys(cut.starts(), absences.KINDS[kind])
-    return found
-
-
-def _weights(
-    facts: HalfHours,
-    machine: Machine,
-    span: Span,
-    rests: Mapping[str, RestOfMachine],
-    away: Mapping[int, str],
-) -> list[list[int]] | None:
-    """Return joules by quality of each half-hour by the models; None where the device told no energy and no state.
-
-    `away`: half-hours it was asleep or off in from end to end.
-    """
-    nothing = facts.states(machine.id, span) is None and facts.joules(machine.id, span) is None
-    if nothing and len(away) < span.periods:
-        return None
-    found, any_told = [], False
-    gone: dict[str, list[int]] = {}
-    for start in span.starts():
-        if (state := away.get(start)) is not None:
-            if state not in gone:
-                gone[state] = _away_joules(machine, state)
-            found.append(gone[state])
-            any_told = True
-            continue
-        period = Span(start, start + _PERIOD_SECONDS)
-        use, states = facts.use(machine.id, period), facts.states(machine.id, period)
-        joules = facts.joules(machine.id, period)
-        any_told |= bool(states or joules)
-        told = Told()
-        if use is not None or states is not None or joules is not None:
-            in_use, idle, locked, asleep, off, unobserved = (
-                (states or {}).get(name, 0) for name in (*power.STATES, "unobserved")
-            )
-            observed = 0 if use is None else use.observed_seconds
-            mean = None if use is None else use.cpu_mean_ratio
-            told.add(FedDay(0, 0, observed, in_use, idle, locked, asleep, off, unobserved, mean, joules))
-        entry = power.entry(machine, told, rests.get(machine.model))
-        found.append([entry.joules.get(quality, 0) for quality in QUALITIES])
-    return found if any_told else None
-
-
-def _away_joules(machine: Machine, state: str) -> list[int]:
-    """Return what a half-hour asleep or off draws, by quality."""
-    told = Told()
-    told.seconds[state] = _PERIOD_SECONDS
-    entry = power.entry(machine, told, None)
-    return [entry.joules.get(quality, 0) for quality in QUALITIES]
-
-
-def _profiles(
-    machines: Mapping[int, Machine], weights: Mapping[int, Sequence[Sequence[int]]], periods: int
-) -> Mapping[str, list[list[int]]]:
-    """Return {class: what its devices that tell half-hours drew in each}; of a class none of which does, nothing."""
-    found: dict[str, list[list[int]]] = defaultdict(lambda: [[0] * len(QUALITIES) for _ in range(periods)])
-    for device, mine in weights.items():
-        held = found[machines[device].item_class]
-        for at, row in enumerate(mine):
-            # The profile is of the class's energy, however it is known.
-            for quality in range(len(QUALITIES)):
-                held[at][quality] += sum(row)
-    return found
-
-
-def _shared_out(entry: Entry, shape: Sequence[Sequence[int]]) -> list[Entry]:
-    """Return a day's energy shared out over its half-hours: whole joules by largest remainder, errors with the joules."""
-    whole = [sum(row) for row in shape]
-    joules = {
-        quality: shares(amount, [row[at] for row in shape] if any(row[at] for row in shape) else whole)
-        for at, quality in enumerate(QUALITIES)
-        for amount in (entry.joules.get(quality, 0),)
-    }
-    day = entry.wall_joules
+            weights |= energy_half_hours.read(connection, some, span, rests)
+    on = {one.machine.id for one in days if one.told.observed_seconds > 0}
+    profiles = energy_half_hours.profiles(
+        (machines[device].item_class, mine) for device, mine in weights.items() if device in on
+    )
     found = []
-    for at in range(len(shape)):
-        mine = {quality: joules[quality][at] for quality in QUALITIES}
-        part = sum(mine.values()) / day if day else 1 / len(shape)
+    for one in days:
+        own, of_class = weights.get(one.machine.id), profiles.get(one.machine.item_class)
+        basis: Basis = "own" if own is not None else "class" if of_class is not None else "even"
+        shape = own or of_class
+        known = [True] * span.periods if shape is None else shape.known
         found.append(
-            Entry(
-                mine,
-                {model: Off(off.down * part, off.up * part) for model, off in entry.shared.items()},
-                Off(entry.own.down * part, entry.own.up * part),
-                entry.unknown_seconds / len(shape),
+            Shape(
+                one.entry,
+                energy_half_hours.shared_out(one.entry, shape, span.periods),
+                known if is_known(one) else [False] * span.periods,
+                basis,
+                is_corrected=one.line is not None,
             )
         )
     return found
 
 
-def shares(amount: int, weights: Sequence[int]) -> list[int]:
-    """Return a whole amount shared out by weights (evenly where all are nought), by largest remainder: nothing is lost."""
-    even = weights if any(weights) else [1] * len(weights)
-    whole = sum(even)
-    found = [amount * one // whole for one in even]
-    order = sorted(range(len(even)), key=lambda at: (-(amount * even[at] % whole), at))
-    for at in order[: amount - sum(found)]:
-        found[at] += 1
-    return found
+def is_known(day: DeviceDay) -> bool:
+    """Return whether anything is known of what a device drew; a virtual machine draws nothing of its own."""
+    return bool(
+        day.entry.wall_joules
+        or power.measured_by(day.told.joules)
+        or day.machine.item_class == VIRTUAL
+        or day.entry.unknown_seconds < sum(day.told.seconds.values())
+    )

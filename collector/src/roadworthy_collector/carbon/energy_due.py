@@ -12,7 +12,7 @@ from roadworthy_collector.carbon import asked, energy_facts, power
 from roadworthy_collector.carbon.estate import FIGURE
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import book_figures
-from roadworthy_collector.store.queries import audit
+from roadworthy_collector.store.queries import audit, away
 from roadworthy_collector.store.schema import site_dirty, sites
 from roadworthy_collector.store.statements import json_text
 from roadworthy_inventory.calendar import local_date, local_day, months, utc_day
@@ -57,10 +57,11 @@ def due(connection: Connection, work: Work) -> Calendar | None:
     today, first = local_date(now, zone), energy_facts.first_fact(connection)
     if first is None:
         return None
+    kept_from = today - dt.timedelta(days=work.settings.daily_retention_days)
     # Nights and week-ends stand in the gaps alone, so a month is made of both or not again.
-    kept_days = min(work.settings.daily_retention_days, work.settings.gap_retention_days)
-    kept_from = today - dt.timedelta(days=kept_days)
-    asked_at = asked.read(connection)
+    if whole_from := away.whole_from(connection):
+        kept_from = max(kept_from, local_date(whole_from, zone))
+    asked_at, late_at = asked.read(connection), asked.read_late(connection)
     hidden = restricted(connection)
     held = _held(connection)
     for year, number in reversed(list(months(first, today))):
@@ -68,11 +69,17 @@ def due(connection: Connection, work: Work) -> Calendar | None:
         one = held.get(month.name)
         if one is None:
             return month
-        # A month part of whose daily totals or gaps was pruned stays as it was made when it was whole.
+        # A month part of whose daily totals was pruned stays as it was made when it was whole.
         if month.first < kept_from:
             continue
         other = one.digest != power.digest() or one.restricted != json_text(hidden)
-        if other or one.made_at < asked_at.get(month.name, 0) or _is_late(connection, month, one, now):
+        late = one.made_at < late_at.get(month.name, 0) <= now
+        if (
+            other
+            or late
+            or one.made_at < asked_at.get(month.name, 0)
+            or _is_late(connection, month, one, now)
+        ):
             return month
     return None
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from roadworthy_collector.carbon import absences, plug_store
-from roadworthy_collector.carbon.fed import Fed
+from roadworthy_collector.carbon.fed import Fed, Some
 from roadworthy_collector.carbon.power import Machine, Told, measured_by, server_of
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import register_devices, register_items
@@ -101,30 +101,29 @@ def read_told(
     first: dt.date,
     last: dt.date,
     zone: str,
-    between: tuple[int, int],
+    some: Some,
     fed: Fed,
     *,
     now: float | None = None,
 ) -> tuple[dict[int, dict[Key, Told]], dict[int, set[dt.date]]]:
-    """Return {device: {place and measure: what it counts}} of the devices between two row ids, and the days known of.
+    """Return {device: {place and measure: what it counts}} of some devices, and the days known of.
 
     Days that are not in the ledger, told or not, are known of and count nothing. Gaps of a day that is not over `now`
     count nothing yet.
     """
     told: dict[int, dict[Key, Told]] = defaultdict(dict)
     dates: dict[int, set[dt.date]] = defaultdict(set)
-    totals = local_totals.read(connection, first, last, zone, COLUMNS, between)
-    totals = absences.over(connection, totals, between, (first, last), zone, now=now)
-    rows = plug_store.over(connection, totals, between, (first, last), zone)
-    for total in fed.totals(rows, between):
-        row = total.values
+    totals = local_totals.read(connection, first, last, zone, COLUMNS, some)
+    totals = absences.over(connection, totals, some, (first, last), zone, now=now)
+    rows = plug_store.over(connection, totals, some, (first, last), zone)
+    for date, device, _, row in fed.totals(rows, some):
         key = row.site, row.unit, measured_by(row.joules)
-        one = told[total.device].get(key)
-        if one is None:
-            one = told[total.device][key] = Told()
+        mine = told[device]
+        if (one := mine.get(key)) is None:
+            one = mine[key] = Told()
         one.add(row)
-        dates[total.device].add(total.date)
-    for device, outside in fed.outside(between):
+        dates[device].add(date)
+    for device, outside in fed.outside(some):
         dates[device] |= outside
     return told, dates
 

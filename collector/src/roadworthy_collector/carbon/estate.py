@@ -8,7 +8,7 @@ Agents' kWh is an allocation inside the billed total and never instead of it.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -184,13 +184,9 @@ def read(
     """
     held = tuple(one for one in made_months(connection, period) if only is None or one.month in only)
     some = scope if unit is None else subtree(connection, unit, scope)
-    titles = titles_of(connection)
-    sums: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
+    sums = _empty()
     _read_ready(connection, [one.month for one in held], some, sums)
-    total = Sum()
-    for one in sums["month"].values():
-        total.add(one)
-    return Estate(period, total.energy(), held, sums, titles)
+    return _estate(period, held, sums, titles_of(connection))
 
 
 def at_kind(connection: Connection, period: Period, kind: str) -> dict[Dimension, dict[str, Sum]]:
@@ -200,7 +196,7 @@ def at_kind(connection: Connection, period: Period, kind: str) -> dict[Dimension
         sites, sites.c.id == energy_groups.c.site
     )
     query = query.where(energy_groups.c.month.in_(firsts), sites.c.kind == kind)
-    found: dict[Dimension, dict[str, Sum]] = {name: {} for name in DIMENSIONS if name != "quality"}
+    found = _empty()
     for row in connection.execute(query.execution_options(yield_per=1000)):
         for name, key in keys_of(row, row.month[:7], row).items():
             found[name].setdefault(key, Sum()).add(sum_of(row))
@@ -244,13 +240,61 @@ def _read_ready(
     names = [f"{SUMS_FIGURE}.{month}" for month in months_of_it]
     if some is not None:
         names = [f"{UNIT_FIGURE}.{month}.{unit}" for month in months_of_it for unit in sorted(some)]
+    for content in _kept_ready(connection, names):
+        _add_ready(sums, content["month"], content["sums"])
+
+
+def _kept_ready(connection: Connection, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     for begin in range(0, len(names), _NAMES_AT_ONCE):
         mine = book_figures.c.name.in_(names[begin : begin + _NAMES_AT_ONCE])
-        for content in connection.scalars(select(book_figures.c.content).where(mine)):
-            month = content["month"]
-            for name, held in sums.items():
-                for key, told in content["sums"][name].items():
-                    held.setdefault(key, Sum()).add(of_told(told, month))
+        yield from connection.scalars(select(book_figures.c.content).where(mine))
+
+
+def _add_ready(
+    sums: Mapping[Dimension, dict[str, Sum]], month: str, told: Mapping[str, Mapping[str, Any]]
+) -> None:
+    for name, held in sums.items():
+        for key, one in told[name].items():
+            held.setdefault(key, Sum()).add(of_told(one, month))
+
+
+def _empty() -> dict[Dimension, dict[str, Sum]]:
+    return {name: {} for name in DIMENSIONS if name != "quality"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A period as the ledger keeps it ready: {month: {dimension: {key: sum as JSON holds it}}}."""
+
+    period: Period
+    months: tuple[MadeMonth, ...]
+    sums: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    titles: Mapping[Dimension, Mapping[str, str]]
+
+    def estate(self, only: Collection[str] | None = None) -> Estate:
+        """Return the energy of the period, or of the months `only` of it alone."""
+        sums = _empty()
+        held = tuple(one for one in self.months if only is None or one.month in only)
+        for one in held:
+            if one.month in self.sums:
+                _add_ready(sums, one.month, self.sums[one.month])
+        return _estate(self.period, held, sums, self.titles)
+
+
+def ready(connection: Connection, period: Period) -> Ready:
+    """Return what the ledger keeps ready of a period, of everything."""
+    names = [f"{SUMS_FIGURE}.{month}" for month in period.months]
+    held = {content["month"]: content["sums"] for content in _kept_ready(connection, names)}
+    return Ready(period, made_months(connection, period), held, titles_of(connection))
+
+
+def _estate(
+    period: Period,
+    held: tuple[MadeMonth, ...],
+    sums: Mapping[Dimension, Mapping[str, Sum]],
+    titles: Mapping[Dimension, Mapping[str, str]],
+) -> Estate:
+    return Estate(period, together(sums["month"].values()).energy(), held, sums, titles)
 
 
 def sum_of(row: Any) -> Sum:

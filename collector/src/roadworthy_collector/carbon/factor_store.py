@@ -37,7 +37,6 @@ from roadworthy_inventory.carbon.quantities import FactorFileError, MissingFacto
 
 MOST_BYTES = 16 * 1024 * 1024  # the flat files of 2021 to 2026 are below 1 MB
 _TEXTS = {"version": 64, "published": 10, "source": 512, "file": 128}
-_MOST_SETS = 500
 State = Literal["waiting", "in_force", "superseded", "withdrawn"]
 
 
@@ -58,9 +57,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class FactorRow:
-    """A factor of a loaded set beside what is held of it, and of the set of the year before; kgCO2e/kWh."""
+    """A factor of a loaded set beside what is held of it, and of the set of the year before; kgCO2e/kWh if not said."""
 
-    item: Item
+    item: str
     title: str
     value: str | None
     held: str | None
@@ -100,7 +99,9 @@ class LoadedSet:
 
 def book(connection: Connection) -> FactorBook:
     """Return every factor in force: the shipped sets, and the confirmed ones over them. Cheap: kept by content."""
-    return _book(json.dumps([_confirmed_content(row) for row in _in_force(connection)]))
+    return _book(
+        json.dumps([_confirmed_content(row) for row in _in_force(connection) if "rows" in row.content])
+    )
 
 
 def _in_force(connection: Connection) -> Sequence[Row[Any]]:
@@ -187,6 +188,36 @@ def _check(file: str, told: Told, today: date) -> None:
 
 def propose(connection: Connection, found: ProposedSet, *, actor: str, now: int) -> int:
     """Keep a set that waits for a second person; return its id. FactorSetError where the same file is in already."""
+    first = found.rows[0]
+    proposal = Proposal(
+        year=found.set_year,
+        version=first.version,
+        content={"file": found.file, "rows": content_of(found.rows)},
+        source=first.source,
+        sha256=found.sha256,
+        file=found.file,
+        name=first.set_name,
+        values={one.item: str(one.value) for one in found.rows},
+    )
+    return keep(connection, proposal, actor=actor, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is kept of a file that waits, and what the audit says of it: its name and values."""
+
+    year: int
+    version: str
+    content: dict[str, Any]
+    source: str
+    sha256: str
+    file: str
+    name: str
+    values: dict[str, str]
+
+
+def keep(connection: Connection, found: Proposal, *, actor: str, now: int) -> int:
+    """Keep a file that waits for a second person; return its id. FactorSetError where the same file is in already."""
     held = connection.execute(
         select(factor_sets.c.id, factor_sets.c.year).where(
             factor_sets.c.file_sha256 == found.sha256, factor_sets.c.withdrawn_at.is_(None)
@@ -194,24 +225,18 @@ def propose(connection: Connection, found: ProposedSet, *, actor: str, now: int)
     ).first()
     if held is not None:
         raise FactorSetError(f"{found.file}: this file is in already, as factor set {held.id}")
-    first = found.rows[0]
     values = {
-        "year": found.set_year,
-        "version": first.version,
-        "content": {"file": found.file, "rows": content_of(found.rows)},
-        "source": first.source,
+        "year": found.year,
+        "version": found.version,
+        "content": found.content,
+        "source": found.source,
         "file_sha256": found.sha256,
         "proposed_at": now,
         "proposed_by": actor,
     }
     number = connection.execute(insert(factor_sets).values(**values).returning(factor_sets.c.id)).scalar_one()
-    detail = {
-        "number": number,
-        "file": found.file,
-        "sha256": found.sha256,
-        "values": {one.item: str(one.value) for one in found.rows},
-    }
-    audit.record(connection, now, actor, "carbon.factors.propose", first.set_name, detail)
+    detail = {"number": number, "file": found.file, "sha256": found.sha256, "values": found.values}
+    audit.record(connection, now, actor, "carbon.factors.propose", found.name, detail)
     return int(number)
 
 
@@ -289,43 +314,18 @@ def _of(connection: Connection, number: int) -> Row[Any]:
     return row
 
 
-def list_sets(connection: Connection) -> list[LoadedSet]:
-    """Return the sets loaded here, the newest first: those that wait with how they differ from what is in force."""
-    held = book(connection)
-    superseding = {row.year: int(row.id) for row in _in_force(connection)}
-    query = select(factor_sets).order_by(factor_sets.c.id.desc()).limit(_MOST_SETS)
-    return [_told(row, held, superseding) for row in connection.execute(query)]
+def proposed_of(row: Row[Any]) -> ProposedSet:
+    """Return the set a row of `factor_sets` keeps; FactorFileError where it is none."""
+    return _proposed(_proposal_content(row))
 
 
-def _told(row: Row[Any], held: FactorBook, newest: dict[int, int]) -> LoadedSet:
-    proposed = _proposed(_proposal_content(row))
-    state: State = "waiting" if row.confirmed_at is None else "superseded"
-    if row.withdrawn_at is not None:
-        state = "withdrawn"
-    elif newest.get(row.year) == row.id:
-        state = "in_force"
+def rows_shown(proposed: ProposedSet, held: FactorBook) -> tuple[FactorRow, ...]:
+    """Return the factors of a loaded set beside what `held` has of them and of the set of the year before."""
     values = {one.item: str(one.value) for one in proposed.rows}
-    return LoadedSet(
-        id=row.id,
-        set_year=row.year,
-        version=row.version,
-        published=proposed.rows[0].published,
-        source=row.source,
-        file=proposed.file,
-        file_sha256=row.file_sha256,
-        state=state,
-        proposed_at=row.proposed_at,
-        proposed_by=row.proposed_by,
-        confirmed_at=row.confirmed_at,
-        confirmed_by=row.confirmed_by,
-        withdrawn_at=row.withdrawn_at,
-        withdrawn_by=row.withdrawn_by,
-        rows=tuple(
-            FactorRow(
-                item, title, values.get(item), _held(held, row.year, item), _held(held, row.year - 1, item)
-            )
-            for item, title in ITEM_WORDS.items()
-        ),
+    year = proposed.set_year
+    return tuple(
+        FactorRow(item, title, values.get(item), _held(held, year, item), _held(held, year - 1, item))
+        for item, title in ITEM_WORDS.items()
     )
 
 

@@ -7,7 +7,7 @@ adds days it told nothing of and an outlet did, and takes out those of devices t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ _OVERLAPS = BulkUpsert(energy_overlaps)
 _KEY = tuple(column.name for column in energy_overlaps.primary_key.columns)
 _GONE = BulkDelete(energy_overlaps, *_KEY)
 Key = tuple[int, str, int, str]  # feeder, outlet, fed, why
+Some = tuple[int, int] | frozenset[int]  # devices between two row ids, both included, or these alone
 
 
 class FedDay(NamedTuple):
@@ -55,8 +56,12 @@ class Fed:
     overlaps: dict[Key, list[int]] = field(default_factory=dict)  # [days, joules]
     zone: str = "UTC"
 
-    def totals(self, told: Iterable[LocalTotal], between: tuple[int, int]) -> Iterator[LocalTotal]:
-        """Yield the totals of the devices between two row ids as they count."""
+    def totals(self, told: Iterable[LocalTotal], some: Some) -> Iterator[LocalTotal]:
+        """Yield the totals of some devices as they count."""
+        mine = sorted(self._mine(some))
+        return self._totals(told, mine) if mine else iter(told)
+
+    def _totals(self, told: Iterable[LocalTotal], some: Sequence[int]) -> Iterator[LocalTotal]:
         seen: set[tuple[int, dt.date]] = set()
         for total in told:
             mine = self.days.get(total.device)
@@ -66,20 +71,22 @@ class Fed:
             seen.add((total.device, total.date))
             if (counts := mine[total.date]) is not None:
                 yield total._replace(values=counts)
-        for device in sorted(self._between(between)):
+        for device in some:
             for date, counts in sorted(self.days[device].items()):
                 if counts is not None and (device, date) not in seen:
                     yield LocalTotal(date, device, local_day(date, self.zone), counts)
 
-    def outside(self, between: tuple[int, int]) -> Iterator[tuple[int, set[dt.date]]]:
-        """Yield devices between two row ids with their days that are not in the ledger, told or not."""
-        for device in self._between(between):
+    def outside(self, some: Some) -> Iterator[tuple[int, set[dt.date]]]:
+        """Yield those of some devices with their days that are not in the ledger, told or not."""
+        for device in self._mine(some):
             dates = {date for date, counts in self.days[device].items() if counts is None}
             if dates:
                 yield device, dates
 
-    def _between(self, between: tuple[int, int]) -> list[int]:
-        first, last = between
+    def _mine(self, some: Some) -> list[int]:
+        if isinstance(some, frozenset):
+            return [device for device in self.days if device in some]
+        first, last = some
         return [device for device in self.days if first <= device <= last]
 
     def take_off(self, feeder: int, joules: int) -> None:

@@ -16,8 +16,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.carbon import estate, pack, report_journals, report_make, settings_edition
+from roadworthy_collector.carbon import (
+    estate,
+    pack,
+    report_journals,
+    report_make,
+    report_reading,
+    settings_edition,
+)
 from roadworthy_collector.carbon.pack_papers import About
+from roadworthy_collector.carbon.report_compare import EVIDENCE
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_reading import (
     APPROVED,
@@ -30,7 +38,6 @@ from roadworthy_collector.carbon.report_reading import (
     find,
     frame,
     journals,
-    live_content,
     newest,
 )
 from roadworthy_collector.carbon.report_shown import Frame
@@ -266,8 +273,11 @@ def close(
                 f"{held.total.days:,} device-days are more than a page waits for; on the collector's machine run: "
                 f"roadworthy report close {number}"
             )
-        made = live_content(connection, row, zone=zone, now=now)
-    rows, by_place = pack.collect(engine, settings, period, made)
+        gathered = report_reading.gathered(connection, row, zone=zone, now=now)
+    made = report_make.worked_out(gathered).as_json()
+    rows, digest, by_place = pack.collect(engine, settings, gathered, made)
+    # Who approves the report approves these rows behind it.
+    made["rules"][EVIDENCE] = digest
     try:
         _ensure_same(made, by_place)
         with write_transaction(engine) as connection:

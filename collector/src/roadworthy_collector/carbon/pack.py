@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
 
 from roadworthy_collector.carbon import (
     absences,
@@ -26,6 +26,9 @@ from roadworthy_collector.carbon import (
     fed_read,
     pack_fitted,
     pack_meters,
+    pack_rebuilt,
+    pack_records,
+    pack_rows,
     plug_fits,
     plug_store,
     power,
@@ -36,46 +39,21 @@ from roadworthy_collector.carbon.fed import Fed
 from roadworthy_collector.carbon.pack_papers import About
 from roadworthy_collector.carbon.pack_recompute import Day, machine_cells, recompute, rests_json
 from roadworthy_collector.carbon.power import Machine
-from roadworthy_collector.carbon.sums import Month, Sum
+from roadworthy_collector.carbon.report_gathered import Gathered
 from roadworthy_collector.errors import RoadworthyError, StoreError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
-from roadworthy_collector.store.carbon_schema import energy_devices, energy_groups
 from roadworthy_collector.store.queries import local_totals
-from roadworthy_collector.store.schema import devices, sites, units
-from roadworthy_inventory.carbon.ledger import QUALITIES
+from roadworthy_collector.store.schema import devices
 
 FOLDER = "reports"
-VERSION = 3  # 1 had no meters in it, 2 a PDF drawn of content in another order than it was sealed
+VERSION = pack_records.SINCE  # 1 had no meters, 2 a PDF drawn of another order than was sealed, 3 no inputs
 _COLUMNS = (
     "site", "unit", "in_use_seconds", "idle_seconds", "locked_seconds", "asleep_seconds", "off_seconds",
     "unobserved_seconds", "observed_seconds", "cpu_mean_ratio", "joules",
 )  # fmt: skip
-_RESTRICTED = "restricted sites, together"
+_RESTRICTED = pack_rebuilt.TOGETHER
 _PERIODS_AT_ONCE = 10_000
-
-
-class Places:
-    """Names of sites and units, the kind of each site, and which are restricted."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.sites = {row.id: row for row in connection.execute(select(sites))}
-        self.units = {row.id: row.name for row in connection.execute(select(units.c.id, units.c.name))}
-
-    def restricted(self, site: int) -> bool:
-        """Return whether a site is in totals only."""
-        return site in self.sites and bool(self.sites[site].restricted)
-
-    def kind(self, site: int) -> str:
-        """Return the place of consumption."""
-        return str(self.sites[site].kind) if site in self.sites else "unknown"
-
-    def cells(self, site: int, unit: int) -> tuple[str, str]:
-        """Return the names of site and unit, folded where the site is restricted."""
-        if self.restricted(site):
-            return _RESTRICTED, _RESTRICTED
-        name = self.sites[site].name if site in self.sites else str(site)
-        return str(name), str(self.units.get(unit, unit))
 
 
 def folder_of(settings: Settings) -> Path:
@@ -93,10 +71,16 @@ def collected_folder(settings: Settings, number: int) -> Path:
     return folder_of(settings) / f"report-{number}-rows"
 
 
-def collect(
-    engine: Engine, settings: Settings, period: estate.Period, content: Mapping[str, Any]
-) -> tuple[Path, dict[str, int]]:
-    """Write the rows behind a year's content to a new folder; return it and the joules by place in them.
+class Collected(NamedTuple):
+    """The rows behind a report in a folder of their own, their digest, and the joules by place in them."""
+
+    folder: Path
+    digest: str
+    by_place: dict[str, int]
+
+
+def collect(engine: Engine, settings: Settings, gathered: Gathered, content: Mapping[str, Any]) -> Collected:
+    """Write the rows behind a year's content, and what else it was made of, to a new folder.
 
     Streams: a piece of devices at a time is in memory. Raises StoreError where nothing can be written, RoadworthyError
     where the meters say something else by now.
@@ -104,21 +88,22 @@ def collect(
     target = folder_of(settings) / f"collecting-{secrets.token_hex(6)}"
     try:
         target.mkdir(mode=0o700)
-        by_place = _collect(engine, settings, period, target)
+        by_place = _collect(engine, settings, gathered.now.period, target)
         _collect_meters(engine, settings, content, target)
+        pack_rebuilt.keep(target, gathered, content)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise StoreError(f"{target}: the evidence cannot be written: {error.strerror}") from None
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    return target, by_place
+    return Collected(target, files.evidence_digest(files.Folder(target)), by_place)
 
 
 def _collect(engine: Engine, settings: Settings, period: estate.Period, target: Path) -> dict[str, int]:
     work = Work(engine, settings, stop=threading.Event(), rests=False)
     with engine.connect() as connection:
-        places = Places(connection)
+        places = pack_rows.Places(connection)
     rests = pack_fitted.rests(work, period)
     lines = pack_fitted.lines(work, period, rests)
     with files.gzipped(target / files.MACHINES) as machines, files.gzipped(target / files.DAYS) as daily:
@@ -126,10 +111,10 @@ def _collect(engine: Engine, settings: Settings, period: estate.Period, target: 
         found = recompute(days, days.machine, rests, lines)
     with engine.connect() as connection:
         with files.gzipped(target / files.DEVICES) as writer:
-            writer.writerows(_device_rows(connection, period, places))
+            writer.writerows(pack_rows.device_rows(connection, period, places))
         by_place: dict[str, int] = {}
         with files.gzipped(target / files.GROUPS) as writer:
-            for row in _group_rows(connection, period, places):
+            for row in pack_rows.group_rows(connection, period, places):
                 by_place[row[1]] = by_place.get(row[1], 0) + sum(row[8:12])
                 writer.writerow(row)
     told = {
@@ -165,7 +150,7 @@ class _Days:
         self,
         work: Work,
         period: estate.Period,
-        places: Places,
+        places: pack_rows.Places,
         hanging: Iterable[Fed],
         machines: Any,
         daily: Any,
@@ -224,62 +209,6 @@ class _Days:
         )
 
 
-def _firsts(period: estate.Period) -> list[str]:
-    return [f"{month}-01" for month in period.months]
-
-
-def _device_rows(connection: Connection, period: estate.Period, places: Places) -> Iterator[Sequence[Any]]:
-    """Yield the ledger's device-months, those of restricted sites folded by place and class."""
-    folded: dict[tuple[str, str], list[float]] = {}
-    classes = {
-        row.id: row
-        for row in connection.execute(select(devices.c.id, devices.c.device_class, devices.c.model))
-    }
-    names = [f"{quality}_joules" for quality in QUALITIES]
-    query = select(energy_devices).where(energy_devices.c.month.in_(_firsts(period)))
-    query = query.order_by(energy_devices.c.month, energy_devices.c.device)
-    for row in connection.execute(query.execution_options(yield_per=_PERIODS_AT_ONCE)):
-        machine = classes.get(row.device)
-        kind = machine.device_class if machine is not None else estate.ERASED
-        numbers = [row.days, *(getattr(row, name) for name in names)]
-        ends = [row.low_joules, row.high_joules, row.unknown_seconds]
-        if places.restricted(row.site):
-            held = folded.setdefault((row.month[:7], kind), [0] * 8)
-            for at, number in enumerate((*numbers, *ends)):
-                held[at] += number
-            continue
-        model = "" if machine is None else machine.model or ""
-        yield (row.month[:7], row.device, *places.cells(row.site, row.unit), kind, model, *numbers, *ends)
-    for (month, kind), held in sorted(folded.items()):
-        yield (month, "", _RESTRICTED, _RESTRICTED, kind, _RESTRICTED, *held)
-
-
-def _group_rows(connection: Connection, period: estate.Period, places: Places) -> Iterator[Sequence[Any]]:
-    """Yield the ledger's groups, those of restricted sites folded; in order, so that the file is always the same."""
-    held: dict[tuple[str, ...], Sum] = {}
-    query = select(energy_groups).where(energy_groups.c.month.in_(_firsts(period)))
-    for row in connection.execute(query.execution_options(yield_per=_PERIODS_AT_ONCE)):
-        site, unit = places.cells(row.site, row.unit)
-        model = _RESTRICTED if places.restricted(row.site) else row.model
-        key = (row.month[:7], places.kind(row.site), site, unit, row.item_class, model)
-        held.setdefault(key, Sum()).add(estate.sum_of(row))
-    for group, one in sorted(held.items()):
-        own = one.months.get(group[0], Month())
-        shared = json.dumps(
-            {name: list(off) for name, off in sorted(one.shared.items())}, separators=(",", ":")
-        )
-        yield (
-            *group,
-            own.devices,
-            one.days,
-            *one.joules,
-            repr(own.down_squared),
-            repr(own.up_squared),
-            shared,
-            one.unknown_seconds + one.silent_seconds,
-        )
-
-
 def as_sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return a report's content as its pack holds it, so that what is drawn of either is the same."""
     found: dict[str, Any] = json.loads(_json(content))
@@ -334,7 +263,10 @@ def _made(
     pdf: bytes,
 ) -> list[tuple[str, bytes]]:
     """Return the files that publishing adds to the rows, but for manifest and seal."""
-    signed: dict[str, Any] = {"report": number, "marking": about.marking, "steps": list(steps)}
+    contacts = [list(one) for one in about.contacts]
+    signed: dict[str, Any] = {
+        "report": number, "marking": about.marking, "steps": list(steps), "contacts": contacts,
+    }  # fmt: skip
     if about.restates is not None:
         signed["restates"] = {key: value for key, value in about.restates.items() if key != "changes"}
     return [

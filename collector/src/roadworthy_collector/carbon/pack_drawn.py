@@ -17,6 +17,7 @@ from roadworthy_collector.carbon import report_crc, report_crc_tables
 from roadworthy_collector.carbon.pack_files import Unzipped
 from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.carbon.supplies import CrcSupply
+from roadworthy_inventory.carbon.crc_rates import RateBook
 
 SINCE = 3  # packs of older versions were drawn of what was not sealed in just this order
 ISSUED = "published"
@@ -67,11 +68,14 @@ def differing(
 
 
 def crc_words(
-    content: Mapping[str, Any], rows: Sequence[CrcSupply], journals: Mapping[str, Fraction]
+    content: Mapping[str, Any],
+    rows: Sequence[CrcSupply],
+    journals: Mapping[str, Fraction],
+    rates: RateBook | None,
 ) -> Iterator[str]:
     """Yield each sentence of a CRC report's first page that its readings do not say."""
     choice = report_crc_tables.Choice.of_rules(content["rules"])
-    worked = report_crc_tables.work_out(int(content["began"]), rows, journals, choice)
+    worked = report_crc_tables.work_out(int(content["began"]), rows, journals, choice, rates)
     made = [*report_crc.sentences(int(content["began"]), worked, rows), *report_crc.METHOD]
     told = [*content["sentences"], *content["method"]]
     for text in told:

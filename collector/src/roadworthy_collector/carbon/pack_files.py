@@ -24,10 +24,11 @@ RESTS, FACTORS, LINES = "rests.json", "factors.csv", "lines.csv"
 REPORT, SIGNOFF, README, PDF = "report.json", "signoff.json", "README.txt", "report.pdf"
 READINGS, SUPPLIES, SUPPLY_SITES = "readings.csv.gz", "supplies.csv", "supply_sites.csv"
 CHANGES, METER_FILES = "changes.csv", "meter_files.csv"
+INPUTS = "inputs.json"
 EXCLUSIONS, CONTACTS, CERTIFICATE = "exclusions.csv", "contacts.csv", "certificate.txt"
 # What the closing leaves, and what publishing adds; the order they have in the ZIP.
 METERS = (SUPPLIES, SUPPLY_SITES, CHANGES, METER_FILES, READINGS)
-ROWS = (DAYS, MACHINES, DEVICES, GROUPS, RESTS, *METERS)
+ROWS = (DAYS, MACHINES, DEVICES, GROUPS, RESTS, *METERS, INPUTS)
 PAPERS = (EXCLUSIONS, CONTACTS, CERTIFICATE)
 NAMES = (README, REPORT, SIGNOFF, FACTORS, LINES, *PAPERS, PDF, *ROWS, MANIFEST, SEAL)
 COLUMNS = {
@@ -166,6 +167,10 @@ class Unzipped:
         """Return a small file whole."""
         return b"".join(self.pieces(name))
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a file has."""
+        return self._zip.getinfo(name).file_size
+
     def sha256(self, name: str) -> str:
         """Return a file's digest."""
         return _digest(self.pieces(name))
@@ -173,19 +178,55 @@ class Unzipped:
     def rows(self, name: str) -> Iterator[dict[str, str]]:
         """Yield the rows of a CSV file, unpacked as a stream; PackError where it is none or grows beyond bounds."""
         with self._opened(name) as raw:
-            packed = name.endswith(".gz")
-            plain: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-            most = _FREE_BYTES + MOST_RATIO * self._zip.getinfo(name).file_size
-            reader = csv.DictReader(_lines(plain, most, name), strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS[name]:
-                raise PackError(f"{name}: its columns are not those of a pack")
-            try:
-                for row in reader:
-                    if None in row or None in row.values():
-                        raise PackError(f"{name}: line {reader.line_num} has not the columns it should have")
-                    yield row
-            except (csv.Error, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-                raise PackError(f"{name}: line {reader.line_num}: is damaged ({error})") from None
+            yield from _rows(name, raw, _FREE_BYTES + MOST_RATIO * self._zip.getinfo(name).file_size)
+
+
+class Folder:
+    """The rows of a report that is being closed, read as they will be read of its pack."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that are there."""
+        return tuple(name for name in NAMES if (self._path / name).is_file())
+
+    def read(self, name: str) -> bytes:
+        """Return a small file whole."""
+        return (self._path / name).read_bytes()
+
+    def sha256(self, name: str) -> str:
+        """Return a file's digest."""
+        return file_digest(self._path / name)
+
+    def rows(self, name: str) -> Iterator[dict[str, str]]:
+        """Yield the rows of a CSV file."""
+        with (self._path / name).open("rb") as raw:
+            yield from _rows(name, raw, _MOST_ROWS_BYTES)
+
+
+Reader = Unzipped | Folder
+
+
+def evidence_digest(pack: Reader) -> str:
+    """Return one digest of all rows behind a report, which the report itself names from closing on."""
+    there = [name for name in ROWS if name in pack.names]
+    return _digest(f"{pack.sha256(name)}  {name}\n".encode() for name in there)
+
+
+def _rows(name: str, raw: IO[bytes], most: int) -> Iterator[dict[str, str]]:
+    plain: Any = gzip.GzipFile(fileobj=raw) if name.endswith(".gz") else raw
+    reader = csv.DictReader(_lines(plain, most, name), strict=True)
+    if tuple(reader.fieldnames or ()) != COLUMNS[name]:
+        raise PackError(f"{name}: its columns are not those of a pack")
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise PackError(f"{name}: line {reader.line_num} has not the columns it should have")
+            yield row
+    except (csv.Error, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
+        raise PackError(f"{name}: line {reader.line_num}: is damaged ({error})") from None
 
 
 def _lines(plain: IO[bytes], most: int, name: str) -> Iterator[str]:

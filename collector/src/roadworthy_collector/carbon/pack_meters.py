@@ -24,6 +24,7 @@ from roadworthy_collector.carbon.supplies import CrcSupply, Supply
 from roadworthy_collector.carbon.supply_places import Place
 from roadworthy_collector.store.books_schema import batches
 from roadworthy_collector.store.carbon_schema import meter_days as days_table
+from roadworthy_inventory.carbon import crc
 from roadworthy_inventory.carbon.quantities import half_up
 from roadworthy_inventory.carbon.registers import Reading
 from roadworthy_inventory.carbon.years import year_days
@@ -111,7 +112,8 @@ def collect(
     found += hidden
     _write(target / files.SUPPLIES, supply_rows(kind, found, left_out))
     _write(target / files.SUPPLY_SITES, _place_rows(open_ones.values()))
-    _write(target / files.CHANGES, _change_rows(open_ones.values(), first, last))
+    placed = [(one.number, place) for one in open_ones.values() for place in one.places]
+    _write(target / files.CHANGES, change_rows(placed, first, last))
     _write(target / files.METER_FILES, _file_rows(connection, meters.imports))
     return found
 
@@ -215,15 +217,14 @@ def _place_rows(known: Iterable[Supply]) -> Iterator[tuple[Any, ...]]:
             )  # fmt: skip
 
 
-def _change_rows(known: Iterable[Supply], first: dt.date, last: dt.date) -> list[tuple[Any, ...]]:
-    """Return the supplies that began to feed a site in the year, or ended; by day."""
+def change_rows(placed: Iterable[tuple[str, Place]], first: dt.date, last: dt.date) -> list[tuple[Any, ...]]:
+    """Return the supplies that began to feed a site in the year, or ended; by day. `placed`: (supply, a place of it)."""
     found = []
-    for one in known:
-        for place in one.places:
-            if first < place.valid_from <= last:
-                found.append((place.valid_from, "joined", one.number, place.name, place.tenure))
-            if place.valid_to is not None and first < place.valid_to <= last:
-                found.append((place.valid_to, "left", one.number, place.name, place.tenure))
+    for supply, place in placed:
+        if first < place.valid_from <= last:
+            found.append((place.valid_from, "joined", supply, place.name, place.tenure))
+        if place.valid_to is not None and first < place.valid_to <= last:
+            found.append((place.valid_to, "left", supply, place.name, place.tenure))
     return sorted(found)
 
 
@@ -240,18 +241,19 @@ def _file_rows(connection: Connection, imports: Collection[int]) -> Iterator[tup
         yield (row.id, row.file_name or "", row.file_sha256 or "", at, *row[4:])
 
 
+def place_of(row: Mapping[str, str]) -> Place:
+    """Return a place from its row of a pack; ValueError for what is none."""
+    until = dt.date.fromisoformat(row["to"]) if row["to"] else None
+    share = Fraction(row["share"]) if row["share"] else None
+    since = dt.date.fromisoformat(row["from"])
+    return Place(0, row["site"], row["kind"], False, since, until, row["tenure"], share)
+
+
 def known_of(supply_cells: Sequence[Mapping[str, str]], places: Iterable[Mapping[str, str]]) -> list[Supply]:
     """Return the supplies of a pack that have a number, with their places; ValueError for what is none."""
     placed: dict[str, list[Place]] = {}
     for row in places:
-        until = row["to"]
-        placed.setdefault(row["supply"], []).append(
-            Place(
-                0, row["site"], row["kind"], False, dt.date.fromisoformat(row["from"]),
-                dt.date.fromisoformat(until) if until else None, row["tenure"],
-                Fraction(row["share"]) if row["share"] else None,
-            )
-        )  # fmt: skip
+        placed.setdefault(row["supply"], []).append(place_of(row))
     fuels: dict[str, str] = {name: fuel for fuel, name in supplies.CRC_FUELS.items()}
     return [
         Supply(
@@ -280,7 +282,8 @@ def as_told(row: Mapping[str, str]) -> CrcSupply:
         "kwh": kwh,
         "estimated": row["basis"] != "actual",
     }
-    told |= {"uplift_kwh": Fraction(0), "responsible": span, "sites": (), "tenures": ()}
+    uplift = kwh * crc.UPLIFT if row["basis"] == "estimated" else Fraction(0)
+    told |= {"uplift_kwh": uplift, "responsible": span, "sites": (), "tenures": ()}
     told |= {name: Fraction(row[f"{name}"]) for name in ("estimated_kwh", "unstated_kwh", "export_kwh")}
     told |= {name: int(row[name]) for name in ("expected_half_hours", "missing_half_hours")}
     return CrcSupply(**told | {"has_reading": bool(row["kwh"])})

@@ -38,7 +38,7 @@ def contact_rows(steps: Sequence[Mapping[str, Any]], contacts: Sequence[Contact]
         yield (one.name, one.role, "", one.reach)
     for step in steps:
         at = dt.datetime.fromtimestamp(step["at"], dt.UTC).isoformat()
-        did = STEP_WORDS.get(step["state"], step["state"])
+        did = ": ".join(one for one in (STEP_WORDS.get(step["state"], step["state"]), step["remark"]) if one)
         yield (step["person"], did, at, reach.get(step["person"].casefold(), "by the account of this name"))
 
 
@@ -118,6 +118,7 @@ supply_sites.csv  which site each supply feeds, from when to when, and as what
 changes.csv     supplies that joined or left a site during the year
 readings.csv.gz every day of every meter and every register reading: what decides kWh and basis
 meter_files.csv the files they came in: the suppliers' statements; the digest is of the file and of how it was read
+inputs.json     what else the report was made of: the year before, factors, figures of the carbon settings
 rests.json      offsets fitted from sibling devices, by month, and what the daily rows come to
 manifest.json   the SHA-256 of every file; manifest.sha256 is that of the manifest
 

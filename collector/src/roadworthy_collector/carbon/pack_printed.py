@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from roadworthy_collector.carbon import (
     pack_drawn,
@@ -19,10 +19,11 @@ from roadworthy_collector.carbon import (
 )
 from roadworthy_collector.carbon import pack_files as files
 from roadworthy_collector.carbon.estate import PLACE_TITLES
-from roadworthy_collector.carbon.pack_files import Unzipped
+from roadworthy_collector.carbon.pack_files import Reader, Unzipped
 from roadworthy_collector.carbon.report_model import Figure, Table, number
 from roadworthy_collector.carbon.sums import Sum
 from roadworthy_collector.carbon.supplies import CrcSupply
+from roadworthy_inventory.carbon.crc_rates import RateBook
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
 from roadworthy_inventory.carbon.quantities import half_up
 from roadworthy_inventory.carbon.years import year_days
@@ -39,35 +40,53 @@ _MOST_TOLD = 20
 _KWH_PLACES = 3
 
 
-def metered(
-    pack: Unzipped, content: Mapping[str, Any], zone: str, remarks: list[str]
-) -> tuple[list[CrcSupply], list[str]]:
-    """Return the supplies worked out of the pack's readings, those in no sum left out, and what differs from its list."""
-    first, last = year_days(int(content["began"]))
-    meters = pack_meters.Meters(first, last)
+class Metered(NamedTuple):
+    """The supplies of a pack: each row of its list with what its readings come to, None where it fed nothing."""
+
+    rows: list[tuple[Mapping[str, str], CrcSupply | None]]
+    readings: int
+    told_kwh: Fraction
+
+    @property
+    def supplies(self) -> list[CrcSupply]:
+        """All supplies, in the order of the list."""
+        return [one for _, one in self.rows if one is not None]
+
+    @property
+    def counted(self) -> list[CrcSupply]:
+        """Those in a sum."""
+        return [one for row, one in self.rows if one is not None and not row["left_out"]]
+
+
+def metered(pack: Reader, began: int, zone: str) -> Metered:
+    """Return the supplies worked out of the pack's readings; ValueError for a reading of none in the list."""
+    meters = pack_meters.Meters(*year_days(began))
     for row in pack.rows(files.READINGS):
         meters.add(row)
     listed = list(pack.rows(files.SUPPLIES))
     known = {one.number: one for one in pack_meters.known_of(listed, pack.rows(files.SUPPLY_SITES))}
-    found, differences, told = [], [], Fraction(0)
+    found: list[tuple[Mapping[str, str], CrcSupply | None]] = []
+    told = Fraction(0)
     for row in listed:
         one = known.get(row["supply"])
         worked = pack_meters.as_told(row) if one is None else meters.of(one, zone)
+        told += worked.kwh if one is None and worked is not None else 0
+        found.append((row, worked))
+    return Metered(found, meters.rows, told)
+
+
+def _listed(kind: str, held: Metered, left_out: Mapping[str, str]) -> Iterator[str]:
+    """Yield each cell of the list of supplies that does not follow from readings, places and the report."""
+    for row, worked in held.rows:
         if worked is None:
-            differences.append(
-                f"{files.SUPPLIES}: {row['supply']} fed nothing in the year by {files.SUPPLY_SITES}"
-            )
-            continue
-        told += worked.kwh if one is None else 0
-        differences += _differing(row, worked)
-        if not row["left_out"]:
-            found.append(worked)
-    remarks.append(f"{meters.rows:,} days and readings of meters were added up anew")
-    if told:
-        remarks.append(
-            f"{float(told):,.3f} kWh of supplies of restricted sites are as told: their readings are not here"
-        )
-    return found, differences
+            yield f"{files.SUPPLIES}: {row['supply']} feeds nothing in that year by {files.SUPPLY_SITES}"
+        else:
+            yield from _differing(row, worked)
+    made = pack_meters.supply_rows(kind, held.supplies, left_out)
+    for (row, _), cells in zip((one for one in held.rows if one[1] is not None), made, strict=True):
+        for name, cell in zip(files.COLUMNS[files.SUPPLIES], cells, strict=True):
+            if name not in {"basis", "kwh"} and row[name] != str(cell):
+                yield f"{files.SUPPLIES}: {row['supply']}: {name} is {row[name]!r} there and {str(cell)!r} comes out"
 
 
 def _differing(row: Mapping[str, str], worked: CrcSupply) -> Iterator[str]:
@@ -111,11 +130,16 @@ def _entered(journals: Mapping[str, Fraction]) -> dict[str, Fraction]:
     }
 
 
-def crc(content: Mapping[str, Any], rows: Sequence[CrcSupply], journals: Mapping[str, Fraction]) -> list[str]:
-    """Return what a CRC report prints that is not what its readings and this program's rates come to."""
+def crc(
+    content: Mapping[str, Any],
+    rows: Sequence[CrcSupply],
+    journals: Mapping[str, Fraction],
+    rates: RateBook | None = None,
+) -> list[str]:
+    """Return what a CRC report prints that is not what its readings and rates come to; shipped ones in old packs."""
     named = _entered(journals)
     choice = report_crc_tables.Choice.of_rules(content["rules"])
-    worked = report_crc_tables.work_out(int(content["began"]), rows, named, choice)
+    worked = report_crc_tables.work_out(int(content["began"]), rows, named, choice, rates)
     found = worked.found
     made = (
         report_crc_tables.supplies_table(rows, worked),
@@ -267,20 +291,30 @@ def ledger(content: Mapping[str, Any], rows: Mapping[tuple[str, str, str], Sum])
 
 
 def of_meters(
-    pack: Unzipped, content: Mapping[str, Any], manifest: Mapping[str, Any], remarks: list[str]
+    held: Metered | None,
+    content: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    remarks: list[str],
+    rates: RateBook | None,
 ) -> list[str]:
     """Return what of a report that rests on meters differs from the readings in its pack, the first of them in words."""
-    if files.READINGS not in pack.names:
+    if held is None:
         remarks.append(
             "the pack is of an older version without readings: kWh of meters are taken as its lines tell them"
         )
         return []
-    rows, found = metered(pack, content, str(manifest["reporting_timezone"]), remarks)
+    remarks.append(f"{held.readings:,} days and readings of meters were added up anew")
+    if held.told_kwh:
+        remarks.append(
+            f"{float(held.told_kwh):,.3f} kWh of supplies of restricted sites are as told: their readings are not here"
+        )
+    rows = held.counted
+    found = list(_listed(content["kind"], held, pack_meters.left_out_of(content)))
     found += lines(content["kind"], content, rows)
-    held = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
+    entered = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
     if content["kind"] == "crc":
-        found += crc(content, rows, held)
+        found += crc(content, rows, entered, rates)
         if pack_drawn.same_version(manifest):
-            found += pack_drawn.crc_words(content, rows, _entered(held))
+            found += pack_drawn.crc_words(content, rows, _entered(entered), rates)
     more = len(found) - _MOST_TOLD
     return [*found[:_MOST_TOLD], *([f"and {more:,} more"] if more > 0 else [])]

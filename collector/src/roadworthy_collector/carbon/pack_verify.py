@@ -16,22 +16,35 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from roadworthy_collector.carbon import pack_drawn, pack_printed, plug_fits, power
+from roadworthy_collector.carbon import (
+    pack_drawn,
+    pack_kept,
+    pack_printed,
+    pack_rebuilt,
+    pack_records,
+    plug_fits,
+    power,
+)
 from roadworthy_collector.carbon import pack_files as files
+from roadworthy_collector.carbon.estate import ERASED
 from roadworthy_collector.carbon.pack_drawn import Draw
 from roadworthy_collector.carbon.pack_files import PackError, Unzipped
+from roadworthy_collector.carbon.pack_kept import Kept
+from roadworthy_collector.carbon.pack_printed import Metered
 from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
-from roadworthy_collector.carbon.sums import Month, Sum
+from roadworthy_collector.carbon.report_compare import EVIDENCE
+from roadworthy_collector.carbon.sums import Sum
 from roadworthy_inventory.calendar import financial_year_label
+from roadworthy_inventory.carbon.crc_rates import RateBook
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
 from roadworthy_inventory.carbon.quantities import half_up
 
-_UNFIT = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
+_UNFIT = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError, StopIteration)
 
 _NOT_WORKED_OUT = (
     f"held against their hashes alone: {files.CONTACTS}, {files.SIGNOFF}, {files.CHANGES} and {files.METER_FILES} where they "
     f"are there; of {files.REPORT} notes of tables and, but for CRC, sentences and methods are not read, so somebody who "
-    "forged a pack as a whole may have put other words there"
+    "forged a pack as a whole may have put other words there: the pack is of an older version without what they follow from"
 )
 
 
@@ -118,7 +131,7 @@ def _figures(pack: Unzipped, found: Verified, draw: Draw | None) -> None:
     if content["year"] != financial_year_label(int(content["began"])):
         found.differences.append(f"{files.REPORT}: {content['year']} does not begin in {content['began']}")
     rows = _groups(pack)
-    _devices(pack, rows, found)
+    _devices(pack, found)
     _daily(pack, found)
     lines = _lines(pack, content, rows, found)
     factors = _factors(pack, content, found)
@@ -128,9 +141,14 @@ def _figures(pack: Unzipped, found: Verified, draw: Draw | None) -> None:
     found.differences += pack_printed.journals(content, entered)
     found.differences += pack_printed.excluded(pack, content, manifest)
     found.differences += pack_drawn.differing(pack, content, manifest, draw, found.remarks)
-    found.remarks.append(_NOT_WORKED_OUT)
+    metered = None
+    kept = pack_kept.of_json(pack.read(files.INPUTS)) if files.INPUTS in pack.names else None
+    rates = None if kept is None else RateBook(kept.rates)
     if content["kind"] != "carbon":
-        found.differences += pack_printed.of_meters(pack, content, manifest, found.remarks)
+        if files.READINGS in pack.names:
+            metered = pack_printed.metered(pack, int(content["began"]), str(manifest["reporting_timezone"]))
+        found.differences += pack_printed.of_meters(metered, content, manifest, found.remarks, rates)
+    _whole(pack, content, manifest, metered, kept, found)
     total = Sum()
     for held in rows.values():
         total.add(held)
@@ -142,14 +160,47 @@ def _figures(pack: Unzipped, found: Verified, draw: Draw | None) -> None:
         found.differences += pack_printed.ledger(content, rows)
 
 
+def _whole(
+    pack: Unzipped,
+    content: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    held: Metered | None,
+    kept: Kept | None,
+    found: Verified,
+) -> None:
+    """Make the whole report again and compare every cell, and hold records against each other."""
+    if kept is None:
+        if int(manifest["version"]) >= pack_records.SINCE or EVIDENCE in content["rules"]:
+            found.differences.append(f"{files.INPUTS} is missing")
+        found.remarks.append(_NOT_WORKED_OUT)
+        return
+    found.differences += pack_records.differing(pack, content, manifest, kept)
+    found.remarks.append(pack_records.recorded(pack))
+    if not pack_drawn.same_version(manifest):
+        found.remarks.append(
+            "the whole report was not made again: only the version that made the pack does that"
+        )
+        return
+    supplies = [] if held is None else held.supplies
+    made = pack_rebuilt.content(
+        pack, kept, content["kind"], int(content["began"]), supplies, files.evidence_digest(pack)
+    )
+    found.differences += pack_rebuilt.differing(content, made, kept)
+    found.remarks.append(
+        f"the whole of {files.REPORT} was made again: figures, sentences, notes, tables, charts, method, exclusions"
+    )
+    if kept.differing:
+        found.remarks.append(
+            f"{len(kept.differing)} cells came out otherwise already when it was closed, such as {min(kept.differing)}"
+        )
+
+
 def _groups(pack: Unzipped) -> dict[tuple[str, str, str], Sum]:
     """Return the ledger by month, place and class."""
     found: dict[tuple[str, str, str], Sum] = {}
     for row in pack.rows(files.GROUPS):
-        shared = {name: [float(down), float(up)] for name, (down, up) in json.loads(row["shared"]).items()}
-        own = Month(int(row["devices"]), float(row["own_down_squared"]), float(row["own_up_squared"]))
-        one = Sum(joules=_joules(row), days=int(row["days"]), months={row["month"]: own}, shared=shared)
-        found.setdefault((row["month"], row["place"], row["class"]), Sum()).add(one)
+        key = row["month"], row["place"], row["class"]
+        found.setdefault(key, Sum()).add(pack_rebuilt.sum_of_group(row))
     return found
 
 
@@ -157,27 +208,29 @@ def _joules(row: Mapping[str, str]) -> list[int]:
     return [int(row[f"{quality}_joules"]) for quality in QUALITIES]
 
 
-def _devices(pack: Unzipped, rows: Mapping[tuple[str, str, str], Sum], found: Verified) -> None:
-    """Compare device-months with groups by month; what erased devices drew is in groups alone."""
-    by_month: dict[str, list[int]] = {}
-    for row in pack.rows(files.DEVICES):
-        held = by_month.setdefault(row["month"], [0] * len(QUALITIES))
-        for at, joules in enumerate(_joules(row)):
-            held[at] += joules
-    wanted: dict[str, list[int]] = {}
+def _devices(pack: Unzipped, found: Verified) -> None:
+    """Compare device-months with groups by month, site and unit; what erased devices drew is in groups alone."""
+    mine: dict[tuple[str, ...], list[int]] = {}
+    wanted: dict[tuple[str, ...], list[int]] = {}
     erased = 0
-    for (month, _, kind), one in rows.items():
-        if kind == "erased":
-            erased += sum(one.joules)
-            continue
-        held = wanted.setdefault(month, [0] * len(QUALITIES))
-        for at, joules in enumerate(one.joules):
-            held[at] += joules
-    for month in sorted({*by_month, *wanted}):
-        mine, theirs = by_month.get(month, []), wanted.get(month, [])
-        if sum(mine) != sum(theirs) or (mine and theirs and mine != theirs):
+    for name, into in ((files.DEVICES, mine), (files.GROUPS, wanted)):
+        for row in pack.rows(name):
+            numbers = [*_joules(row), int(row["days"]), int(row["unknown_seconds"])]
+            if name == files.GROUPS and row["class"] == ERASED:
+                erased += sum(_joules(row))
+                continue
+            held = into.setdefault((row["month"], row["site"], row["unit"]), [0] * len(numbers))
+            for at, one in enumerate(numbers):
+                held[at] += one
+    for key in sorted({*mine, *wanted}):
+        own, grouped = (some.get(key, [0] * (len(QUALITIES) + 2)) for some in (mine, wanted))
+        if own != grouped:
+            told, other = (
+                f"{sum(some[:-2]):,} J of {some[-2]:,} days and {some[-1]:,} s not known"
+                for some in (own, grouped)
+            )
             found.differences.append(
-                f"{files.DEVICES}: {month} sums to {sum(mine):,} J and {files.GROUPS} to {sum(theirs):,} J"
+                f"{files.DEVICES}: {', '.join(key)} sums to {told}, and {files.GROUPS} to {other}"
             )
     if erased:
         found.remarks.append(

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from roadworthy_collector.books import figures
+from roadworthy_collector.carbon.fed import Some
 from roadworthy_collector.carbon.power import STATES
 from roadworthy_collector.store.books_schema import book_figures
 from roadworthy_collector.store.queries.local_totals import LocalTotal
@@ -88,15 +89,29 @@ def forget(connection: Connection, device: int) -> None:
 def over(
     connection: Connection,
     totals: Iterable[LocalTotal],
-    between: tuple[int, int],
+    some: Some,
     span: tuple[dt.date, dt.date],
     zone: str,
 ) -> Iterator[LocalTotal]:
-    """Yield daily totals of the devices between two row ids, days plugs covered with what they metered instead.
+    """Yield daily totals of some devices, days plugs covered with what they metered instead.
 
     Days from the first to the last of `span` an agent told nothing of come after, at the place the device stands at.
     """
-    plugs = read(connection, between)
+    if isinstance(some, frozenset):
+        held = read(connection, (min(some), max(some))) if some else {}
+        plugs = {device: mine for device, mine in held.items() if device in some}
+    else:
+        plugs = read(connection, some)
+    return _over(connection, totals, plugs, span, zone) if plugs else iter(totals)
+
+
+def _over(
+    connection: Connection,
+    totals: Iterable[LocalTotal],
+    plugs: Mapping[int, Days],
+    span: tuple[dt.date, dt.date],
+    zone: str,
+) -> Iterator[LocalTotal]:
     left = {
         (device, date): joules
         for device, some in plugs.items()

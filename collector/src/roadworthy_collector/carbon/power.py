@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
@@ -83,8 +83,8 @@ class Told:
     def add(self, row: Any) -> None:
         """Add a day's totals. What is on without a state is taken day by day, so one day never makes up for another."""
         in_use, idle, locked = row.in_use_seconds, row.idle_seconds, row.locked_seconds
-        on = in_use + idle + locked
-        observed = max(row.observed_seconds, on)
+        on, observed = in_use + idle + locked, row.observed_seconds
+        observed = max(observed, on)
         self.days += 1
         seconds = self.seconds  # one by one: this is most of what a month's ledger takes
         seconds["in_use"] += in_use
@@ -92,12 +92,15 @@ class Told:
         seconds["locked"] += locked
         seconds["asleep"] += row.asleep_seconds
         seconds["off"] += row.off_seconds
-        seconds["unobserved"] += max(row.unobserved_seconds, observed - on)
+        unobserved = row.unobserved_seconds
+        seconds["unobserved"] += max(observed - on, unobserved)
         self.observed_seconds += observed
-        if row.cpu_mean_ratio is not None:
-            self.cpu_weighted += row.cpu_mean_ratio * observed
+        if (ratio := row.cpu_mean_ratio) is not None:
+            self.cpu_weighted += ratio * observed
             self.cpu_seconds += observed
-        for scope, by_quality in (row.joules or {}).items():
+        if not (joules_told := row.joules):
+            return
+        for scope, by_quality in joules_told.items():
             held = self.joules.setdefault(scope, {})
             for quality, joules in by_quality.items():
                 # A word of a newer agent: nobody here knows how it knows, which is the least there is.
@@ -105,9 +108,13 @@ class Told:
                 held[word] = held.get(word, 0) + joules
 
 
-def measured_by(joules: Mapping[str, Mapping[str, int]] | None) -> str:
+def measured_by(joules: Mapping[str, Collection[Any]] | None) -> str:
     """Return the best scope there is any energy of; empty for none."""
-    return next((scope for scope in _MEASURED if joules and joules.get(scope)), "")
+    if joules:  # of every day of every device: no generator
+        for scope in _MEASURED:
+            if joules.get(scope):
+                return scope
+    return ""
 
 
 def rests(evidence: Mapping[str, Iterable[Evidence]]) -> dict[str, RestOfMachine]:

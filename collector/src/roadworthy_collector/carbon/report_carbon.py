@@ -46,7 +46,11 @@ PLACE_WORDS: Mapping[str, str] = {
     "vehicle": "vehicles, whose fuel is in scope 1",
 }
 MINUS = "\N{MINUS SIGN}"
-_SMALL_TONNES = 10  # below it the first page prints kilograms too
+_NO_ENERGY = (
+    "No energy is known of any device here: nought is what the sums come to, and not what was used. A virtual machine draws "
+    "nothing of its own: its host does."
+)
+SMALL_TONNES = 10  # below it the first page prints kilograms too
 _METHOD = (
     (
         "Energy is at the wall, per device and day, from what agents report: metered where a meter is at the wall, else "
@@ -216,7 +220,7 @@ def _figures(
         Fraction(end - estate.total.whole_joules, JOULES_PER_KWH) * factor / 1000
         for end in (estate.total.low_joules, estate.total.high_joules)
     ]
-    places = 1 if total.tonnes >= _SMALL_TONNES else 3
+    places = 1 if total.tonnes >= SMALL_TONNES else 3
     ends = [number(max(Fraction(0), total.tonnes + one), places) for one in off]
     first = f"factor set {inputs.set_of(factors['generation'])}, {inputs.rule} rule"
     return [
@@ -231,7 +235,12 @@ def _figures(
             ends[1],
             first,
         ),
-        Figure("devices", "Devices in the busiest month", float(estate.total.devices), "devices"),
+        Figure(
+            "devices",
+            "Devices in the busiest month",
+            float(estate.total.devices),
+            "device" if estate.total.devices == 1 else "devices",
+        ),
         _coverage(estate.total),
     ]
 
@@ -245,7 +254,8 @@ def _coverage(whole: Energy) -> Figure:
 
 
 def _sentences(estate: Estate, compared: Compared, inputs: Inputs) -> list[str]:
-    found = [*compared.first]
+    found = [] if estate.total.whole_joules else [_NO_ENERGY]
+    found += compared.first
     if compared.change is not None:
         found.append(compared.change.sentence)
         seen = compared.change.parts["coverage"]

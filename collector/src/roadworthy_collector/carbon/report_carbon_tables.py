@@ -42,6 +42,19 @@ NO_ENERGY_SAYS = (
 )
 
 
+_CLASS_WORDS: Mapping[str, str] = {
+    "all_in_one": "all-in-one",
+    "pdu": "PDU",
+    "unknown": "class not known",
+    "ups": "UPS",
+}
+
+
+def class_words(kind: str) -> str:
+    """Return what people call a class of devices."""
+    return _CLASS_WORDS.get(kind, kind.replace("_", " "))
+
+
 def _of_kind(by: Dimension, row: Row, told: dict[str, Any]) -> dict[str, Any]:
     """Return a row: without any energy it is not known, a virtual machine's is its host's."""
     if (by, row.key) == ("class", VIRTUAL) and not row.energy.whole_joules:
@@ -51,13 +64,13 @@ def _of_kind(by: Dimension, row: Row, told: dict[str, Any]) -> dict[str, Any]:
     return {name: value if name == "title" else None for name, value in told.items()}
 
 
-def _row(row: Row, factor: Fraction, vehicles: Fraction = _NOTHING) -> dict[str, Any]:
+def _row(row: Row, factor: Fraction, vehicles: Fraction = _NOTHING, by: str = "") -> dict[str, Any]:
     """Return a row; `vehicles`: kWh of it that emit nothing here, for their fuel is in scope 1."""
     one = row.energy
     known = sum(one.share(name) or 0.0 for name in ("metered", "sensor"))
     emitting = max(one.kwh - vehicles, _NOTHING)
     return {
-        "title": row.title,
+        "title": class_words(row.title) if by == "class" else row.title,
         "kwh": number(one.kwh),
         "low": number(Fraction(one.low_joules, JOULES_PER_KWH)),
         "high": number(Fraction(one.high_joules, JOULES_PER_KWH)),
@@ -82,7 +95,7 @@ def _by(inputs: Inputs, estate: Estate, by: Dimension, words: tuple[str, str], f
     def inside(row: Row) -> Fraction:
         return sum((vehicles.get(key, _NOTHING) for key in row.groups), _NOTHING)
 
-    shown = [_of_kind(by, row, _row(row, factor, inside(row))) for row in rows[:at]]
+    shown = [_of_kind(by, row, _row(row, factor, inside(row), by)) for row in rows[:at]]
     if rest := rows[at:]:
         kwh = sum((one.energy.kwh for one in rest), _NOTHING)
         emitting = kwh - sum(map(inside, rest), _NOTHING)
@@ -172,7 +185,7 @@ def _apart(inputs: Inputs, estate: Estate, factor: Fraction) -> Table:
     )
     whole = inputs.apart.joules
     rows = [
-        {"title": one.kind.replace("_", " "), "items": one.items - one.taken_off}
+        {"title": class_words(one.kind), "items": one.items - one.taken_off}
         | _three(one.joules, factor)
         | {"how": ": ".join(part for part in (one.quality, one.how) if part)}
         for one in inputs.apart.rows

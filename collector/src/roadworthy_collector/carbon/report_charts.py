@@ -7,6 +7,7 @@ from typing import Any
 
 import vl_convert
 
+from roadworthy_collector.carbon.report_model import in_short
 from roadworthy_collector.console.chart_style import BLUE, GRID, MUTED, ROSE, TEXT
 from roadworthy_collector.console.charts import label
 
@@ -33,8 +34,6 @@ _STYLE: Mapping[str, Any] = {
         "titleFontWeight": "normal",
     },
 }
-# Values above this many need no decimals beside a bar.
-_PLAIN = 100
 
 
 def draw(chart: Mapping[str, Any], table: Mapping[str, Any]) -> str:
@@ -44,7 +43,7 @@ def draw(chart: Mapping[str, Any], table: Mapping[str, Any]) -> str:
     """
     value = chart["values"][0]
     rows = [
-        {"label": _short(str(row[chart["label"]])), "value": row[value], "text": _told(row[value])}
+        {"label": _short(str(row[chart["label"]])), "value": row[value], "text": in_short(row[value])}
         for row in table["rows"]
         if row.get(value) is not None and row.get("drawn", True)
     ]
@@ -74,7 +73,7 @@ def _specification(rows: Sequence[Mapping[str, Any]], ends: Sequence[float], uni
             "type": "nominal",
             "title": None,
             "sort": [row["label"] for row in rows],
-            "axis": {"domain": False, "labelLimit": 340, "ticks": False},
+            "axis": {"domain": False, "labelLimit": 340, "labelPadding": 8, "ticks": False},
         },
     }
     below = {"condition": {"test": "datum.value < 0", "value": ROSE}, "value": BLUE}
@@ -102,10 +101,6 @@ def _texts(along: Mapping[str, Any], align: str, shift: int, where: str) -> dict
 
 def _short(text: str) -> str:
     return label(text.split(":", 1)[0])
-
-
-def _told(value: float) -> str:
-    return f"{value:,.{0 if abs(value) >= _PLAIN else 1}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def all_of(content: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+EVIDENCE = "rows behind it, SHA-256"  # the rule by which a report names the rows of its pack
 _RULE = "Rule "
 _NOT_OF_THE_YEAR = {
     "evidence",
@@ -21,7 +22,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[st
     Numbers are as printed. A table's row is known by its first column; of one that came or went only
     numbers are told. Words that decide no figure are left out.
     """
-    old, new = dict(_said(before)), dict(_said(after))
+    old, new = dict(said(before)), dict(said(after))
     return [
         {"what": what, "before": old.get(what), "after": new.get(what)}
         for what in dict.fromkeys((*old, *new))
@@ -34,7 +35,8 @@ def _is_text_of_one(before: float | str | None, after: float | str | None) -> bo
     return (before is None and isinstance(after, str)) or (after is None and isinstance(before, str))
 
 
-def _said(content: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]]:
+def said(content: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]]:
+    """Yield (what, as it is printed) of each line, sum, factor, rule and number of a report."""
     for one in content["figures"]:
         yield f"{one['title']}, {one['unit']}", one["value"]
     for one in content["lines"]:
@@ -48,6 +50,8 @@ def _said(content: Mapping[str, Any]) -> Iterator[tuple[str, float | str | None]
             None if one["value"] is None else _number(one["value"], 6),
         )
     for name, value in content["rules"].items():
+        if name == EVIDENCE:  # other rows behind the same figures are no change of a figure
+            continue
         yield f"{_RULE}{name}", str(value)
     for table in content["tables"]:
         if table["name"] not in _NOT_OF_THE_YEAR:

@@ -55,7 +55,7 @@ def build(
     that has a reading, before the scheme, where adjustments take away more than was used, or where de minimis is chosen
     and the gas is not below it.
     """
-    worked = worked_out.work_out(began, supplies, inputs.journals, inputs.choice)
+    worked = worked_out.work_out(began, supplies, inputs.journals, inputs.choice, inputs.rates)
     lines = {one.line.name: one.line for one in worked.entered}
     factors = {one.key: one for one in worked_out.factors(worked)}
     tables = _tables(inputs, began, worked, supplies, shared, before)
@@ -94,11 +94,11 @@ def _tables(
     tables = [
         worked_out.supplies_table(supplies, worked),
         worked_out.subtotals(worked),
-        sharing.table(found.began, shared),
+        sharing.table(found.began, shared, inputs.rates),
         around.prices(found),
         around.de_minimis(found),
         *around.bridge_tables(inputs, found, began),
-        around.late(began, around.previous_tonnes(began, known)),
+        around.late(began, around.previous_tonnes(began, known, inputs.rates)),
         years(found),
         around.league_table(found),
         _evidence(),

@@ -25,7 +25,7 @@ from roadworthy_inventory.carbon.crc_evidence import (
     league,
     report_due,
 )
-from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, SALE_WORDS, price
+from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, SALE_WORDS, RateBook, price
 from roadworthy_inventory.carbon.quantities import CarbonError
 
 _DAYS_LATE = (1, 10, LATE_DAYS)
@@ -36,7 +36,7 @@ def prices(found: crc.CrcReport) -> Table:
     """Return what the allowances would cost in either sale, a row for each price where sources differ."""
     rows: list[dict[str, Any]] = []
     for sale in SALES:
-        held = price(found.began, sale)
+        held = price(found.began, sale, found.rates)
         known = [one for one in held.candidates if one.value is not None]
         rows += [
             {
@@ -86,7 +86,11 @@ def de_minimis(found: crc.CrcReport) -> Table | None:
         applied = not found.de_minimis_applied
         sale = found.price.sale
         other = crc.report(
-            found.began, [one.supply for one in found.rows], sale=sale, apply_de_minimis=applied
+            found.began,
+            [one.supply for one in found.rows],
+            sale=sale,
+            apply_de_minimis=applied,
+            rates=found.rates,
         )
         fuel = FUEL_WORDS["gas"]
         works = f'ROUND(SUMIF([table supplies fuel],"<>{fuel}",[table supplies tco2]),0)' if applied else ""
@@ -115,12 +119,12 @@ def _sums(title: str, found: crc.CrcReport, works: str, *, said: bool = False) -
     return {"title": title, "tonnes": float(found.tonnes), "cost": cost, "works": told}
 
 
-def previous_tonnes(began: int, supplies: Sequence[crc.Supply]) -> int | None:
+def previous_tonnes(began: int, supplies: Sequence[crc.Supply], rates: RateBook | None = None) -> int | None:
     """Return the whole tonnes of the compliance year before, None where there was none or nothing is held of it."""
     if began <= CRC_FIRST_YEAR or not supplies:
         return None
     try:
-        return crc.report(min(began - 1, CRC_LAST_YEAR), list(supplies)).tonnes
+        return crc.report(min(began - 1, CRC_LAST_YEAR), list(supplies), rates=rates).tonnes
     except CarbonError:  # a factor nobody has found: the penalty is then not known either
         return None
 

@@ -25,6 +25,7 @@ from roadworthy_collector.store.carbon_schema import meter_days as days_table
 from roadworthy_collector.store.schema import sites
 from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon import crc
+from roadworthy_inventory.carbon.crc_rates import RateBook
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH
 from roadworthy_inventory.carbon.registers import Reading
 
@@ -180,7 +181,7 @@ def _groups(known: Sequence[Supply], first: dt.date, last: dt.date) -> Iterator[
     yield from groups
 
 
-def table(rated: int, shared: Shared) -> Table:
+def table(rated: int, shared: Shared, rates: RateBook | None = None) -> Table:
     """Return the share as low end, likely and high end at the rates of `rated`; "not known" with why where it is not."""
     words = crc.ICT_SHARE_WORDS
     title = words[:1].upper() + words[1:]
@@ -193,7 +194,7 @@ def table(rated: int, shared: Shared) -> Table:
         )
     joules = (shared.energy.whole_joules, shared.energy.low_joules, shared.energy.high_joules)
     likely, low, high = (Fraction(one, JOULES_PER_KWH) for one in joules)
-    share = crc.ict_share(rated, shared.billed_kwh, likely, low, high)
+    share = crc.ict_share(rated, shared.billed_kwh, likely, low, high, rates)
     works = {
         "ratio": "[kwh]/[total kwh]*100",
         "tco2": "[kwh]*[factor electricity_grid]/1000",

@@ -26,7 +26,16 @@ from roadworthy_collector.carbon.supplies import CrcSupply
 from roadworthy_inventory.calendar import CRC_LAST_YEAR, financial_year_label
 from roadworthy_inventory.carbon import crc
 from roadworthy_inventory.carbon.answers import NOTIONAL
-from roadworthy_inventory.carbon.crc_rates import FUEL_WORDS, SALE_WORDS, Fuel, Rate, Sale, factor, price
+from roadworthy_inventory.carbon.crc_rates import (
+    FUEL_WORDS,
+    SALE_WORDS,
+    Fuel,
+    Rate,
+    RateBook,
+    Sale,
+    factor,
+    price,
+)
 from roadworthy_inventory.carbon.quantities import CarbonError
 
 UPLIFTED = 1 + crc.UPLIFT
@@ -139,6 +148,7 @@ def work_out(
     supplies: Sequence[CrcSupply],
     journals: Mapping[str, Fraction],
     choice: Choice = Choice(),  # noqa: B008 - a tuple, and the same for all
+    rates: RateBook | None = None,
 ) -> Worked:
     """Return the year that begins in `began` at the rates it has; journals are lines of their own.
 
@@ -175,7 +185,9 @@ def work_out(
     if not entered:
         _refuse(began, len(supplies))
     counted = [one.supply for one in entered]
-    found = crc.report(rates_year(began), counted, sale=choice.sale, apply_de_minimis=choice.de_minimis)
+    found = crc.report(
+        rates_year(began), counted, sale=choice.sale, apply_de_minimis=choice.de_minimis, rates=rates
+    )
     return Worked(found, tuple(entered), tuple(one for one in supplies if not one.has_reading), choice)
 
 
@@ -202,9 +214,9 @@ def factors(worked: Worked) -> list[FactorUsed]:
     """Return the factors of the fuels, then the prices, each with its source, status and date."""
     rated = worked.found.began
     fuels = dict.fromkeys(one.supply.fuel for one in worked.entered)
-    found = [_used(one, FUEL_WORDS[one], factor(rated, one)) for one in fuels]
+    found = [_used(one, FUEL_WORDS[one], factor(rated, one, worked.found.rates)) for one in fuels]
     for sale in SALES:
-        held = price(rated, sale).candidates
+        held = price(rated, sale, worked.found.rates).candidates
         found += [
             _used(key, f"price, {SALE_WORDS[sale]}", row)
             for key, row in zip(price_keys(sale, len(held)), held, strict=True)
@@ -255,7 +267,13 @@ def figures(worked: Worked) -> list[Figure]:
             note=without,
             works=f'SUMIF([table supplies fuel],"{fuel}",[table supplies kwh])',
         ),
-        Figure("supplies", "Supplies with a reading", float(worked.read), "rows", works=_COUNTED),
+        Figure(
+            "supplies",
+            "Supplies with a reading",
+            float(worked.read),
+            "row" if worked.read == 1 else "rows",
+            works=_COUNTED,
+        ),
     ]
 
 

@@ -61,7 +61,7 @@ def years(found: crc.CrcReport) -> Table:
     billed = f'SUMIF([table supplies fuel],"{FUEL_WORDS["electricity_grid"]}",[table supplies kwh])'
     works = f"{billed}*[grid]/1000"
     rows = []
-    for one in columns_of_years():
+    for one in columns_of_years(found.rates):
         factors = {rate.item: rate.value for rate in one.factors}
         electricity = factors["electricity_grid"]
         rows.append(

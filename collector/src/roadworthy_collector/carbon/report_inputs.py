@@ -14,6 +14,7 @@ from roadworthy_collector.carbon.sums import Sum
 from roadworthy_collector.carbon.without_agent import WithoutAgent
 from roadworthy_inventory.carbon.boundary import BoundaryChange
 from roadworthy_inventory.carbon.carbon_price import InternalPriceSeries
+from roadworthy_inventory.carbon.crc_rates import RateBook, rate_book
 from roadworthy_inventory.carbon.factor_rules import Rule
 from roadworthy_inventory.carbon.factors import FactorBook
 
@@ -25,7 +26,7 @@ class Inputs:
     `pending`: months of the year there are facts of whose ledger is not made or not closed yet, `pending_before` those of the year before. `issued_before`: the content of the year before as it was issued, where it was. `boundary_changes` as the carbon
     settings record them. `vehicles`: {dimension: {key: energy}} in vehicles, `vehicle_sites` the keys of those sites.
     `left_out_joules`: {why: joules of the year that were measured and are not in the ledger}.
-    `choice`: of a CRC report. `prices`: the internal carbon price. `apart`: devices nothing reports for.
+    `choice`: of a CRC report, whose factors and prices are `rates`. `prices`: the internal carbon price. `apart`: devices nothing reports for.
     """
 
     book: FactorBook
@@ -45,6 +46,7 @@ class Inputs:
     left_out_joules: Mapping[str, int] = field(default_factory=dict)
     apart: WithoutAgent = field(default_factory=lambda: WithoutAgent(()))
     choice: Choice = Choice()  # noqa: RUF009 - a tuple, and the same for all
+    rates: RateBook = field(default_factory=rate_book)
     prices: InternalPriceSeries = field(default_factory=lambda: InternalPriceSeries(()))
 
     @property

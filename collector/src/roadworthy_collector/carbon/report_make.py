@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from roadworthy_collector import __version__
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.carbon import (
+    crc_rate_store,
     energy_facts,
     estate,
     factor_store,
@@ -20,7 +22,7 @@ from roadworthy_collector.carbon import (
     report_carbon,
     report_crc,
     report_crc_share,
-    report_crc_years,
+    report_gathered,
     report_secr,
     settings_edition,
     supplies,
@@ -28,9 +30,9 @@ from roadworthy_collector.carbon import (
 )
 from roadworthy_collector.carbon.emitted import DEFAULT_RULE
 from roadworthy_collector.carbon.report_crc_tables import Choice
+from roadworthy_collector.carbon.report_gathered import Gathered, Meters
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Content, Kind
-from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.snmp.overlaps import joules_between
 from roadworthy_collector.store.queries.console import is_simulated
@@ -59,7 +61,18 @@ def began_of(year: str) -> int:
         return parse_year(year)
 
 
-def content(  # noqa: PLR0913 - each is read from another place
+def worked_out(gathered: Gathered) -> Content:
+    """Return the report of what was gathered; RoadworthyError saying what is missing."""
+    with refused():
+        return report_gathered.built(gathered)
+
+
+def content(connection: Connection, kind: Kind, began: int, **how: Any) -> Content:
+    """Return the content as things stand, `how` as `gather` takes it; RoadworthyError saying what is missing."""
+    return worked_out(gather(connection, kind, began, **how))
+
+
+def gather(  # noqa: PLR0913 - each is read from another place
     connection: Connection,
     kind: Kind,
     began: int,
@@ -70,8 +83,8 @@ def content(  # noqa: PLR0913 - each is read from another place
     journals_before: Mapping[str, Fraction] | None = None,
     issued_before: Mapping[str, Any] | None = None,
     choice: Choice = Choice(),  # noqa: B008 - a tuple, and the same for all
-) -> Content:
-    """Return the content as things stand; RoadworthyError saying what is missing.
+) -> Gathered:
+    """Return what a report is made of as things stand; RoadworthyError for a year not begun.
 
     `journals`: {line, kwh_thousandths, reason, made_by} of the report; `journals_before` {line: kWh} of the year
     before's; `issued_before` what that one said when it was issued, None where it was not. `choice`: of a CRC report.
@@ -79,31 +92,55 @@ def content(  # noqa: PLR0913 - each is read from another place
     today = local_day(now, zone)
     with refused():
         require_begun(began, today)
-        said = settings_edition.settings(connection)
-        period = estate.financial_year(began)
-        inputs = Inputs(
-            book=factor_store.book(connection),
-            rule=said.rule or DEFAULT_RULE,
-            now=int(now),
-            code_version=__version__,
-            simulated=is_simulated(connection),
-            journals=_by_line(journals),
-            journals_before=journals_before or {},
-            journal_rows=[{**row, "kwh": row["kwh_thousandths"] / JOURNAL_SCALE} for row in journals],
-            rules=_edition(connection),
-            issued_before=issued_before,
-            choice=choice,
-            pending=pending_months(connection, began, today),
-            pending_before=pending_months(connection, began - 1, today),
-            boundary_changes=said.boundary_changes,
-            prices=said.prices,
-            apart=without_agent.read(connection, period, zone=zone, now=now)
-            if kind == "carbon"
-            else without_agent.WithoutAgent(()),
-            vehicles=estate.at_kind(connection, period, "vehicle") if kind == "carbon" else {},
-            left_out_joules=joules_between(connection, period.months[0], period.months[-1]),
-        )
-        return _built(connection, kind, began, inputs, said, zone=zone, today=today)
+    said = settings_edition.settings(connection)
+    period, past = (estate.financial_year(year) for year in (began, began - 1))
+    is_carbon = kind == "carbon"
+    inputs = Inputs(
+        book=factor_store.book(connection),
+        rates=crc_rate_store.rates(connection),
+        rule=said.rule or DEFAULT_RULE,
+        now=int(now),
+        code_version=__version__,
+        simulated=is_simulated(connection),
+        journals=_by_line(journals),
+        journals_before=journals_before or {},
+        journal_rows=[{**row, "kwh": row["kwh_thousandths"] / JOURNAL_SCALE} for row in journals],
+        rules=_edition(connection),
+        issued_before=issued_before,
+        choice=choice,
+        pending=pending_months(connection, began, today),
+        pending_before=pending_months(connection, began - 1, today),
+        boundary_changes=said.boundary_changes,
+        prices=said.prices,
+        apart=without_agent.read(connection, period, zone=zone, now=now)
+        if is_carbon
+        else without_agent.WithoutAgent(()),
+        vehicles=estate.at_kind(connection, period, "vehicle") if is_carbon else {},
+        left_out_joules=joules_between(connection, period.months[0], period.months[-1]),
+    )
+    # A CRC report stands on supplies alone.
+    now_, before = (
+        estate.Ready(of, (), {}, {}) if kind == "crc" else estate.ready(connection, of)
+        for of in (period, past)
+    )
+    found = Gathered(kind, began, zone, today, inputs, said, now_, before)
+    return found if is_carbon else _with_meters(connection, found)
+
+
+def _with_meters(connection: Connection, one: Gathered) -> Gathered:
+    rows, old_rows = (
+        supplies.crc_supplies(connection, year, zone=one.zone, today=one.today)
+        for year in (one.began, one.began - 1)
+    )
+    if one.kind == "crc":
+        left_out = [each.supply for each in one.said.crc_exclusions]
+        shared = report_crc_share.of_year(connection, one.began, left_out)
+        return replace(one, meters=Meters(rows), meters_before=Meters(old_rows), shared=shared)
+    now, past = (
+        Meters(some, market.covered(connection, year, one.said))
+        for year, some in ((one.began, rows), (one.began - 1, old_rows))
+    )
+    return replace(one, meters=now, meters_before=past)
 
 
 def pending_months(connection: Connection, began: int, today: dt.date) -> tuple[str, ...]:
@@ -122,50 +159,6 @@ def pending_months(connection: Connection, began: int, today: dt.date) -> tuple[
 def _edition(connection: Connection) -> dict[str, str]:
     edition = settings_edition.current(connection)
     return {"carbon settings": f"edition {edition.id}, {edition.digest}" if edition.id else "none saved"}
-
-
-def _built(
-    connection: Connection,
-    kind: Kind,
-    began: int,
-    inputs: Inputs,
-    said: CarbonSettings,
-    *,
-    zone: str,
-    today: dt.date,
-) -> Content:
-    held = estate.read(connection, estate.financial_year(began))
-    before = estate.read(connection, estate.financial_year(began - 1))
-    if kind == "carbon":
-        return report_carbon.build(inputs, began, held, before, _like(connection, held, before))
-    rows, old_rows = (
-        supplies.crc_supplies(connection, year, zone=zone, today=today) for year in (began, began - 1)
-    )
-    if kind == "crc":
-        shared = report_crc_share.of_year(connection, began, [one.supply for one in said.crc_exclusions])
-        kept, out = report_crc_years.without_excluded(rows, said.crc_exclusions)
-        past_kept, _ = report_crc_years.without_excluded(old_rows, said.crc_exclusions)
-        return report_crc_years.with_excluded(report_crc.build(inputs, began, kept, shared, past_kept), out)
-    now, past = (
-        report_secr.Held(some, energy, market.covered(connection, year, said))
-        for year, some, energy in ((began, rows, held), (began - 1, old_rows, before))
-    )
-    return report_secr.build(inputs, began, now, past, said, today=today)
-
-
-def _like(
-    connection: Connection, held: estate.Estate, before: estate.Estate
-) -> tuple[estate.Estate, estate.Estate] | None:
-    """Return both years, the one before first, over the months that are closed in both; None without any."""
-    pairs = zip(before.months, held.months, strict=True)
-    both = [(old.month, new.month) for old, new in pairs if old.closed and new.closed]
-    if held.complete or not both:
-        return None
-    old, new = zip(*both, strict=True)
-    return (
-        estate.read(connection, before.period, only=old),
-        estate.read(connection, held.period, only=new),
-    )
 
 
 def _by_line(journals: Sequence[Mapping[str, Any]]) -> dict[str, Fraction]:

@@ -20,6 +20,7 @@ Kind = Literal["carbon", "crc", "secr"]
 KINDS: tuple[Kind, ...] = ("carbon", "crc", "secr")
 VERSION = 1
 JOURNAL_SCALE = 1000  # journals are kept in thousandths of a kWh
+_PLAIN = 100  # above this many no decimals are needed beside a bar
 TITLES: Mapping[Kind, str] = {
     "carbon": "Energy and carbon of the IT estate",
     "crc": "CRC annual report, notional",
@@ -221,6 +222,17 @@ def sum_of(
             raise KeyError(term.factor)
         tonnes += (line.kwh + line.journals_kwh) * factor * term.uplift / 1000
     return Sum(name, title, unit, tonnes, places, terms, given)
+
+
+def in_short(value: float) -> str:
+    """Return a number as it stands beside a bar: as many decimals as it needs to be no nought, three at most."""
+    places = 0 if not value or abs(value) >= _PLAIN else 1 if abs(value) >= 1 else 3
+    return f"{value:,.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """Return how many of something there are, in words: `1 supply`, `12 supplies`."""
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def number(exact: Fraction | None, places: int = 3) -> float | None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 from roadworthy_collector.carbon import late_meters, report_make
 from roadworthy_collector.carbon.report_compare import changes
 from roadworthy_collector.carbon.report_crc_tables import Choice
+from roadworthy_collector.carbon.report_gathered import Gathered
 from roadworthy_collector.carbon.report_model import JOURNAL_SCALE, Kind
 from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.errors import NotFoundError
@@ -64,8 +65,13 @@ def journals(connection: Connection, number: int) -> list[dict[str, Any]]:
 
 def live_content(connection: Connection, row: Any, *, zone: str, now: float) -> dict[str, Any]:
     """Return a report's content as things stand, with its journals and those of the year before's last issue."""
+    return report_make.worked_out(gathered(connection, row, zone=zone, now=now)).as_json()
+
+
+def gathered(connection: Connection, row: Any, *, zone: str, now: float) -> Gathered:
+    """Return what a report is made of as things stand, with its journals."""
     own = journals(connection, row.id)
-    return standing(connection, row.kind, row.year, zone=zone, now=now, journals_of_it=own)
+    return _standing(connection, row.kind, row.year, zone=zone, now=now, journals=own)
 
 
 def standing(
@@ -79,24 +85,20 @@ def standing(
     choice: Choice = Choice(),  # noqa: B008 - a tuple, and the same for all
 ) -> dict[str, Any]:
     """Return a year's content as things stand, beside the year before as it was issued, with its journals."""
+    return report_make.worked_out(
+        _standing(connection, kind, began, zone=zone, now=now, journals=journals_of_it, choice=choice)
+    ).as_json()
+
+
+def _standing(connection: Connection, kind: Kind, began: int, **how: Any) -> Gathered:
     before = issued(connection, kind, began - 1)
     taken: dict[str, Fraction] = {}
     for one in journals(connection, before.id) if before is not None else ():
         taken[one["line"]] = taken.get(one["line"], Fraction(0)) + Fraction(
             one["kwh_thousandths"], JOURNAL_SCALE
         )
-    made = report_make.content(
-        connection,
-        kind,
-        began,
-        zone=zone,
-        now=now,
-        journals=journals_of_it,
-        journals_before=taken,
-        issued_before=None if before is None else before.content,
-        choice=choice,
-    )
-    return made.as_json()
+    content = None if before is None else before.content
+    return report_make.gather(connection, kind, began, journals_before=taken, issued_before=content, **how)
 
 
 def issued(connection: Connection, kind: Kind, began: int) -> Row[Any] | None:

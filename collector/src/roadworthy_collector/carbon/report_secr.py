@@ -12,7 +12,13 @@ from roadworthy_collector.carbon import internal_price
 from roadworthy_collector.carbon.emitted import SCOPES
 from roadworthy_collector.carbon.estate import Estate
 from roadworthy_collector.carbon.market import residual
-from roadworthy_collector.carbon.report_carbon import PLACE_WORDS, factors_of, nothing_held, provisional_of
+from roadworthy_collector.carbon.report_carbon import (
+    PLACE_WORDS,
+    SMALL_TONNES,
+    factors_of,
+    nothing_held,
+    provisional_of,
+)
 from roadworthy_collector.carbon.report_carbon_tables import journal_table
 from roadworthy_collector.carbon.report_crc_around import bridge_tables
 from roadworthy_collector.carbon.report_crc_tables import rates_year
@@ -27,6 +33,8 @@ from roadworthy_collector.carbon.report_model import (
     Sum,
     Table,
     Term,
+    counted,
+    in_short,
     number,
     sum_of,
 )
@@ -97,7 +105,10 @@ def build(
     """
     year = _year(inputs, began, held, settings, inputs.journals, today)
     if year is None:
-        raise CarbonError(f"no supply has a reading in that year, and {nothing_held(inputs, began)}")
+        why = nothing_held(inputs, began)
+        if held.estate.total.days:
+            why = "no energy of its own is known of any device at these places (a virtual machine's is its host's)"
+        raise CarbonError(f"no supply has a reading in that year, and {why}")
     prior = _prior(inputs, year, before, settings, today)
     items = tuple(dict.fromkeys(item for _, line, some in _PRODUCTS if line in year.lines for item in some))
     factors = factors_of(inputs, began, items)
@@ -151,7 +162,7 @@ def _bridge(inputs: Inputs, began: int, held: Held) -> list[Table]:
     if began < CRC_FIRST_YEAR or not any(one.fuel == "electricity_grid" for one in some):
         return []
     try:
-        found = crc.report(rates_year(began), some)
+        found = crc.report(rates_year(began), some, rates=inputs.rates)
     except CarbonError:
         return []
     return bridge_tables(inputs, found, began)
@@ -238,7 +249,8 @@ def _lines(
         # A supply that used nothing is counted all the same.
         found["electricity"] = Line("electricity", "Purchased electricity", kwh, _METERS, (), journal)
         words = (
-            f"Boundary: the {len(grid)} electricity supplies with a reading here, and devices used at home."
+            f"Boundary: {counted(len(grid), 'electricity supply', 'electricity supplies')} with a reading here, and devices used "
+            "at home."
         )
     else:
         kwh = sum((estate.energy_at(place).kwh for place in own), Fraction(0))
@@ -275,8 +287,11 @@ def _figures(made: SecrTable) -> list[Figure]:
         ("intensity_fte", "tCO2e/FTE", 3),
     )
     found = []
-    for name, unit, places in shown:
+    for name, unit, most in shown:
         row = made.row(name)
+        # A few kWh are no nought tonnes.
+        small = unit == "tCO2e" and row.value is not None and abs(row.value) < SMALL_TONNES
+        places = 3 if small else most
         note = row.reason or (f"factor set {made.factor_set}, {made.rule} rule" if name != "energy" else "")
         found.append(
             Figure(
@@ -302,7 +317,7 @@ def _charts(tables: Sequence[Table]) -> list[Chart]:
     rows = [row for row in tables[0].rows if row["drawn"] and row["value"] is not None]
     if not rows:
         return []
-    told = "; ".join(f"{row['title']} {row['value']:,.1f} t" for row in rows)
+    told = "; ".join(f"{row['title']} {in_short(row['value'])} t" for row in rows)
     return [Chart("rows", "Emissions by row", f"Bars: {told}.", "secr", "title", ("value",), "tCO2e")]
 
 

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.books.uploads import UPLOAD_SECONDS
-from roadworthy_collector.carbon import factor_store
+from roadworthy_collector.carbon import crc_rate_store, factor_list, factor_store
 from roadworthy_collector.console import forms, login
 from roadworthy_collector.console.costs import ensure_whole_estate
 from roadworthy_collector.console.forms import FormRefusedError
@@ -22,6 +22,7 @@ from roadworthy_collector.security.access import Reader, require_page
 from roadworthy_collector.security.bounds import FILE_FORM
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.carbon.crc_rates import COLUMNS
 from roadworthy_inventory.carbon.factors import ITEM_WORDS, ITEMS
 
 router = APIRouter(include_in_schema=False)
@@ -52,7 +53,7 @@ def _page(
 ) -> HTMLResponse:
     with view.engine.connect() as connection:
         held = factor_store.book(connection)
-        sets = factor_store.list_sets(connection)
+        sets = factor_list.list_sets(connection)
     reader = view.reader
     whole = reader is not None and reader.scope is None
     context = {
@@ -66,6 +67,7 @@ def _page(
         "mine": {
             one.id for one in sets if reader is not None and factor_store.may_confirm(reader, one.proposed_by)
         },
+        "columns": COLUMNS,
         "most": factor_store.MOST_BYTES // (1024 * 1024),
     }
     return view.html("carbon_factors.html", context, status)
@@ -110,6 +112,34 @@ def _proposed(request: Request, reader: Reader, form: FormData) -> None:
     )
     with write_transaction(view.engine) as connection:
         factor_store.propose(connection, found, actor=reader.name, now=int(view.now))
+
+
+@router.post("/carbon/factors/crc", openapi_extra=FILE_FORM)
+async def load_crc_rates(request: Request, reader: Preparer) -> Response:
+    """Take a CSV file of CRC factors and prices as a proposal."""
+    ensure_whole_estate(reader)
+    try:
+        form = await forms.read_form(request, reader, crc_rate_store.MOST_BYTES, UPLOAD_SECONDS)
+    except FormRefusedError as error:
+        return await anyio.to_thread.run_sync(_refused, request, reader, str(error), {}, error.status)
+    try:
+        await anyio.to_thread.run_sync(_proposed_rates, request, reader, form)
+    except RoadworthyError as error:
+        return await anyio.to_thread.run_sync(_refused, request, reader, str(error), {}, _BAD)
+    finally:
+        await form.close()
+    return RedirectResponse("/carbon/factors", HTTPStatus.SEE_OTHER)
+
+
+def _proposed_rates(request: Request, reader: Reader, form: FormData) -> None:
+    view = View(request, reader)
+    file = forms.file(form, "file")
+    if file is None:
+        raise RoadworthyError("Choose the file of rates first.")
+    name, body = forms.file_name(file)[:128], file.file.read()
+    today = local_day(view.now, view.settings.reporting_timezone)
+    with write_transaction(view.engine) as connection:
+        crc_rate_store.propose(connection, body, name, actor=reader.name, now=int(view.now), today=today)
 
 
 @router.post("/carbon/factors/{number}/confirm")

@@ -17,6 +17,7 @@ from roadworthy_collector import __version__
 from roadworthy_collector.console import present, words
 from roadworthy_collector.console.assets import static_url
 from roadworthy_collector.console.charts import Board
+from roadworthy_collector.console.compiled import Compiled
 from roadworthy_collector.console.present import LocalTime
 from roadworthy_collector.security.access import Reader
 from roadworthy_collector.settings import Settings
@@ -38,6 +39,7 @@ def templates() -> Environment:
         finalize=present.visible,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=Compiled(Path(__file__)),
     )
     environment.filters.update(
         duration=present.duration,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from roadworthy_collector.demo.estate import Device
@@ -39,6 +40,7 @@ class DayFacts(NamedTuple):
     startup_sum: float | None
     startup_max: float | None
     joules: Mapping[str, int]
+    asleep_half_hours: int = 0  # whole ones between two times it was on
 
 
 def history(device: Device, days: list[tuple[int, bool]], timeline: Timeline) -> Iterator[DayFacts]:
@@ -48,15 +50,12 @@ def history(device: Device, days: list[tuple[int, bool]], timeline: Timeline) ->
     """
     end = min(timeline.half_hours_from, device.silent_from or timeline.half_hours_from)
     rng = device.rng("history")
-    draw = {
-        "pattern": device.pattern,
-        "left_on": device.left_on,
-        "habit": device.habit,
-    }
+    pattern, left_on, habit, away = device.pattern, device.left_on, device.habit, bool(device.absences)
+    first, last = device.enrolled_at - 1, end - DAY
     for day, working in days:
-        if day < device.enrolled_at - 1 or day + DAY > end or (device.absences and device.away(day)):
+        if day < first or day > last or (away and device.away(day)):
             continue
-        drawn = draw_day(rng, working=working, **draw)  # type: ignore[arg-type]  # mypy joins the values' types
+        drawn = draw_day(rng, pattern, working=working, left_on=left_on, habit=habit)
         if drawn:
             yield _day(device, rng, day, drawn, working=working, timeline=timeline)
 
@@ -71,17 +70,16 @@ def _day(
     timeline: Timeline,
 ) -> DayFacts:
     pattern = device.pattern
-    awake, asleep, periods = _time_on(drawn)
+    awake, asleep, periods, slept = _time_on(drawn)
     took = [
         startup_seconds(rng, device, day + session.begin, session.cause, timeline)
         for session in drawn
         if session.cause != "kept"
     ]
-    inside, outside = shares(pattern, inside=True), shares(pattern, inside=False)
-    open_share = _open_share(pattern, working=working, all_day=awake > 20 * HOUR)
+    use_share, lock_share = _shares_of_day(pattern, working, awake > 20 * HOUR)
     jitter = 0.85 + 0.3 * rng.random()
-    used = int(awake * (inside[0] * open_share + outside[0] * (1 - open_share)) * jitter)
-    locked = min(awake - used, int(awake * (inside[1] * open_share + outside[1] * (1 - open_share))))
+    used = int(awake * use_share * jitter)
+    locked = min(awake - used, int(awake * lock_share))
     off = periods * PERIOD_SECONDS - awake - asleep
     if device.watches_state:
         state = (used, awake - used - locked, locked, asleep, off, 0)
@@ -95,23 +93,36 @@ def _day(
     }
     memory = min(1.0, device.memory_ratio * (0.97 + 0.06 * rng.random()))
     total, longest = (sum(took), max(took)) if took else (None, None)
-    return DayFacts(day, periods, awake, cpu, memory, state, len(took), total, longest, joules)
+    return DayFacts(day, periods, awake, cpu, memory, state, len(took), total, longest, joules, slept)
 
 
-def _time_on(drawn: list[Session]) -> tuple[int, int, int]:
-    """Return the seconds on, the seconds asleep within half-hours it was on in, and how many half-hours those are."""
-    awake = asleep = periods = 0
+def _time_on(drawn: list[Session]) -> tuple[int, int, int, int]:
+    """Return the seconds on, those asleep within half-hours it was on in, how many these are, and how many it slept."""
+    awake = asleep = periods = slept = 0
     last_counted = -1
     previous_end = 0
     for begin, end, cause in drawn:
         awake += end - begin
         final = (end - 1) // PERIOD_SECONDS
-        periods += final - max(begin // PERIOD_SECONDS, last_counted + 1) + 1
-        last_counted = final
+        first = begin // PERIOD_SECONDS
+        periods += final - max(first, last_counted + 1) + 1
         if cause == "resume":
             asleep += begin - previous_end
+            slept += max(first - last_counted - 1, 0)
+        last_counted = final
         previous_end = end
-    return awake, min(asleep, periods * PERIOD_SECONDS - awake), periods
+    return awake, min(asleep, periods * PERIOD_SECONDS - awake), periods, slept
+
+
+@cache
+def _shares_of_day(pattern: Pattern, working: bool, all_day: bool) -> tuple[float, float]:  # noqa: FBT001 - a key
+    """Return (used, locked) as shares of the time on of a whole day."""
+    inside, outside = shares(pattern, inside=True), shares(pattern, inside=False)
+    open_share = _open_share(pattern, working=working, all_day=all_day)
+    used, locked = (
+        one * open_share + other * (1 - open_share) for one, other in zip(inside, outside, strict=True)
+    )
+    return used, locked
 
 
 def _open_share(pattern: Pattern, *, working: bool, all_day: bool) -> float:

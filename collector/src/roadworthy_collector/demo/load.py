@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 
@@ -16,7 +16,8 @@ from roadworthy_collector.demo.history import DayFacts
 from roadworthy_collector.demo.patterns import DAY
 from roadworthy_collector.errors import StoreError
 from roadworthy_collector.store import schema
-from roadworthy_collector.store.columns import pack_joules, pack_midnight, pack_ratio
+from roadworthy_collector.store.columns import pack_date, pack_joules, pack_midnight, pack_ratio
+from roadworthy_collector.store.queries import away
 from roadworthy_collector.store.statements import Bulk
 from roadworthy_inventory.calendar import Span, local_day, utc_date
 
@@ -29,7 +30,17 @@ _TOTALS = (
     *("startups", "startup_seconds_sum", "startup_seconds_max", "joules"),
 )
 _DAYS = Bulk(schema.days, ("device", "day", *_TOTALS))
+_AWAY = Bulk(schema.away_months)
 _LOCAL_DAYS = Bulk(schema.local_days, ("device", "date", "start", "half_hours", *_TOTALS))
+
+
+class AwayDay(NamedTuple):
+    """Where a local day's half-hours in gaps are kept: month, place in its bytes; and how many half-hours it has."""
+
+    day: int  # midnight UTC of its date
+    month: int
+    place: int
+    half_hours: int
 
 
 class DayError(ValueError):
@@ -131,14 +142,14 @@ def check_day(facts: DayFacts) -> DayFacts:
         facts.startup_sum or 0
     ):
         raise DayError(f"startups: {facts.startups}, sum {facts.startup_sum}, longest {facts.startup_max}")
-    if any(joules < 0 for joules in facts.joules.values()):
+    if min(facts.joules.values(), default=0) < 0:
         raise DayError(f"joules: {dict(facts.joules)} are less than nothing")
     return facts
 
 
 def day_row(device: int, site: int, unit: int, facts: DayFacts) -> tuple[Any, ...]:
     """Return the row of `days` in the order of _DAYS, as it is stored: the driver takes it as it is."""
-    joules = {scope: {"sensor": value} for scope, value in facts.joules.items()} or None
+    joules = {scope: {"sensor": value} for scope, value in facts.joules.items()} if facts.joules else None
     return (
         device,
         pack_midnight(facts.day),
@@ -163,10 +174,52 @@ def insert_days(connection: Connection, rows: Sequence[tuple[Any, ...]], zone: s
     """
     if _DAYS.insert(connection, rows) < len(rows):
         raise StoreError("daily facts are imported once; some of these days are there already")
-    spans = {row[1]: local_day(utc_date(row[1] * DAY), zone) for row in rows}
-    own = [
-        (row[0], row[1], spans[row[1]].start // PERIOD_SECONDS, spans[row[1]].periods, *row[2:])
-        for row in rows
-        if spans[row[1]] != Span(row[1] * DAY, row[1] * DAY + DAY)
-    ]
+    own_days = _own_days(frozenset(row[1] for row in rows), zone)
+    own = [(row[0], row[1], *own_days[row[1]], *row[2:]) for row in rows if row[1] in own_days]
     _LOCAL_DAYS.insert(connection, own)
+
+
+def _own_days(days: frozenset[int], zone: str) -> dict[int, tuple[int, int]]:
+    """Return {day: (start, half-hours) as stored} of the local days that are no UTC days, by days since 1970."""
+    spans = {day: local_day(utc_date(day * DAY), zone) for day in days}
+    return {
+        day: (span.start // PERIOD_SECONDS, span.periods)
+        for day, span in spans.items()
+        if span != Span(day * DAY, day * DAY + DAY)
+    }
+
+
+def away_days(days: Sequence[int], zone: str) -> list[AwayDay]:
+    """Return where the half-hours in gaps of the local days of these dates (midnights UTC) are kept."""
+    found = []
+    for day in days:
+        date = utc_date(day)
+        month = pack_date(date.replace(day=1).isoformat())
+        found.append(AwayDay(day, month, away.place_of(date.day), local_day(date, zone).periods))
+    return found
+
+
+def away_rows(device: int, told: Mapping[int, DayFacts], days: Sequence[AwayDay]) -> list[tuple[Any, ...]]:
+    """Return rows of `away_months`: the half-hours of these days a device has no facts of, asleep or else off.
+
+    From the first to the last day it told anything of: what came after nobody has told yet.
+    """
+    if not told:
+        return []
+    first, last = min(told), max(told)
+    months: dict[int, bytearray] = {}
+    for day, month, place, half_hours in days:
+        if not first <= day <= last:
+            continue
+        facts = told.get(day)
+        asleep, periods = (0, 0) if facts is None else (facts.asleep_half_hours, facts.periods)
+        if (left := half_hours - periods) > 0:
+            row = months.get(month) or months.setdefault(month, away.empty())
+            row[place] = min(asleep, left)
+            row[place + 1] = left - row[place]
+    return [(month, device, bytes(row)) for month, row in months.items()]
+
+
+def insert_away(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows of `away_months` (from `away_rows`), as pruning leaves them when gaps are past their retention."""
+    _AWAY.insert(connection, rows)

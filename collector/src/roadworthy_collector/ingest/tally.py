@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, select
 
+from roadworthy_collector.carbon import asked
 from roadworthy_collector.ingest.decode import Refused
 from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import Vocabulary
@@ -14,6 +16,7 @@ from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.schema import counters, dirty, quarantine
 from roadworthy_collector.store.statements import insert_or_ignore, upsert
+from roadworthy_inventory.calendar import utc_date
 
 KEPT_PER_DEVICE = 200  # refused items of a device; the newest stay
 # Under a legal hold the oldest stay too; past this nothing more is kept, because an agent chooses how much it sends.
@@ -30,7 +33,8 @@ class Tally:
 
     def __init__(self, oldest_day: int) -> None:
         self.vocabulary = Vocabulary()
-        self._oldest_day = oldest_day
+        self.oldest_day = oldest_day  # midnight UTC
+        self._back_to: float | None = None
         self._counts: Counter[tuple[str, str]] = Counter()
         self._dirty: set[tuple[int, int]] = set()
         self._refused: list[tuple[int, Refused]] = []
@@ -40,9 +44,13 @@ class Tally:
 
         Days whose half-hours are no longer kept are left alone: rolled up again they would lose what was booked.
         """
-        first = max(int(begin) // DAY_SECONDS * DAY_SECONDS, self._oldest_day)
+        first = max(int(begin) // DAY_SECONDS * DAY_SECONDS, self.oldest_day)
         last = int(begin) if end is None else int(end) - 1
         self._dirty.update((device, day) for day in range(first, last + 1, DAY_SECONDS))
+
+    def reach_back(self, begin: float) -> None:
+        """Have months made anew from `begin` to the days that are rolled up again, for a fact told that late."""
+        self._back_to = begin if self._back_to is None else min(begin, self._back_to)
 
     def count(self, name: str, label: str) -> None:
         """Count something that is kept in the database under `name`."""
@@ -60,6 +68,10 @@ class Tally:
     def write(self, connection: Connection, now: int) -> None:
         """Write everything collected."""
         _DIRTY.write(connection, [(*key, now) for key in sorted(self._dirty)])
+        if self._back_to is not None:
+            # A local day reaches into two UTC days.
+            first = utc_date(self._back_to) - timedelta(days=1)
+            asked.ask_late(connection, first, utc_date(self.oldest_day), now)
         for (field, word), times in self.vocabulary.unknown.items():
             self._counts["unknown_enum", f"{field}={word}"[:128]] += times
         if self._refused:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from roadworthy_collector.jobs import charts
+from roadworthy_collector.jobs.gaps import prune_gaps
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.store import schema
@@ -77,7 +78,6 @@ def prune_history(work: Work) -> int:
     sites = _midnight(work, settings.site_half_hour_retention_days)
     startups = now - settings.startup_retention_days * DAY_SECONDS
     signins = now - settings.signin_retention_days * DAY_SECONDS
-    gaps = now - settings.gap_retention_days * DAY_SECONDS
     quarantine = now - settings.quarantine_retention_days * DAY_SECONDS
     steps: tuple[_Step, ...] = (
         partial(_by_day, schema.days, daily, work.clock),
@@ -86,10 +86,10 @@ def prune_history(work: Work) -> int:
         partial(_by_column, schema.site_dirty.c.day, min(sites, daily), None),
         partial(_by_column, schema.startups.c.started_at, startups, work.clock),
         partial(_by_column, schema.signins.c.day, signins, work.clock),
-        partial(_by_column, schema.gaps.c.end, gaps, work.clock),
+        partial(_by_day, schema.away_months, utc_date(daily).replace(day=1).isoformat(), work.clock),
         partial(_by_column, schema.quarantine.c.received_at, quarantine, work.clock),
     )
-    return sum(work.batches(step) for step in steps)
+    return prune_gaps(work) + sum(work.batches(step) for step in steps)
 
 
 def clean(work: Work) -> int:

@@ -28,6 +28,7 @@ from roadworthy_collector.store.queries.audit import record
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope, within
 from roadworthy_collector.store.schema import (
     anonymous_site_days,
+    away_months,
     battery_days,
     charts,
     days,
@@ -232,8 +233,12 @@ def _first_day(connection: Connection, now: int) -> int:
     would be another device's.
     """
     firsts = [connection.scalar(select(func.min(table.c.day))) for table in _BY_DAY]
-    if (date := connection.scalar(select(func.min(local_days.c.date)))) is not None:
-        firsts.append(int(datetime.fromisoformat(str(date)).replace(tzinfo=UTC).timestamp()))
+    dates = (connection.scalar(select(func.min(one))) for one in (local_days.c.date, away_months.c.month))
+    firsts += [
+        int(datetime.fromisoformat(str(one)).replace(tzinfo=UTC).timestamp())
+        for one in dates
+        if one is not None
+    ]
     return min((day for day in firsts if day is not None), default=now)
 
 

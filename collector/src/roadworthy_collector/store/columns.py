@@ -20,6 +20,11 @@ from roadworthy_collector.store.slots import DAY_SECONDS, PERIOD_SECONDS, QUALIT
 TEN_THOUSANDTHS = 10_000
 JoulesByScope = Mapping[str, Mapping[str, int]]
 _JOULES = struct.Struct("<BQ")  # number of scope and quality, joules
+_WORDS = {
+    (scope, quality): number | place << 4
+    for number, scope in enumerate(SCOPES)
+    for place, quality in enumerate(QUALITIES)
+}
 _EPOCH = date(1970, 1, 1)
 _LONG_TEXT = 65_536
 _PACKED = "zlib:"
@@ -34,11 +39,13 @@ def pack_joules(value: JoulesByScope | None) -> bytes | None:
     """Return {scope: {quality: joules}} as bytes, in one order whatever the order of the words."""
     if value is None:
         return None
-    found = sorted(
-        (SCOPES.index(scope) | QUALITIES.index(quality) << 4, joules)
+    found = [
+        (_WORDS[scope, quality], joules)
         for scope, by_quality in value.items()
         for quality, joules in by_quality.items()
-    )
+    ]
+    if len(found) > 1:
+        found.sort()
     return b"".join(_JOULES.pack(*one) for one in found)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, select
 from roadworthy_collector.store import slots
 from roadworthy_collector.store.merge import Merge
 from roadworthy_collector.store.schema import (
+    away_months,
     days,
     energy_counters,
     energy_slots,
@@ -186,15 +187,16 @@ def day_rows(
 
 
 def forget(connection: Connection, device: int, midnights: Sequence[int]) -> None:
-    """Delete the half-hours and daily totals of a device of these UTC days, and local days of the same dates.
+    """Delete the half-hours and daily totals of a device of these UTC days, local days of the same dates, months from them on.
 
     For its erasure, before its row in `devices` goes.
     """
     for some in _pieces(midnights):
         for table in (use_slots, state_slots, energy_slots, days):
             connection.execute(delete(table).where(table.c.day.in_(some), table.c.device == device))
-        dates = local_days.c.date.in_([utc_date(day).isoformat() for day in some])
-        connection.execute(delete(local_days).where(dates, local_days.c.device == device))
+        dates = [utc_date(day).isoformat() for day in some]
+        for day in (local_days.c.date, away_months.c.month):
+            connection.execute(delete(day.table).where(day.in_(dates), day.table.c.device == device))
 
 
 class Names:

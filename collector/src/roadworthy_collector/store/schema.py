@@ -535,6 +535,16 @@ local_days = Table(
     Column("half_hours", SmallInteger, nullable=False),  # how many it has
     sqlite_with_rowid=False,
 )
+# How many half-hours of each local day lay in gaps that are gone by now, by state: what a day's account needs of them
+# (queries/away.py). A month a row: nights are as many as days, and most of a row a day would be its key.
+away_months = Table(
+    "away_months",
+    metadata,
+    Column("month", IsoDate, primary_key=True, autoincrement=False),  # its first day
+    Column("device", Integer, primary_key=True, autoincrement=False),
+    Column("half_hours", LargeBinary, nullable=False),  # three bytes a day: asleep, off, nobody knows which
+    sqlite_with_rowid=False,
+)
 dirty = Table(
     "dirty",
     metadata,

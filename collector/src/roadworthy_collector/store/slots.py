@@ -149,6 +149,13 @@ def observed(slots: bytes) -> Iterator[tuple[int, int]]:
         yield fields[0] & ~_INCOMPLETE, fields[2]
 
 
+def processor(slots: bytes) -> Iterator[tuple[int, int, float | None]]:
+    """Yield (slot, observed seconds, mean ratio of the processor, None where unknown) of a day."""
+    for fields in _USE.iter_unpack(slots):
+        ratio = None if fields[4] == _NOTHING else fields[4] / _TEN_THOUSANDTHS
+        yield fields[0] & ~_INCOMPLETE, fields[2], ratio
+
+
 def _weighted(ratios: tuple[int, ...], observed: tuple[int, ...]) -> tuple[int, int]:
     if _NOTHING not in ratios:
         return sum(map(mul, ratios, observed)), sum(observed)

@@ -81,10 +81,11 @@ class BulkInsert:
 
     JSON columns are given as text. A row that is held is an error; not having to ask for it saves SQLite a third of the
     time a `BulkUpsert` of wide rows takes (bench/register_import.py). `held` is for that: the clause of what is held.
+    With `columns` the tuples are of these, and the others stay empty.
     """
 
-    def __init__(self, table: Table, held: str = "") -> None:
-        names = table.columns.keys()
+    def __init__(self, table: Table, held: str = "", columns: Sequence[str] | None = None) -> None:
+        names = columns or table.columns.keys()
         said = f"INSERT INTO {table.name} ({', '.join(map(quoted, names))})"
         self._marks = f"{said} VALUES ({', '.join('?' * len(names))}){held}"
         arrays, values = _unnested(table, names)

@@ -108,7 +108,7 @@ def _factor(row: Factor) -> dict[str, Any]:
 
 def _crc_sources(found: CrcReport) -> list[dict[str, Any]]:
     fuels = dict.fromkeys(one.supply.fuel for one in found.rows if not one.left_out)
-    rows = [crc_rates.factor(found.began, fuel) for fuel in fuels]
+    rows = [crc_rates.factor(found.began, fuel, found.rates) for fuel in fuels]
     return [_rate(one) for one in (*rows, *found.price.candidates)]
 
 
@@ -125,7 +125,7 @@ def _price(found: CrcReport) -> dict[str, Any]:
     }
 
 
-def crc_answer(asked: CrcAsked) -> dict[str, Any]:
+def crc_answer(asked: CrcAsked, rates: crc_rates.RateBook | None = None) -> dict[str, Any]:
     """Return a compliance year's figures; raises CarbonError saying what, where and what to do.
 
     `price_gbp` and `cost_gbp` are null with a `price_reason` where sources differ or there was no sale; where they
@@ -139,12 +139,13 @@ def crc_answer(asked: CrcAsked) -> dict[str, Any]:
         sale=asked.sale or "compliance",
         sale_required=asked.sale is not None,
         apply_de_minimis=asked.apply_de_minimis,
+        rates=rates,
     )
     return {
         "year": found.year,
         "phase": found.phase,
         "notional": NOTIONAL,
-        "factor_kgco2_per_kwh": _number(crc_rates.factor(began, "electricity_grid").value),
+        "factor_kgco2_per_kwh": _number(crc_rates.factor(began, "electricity_grid", rates).value),
         "tco2": found.tonnes,
         "tco2_unrounded": float(found.exact.tonnes),
         "allowances": found.allowances,
@@ -224,14 +225,18 @@ def _of(found: SecrTable, name: str) -> tuple[float | None, str | None]:
 
 
 def factors_answer(
-    year: str | None = None, *, today: date, book: FactorBook | None = None
+    year: str | None = None,
+    *,
+    today: date,
+    book: FactorBook | None = None,
+    rates: crc_rates.RateBook | None = None,
 ) -> list[dict[str, Any]]:
     """Return every factor and price held, with its source; those of one set (`2024`) or financial year (`2024/25`).
 
     Of a financial year: the sets of both calendar years and, where CRC ran, its rates. Raises YearError.
     """
     book = book or factor_book()
-    crc = crc_rates.rates()
+    crc = (rates or crc_rates.rate_book()).rows
     if year is None:
         return [_factor(one) for one in book.rows] + [_rate(one) for one in crc]
     if year.strip().isascii() and year.strip().isdigit() and len(year.strip()) == 4:

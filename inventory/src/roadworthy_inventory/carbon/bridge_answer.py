@@ -9,6 +9,7 @@ from roadworthy_inventory.calendar import CRC_LAST_YEAR, financial_year_label
 from roadworthy_inventory.carbon.answers import NOTIONAL
 from roadworthy_inventory.carbon.bridge import bridge
 from roadworthy_inventory.carbon.crc import Supply, report
+from roadworthy_inventory.carbon.crc_rates import RateBook
 from roadworthy_inventory.carbon.factor_rules import Rule
 from roadworthy_inventory.carbon.factors import FactorBook, factor_book
 from roadworthy_inventory.carbon.quantities import parse_kwh
@@ -23,6 +24,7 @@ def bridge_answer(
     estimated: str | None = None,
     today: date,
     book: FactorBook | None = None,
+    crc_rates: RateBook | None = None,
 ) -> dict[str, Any]:
     """Return each step from CRC to SECR scope 2 for so much grid electricity, in tonnes that add up; raises CarbonError.
 
@@ -35,7 +37,7 @@ def bridge_answer(
         kwh = parse_kwh(estimated, "estimated-electricity-kwh")
         supplies.append(Supply(fuel="electricity_grid", kwh=kwh, estimated=True))
     rates = min(began, CRC_LAST_YEAR)
-    found = bridge(report(rates, supplies), book or factor_book(), rule, began)
+    found = bridge(report(rates, supplies, rates=crc_rates), book or factor_book(), rule, began)
     losses = found.secr_scope3_losses_tonnes
     return {
         "year": found.year,

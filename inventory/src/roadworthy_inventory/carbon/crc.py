@@ -13,7 +13,7 @@ https://www.valpak.co.uk/blog/how-new-greenhouse-gas-conversion-factors-will-aff
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
@@ -25,9 +25,11 @@ from roadworthy_inventory.carbon.crc_rates import (
     SALE_WORDS,
     Fuel,
     Price,
+    RateBook,
     Sale,
     phase,
     price,
+    rate_book,
     require_factor,
 )
 from roadworthy_inventory.carbon.quantities import (
@@ -94,7 +96,7 @@ class Subtotal:
 
 @dataclass(frozen=True, slots=True)
 class CrcReport:
-    """One year's report. `cost_gbp` and `cost_range_gbp` None where there was no sale; the latter low and high."""
+    """One year's report, by the factors and prices of `rates`. `cost_gbp` and `cost_range_gbp` None where there was no sale; the latter low and high."""
 
     began: int
     phase: int
@@ -107,6 +109,7 @@ class CrcReport:
     cost_range_gbp: tuple[Decimal, Decimal] | None
     gas_below_de_minimis: bool
     de_minimis_applied: bool
+    rates: RateBook = field(default_factory=rate_book, repr=False, compare=False)
 
     @property
     def year(self) -> str:
@@ -119,10 +122,10 @@ class CrcReport:
         return None if self.began == REPORT_ONLY_YEAR else self.tonnes
 
 
-def _row(began: int, supply: Supply, *, left_out: bool) -> Row:
+def _row(began: int, supply: Supply, rates: RateBook, *, left_out: bool) -> Row:
     if left_out:
         return Row(supply, None, Co2(Fraction(0)), Co2(Fraction(0)), left_out=True)
-    factor = require_factor(began, supply.fuel)
+    factor = require_factor(began, supply.fuel, rates)
     before = emitted(Co2, supply.kwh, factor)
     return Row(supply, factor, before, Co2(before.kilograms * UPLIFT if supply.estimated else Fraction(0)))
 
@@ -180,8 +183,9 @@ def report(
     sale: Sale = "compliance",
     sale_required: bool = False,
     apply_de_minimis: bool = False,
+    rates: RateBook | None = None,
 ) -> CrcReport:
-    """Return the report for the compliance year that begins in `began`.
+    """Return the report for the compliance year that begins in `began`, by the shipped rates if `rates` are not said.
 
     Raises CarbonError: no supply, a year outside the scheme, a factor nobody has found, no sale where
     `sale_required`, de minimis applied to gas that is not below it.
@@ -192,13 +196,14 @@ def report(
     below = below_de_minimis(supplies)
     if apply_de_minimis and not below:
         raise CarbonError("de minimis does not apply: there is no gas below 2 % of the electricity in kWh")
-    found = price(began, sale)
+    rates = rates or rate_book()
+    found = price(began, sale, rates)
     if sale_required and not found.candidates:
         raise MissingFactorError(
             f"CRC {financial_year_label(began)} has no price in the {SALE_WORDS[sale]}: {found.reason}"
         )
     _ensure_enough(supplies)
-    rows = tuple(_row(began, one, left_out=apply_de_minimis and one.fuel == "gas") for one in supplies)
+    rows = tuple(_row(began, one, rates, left_out=apply_de_minimis and one.fuel == "gas") for one in supplies)
     exact = total(Co2, [one.emissions for one in rows])
     tonnes = int(half_up(exact.tonnes))
     return CrcReport(
@@ -213,6 +218,7 @@ def report(
         cost_range_gbp=_range(tonnes, found),
         gas_below_de_minimis=below,
         de_minimis_applied=apply_de_minimis,
+        rates=rates,
     )
 
 
@@ -233,7 +239,14 @@ class IctShare:
     above_bill: bool
 
 
-def ict_share(began: int, billed_kwh: Fraction, likely: Fraction, low: Fraction, high: Fraction) -> IctShare:
+def ict_share(
+    began: int,
+    billed_kwh: Fraction,
+    likely: Fraction,
+    low: Fraction,
+    high: Fraction,
+    rates: RateBook | None = None,
+) -> IctShare:
     """Return the devices' share of `billed_kwh` from the grid, (low, likely, high).
 
     `above_bill` where even the low end is more than was billed: then a meter or a model is wrong, and the number is
@@ -243,7 +256,7 @@ def ict_share(began: int, billed_kwh: Fraction, likely: Fraction, low: Fraction,
         raise QuantityError(f"an interval of {low} to {high} kWh with {likely} likely is out of order")
     if billed_kwh <= 0:
         raise QuantityError("nothing was billed, so there is nothing to take a share of")
-    factor = require_factor(began, "electricity_grid")
+    factor = require_factor(began, "electricity_grid", rates)
     parts = (low, likely, high)
     emissions = (emitted(Co2, low, factor), emitted(Co2, likely, factor), emitted(Co2, high, factor))
     ratios = (low / billed_kwh, likely / billed_kwh, high / billed_kwh)

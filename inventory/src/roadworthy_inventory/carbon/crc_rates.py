@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -16,7 +16,7 @@ from roadworthy_inventory.carbon.quantities import MissingFactorError
 from roadworthy_inventory.carbon.years import parse_year, require_crc_year
 
 _FILE = "crc_rates.csv"
-_COLUMNS = ("compliance_year", "item", "value", "unit", "status", "note", "source", "as_of")
+COLUMNS = ("compliance_year", "item", "value", "unit", "status", "note", "source", "as_of")
 Fuel = Literal["electricity_grid", "electricity_onsite", "gas"]
 Sale = Literal["compliance", "forecast"]
 FUELS: tuple[Fuel, ...] = ("electricity_grid", "electricity_onsite", "gas")
@@ -26,7 +26,7 @@ FUEL_WORDS: Mapping[Fuel, str] = {
     "gas": "gas for heating, gross calorific value",
 }
 SALE_WORDS: Mapping[Sale, str] = {"compliance": "buy to comply", "forecast": "forecast sale"}
-_ITEMS = (*FUELS, "price_compliance", "price_forecast")
+ITEMS = (*FUELS, "price_compliance", "price_forecast")
 # `derived`: by a rule that gives every printed number, not seen printed. `none`: the scheme had none that year.
 _STATUSES = ("published", "derived", "conflict", "missing", "none")
 FIRST_YEAR_OF_PHASE_2 = 2014
@@ -78,12 +78,12 @@ def _value(line: int, row: Mapping[str, str]) -> Decimal | None:
 
 
 def parse_rates(text: str) -> tuple[Rate, ...]:
-    """Return the rows of the table's text; TableError naming the line where one is wrong."""
+    """Return the rows of the table's text; TableError naming the line where one is wrong, YearError a year."""
     found = []
-    for line, row in tables.rows(_FILE, text, _COLUMNS):
+    for line, row in tables.rows(_FILE, text, COLUMNS):
         began = parse_year(row["compliance_year"])
         require_crc_year(began)
-        item = tables.one_of(_FILE, line, "item", row["item"], _ITEMS)
+        item = tables.one_of(_FILE, line, "item", row["item"], ITEMS)
         unit = "GBP/tCO2" if item.startswith("price") else "kgCO2/kWh"
         found.append(
             Rate(
@@ -100,31 +100,65 @@ def parse_rates(text: str) -> tuple[Rate, ...]:
     return tuple(found)
 
 
+class RateBook:
+    """All factors and prices known, by compliance year and item; several rows of a price where sources differ."""
+
+    def __init__(self, rows: Iterable[Rate]) -> None:
+        self._rows: dict[tuple[int, str], tuple[Rate, ...]] = {}
+        for row in rows:
+            self._rows[row.began, row.item] = (*self._rows.get((row.began, row.item), ()), row)
+        for began in range(CRC_FIRST_YEAR, CRC_LAST_YEAR + 1):
+            for item in ITEMS:
+                if (began, item) not in self._rows:
+                    raise tables.TableError(f"{_FILE}: {financial_year_label(began)} has no row for {item}")
+
+    @property
+    def rows(self) -> tuple[Rate, ...]:
+        """Every row."""
+        return tuple(one for some in self._rows.values() for one in some)
+
+    def of(self, began: int, item: str) -> tuple[Rate, ...]:
+        """Return the rows of a year's item; YearError for a year outside the scheme."""
+        require_crc_year(began)
+        return self._rows[began, item]
+
+    def with_rows(self, rows: Iterable[Rate]) -> RateBook:
+        """Return a book in which `rows` stand in place of whatever was held of their years and items."""
+        new = tuple(rows)
+        replaced = {(one.began, one.item) for one in new}
+        kept = (one for one in self.rows if (one.began, one.item) not in replaced)
+        return RateBook((*kept, *new))
+
+
+def ensure_fit(rows: Iterable[Rate]) -> None:
+    """Raise TableError for rows that cannot stand side by side: two of an item that do not say that sources differ."""
+    held: dict[tuple[int, str], list[Rate]] = {}
+    for row in rows:
+        held.setdefault((row.began, row.item), []).append(row)
+    for (began, item), some in held.items():
+        conflicts = [one.status == "conflict" for one in some]
+        if any(conflicts) != (len(some) > 1) or all(conflicts) is not any(conflicts):
+            raise tables.TableError(
+                f"{financial_year_label(began)} {item}: {len(some)} rows; one is no conflict, and several are each one"
+            )
+        if any(conflicts) and item in FUELS:
+            raise tables.TableError(f"{financial_year_label(began)} {item}: a factor is one; decide which")
+
+
 @cache
-def rates() -> tuple[Rate, ...]:
+def rate_book() -> RateBook:
     """Return the rates that ship with the product: all nine years, every item of each."""
-    found = parse_rates(tables.read_text(_FILE))
-    held = {(one.began, one.item) for one in found}
-    for began in range(CRC_FIRST_YEAR, CRC_LAST_YEAR + 1):
-        for item in _ITEMS:
-            if (began, item) not in held:
-                raise tables.TableError(f"{_FILE}: {financial_year_label(began)} has no row for {item}")
-    return found
+    return RateBook(parse_rates(tables.read_text(_FILE)))
 
 
-def _of(began: int, item: str) -> tuple[Rate, ...]:
-    require_crc_year(began)
-    return tuple(one for one in rates() if (one.began, one.item) == (began, item))
-
-
-def factor(began: int, fuel: Fuel) -> Rate:
+def factor(began: int, fuel: Fuel, book: RateBook | None = None) -> Rate:
     """Return the year's factor of a fuel, which may say that it is missing."""
-    return _of(began, fuel)[0]
+    return (book or rate_book()).of(began, fuel)[0]
 
 
-def require_factor(began: int, fuel: Fuel) -> Fraction:
+def require_factor(began: int, fuel: Fuel, book: RateBook | None = None) -> Fraction:
     """Return the year's factor in kgCO2/kWh; MissingFactorError where nobody has found it."""
-    found = factor(began, fuel)
+    found = factor(began, fuel, book)
     if found.value is None:
         raise MissingFactorError(
             f"CRC {financial_year_label(began)} has no factor for {FUEL_WORDS[fuel]} here: {found.note}; "
@@ -145,24 +179,24 @@ class YearColumn:
     compliance: Price
 
 
-def columns() -> tuple[YearColumn, ...]:
+def columns(book: RateBook | None = None) -> tuple[YearColumn, ...]:
     """Return all nine years, 2010/11 to 2018/19, side by side."""
     return tuple(
         YearColumn(
             began,
             phase(began),
             began == REPORT_ONLY_YEAR,
-            tuple(factor(began, fuel) for fuel in FUELS),
-            price(began, "forecast"),
-            price(began, "compliance"),
+            tuple(factor(began, fuel, book) for fuel in FUELS),
+            price(began, "forecast", book),
+            price(began, "compliance", book),
         )
         for began in range(CRC_FIRST_YEAR, CRC_LAST_YEAR + 1)
     )
 
 
-def price(began: int, sale: Sale) -> Price:
+def price(began: int, sale: Sale, book: RateBook | None = None) -> Price:
     """Return the year's price of an allowance in that sale."""
-    found = _of(began, f"price_{sale}")
+    found = (book or rate_book()).of(began, f"price_{sale}")
     if found[0].status == "conflict":
         told = " or ".join(f"£{one.value}" for one in found)
         return Price(sale, None, found, f"sources differ on the {SALE_WORDS[sale]} of that year: {told}")

@@ -12,13 +12,16 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Integer, Select, Table, select, type_coerce
 
+from roadworthy_collector.store.columns import pack_date, pack_midnight
 from roadworthy_collector.store.schema import days, local_days
 from roadworthy_collector.store.slots import DAY_SECONDS, PERIOD_SECONDS
 from roadworthy_inventory.calendar import Span, local_day, utc_date, utc_day
 
 _DATES_PER_QUERY = 100
+# One row id, a first and a last one (and those between), a set of some, or all devices.
+Devices = int | tuple[int, int] | frozenset[int] | None
 
 
 class LocalTotal(NamedTuple):
@@ -42,7 +45,7 @@ def read(
     last: date,
     zone: str,
     columns: Sequence[str],
-    device: int | tuple[int, int] | frozenset[int] | None = None,
+    device: Devices = None,
 ) -> Iterator[LocalTotal]:
     """Yield the totals of each device, or of `device` alone, of the local days from `first` to `last`, both included.
 
@@ -53,29 +56,31 @@ def read(
         utc = [utc_day(day).start for day in some if is_utc_day(day, zone)]
         own = [day.isoformat() for day in some if not is_utc_day(day, zone)]
         if utc:
-            query = select(days.c.day, days.c.device, *(days.c[name] for name in columns))
+            # Keys as they are stored: they are read once a row, and there are as many days as there are, not as rows.
+            key = type_coerce(days.c.day, Integer).label("stored")
+            query = select(key, days.c.device, *(days.c[name] for name in columns))
             query = query.where(days.c.day.in_(utc))
-            # Of as many days as there are, not as many rows.
-            known = {day: (utc_date(day), Span(day, day + DAY_SECONDS)) for day in utc}
-            for row in connection.execute(_of(query, days, device)):
-                day, span = known[row.day]
+            known = {pack_midnight(day): (utc_date(day), Span(day, day + DAY_SECONDS)) for day in utc}
+            for row in connection.execute(of_devices(query, days, device)):
+                day, span = known[row.stored]
                 yield LocalTotal(day, row.device, span, row)
         if own:
-            key = (local_days.c.date, local_days.c.device, local_days.c.start, local_days.c.half_hours)
-            query = select(*key, *(local_days.c[name] for name in columns)).where(local_days.c.date.in_(own))
-            dates = {text: date.fromisoformat(text) for text in own}
+            stored = (
+                type_coerce(local_days.c[name], Integer).label(f"stored_{name}") for name in ("date", "start")
+            )
+            keys = (*stored, local_days.c.device, local_days.c.half_hours)
+            query = select(*keys, *(local_days.c[name] for name in columns)).where(local_days.c.date.in_(own))
+            dates = {pack_date(text): date.fromisoformat(text) for text in own}
             spans: dict[tuple[int, int], Span] = {}
-            for row in connection.execute(_of(query, local_days, device)):
-                key_ = row.start, row.half_hours
-                span = spans.get(key_) or spans.setdefault(
-                    key_, Span(row.start, row.start + row.half_hours * PERIOD_SECONDS)
-                )
-                yield LocalTotal(dates[row.date], row.device, span, row)
+            for row in connection.execute(of_devices(query, local_days, device)):
+                begin, count = row.stored_start, row.half_hours
+                if (begin, count) not in spans:
+                    spans[begin, count] = Span(begin * PERIOD_SECONDS, (begin + count) * PERIOD_SECONDS)
+                yield LocalTotal(dates[row.stored_date], row.device, spans[begin, count], row)
 
 
-def _of(
-    query: Select[Any], table: Table, device: int | tuple[int, int] | frozenset[int] | None
-) -> Select[Any]:
+def of_devices(query: Select[Any], table: Table, device: Devices) -> Select[Any]:
+    """Return a query of a table keyed by `device` narrowed to some devices."""
     if device is None:
         return query
     if isinstance(device, frozenset):
