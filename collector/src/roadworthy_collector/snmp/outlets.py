@@ -74,4 +74,4 @@ def _name(connection: Connection, device: int) -> str:
 
 def _order(one: tuple[str, str | None]) -> tuple[tuple[int, int, str], ...]:
     """Sort outlets as people count: 2 before 10, and 1.2 before 1.10."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in one[0].split("."))
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in one[0].split("."))
