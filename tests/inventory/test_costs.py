@@ -153,6 +153,45 @@ def test_a_charge_and_its_credit_note_cancel(lines: list[LedgerLine], pence: int
             assert after.value is None
 
 
+@given(
+    LINES,
+    st.integers(1, 10**8),
+    st.sampled_from([None, "R1"]),
+    st.lists(st.sampled_from(["IT1", "IT2", "what", "ever", None]), min_size=4, max_size=4),
+)
+def test_the_two_sides_of_a_recharge_cancel_whatever_they_are_called(
+    lines: list[LedgerLine], pence: int, reference: str | None, words: list[str | None]
+) -> None:
+    pair = [
+        line(pence, words[0], kind="recharge_in", cost_centre=words[1], recharge_reference=reference),
+        line(-pence, words[2], kind="recharge_out", cost_centre=words[3], recharge_reference=reference),
+    ]
+    for letter in DEFINITIONS:
+        alone, both = (
+            shares(made, made.select(2025))[letter]
+            for made in (book(lines, recharges="both"), book([*lines, *pair], recharges="both"))
+        )
+        if lines:
+            assert replace(both, lines=alone.lines) == alone
+        assert (both.open_charges_pence, both.open_credits_pence) == (
+            alone.open_charges_pence,
+            alone.open_credits_pence,
+        )
+
+
+def test_one_side_of_a_recharge_in_a_cost_centre_is_open_there() -> None:
+    pair = [
+        line(300, "what", kind="recharge_in", cost_centre="IT1", recharge_reference="R1"),
+        line(-300, "ever", kind="recharge_out", cost_centre="IT2", recharge_reference="R1"),
+    ]
+    made = book([*pair, line(700, "maintenance", cost_centre="IT1")], recharges="both")
+    part = shares_by(made, 2025, "cost_centre")["IT1",]["B"]
+    assert (part.low, part.high, part.value) == (0.7, 1.0, None)
+    assert (
+        share_of("B", [line(700, "maintenance")]).value == shares(made, made.select(2025))["B"].value == 1.0
+    )
+
+
 def test_bounds_are_numerator_and_numerator_with_unclassified_over_the_total() -> None:
     found = share_of("B", [line(6000, "maintenance"), line(2000, "project"), line(2000, "what")])
     assert (found.numerator_pence, found.denominator_pence, found.unclassified_pence) == (6000, 10000, 2000)

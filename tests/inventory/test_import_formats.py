@@ -592,13 +592,16 @@ def test_firmware_dates_are_month_first_beside_dates_that_are_not() -> None:
     assert (item.last_seen, item.bios_date) == (dt.date(2026, 10, 25), dt.date(2021, 3, 4))
 
 
+OTHER_UUID = "4c4c4544-0042-3510-8052-b4c04f4d3732"
+
+
 def test_agents_many_in_one_file() -> None:
-    other = {**AGENT, "content": {"versionclient": "x", "hardware": {"uuid": "u-2"}}}
+    other = {**AGENT, "content": {"versionclient": "x", "hardware": {"uuid": OTHER_UUID}}}
     for body in (json.dumps([AGENT, other]), json.dumps(AGENT) + "\n" + json.dumps(other)):
         found, _import = read(body.encode())
         assert [item.uuid for item in found if isinstance(item, RegisterItem)] == [
             "0055ADC9-1D3A-E411-8043-B05D95113232",
-            "u-2",
+            OTHER_UUID,
         ]
 
 

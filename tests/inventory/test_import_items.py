@@ -46,6 +46,9 @@ def read(*rows: str, header: str = HEADER, **options: Any) -> tuple[list[Registe
         ("a1,M,F,S2,2024-01-01,5,", "Asset Tag", "duplicate_tag", "a1"),
         ("A2,M,F,4.5E+12,2024-01-01,5,", "Serial", "rounded", "4.5E+12"),
         (",M,F,,2024-01-01,5,", "Asset Tag", "no_identity", ""),
+        (",M,F,To be filled by O.E.M.,,5,", "Serial", "no_identity", "To be filled by O.E.M."),
+        (",M,F,0,,5,", "Serial", "no_identity", "0"),
+        (",M,F,Default string,,5,", "Serial", "no_identity", "Default string"),
         ("A2,M,F,S2,2024-01-01,5,,", "", "long_row", ""),
         ("A2,M,F", "", "short_row", ""),
         (f"A2,{'m' * 300},F,S2,,,", "Model", "too_long", "m" * 59 + "\u2026"),
@@ -121,6 +124,55 @@ def test_what_is_disposed_of_before_it_was_bought() -> None:
         (2, "Decommission date", "disposed_before_purchase"),
         (3, "Warranty expiration date", "ends_before_start"),
     ]
+
+
+@pytest.mark.parametrize("serial", ["N/A", "123456", "System Serial Number", "0000"])
+def test_a_placeholder_beside_something_that_names_the_item_is_no_matter(serial: str) -> None:
+    for row in (
+        f"A2,{serial},,",
+        f",{serial},4c4c4544-0042-3510-8052-b4c04f4d3732,",
+        f",{serial},,00:11:22:33:44:55",
+    ):
+        found, report = read(row, header="Asset tag,Serial number,UUID,MAC address")
+        assert (len(found), report.quarantined) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("A2,01/01/2024,01/01/2020,,", "warranty_before_purchase"),
+        ("A2,01/01/2024,14-Oct-99,,", "warranty_before_purchase"),
+        ("A2,01/01/2024,,deployed,01/05/2025", "disposed_and_in_use"),
+        ("A2,01/01/2024,01/01/2027,disposed,01/05/2025", None),
+        ("A2,01/01/2024,01/01/2024,,01/05/2025", None),
+    ],
+)
+def test_dates_that_contradict_each_other_are_warned_of(row: str, code: str | None) -> None:
+    header = "Asset tag,Purchase date,Warranty end,Lifecycle state,Disposal date"
+    found, report = read(row, header=header)
+    assert len(found) == 1
+    assert report.warnings_by_code == ({code: 1} if code else {})
+
+
+def test_a_formula_that_failed_is_no_serial_and_no_price() -> None:
+    header = "Asset tag,Serial number,Model,Purchase date,Purchase cost"
+    rows = ("A1,#N/A,M,,", "A2,S2,#REF!,#N/A,", "A3,S3,M,,#DIV/0!", "A4,S4,M,,#N/A", "A5,S5,#1 dock,,")
+    found, report = read(*rows, header=header)
+    assert [(item.tag, item.model) for item in found] == [("A2", None), ("A4", "M"), ("A5", "#1 dock")]
+    said = [(one.line, one.column, one.code) for one in report.problems]
+    assert said == [(2, "Serial number", "formula_error"), (4, "Purchase cost", "formula_error")]
+    warned = [(one.line, one.column) for one in report.warnings]
+    assert warned == [(3, "Model"), (3, "Purchase date"), (5, "Purchase cost")]
+
+
+def test_tags_that_look_alike_are_one() -> None:
+    rows = ("\u00c41,S1", "A\u03081,S2", "T1,S3", "T\u200b1,S4", "T1\u202e,S5", "t1,S6")
+    for more in (0, 40):  # many at a time, and one by one
+        filler = [f"F{number},X{number}" for number in range(more)]
+        found, report = read(*filler, *rows, header="Asset tag,Serial number")
+        assert [item.tag for item in found][more:] == ["\u00c41", "T1"]
+        codes = [(one.line - more, one.code) for one in report.problems]
+        assert codes == [(3, "duplicate_tag"), (5, "invisible"), (6, "invisible"), (7, "duplicate_tag")]
 
 
 def test_what_is_on_order_may_be_bought_in_the_future() -> None:
@@ -213,6 +265,19 @@ def test_strict_is_all_or_nothing_and_looks_at_the_whole_file() -> None:
         came.extend(line for line, _item in under_way)
     assert came == [2]
     assert [problem.line for problem in told.value.report.problems] == [3, 5]
+
+
+def test_strict_names_the_first_twenty_bad_rows() -> None:
+    rows = [f"A{number},M,F,S{number},31/02/2024,," for number in range(25)]
+    with pytest.raises(StrictRefusedError) as refused:
+        read(*rows, strict=True)
+    first, *lines = str(refused.value).splitlines()
+    assert "line 2: column Purchase Date: 25 of 25 rows are bad" in first
+    assert (
+        lines[0]
+        == "  line 3, column Purchase Date: is no day of the calendar; write it as 2025-10-14 (31/02/2024)"
+    )
+    assert (len(lines), lines[-1]) == (20, "  and 5 more")
 
 
 def test_strict_with_warnings_only_is_fine() -> None:

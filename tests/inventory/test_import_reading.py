@@ -15,9 +15,15 @@ import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadworthy_inventory.importing import archive
+from roadworthy_inventory.importing import archive, plain
 from roadworthy_inventory.importing.decoding import PIECE_BYTES
-from roadworthy_inventory.importing.problems import EmptyFileError, ImportRefusedError, UnreadableFileError
+from roadworthy_inventory.importing.formats import format_of
+from roadworthy_inventory.importing.problems import (
+    EmptyFileError,
+    ImportRefusedError,
+    UnknownFormatError,
+    UnreadableFileError,
+)
 from roadworthy_inventory.importing.reading import Table, open_table
 
 
@@ -316,6 +322,41 @@ def test_sheets_by_name() -> None:
     assert open_table(io.BytesIO(body), "a.xlsx", sheet="assets").header[0] == "Tag"
     with pytest.raises(UnreadableFileError, match="has no sheet 'Kit'; name one of: Cover, Assets"):
         open_table(io.BytesIO(body), "a.xlsx", sheet="Kit")
+
+
+def test_the_sheets_of_a_workbook_are_named() -> None:
+    body = workbook(Cover=[["Register of assets"]], Assets=ASSETS, Old=[["x"], ["y"]])
+    with pytest.raises(
+        EmptyFileError, match=r"sheet 'Cover' has a header and no rows; say which .* Cover, Assets, Old"
+    ):
+        open_table(io.BytesIO(body), "a.xlsx")
+    table = open_table(io.BytesIO(body), "a.xlsx", sheet="Assets")
+    assert (table.sheet, table.sheets) == ("Assets", ("Cover", "Assets", "Old"))
+    assert "sheet 'Old' not read: it has 2 lines" in table.notes
+    with pytest.raises(UnknownFormatError, match=r"sheet 'Old' has a header .* \(Cover, Assets, Old\)"):
+        format_of(open_table(io.BytesIO(body), "a.xlsx", sheet="Old"))
+    assert 'sheet = "Assets"' in plain.starter(table)
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_what_a_formula_failed_to_give_is_no_empty_cell(first: int) -> None:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        book.add_worksheet("Cover").write_formula(0, 0, "=1/0", None, "#DIV/0!")
+        sheet = book.add_worksheet("Assets & more")
+        for number, cells in enumerate(
+            [["Tag", "Serial", "Model"], ["A1", "S1", "M1"], ["A2", "", ""], ["A3", "S3", ""]]
+        ):
+            for column, cell in enumerate(cells):
+                sheet.write(first + number, column, cell)
+        sheet.write_formula(first + 2, 1, "=NA()", None, "#N/A")
+        sheet.write_formula(first + 3, 2, "=1/0", None, "#DIV/0!")
+    table = open_table(io.BytesIO(out.getvalue()), "a.xlsx", sheet="Assets & more")
+    assert [(line, list(cells)) for line, cells in table.rows] == [
+        (first + 2, ["A1", "S1", "M1"]),
+        (first + 3, ["A2", "#N/A", ""]),
+        (first + 4, ["A3", "S3", "#DIV/0!"]),
+    ]
 
 
 def test_an_empty_sheet() -> None:

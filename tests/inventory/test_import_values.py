@@ -275,6 +275,31 @@ def test_measures() -> None:
         values.measure("fast")
 
 
+def test_a_decimal_comma_is_no_thousand() -> None:
+    assert values.measure("1,234,567.5") == 1234567.5
+    assert values.measure("1,500") == 1500.0
+    assert [values.weight(cell) for cell in ("2.5", "1.500", "1,234.5", 2.4, "", "n/a")] == [
+        2.5,
+        1.5,
+        1234.5,
+        2.4,
+        None,
+        None,
+    ]
+    for cell in ("1,5", "2,45", "12,34", "0,7"):
+        for read in (values.measure, values.weight):
+            with pytest.raises(CellError, match="decimal comma"):
+                read(cell)
+    with pytest.raises(CellError, match=r"1\.500 or 1500"):
+        values.weight("1,500")
+
+
+@pytest.mark.parametrize("cell", ["-1", "-2", -1.0, "-0.5"])
+def test_what_is_none_in_endpoint_analytics_is_no_weight(cell: values.Cell) -> None:
+    with pytest.raises(CellError, match="negative"):
+        values.weight(cell)
+
+
 @pytest.mark.parametrize("cell", ["4.5473E+12", "5.02e+18", 5.02e18])
 def test_serials_a_spreadsheet_rounded_are_refused(cell: values.Cell) -> None:
     with pytest.raises(CellError, match="rounded"):

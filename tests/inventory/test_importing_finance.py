@@ -265,6 +265,45 @@ def test_a_row_that_may_be_a_total_is_refused_with_line_and_reason() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ("2025/26,Sum,,,,5", "Cost centre"),
+        ("2025/26,,,,Carried forward,5", "Description"),
+        ("2025/26,A,1,,Balance c/f,5", "Description"),
+        ("2025/26,A,1,,Brought forward:,5", "Description"),
+        ("2025/26,A,1,,Sum of A,5", "Description"),
+        ("2025/26,A,,Opening balance,,5", "Supplier"),
+    ],
+)
+def test_what_looks_like_a_sum_in_other_words_is_set_aside_and_can_be_corrected(
+    row: str, column: str
+) -> None:
+    header = "Year,Cost centre,Account,Supplier,Description,Amount\n2025/26,A,1,,a,5\n"
+    with pytest.raises(StrictRefusedError) as refused:
+        ledger(header + row + "\n")
+    (problem,) = refused.value.report.problems
+    assert (problem.line, problem.column, problem.code) == (3, column, "maybe_total")
+    assert problem.message.startswith("looks like a total row")
+    other = row.replace(problem.value, f"Invoice {problem.value} in July")
+    assert len(ledger(f"{header}{other}\n")) == 2
+
+
+def test_spending_in_words_of_sums_is_spending() -> None:
+    said = (
+        "Consumables",
+        "Sum insured",
+        "Balance",
+        "Balance of contract",
+        "Freight forward",
+        "Summary server",
+    )
+    rows = "".join(f"2025/26,A,1,{one},5\n" for one in said)
+    assert len(ledger(f"Year,Cost centre,Account,Description,Amount\n{rows}")) == len(said)
+    paid = "Date,Supplier,Description,Net amount\n01/04/2025,Acme,Sum of invoices,5.00\n"
+    assert [one.net_pence for one in payments(paid, "date_order = 'day first'")] == [500]
+
+
 def test_payments_to_a_supplier_called_total_are_payments() -> None:
     text = """Date,Supplier,Description,Net amount
 01/04/2025,Total Gas & Power Ltd,Total energy used,5.00
@@ -462,6 +501,26 @@ def test_contracts_that_cannot_be_are_set_aside(row: str, code: str) -> None:
     text = f"Reference,Start date,End date,Annual value\nC0,2026-01-01,,\n{row}\n"
     assert len(contracts(text, quarantine=bad.append)) == 1
     assert [one.problems[0].code for one in bad] == [code]
+
+
+def test_a_contract_has_a_title_and_a_person_none() -> None:
+    (one,) = contracts(
+        "Reference,Title,Supplier,Start date,End date\nC1,Maintenance,Acme,01/04/2024,31/03/2027\n"
+    )
+    assert one.title == "Maintenance"
+    (mapped,) = flat(
+        read_contracts(
+            table("Reference,Title,End date\nC1,Maintenance,31/03/2027\n"),
+            on=TODAY,
+            mapping=parse_mapping('[columns]\n"Title" = "title"\n', "m"),
+        )
+    )
+    assert mapped.title == "Maintenance"
+    imported = read_contracts(
+        table("Reference,Contract title,Title,End date\nC1,Maintenance,Dr,31/03/2027\n"), on=TODAY
+    )
+    assert [one.title for one in flat(imported)] == ["Maintenance"]
+    assert "columns about people dropped unread: Title" in imported.report().notes
 
 
 def test_what_is_no_register_of_contracts_is_refused() -> None:

@@ -29,6 +29,7 @@ HEADER = "product,version,edition,build,end_of_support,kind,source,licence,as_of
     [
         ("windows", "22H2", "Windows 10 Pro", "ended", date(2025, 10, 14)),
         ("windows", "10.0.19045", "Windows 10 Enterprise", "ended", date(2025, 10, 14)),
+        ("windows", "10.0 (19045)", "Windows 10 Enterprise", "ended", date(2025, 10, 14)),
         ("windows", "1809", "Windows 10 Enterprise LTSC", "supported", date(2029, 1, 9)),
         ("windows", "24H2", "Windows 11 Pro", "ended", date(2026, 10, 13)),
         ("windows", "24H2", "Windows 11 Enterprise", "ends_within", date(2027, 10, 12)),

@@ -23,6 +23,8 @@ TOLD = {
     "Microsoft Windows 10 Pro 10.0.19045": ("windows-10", "22H2"),
     "Windows 10.0.19045.3000": ("windows-10", "22H2"),
     "10.0.19045.3000": ("windows-10", "22H2"),
+    "Windows 10 Pro 10.0 (19045)": ("windows-10", "22H2"),
+    "10.0 (19045)": ("windows-10", "22H2"),
     "Windows Server, version 20H2": ("windows-server", "20H2"),
     "Windows Server 2019 Standard": ("windows-server", "2019"),
     "Ubuntu 22.04.3 LTS": ("ubuntu", "22.04"),

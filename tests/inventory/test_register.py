@@ -33,7 +33,7 @@ def test_every_state_has_its_usual_ways_on(state: str) -> None:
 def test_unusual_transitions_are_warned_of_and_not_refused() -> None:
     assert transition_warning("stores", "deployed") is None
     assert transition_warning("disposed", "deployed") == (
-        "from disposed to deployed is unusual: after disposed usually comes nothing"
+        "from disposed to deployed is unusual: disposed is usually the last state"
     )
     assert "after ordered usually comes stores, build" in (transition_warning("ordered", "disposed") or "")
 

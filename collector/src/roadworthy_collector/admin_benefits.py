@@ -189,6 +189,11 @@ def list_contracts(
         f"running: {pounds(found['running_pence'])} a year, and {found['running_unknown']} whose value is not told; "
         f"{len(found['notice_due'])} must be given notice within {found['within_days']} days"
     )
+    if found["endless"]:
+        typer.echo(
+            f"no end date known: {len(found['endless'])}, {pounds(found['endless_pence'])} a year, and "
+            f"{found['endless_unknown']} whose value is not told; in no sum of running ones, and nobody is warned"
+        )
 
 
 def _contract(row: dict[str, Any]) -> dict[str, Any]:

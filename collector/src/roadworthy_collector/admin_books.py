@@ -305,26 +305,34 @@ def try_rules(
     limit: _Limit = 20,
     output: Format = "table",
 ) -> None:
-    """Say what other rules would make of the devices; nothing is saved."""
-    from roadworthy_collector.books.rating import try_text
+    """Say what other rules would make of devices and of what imports alone tell of; nothing is saved."""
+    from roadworthy_collector.books.rating_trying import try_text
 
     text = _text_of(file)
     with stored(config) as (settings, engine):
         found = try_text(engine, text, time.time(), settings.reporting_timezone)
+    parts = {"agent": found.agents, "imports alone": found.imported}
     moves = [
-        {"rating now": before, "then": after, "devices": count}
-        for (before, after), count in sorted(found.moves.items())
+        {"known from": title, "rating now": before, "then": after, "devices": count}
+        for title, one in parts.items()
+        for (before, after), count in sorted(one.moves.items())
     ]
     if output == "json":
-        typer.echo(json.dumps({"devices": found.devices, "moves": moves}, indent=2))
+        told = {"devices": found.agents.devices, "imported": found.imported.devices, "moves": moves}
+        typer.echo(json.dumps(told, indent=2))
         return
     show(moves, output)
     for name in ("added", "removed", "changed"):
-        if told := getattr(found, f"rules_{name}"):
-            typer.echo(f"rules {name}: {', '.join(told)}")
-    for one in found.changes[:limit]:
-        typer.echo(f"{one.device}: {one.before} -> {one.after}")
-    typer.echo(f"{len(found.changes):,} of {found.devices:,} devices would change")
+        if changed := getattr(found.agents, f"rules_{name}"):
+            typer.echo(f"rules {name}: {', '.join(changed)}")
+    for one in (*found.agents.changes[:limit], *found.imported.changes[:limit]):
+        typer.echo(f"{found.tags.get(one.device, one.device)}: {one.before} -> {one.after}")
+    typer.echo(
+        f"{len(found.agents.changes):,} of {found.agents.devices:,} devices with an agent would change"
+    )
+    typer.echo(
+        f"{len(found.imported.changes):,} of {found.imported.devices:,} known from imports alone would change"
+    )
 
 
 @rules.command("save", epilog="Example: roadworthy ratings rules save rules.toml")

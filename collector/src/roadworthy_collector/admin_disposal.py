@@ -31,7 +31,8 @@ def import_disposals(
     mapping: Annotated[Path | None, typer.Option(help="TOML: which column is which.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook; the first if not said.")] = None,
     corrections: Annotated[
-        Path | None, typer.Option(help="Write rows that are bad to this CSV, to be put right and imported.")
+        Path | None,
+        typer.Option(help="Where bad rows go; beside the file, as NAME.corrections.csv, if not said."),
     ] = None,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="One bad row refuses the file.")] = False,
@@ -42,9 +43,15 @@ def import_disposals(
 ) -> None:
     """Import a list of disposals: items that left become disposed, one batch that `register undo` takes back."""
     from roadworthy_collector.books import disposal_import as books
-    from roadworthy_collector.books.cost_import import read_mapping
+    from roadworthy_collector.books.cost_import import read_mapping, write_corrections
 
-    wishes = books.Wishes(mapping=read_mapping(mapping), strict=strict, dry_run=dry_run, sheet=sheet)
+    wishes = books.Wishes(
+        mapping=read_mapping(mapping),
+        strict=strict,
+        dry_run=dry_run,
+        corrections=corrections is not None,
+        sheet=sheet,
+    )
     with stored(config) as (settings, engine):
         try:
             with file.open("rb") as stream:
@@ -57,15 +64,20 @@ def import_disposals(
                     now=time.time(),
                     on=today(settings),
                 )
-            if corrections is not None and done.corrections is not None:
-                corrections.write_text(done.corrections, "utf-8-sig", newline="")
         except OSError as error:
-            raise RoadworthyError(f"{file}: cannot be read or written ({error.strerror})") from None
+            raise RoadworthyError(f"{file}: cannot be read ({error.strerror})") from None
+    where = None
+    if done.corrections is not None and (corrections is not None or done.batch is not None):
+        where = corrections or file.with_suffix(".corrections.csv")
+        write_corrections(where, done.corrections)
     if output == "json":
-        typer.echo(json.dumps(_plain(done), indent=2))
+        told = None if where is None else str(where)
+        typer.echo(json.dumps(_plain(done) | {"corrections": told}, indent=2))
         return
     for line in _said(done, dry_run=dry_run):
         typer.echo(line)
+    if where is not None:
+        typer.echo(f"set aside in {where}: correct it there and import it")
 
 
 def _plain(done: Any) -> dict[str, Any]:

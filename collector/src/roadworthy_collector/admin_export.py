@@ -48,15 +48,14 @@ def export_table(
     """Write a table with its filter, as-at time, coverage and the protective marking of the settings."""
     from roadworthy_collector.books import tables
 
-    allowed = tables.find(table).filters
     told: dict[str, str] = {}
     for one in filters or ():
         name, equals, value = one.partition("=")
-        if not equals or name not in allowed:
-            known = ", ".join(allowed) or "none"
-            raise RoadworthyError(f"--filter {one}: write name=value; {table} is narrowed by: {known}")
-        told[name] = value.strip()
+        if not equals:
+            raise RoadworthyError(f"--filter {one}: write name=value")
+        told[name] = value
+    narrowed = tables.filters_of(table, told)
     with stored(config) as (settings, engine):
-        asked = tables.Asked(table, tables.filters_of(table, told), time.time(), COMMAND_LINE)
+        asked = tables.Asked(table, narrowed, time.time(), COMMAND_LINE)
         count = tables.write_file(engine, settings, asked, file)
     typer.echo(f"{count:,} rows written to {file}")

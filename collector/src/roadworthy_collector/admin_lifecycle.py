@@ -257,10 +257,10 @@ def override_dates(
 
     text = _text(file)
     with connected(config) as connection:
+        now = int(time.time())
         if dry_run:
-            found = lifecycle_dates.try_override(connection, text, file.name)
+            found = lifecycle_dates.try_override(connection, text, file.name, now=now)
         else:
-            now = int(time.time())
             found = lifecycle_dates.save_override(
                 connection, text, source=file.name, now=now, actor=COMMAND_LINE
             )
@@ -276,6 +276,8 @@ def _tell_moved(found: Any, output: str, *, dry_run: bool) -> None:
     show(rows, output)
     for text in found.skipped:
         typer.echo(f"not taken over: {text}")
+    for text in found.hints:
+        typer.echo(f"look again: {text}")
     done = "would be" if dry_run else "are"
     typer.echo(
         f"{found.rows:,} rows read; {len(found.added):,} dates {done} added, {len(found.moved):,} moved, "

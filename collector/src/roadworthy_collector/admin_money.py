@@ -21,6 +21,7 @@ method = typer.Typer(help="How cost is counted: basis, target, control totals.",
 costs.add_typer(rules, name="rules")
 costs.add_typer(method, name="method")
 _ACTOR = "command line"
+_Measure = Literal["budget", "forecast", "outturn"]
 TomlFile = Annotated[Path, typer.Argument(help="A TOML file.")]
 
 
@@ -239,6 +240,7 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
     period: Annotated[
         int | None, typer.Option(min=0, max=13, help="Only this accounting period; 0: none told.")
     ] = None,
+    measure: Annotated[_Measure, typer.Option(help="Which of them; they are never added up.")] = "outturn",
     text: Annotated[str, typer.Option(help="Only with this in description, supplier, code or rule.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="So many, the largest first.")] = 50,
     export: Annotated[Path | None, typer.Option(help="Write all of them to this .csv or .xlsx.")] = None,
@@ -249,16 +251,22 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument an option
     from roadworthy_collector.books.cost_review import Wanted, read_lines
 
     wanted = Wanted(
-        kind=kind, year=year, definition=share, member=member, centre=centre, text=text, period=period
+        kind=kind,
+        year=year,
+        definition=share,
+        member=member,
+        centre=centre,
+        text=text,
+        period=period,
+        measure=measure,
     )
-    now = time.time()
     with stored(config) as (settings, engine), engine.connect() as connection:
         found = read_lines(connection, wanted, limit=limit if export is None else 10**9)
         content = shares.kept(connection)
     rows = [money_tables.line_row(one, share) for one in found.rows]
     if export is not None:
-        counted = content[0] if content else {}
-        money_tables.export(export, rows, counted, now, wanted.in_words(), settings.protective_marking)
+        held = content[0] if content else {}
+        money_tables.export(export, rows, held, time.time(), wanted.in_words(), settings.protective_marking)
         typer.echo(f"{len(rows):,} rows written to {export}")
         return
     show(money_tables.worded(rows), output)
@@ -275,6 +283,7 @@ def list_bridge(
     ] = "ledger",
     year: Annotated[int | None, typer.Option(help="The year the financial year begins in.")] = None,
     centre: Annotated[str | None, typer.Option(help="Only this cost centre.")] = None,
+    measure: Annotated[_Measure | None, typer.Option(help="Only this; without it all.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many, the largest first.")] = 50,
     output: Format = "table",
 ) -> None:
@@ -282,7 +291,9 @@ def list_bridge(
     from roadworthy_collector.books.cost_bridge import Wanted, read_lines
 
     with stored(config) as (_, engine), engine.connect() as connection:
-        found = read_lines(connection, Wanted(part=part, year=year, centre=centre), limit=limit)
+        found = read_lines(
+            connection, Wanted(part=part, year=year, centre=centre, measure=measure), limit=limit
+        )
     show([one._asdict() for one in found.rows], output)
     if output == "table":
         typer.echo(f"{len(found.rows):,} of {found.total:,} lines, {pounds(found.pence)} in all")

@@ -16,7 +16,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from roadworthy_collector.admin_register_told import SHOWN, event_line, item_answer, tell_changes, tell_import
+from roadworthy_collector.admin_register_told import (
+    SHOWN,
+    event_line,
+    item_answer,
+    tell_changes,
+    tell_import,
+    tell_made,
+)
 from roadworthy_collector.command_support import ConfigFile, Format, show, stored, told
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.security.tokens import COMMAND_LINE
@@ -110,6 +117,7 @@ def import_register(  # noqa: PLR0913 - options of a command
         str | None, typer.Option("--format", help="The file's format, if it is not to be found out; or json.")
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="TOML that says which column is which field.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook; the first if not said.")] = None,
     date_order: Annotated[
         Literal["day first", "month first"] | None, typer.Option(help="How dates are written, if not told.")
     ] = None,
@@ -136,6 +144,7 @@ def import_register(  # noqa: PLR0913 - options of a command
         strict=strict,
         dry_run=dry_run,
         again=again,
+        sheet=sheet,
     )
     with stored(config, makes=True) as (_, engine), _opened(file) as (stream, name), _progress() as progress:
         found = import_file(
@@ -149,12 +158,15 @@ def import_register(  # noqa: PLR0913 - options of a command
 
 
 @register.command("mapping", epilog="Example: roadworthy register mapping assets.csv > assets.toml")
-def print_mapping(file: Annotated[str, typer.Argument(help="CSV or XLSX; - is standard input.")]) -> None:
+def print_mapping(
+    file: Annotated[str, typer.Argument(help="CSV or XLSX; - is standard input.")],
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook; the first if not said.")] = None,
+) -> None:
     """Print a mapping file for a file's headers, to be edited; columns about people are left out of it."""
     from roadworthy_collector.books.importing import starter_mapping
 
     with _opened(file) as (stream, name):
-        text = starter_mapping(stream, name)
+        text = starter_mapping(stream, name, sheet)
     typer.echo(text, nl=False)
 
 
@@ -325,6 +337,7 @@ def change_register(  # noqa: PLR0913 - options of a command
         f"{would}new {found.new}, {would}changed {found.changed}, unchanged {found.unchanged}, "
         f"not in the register {len(found.not_found)}"
     )
+    tell_made(found.made, would)
     if dry_run:
         tell_changes(found.changes)
     if retire_devices:

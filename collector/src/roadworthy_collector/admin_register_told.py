@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from roadworthy_collector.books.importing import Outcome
     from roadworthy_collector.books.telling import ItemChange
     from roadworthy_inventory.importing.problems import Report
@@ -60,9 +62,7 @@ def tell_import(found: Outcome, corrections: Path | None, output: str) -> None:
         f"{found.file}: {found.report.rows_read} rows: {would}new {found.new}, {would}changed {found.changed}, "
         f"unchanged {found.unchanged}, set aside {found.report.quarantined}"
     )
-    for kind, names in found.made.items():
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        typer.echo(f"  {would}new {kind}: {'; '.join(names[:5])}{more}")
+    tell_made(found.made, would)
     if found.dry_run:
         tell_changes(found.changes)
     for line in problem_lines(found.report):
@@ -88,6 +88,13 @@ def problem_lines(report: Report) -> list[str]:
         if rest > 0:
             found.append(f"  {what}: {rest} more")
     return found
+
+
+def tell_made(made: Mapping[str, list[str]], would: str) -> None:
+    """Print the units, sites and others that were or would be made."""
+    for kind, names in made.items():
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        typer.echo(f"  {would}new {kind}: {'; '.join(names[:5])}{more}")
 
 
 def tell_changes(changes: list[ItemChange]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from roadworthy_inventory.cost_rules import (
     Classification,
@@ -199,16 +199,37 @@ def membership(definition: Definition, result: Classification, minimum_confidenc
     return True if run and legacy else None
 
 
+class Recharge(NamedTuple):
+    """What both sides of a recharge have alike: their reference, else their period and pence."""
+
+    reference: str | None
+    accounting_period: int | None = None
+    charged_pence: int = 0
+
+
+def _answered_as(line: LedgerLine) -> Facts | Recharge:
+    """Return what a line is answered with: recharges are counted with both sides or not at all."""
+    if line.kind not in ("recharge_in", "recharge_out"):
+        return facts_of(line)
+    if line.recharge_reference is not None:
+        return Recharge(line.recharge_reference)
+    charged = line.amount_pence if line.kind == "recharge_in" else -line.amount_pence
+    return Recharge(None, line.accounting_period, charged)
+
+
 def share(
-    definition: Definition, entries: Iterable[tuple[int, Facts, Classification]], minimum_confidence: float
+    definition: Definition,
+    entries: Iterable[tuple[int, Facts | Recharge, Classification]],
+    minimum_confidence: float,
 ) -> Share:
     """Return one share of (pence, facts, classification) entries of one year and one measure.
 
     Open amounts with the same facts are netted first: no rule can tell them apart, so a charge and its credit note
-    are always answered alike, and cancel here as they do in the ledger.
+    are always answered alike, and cancel here as they do in the ledger. So do the two sides of one recharge: both are
+    one thing that one part of the organisation does for another.
     """
     numerator = lines = total = 0
-    open_by_facts: defaultdict[Facts, int] = defaultdict(int)
+    open_by_facts: defaultdict[Facts | Recharge, int] = defaultdict(int)
     for pence, facts, result in entries:
         lines += 1
         total += pence
@@ -253,7 +274,7 @@ def shares(book: CostBook, entries: Sequence[CostLine]) -> dict[Definition, Shar
     """Return the three shares of `entries` of `book`; CostError where they mix years or measures."""
     if len({(entry.line.financial_year, entry.line.measure) for entry in entries}) > 1:
         raise CostError("a share is of one financial year and one of budget, forecast or outturn")
-    rows = [(entry.line.amount_pence, facts_of(entry.line), entry.result) for entry in entries]
+    rows = [(entry.line.amount_pence, _answered_as(entry.line), entry.result) for entry in entries]
     return {letter: share(letter, rows, book.method.minimum_confidence) for letter in DEFINITIONS}
 
 

@@ -33,6 +33,10 @@ UNDATED = "undated"
 _FILE = "weee_categories.csv"
 _COLUMNS = ("kind", "category", "category_name", "stores_data", "basis", "note", "source", "as_of")
 _CATEGORIES = range(1, 15)  # the regulations have fourteen
+# What no single item of a kind weighs, in kg; ours, and wide: it is there for slips of a comma and whole lots.
+_HEAVIEST_KG: Mapping[str, int] = MappingProxyType(
+    {"phone": 5, "tablet": 10, "laptop": 15, "dock": 15, "thin_client": 25, "desktop": 75, "monitor": 75}
+)
 
 Years = Literal["financial", "calendar"]
 
@@ -123,6 +127,22 @@ def stores_data(record: DisposalRecord) -> bool | None:
     return None if row is None else row.stores_data
 
 
+def too_heavy(kind: str, weight_grams: int | None) -> str | None:
+    """Return why no single item of a kind weighs so much, None where one may or the kind has no bound."""
+    most = _HEAVIEST_KG.get(kind)
+    if most is None or weight_grams is None or weight_grams <= most * 1000:
+        return None
+    return (
+        f"{weight_grams / 1000:,.1f} kg is more than one {kind.replace('_', ' ')} weighs (at most {most} kg)"
+    )
+
+
+def _no_weight(record: DisposalRecord) -> str | None:
+    if record.weight_grams is not None and record.weight_grams <= 0:
+        return f"{record.weight_grams} is no weight; leave it out where it is not known"
+    return too_heavy(record.kind, record.weight_grams)
+
+
 def check_record(record: DisposalRecord, on: dt.date) -> tuple[str, ...]:
     """Return what cannot be right about `record` on the day `on`, as sentences that name the field."""
     found = []
@@ -130,8 +150,8 @@ def check_record(record: DisposalRecord, on: dt.date) -> tuple[str, ...]:
         found.append(f"route: {record.route!r} is none of {', '.join(ROUTES)}")
     if record.weee_category is not None and record.weee_category not in _CATEGORIES:
         found.append(f"weee_category: {record.weee_category} is none of 1 to 14")
-    if record.weight_grams is not None and record.weight_grams <= 0:
-        found.append(f"weight_grams: {record.weight_grams} is no weight; leave it out where it is not known")
+    if why := _no_weight(record):
+        found.append(f"weight_grams: {why}")
     for field in ("proceeds_pence", "cost_pence"):
         amount = getattr(record, field)
         if amount is not None and amount < 0:

@@ -159,7 +159,7 @@ def _of_build(
 
 def _parts(text: str | None) -> frozenset[str]:
     said = (text or "").strip().casefold()
-    return frozenset((*said.replace("(", " ").replace(".", " ").split(), said)) - {""}
+    return frozenset((*re.sub(r"[.()]", " ", said).split(), said)) - {""}
 
 
 def _releases(product: str, version: str | None, rows: Sequence[SupportRow]) -> list[SupportRow]:

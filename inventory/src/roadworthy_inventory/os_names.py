@@ -58,8 +58,9 @@ _PRODUCTS_BY_NAME = {
     "vmware esxi": "vmware-esxi",
     "esxi": "vmware-esxi",
 }
-# Windows' own number since 2015; a build below 10240 never had it.
-_NT10 = re.compile(r"(?<![\d.])10\.0\.[1-9]\d{4}(?:\.\d+)?(?![\d.])")
+# Windows' own number since 2015; a build below 10240 never had it. Active Directory and ConfigMgr put the build in
+# brackets: 10.0 (19045).
+_NT10 = re.compile(r"(?<![\d.])10\.0(?:\.[1-9]\d{4}(?:\.\d+)?(?![\d.])| ?\([1-9]\d{4}\))")
 _BARE = re.compile(rf"\s*{_NT10.pattern}\s*")
 _WINDOWS_RELEASE = re.compile(r"\b(?:\d\dh[12]|1507|1511|1607|1703|1709|1803|1809|1903|1909|2004)\b")
 # The long-term releases are named by a year: learn.microsoft.com/windows/release-health/release-information

@@ -111,8 +111,9 @@ def transition_warning(before: str, after: str) -> str | None:
         raise RegisterError(f"{before!r} is no lifecycle state; use one of {', '.join(LIFECYCLE_STATES)}")
     if after in usual:
         return None
-    wonted = ", ".join(state for state in LIFECYCLE_STATES if state in usual) or "nothing"
-    return f"from {before} to {after} is unusual: after {before} usually comes {wonted}"
+    wonted = ", ".join(state for state in LIFECYCLE_STATES if state in usual)
+    said = f"after {before} usually comes {wonted}" if wonted else f"{before} is usually the last state"
+    return f"from {before} to {after} is unusual: {said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,7 @@ class UnitTree:
             key = "/".join(path_key(units[step].name) for step in reversed(seen))
             if key in paths:
                 raise UnitError(
-                    f"on {day.isoformat()} two units are called {key!r}: {paths[key]} and {one.id}; name paths "
-                    "must be unique"
+                    f"on {day.isoformat()} two units are called {key!r}; name paths must be unique"
                 )
             paths[key] = one.id
         return TreeOfDay(day, MappingProxyType(units), MappingProxyType(paths))

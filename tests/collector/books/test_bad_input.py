@@ -129,7 +129,17 @@ REGISTER: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "an open quote": (
         "r.csv",
         b'Asset tag,Model\n"FP1,abc\nFP2,x\n',
-        ("line 2, column Asset tag: holds a line break; close the quote it opens",),
+        ("r.csv: line 2: cell 1 opens a quote that is never closed",),
+    ),
+    "a quote closed rows below": (
+        "r.csv",
+        b'Asset tag,Model,Notes\nFP1,x,"15 inch\nFP2,x,\nFP3,x,"\nFP4,x,\n',
+        ("r.csv: line 2: cell 3 opens a quote that is closed 2 lines below",),
+    ),
+    "only placeholders": (
+        "r.csv",
+        b"Serial number,Model\nDefault string,x\nS1,x\n",
+        ("line 2, column Serial number: is a placeholder", "set aside 1"),
     ),
     "a line without end": (
         "r.csv",
@@ -199,6 +209,23 @@ MONEY: dict[str, tuple[str, str, bytes, tuple[str, ...]]] = {
         ("line 2", "31/02/2026"),
     ),
 }
+
+
+def test_a_sheet_behind_the_cover_is_said_and_can_be_named(command: Command, tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "r.xlsx") as book:
+        book.add_worksheet("Cover").write(0, 0, "Our assets")
+        data = book.add_worksheet("Data")
+        data.write_row(0, 0, ("Asset tag", "Model"))
+        data.write_row(1, 0, ("FP1", "x"))
+    file = str(tmp_path / "r.xlsx")
+    assert "sheet 'Cover' has a header and no rows; say which sheet is meant: Cover, Data" in command(
+        "register", "import", file
+    )
+    mapping = command("register", "mapping", file, "--sheet", "data")
+    assert 'sheet = "Data"' in mapping
+    (tmp_path / "m.toml").write_text(mapping)
+    assert "new 1" in command("register", "import", file, "--sheet", "Data", "--dry-run")
+    assert "new 1" in command("register", "import", file, "--mapping", str(tmp_path / "m.toml"))
 
 
 @pytest.mark.parametrize("case", REGISTER)

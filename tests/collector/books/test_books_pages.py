@@ -196,7 +196,7 @@ def test_rules_are_tried_and_saved_with_a_form(books: Estate, client: Client) ->
     other = text.replace('value_word = "hdd"', 'value_word = "ssd"')
     form = {"text": other, "do": "try", "csrf": rita.csrf}
     tried = text_of(client.post("/ratings/rules", data=form, **rita.cookie).text)
-    assert "3 devices would be rated otherwise" in tried
+    assert "3 devices with an agent: 3 devices would be rated otherwise" in tried
     assert "Rules changed: hard-disk" in tried
     wrong = client.post("/ratings/rules", data=form | {"text": "format = 2"}, **rita.cookie)
     assert wrong.status_code == 422
@@ -326,7 +326,9 @@ def test_the_commands_do_it_all(command: Any, tmp_path: Path, monkeypatch: pytes
     text = command("ratings", "rules", "show")
     file = tmp_path / "rules.toml"
     file.write_text(text[: text.rindex("Roadworthy's own bands: edition")].replace('"hdd"', '"ssd"'), "utf-8")
-    assert "rules changed: hard-disk" in command("ratings", "rules", "try", str(file))
+    tried = command("ratings", "rules", "try", str(file))
+    assert "rules changed: hard-disk" in tried
+    assert "known from imports alone would change" in tried
     assert "is in force" in command("ratings", "rules", "save", str(file))
     assert "cannot be read" in command("ratings", "rules", "try", str(tmp_path / "none.toml"), code=1)
     wanted = ("exceptions", "add", "FP3", "--reason", "kept for parts", "--owner", "a")

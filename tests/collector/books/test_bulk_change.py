@@ -75,6 +75,21 @@ def test_devices_go_and_come_back_with_their_items(books: Estate) -> None:
     assert live_tokens(books) == before
 
 
+def test_what_is_made_is_named_before_it_is(books: Estate) -> None:
+    asked = Asked(unit="A / B", site="Stores", enrol=True)
+    tried = change_items(books.engine, parse_pasted("FP1 \n new1"), asked, actor="ada", now=NOW, dry_run=True)
+    assert tried.made == {"units": ["A / B"], "sites": ["Stores"]}
+    assert [(one.fields["unit"][1], one.fields["site"][1]) for one in tried.changes] == [
+        ("A / B (new)", "Stores (new)")
+    ] * 2
+    done = change_items(books.engine, ["FP1"], asked, actor="ada", now=NOW)
+    assert done.made == tried.made
+    (change,) = done.changes
+    assert (change.fields["unit"][1], change.fields["site"][1]) == ("A / B", "Stores")
+    again = change_items(books.engine, ["FP1"], asked, actor="ada", now=NOW, dry_run=True)
+    assert (again.made, again.unchanged) == ({}, 1)
+
+
 def test_what_was_retired_by_hand_stays_so(books: Estate) -> None:
     with write_transaction(books.engine) as connection:
         connection.execute(schema.devices.update().values(retired_at=5))

@@ -17,7 +17,15 @@ from support.estates import NOW, Estate
 from roadworthy_collector.books import cost_lines, cost_texts, figures, shares
 from roadworthy_collector.books.cost_import import BadRowsError, Choices, Outcome, import_file, undo
 from roadworthy_collector.books.cost_lines import CostsError, as_content, ledger_line, payment_line
-from roadworthy_collector.books.cost_review import Said, Wanted, correct, find_line, read_lines, try_rules
+from roadworthy_collector.books.cost_review import (
+    Said,
+    Wanted,
+    correct,
+    find_line,
+    read_lines,
+    try_rules,
+    try_text,
+)
 from roadworthy_collector.books.money_tables import share_rows
 from roadworthy_collector.errors import NotFoundError
 from roadworthy_collector.store.engine import write_transaction
@@ -294,6 +302,7 @@ ENDS = [
     ("2024/25", 12, "IT1", "4002", "Training course", "Beta", "0.00", "invoice"),
     ("2025/26", 13, "IT1", "4002", "Training course", "Beta", "0.00", "invoice"),
 ]
+DEFLATED = '[deflator]\nsource = "an index"\nas_of = 2026-01-01\n[deflator.levels]\n"2024/25" = 100\n'
 METHOD = """
 basis = "cash"
 [target]
@@ -308,6 +317,30 @@ accounting_period = 1
 pounds = "40001.00"
 source = "outturn report"
 """
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"2026/27"', '"2023/24"', "target_year: comes after base_year"),
+        ('"2026/27"', '"2024/25"', "target_year: comes after base_year"),
+        ("cut_percent = 30", 'cut_percent = 30\nterms = "real"', "real terms need a deflator"),
+        (
+            "[[control]]",
+            'terms = "real"\n' + DEFLATED + "[[control]]",
+            "has no level for the financial year 2025",
+        ),
+    ],
+)
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_a_target_no_line_can_be_drawn_for_is_not_saved(
+    estate: Estate, before: str, after: str, said: str
+) -> None:
+    text = METHOD.replace(before, after, 1)
+    with write_transaction(estate.engine) as connection, pytest.raises(CostsError, match=said):
+        cost_texts.save(connection, "cost_method", text, actor="fin", now=int(NOW))
+    with estate.engine.connect() as connection, pytest.raises(CostsError, match=said):
+        try_text(connection, "cost_method", text)
 
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)

@@ -368,8 +368,36 @@ as_of = 2026-01-01
 )
 def test_a_wrong_override_says_where(estate: Estate, text: str, said: str) -> None:
     with estate.engine.connect() as connection, pytest.raises(RoadworthyError) as caught:
-        lifecycle_dates.try_override(connection, text, "o.toml")
+        lifecycle_dates.try_override(connection, text, "o.toml", now=NOW)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_an_override_of_what_nobody_knows_is_taken_with_a_hint_and_of_tomorrow_refused(
+    estate: Estate,
+) -> None:
+    row = """
+[[date]]
+product = "{}"
+version = "{}"
+edition = "enterprise_education"
+kind = "mainstream"
+end_of_support = 2031-05-05
+source = "https://example.org/letter"
+as_of = 2026-01-01
+"""
+    text = (
+        row.format("windows-10", "22H2") + row.format("windows-10", "22H3") + row.format("widnows-10", "22H2")
+    )
+    with estate.engine.connect() as connection:
+        found = lifecycle_dates.try_override(connection, text, now=NOW)
+        assert found.told()["hints"] == [
+            "widnows-10: no such product is known; did you mean 'windows-10'?",
+            "windows-10 22H3: no such release is known; did you mean '22H2'?",
+        ]
+        later = text.replace("as_of = 2026-01-01", "as_of = 2999-01-01")
+        with pytest.raises(RoadworthyError, match="windows-10 22H2: as_of 2999-01-01 is still to come"):
+            lifecycle_dates.try_override(connection, later, now=NOW)
 
 
 def test_records_of_an_mdm_export_count_by_what_it_says(estate: Estate) -> None:

@@ -57,6 +57,8 @@ def test_from_an_export_to_a_share(folder: Path) -> None:
     assert "left out" not in said
     (line,) = json.loads(well("costs", "lines", "--year", "2024", "--text", "sundry", "--format", "json"))
     assert line["by"] == "no rule"
+    assert "0 of 0 lines" in well("costs", "lines", "--year", "2024", "--measure", "budget")
+    assert well("costs", "bridge", "--measure", "outturn") == well("costs", "bridge")
     well("costs", "correct", line["key"], "--pool", "break_fix", "--reason", "invoice 77, a repair")
     found = json.loads(well("costs", "shares", "--format", "json"))
     assert found["years"]["2024"]["measures"]["outturn"]["B"]["numerator_pence"] == 4_500_000

@@ -195,10 +195,16 @@ def test_the_commands_say_the_same(estate: Estate, tmp_path: Path, monkeypatch: 
     run("benefits", "remove", "1", "--by", "jo", "--as-finance", status=1)
     assert "removed from budget" in run("benefits", "remove", "1", "--by", "fin", "--as-finance")
     assert "£800.00" in run("benefits", "list", "--sums")
-    assert "2 items left" in run(
-        "disposal", "import", str(tmp_path / "gone.csv"), "--corrections", str(tmp_path / "bad.csv")
-    )
-    assert "unknown_tag" not in (tmp_path / "bad.csv").read_text()
+    took = run("disposal", "import", str(tmp_path / "gone.csv"))
+    assert "2 items left" in took
+    # Rows that are bad are never dropped unsaid: beside the file, and again where they are asked for.
+    assert "gone.corrections.csv" in took
+    corrections = (tmp_path / "gone.corrections.csv").read_text("utf-8-sig")
+    assert len(corrections.splitlines()) == 1 + 4
+    bad = tmp_path / "bad.csv"
+    again = run("disposal", "import", str(tmp_path / "gone.csv"), "--corrections", str(bad))
+    assert "this file is in already" in again
+    assert bad.read_text("utf-8-sig") == corrections
     assert "1 certificates are missing" in run("disposal", "list")
     run("disposal", "set", "B", "--certificate", "D-2", "--certificate-date", "2026-05-02")
     assert "none" in run("disposal", "missing")

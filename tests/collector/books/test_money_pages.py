@@ -210,6 +210,19 @@ def test_the_same_by_the_api(client: Client, estate: Estate, tmp_path: Path) -> 
     (second,) = ask("GET", "lines?year=2024&member=counted&period=2")["rows"]
     assert (second["period"], second["pence"]) == (2, 1_000_000)
     assert ask("GET", "lines?year=2024&period=9")["total"] == 0
+    budget = (
+        ",".join(money.HEADER).replace("Amount", "Budget")
+        + "\n2024/25,1,IT1,4001,Bought,Alpha,99.00,invoice\n"
+    )
+    (tmp_path / "budget.csv").write_text(budget)
+    planned = money.taken(estate, tmp_path / "budget.csv")
+    found = ask("GET", "lines?year=2024&measure=budget")
+    assert (found["total"], found["pence"]) == (1, 9_900)
+    assert ask("GET", "lines?year=2024&measure=forecast")["total"] == 0
+    assert (
+        ask("GET", "lines?year=2024")["total"] == ask("GET", "lines?year=2024&measure=outturn")["total"] == 4
+    )
+    assert ask("POST", f"batches/{planned.batch}/undo") == {"rows": 1}
     (batch,) = ask("GET", "batches")["rows"]
     assert (batch["id"], batch["file_name"]) == (outcome.batch, "ledger.csv")
     assert ask("POST", f"batches/{batch['id']}/undo") == {"rows": 7}
@@ -255,6 +268,8 @@ def test_a_plan_by_the_api(client: Client, estate: Estate) -> None:
     (one,) = client.get("/api/v1/plan/items", **keeper.bearer).json()["rows"]
     assert one["code"].startswith("capital")
     assert client.get("/api/v1/plan/why?tag=SLOW", **keeper.bearer).json()["item"] == one
+    refused = client.get("/api/v1/plan/items?uses=nonsense", **keeper.bearer)
+    assert (refused.status_code, "capital" in refused.text) == (422, True)
     assert client.get("/api/v1/plan/why?tag=NO", **keeper.bearer).status_code == 404
     assert client.get("/api/v1/plan/example", **keeper.bearer).json()["text"] == EXAMPLE
     assert client.post("/api/v1/plan", json={"text": "x ="}, **keeper.bearer).status_code == 422

@@ -171,6 +171,8 @@ def test_contracts_warn_of_notice_and_count_what_is_unknown(estate: Estate, tmp_
     assert (found["running_pence"], found["running_unknown"]) == (1_200_000, 0)
     assert (found["cliffs"]["ended"], found["cliffs"]["unknown"], found["cliffs"]["total"]) == (1, 1, 3)
     assert sum(one["ends"] for one in found["cliffs"]["months"]) == 1
+    assert [row["reference"] for row in found["endless"]] == ["C-3"]
+    assert (found["endless_pence"], found["endless_unknown"]) == (50_000, 0)
 
 
 def test_what_a_contract_is_for_is_said_on_the_record(estate: Estate, tmp_path: Path) -> None:
@@ -288,6 +290,21 @@ def test_a_list_of_disposals_is_one_batch_that_can_be_undone(estate: Estate) -> 
     batches.undo(estate.engine, done.batch, actor="desk", now=NOW)
     assert states(estate) == before
     assert held(estate) == []
+
+
+def test_weights_that_cannot_be_are_set_aside(estate: Estate) -> None:
+    five(estate)
+    said = 'Tag,Weight kg,Left\nA,-1,2026-04-20\nB,"1,5",2026-04-20\nC,20,2026-04-20\nD,20,2026-04-20\nE,"1,500",2026-04-20\n'
+    done = gone(estate, said)
+    assert done.report is not None
+    assert [(one.line, one.column) for one in done.report.problems] == [
+        (2, "Weight kg"),
+        (3, "Weight kg"),
+        (5, "Weight kg"),
+        (6, "Weight kg"),
+    ]
+    assert "more than one laptop weighs" in done.report.problems[2].message
+    assert [(one.record.tag, one.record.weight_grams) for one in held(estate)] == [("C", 20_000)]
 
 
 def test_missing_certificates_and_weights_are_counted(estate: Estate) -> None:

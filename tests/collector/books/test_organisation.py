@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,7 @@ def test_a_change_that_cannot_be_is_refused_with_the_names(estate: Estate, asked
         with pytest.raises((OrganisationError, NotFoundError)) as refused:
             do(estate, *asked, dry_run=dry_run)
         assert said in str(refused.value)
+        assert not re.search(r"(?<![\d-])\d+(?![\d-])", str(refused.value))  # names and days, no row's number
     assert paths(estate) == before
 
 

@@ -9,12 +9,22 @@ import pytest
 from sqlalchemy import insert, select
 from support.estates import NOW, Estate
 
-from roadworthy_collector.books import excepting, figures, lists, rating, reconciling, rules
+from roadworthy_collector.books import (
+    excepting,
+    figures,
+    lists,
+    rating,
+    rating_reasons,
+    rating_trying,
+    reconciling,
+    rules,
+)
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.books_schema import (
     batches,
+    exceptions,
     import_ratings,
     mdm_devices,
     ratings,
@@ -192,11 +202,41 @@ def test_imports_alone_are_rated_and_say_so(estate: Estate) -> None:
         assert [row["tag"] for row in only] == ["FP2"]
         counts = lists.rating_counts(connection, lists.Wanted(imported=True))
         assert sum(counts.values()) == 2
+        _, text, _ = rules.current(connection)
+    softer = text.replace('id = "support-ended"', 'id = "support-gone"')
+    tried = rating_trying.try_text(estate.engine, softer, NOW, "Europe/London")
+    assert (tried.agents.devices, tried.imported.devices) == (0, 2)
+    (change,) = tried.imported.changes
+    assert (tried.tags[change.device], change.newly_met) == ("FP2", ("support-gone",))
+    assert sum(tried.imported.moves.values()) == 2
     estate.device(serial="5CG1", asset_tag="FP1")
     reconciling.reconcile_now(work_of(estate, NOW + 60))
     rating.rate_now(work_of(estate, NOW + 60))
     with estate.engine.connect() as connection:
         assert len(connection.execute(select(import_ratings)).all()) == 1
+
+
+def test_a_rule_opens_as_many_as_it_counts_and_those_excepted_apart(estate: Estate) -> None:
+    disk = DEVICE | {"system_medium": "hdd"}
+    new = estate.device(**disk, enrolled_at=NOW - DAY)
+    one, covered = estate.device(**disk), estate.device(**disk)
+    told = {"reason": "a lab", "owner": "a", "approver": "b", "begins": "2026-01-01", "expires": "2030-01-01"}
+    estate.put(exceptions, device=covered, rules=["hard-disk"], made_at=1, **told)
+    content = rating.rate_now(work_of(estate))["estate"]
+    counts = {asks: count for rule, asks, count in content["reasons"] if rule == "hard-disk"}
+    assert content["excepted_reasons"] == {"hard-disk": 1}
+    with estate.engine.connect() as connection:
+
+        def listed(**wanted: Any) -> set[int]:
+            rows = lists.list_ratings(connection, lists.Wanted(**wanted)).rows
+            assert sum(lists.rating_counts(connection, lists.Wanted(**wanted)).values()) == len(rows)
+            return {row["id"] for row in rows}
+
+        assert listed(rule="hard-disk") == {new, one, covered}
+        assert listed(rule="hard-disk", excepted="yes") == listed(excepted="yes") == {covered}
+        assert listed(rule="hard-disk", excepted="no") == {new, one}
+        for asks in rating_reasons.ASKING:
+            assert len(listed(rule="hard-disk", asks=asks)) == counts.get(asks, 0)
 
 
 def test_lists_are_narrowed_and_restricted_sites_count_alone(estate: Estate) -> None:
@@ -255,7 +295,7 @@ def test_rules_are_tried_before_they_are_saved_and_editions_are_kept(estate: Est
     for number in range(6):
         estate.startup(device, started_at=NOW - (number + 1) * DAY, total_seconds=50.0)
     text = other_rules(estate)
-    tried = rating.try_text(estate.engine, text, NOW, "Europe/London")
+    tried = rating_trying.try_text(estate.engine, text, NOW, "Europe/London").agents
     assert tried.devices == 1
     assert tried.rules_changed == ("startup-slow",)
     assert tried.changes[0].newly_met == ("startup-slow",)

@@ -17,6 +17,7 @@ from roadworthy_collector.books.batches import BatchRunningError, Counts, Source
 from roadworthy_collector.books.changes import Asked, ChangeRefusedError, change_items, parse_tags
 from roadworthy_collector.books.exporting import csv_pieces, write_xlsx
 from roadworthy_collector.books.importing import FileRefusedError, Outcome, Wishes, import_file
+from roadworthy_collector.books.item_writing import ItemWriter
 from roadworthy_collector.books.places import Places
 from roadworthy_collector.books.register import (
     history,
@@ -280,7 +281,7 @@ def test_a_writer_that_fails_takes_its_batch_back(estate: Estate) -> None:
 
     def cut_off() -> None:
         with writing(estate.engine, source, Counts(1, 1, 0, {}), NOW, "register.import", {}) as batch:
-            batches.ItemWriter(estate.engine, batch, NOW).write([batches.Change(None, None, values)])
+            ItemWriter(estate.engine, batch, NOW).write([batches.Change(None, None, values)])
             with pytest.raises(BatchRunningError, match=f"batch {batch} is being written"):
                 come(estate, HEADER + ROWS.replace("FP001", "FP100"))
             raise KeyboardInterrupt
@@ -399,6 +400,23 @@ def test_an_item_shows_the_devices_it_is_and_was(estate: Estate) -> None:
         assert summarise(connection, Wanted()).linked == 1
     assert [(one.hostname, one.until) for one in every] == [("NEW", None), ("OLD", dt.date(2026, 1, 1))]
     assert [one.hostname for one in seen] == ["OLD"]
+
+
+def test_a_device_twice_in_an_mdm_export_is_one(estate: Estate) -> None:
+    head = "Device ID,Device name,Serial number,Last check-in\n"
+    rows = "m1,PC1,5CG1,2026-09-01\nM1,PC1,5CG1,2026-09-03\nm1,PC1,5CG1,2026-08-01\nm2,PC2,5CG2,2026-09-01\n"
+    found = come(estate, head + rows, "mdm.csv")
+    assert (found.new, found.unchanged) == (2, 2)
+    assert found.report is not None
+    assert [(one.line, one.column, one.code) for one in found.report.warnings] == [
+        (3, "Device ID", "device_twice"),
+        (4, "Device ID", "device_twice"),
+    ]
+    with estate.engine.connect() as connection:
+        days = connection.execute(
+            select(mdm_devices.c.mdm_id, mdm_devices.c.last_check_in).order_by(mdm_devices.c.id)
+        )
+        assert [(one, str(day)) for one, day in days] == [("M1", "2026-09-03"), ("m2", "2026-09-01")]
 
 
 def test_mdm_analytics_and_warranties_come_in_and_go(estate: Estate) -> None:

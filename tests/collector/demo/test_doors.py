@@ -6,7 +6,9 @@ so a figure and its list differ by that, which each page says and other tests lo
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,12 +16,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import update
 from support.web import Client, client_of
 
 from roadworthy_collector.books import lifecycle_run, rating, reconciling, staff_time
+from roadworthy_collector.books.tables import TABLES
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.books_schema import register_items
@@ -90,6 +94,7 @@ COUNTED = (
     "/organisation/groups/rows",
     "/organisation/rows",
     "/reconciliation/review",
+    "/lifecycle/dates",
 )
 # A sum of what each row is a part of, not how many rows there are: its list is told apart by other tests.
 PARTS = {
@@ -244,8 +249,11 @@ def held_by(ask: Any, address: str) -> set[str]:
     address = address.partition("#")[0]
     page = ask(address)
     if address.startswith(COUNTED):
-        bodies = re.findall(r"<tbody[^>]*>(.*?)</tbody>", page, re.DOTALL)
-        return {str(len(re.findall(r"<tr\b", bodies[-1])) if bodies else 0)}  # a chart's figures come first
+        of = (
+            page.partition('id="list"')[2] or page.partition('class="filters"')[2] or page
+        )  # not a chart's figures
+        bodies = re.findall(r"<tbody[^>]*>(.*?)</tbody>", of, re.DOTALL)
+        return {str(len(re.findall(r"<tr\b", bodies[-1])) if bodies else 0)}
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split()).replace(" .", ".")
     if address.startswith("/ratings?"):
         tiles = {one.place: one.text for one in reversed(figures_of(page))}  # they come before tables
@@ -259,6 +267,8 @@ def held_by(ask: Any, address: str) -> set[str]:
     pattern = next((said for begins, said in TELLING.items() if address.startswith(begins)), None)
     assert pattern is not None, f"{address}: say in TELLING how this list tells how many it is of"
     found = re.search(pattern, text)
+    if found is None and "No benefit is of these." in text:
+        return {"0"}
     assert found is not None, (address, pattern, text[:2000])
     return {one for one in found.groups() if one}
 
@@ -275,3 +285,75 @@ def test_a_count_in_a_sentence_is_what_its_list_holds(ask: Any) -> None:
     assert len(found) > 8
     for path, address, number in found:
         assert number in held_by(ask, address), (path, address, number)
+
+
+# --- a list and its file ------------------------------------------------------------------------------------
+
+# The lists that go out as files, and the table each is.
+FILES = {
+    "/contracts": "contracts", "/contracts/warranties": "warranties", "/benefits": "benefits", "/replacement": "plan",
+    "/ratings": "ratings", "/ratings/exceptions": "exceptions", "/costs/lines": "cost-lines",
+    "/costs/bridge": "cost-bridge", "/organisation/rows": "organisation-rows",
+    "/organisation/groups/rows": "organisation-site-rows", "/disposal/items": "disposal", "/legacy": "legacy-register",
+    "/lifecycle/records": "lifecycle", "/lifecycle/dates": "support-dates", "/devices": "devices",
+    "/reconciliation/no_agent": "reconciliation", "/reconciliation/review": "review",
+}  # fmt: skip
+# Ways to narrow them that no figure opens: what a form sends, or people type.
+NARROWED = (
+    "/contracts?stands=notice+due", "/contracts?lacks=notice&ends=later", "/contracts/warranties?month=later",
+    "/benefits?net=unknown", "/benefits?cashable=no&year=2026%2F27", "/benefits?state=identified",
+    "/replacement?tag=nonsense", "/replacement?action=keep", "/replacement?action=replace&uses=capital", "/replacement?unknown=hours",
+    "/ratings?imported=yes", "/ratings?excepted=yes", "/ratings?excepted=no&imported=yes", "/ratings?unit=Nowhere",
+    "/ratings/exceptions?state=over",
+    "/costs/lines?kind=payments&member=in", "/costs/lines?none=1", "/costs/lines?text=laptop&measure=budget",
+    "/costs/lines?period=3&pool=repair_parts&share=A", "/costs/lines?centre=nowhere&year=2025",
+    "/costs/bridge?part=left_out&reason=nonsense&centre=nowhere&period=2", "/costs/bridge?none=1&measure=outturn",
+    "/organisation/rows?kind=items&state=stores", "/disposal/items?which=weight_unknown&route=recycling",
+    "/disposal/items?year=2025%2F26&category=3", "/disposal/items?category=0",
+    "/legacy?search=a", "/legacy?unsigned=yes", "/legacy?red=yes", "/legacy?standing=unknown",
+    "/lifecycle/dates?product=ubuntu", "/devices?q=rw", "/devices?state=missing&site=Nowhere",
+    "/devices?class=laptop&model=nonsense", "/reconciliation/no_agent?state=matched",
+    "/lifecycle/records?kind=mdm&unit=Nowhere",
+)  # fmt: skip
+
+
+def file_of(client: Client, ask: Any, address: str) -> tuple[str, dict[str, str], int]:
+    """Return the table that a list goes out as, the filters of its link, and how many records the file holds."""
+    path = address.partition("?")[0]
+    links = [html.unescape(one) for one in re.findall(r'href="(/export/[^"]+)"', ask(address))]
+    link = next(one for one in links if one.startswith(f"/export/{FILES[path]}?as=csv"))
+    answer = client.get(link)
+    assert answer.status_code == 200, (address, link, answer.text)
+    rows = list(csv.reader(io.StringIO(answer.text.lstrip("\ufeff"))))[
+        5:
+    ]  # below what the file is, and its header
+    told = dict(parse_qsl(link.partition("?")[2]))
+    told.pop("as")
+    count = (
+        len({row[0] for row in rows}) if path == "/benefits" else len(rows)
+    )  # a row there is a year of one
+    return FILES[path], told, count
+
+
+def test_a_file_holds_what_its_page_counts(client: Client, ask: Any) -> None:
+    opened = {}
+    for path in PAGES:
+        for link in re.findall(r'href="([^"#]+)', ask(path)):
+            of, _, query = html.unescape(link).partition("?")
+            if of in FILES and query:
+                opened[of, frozenset(dict(parse_qsl(query)))] = f"{of}?{query}"
+    filters: dict[str, set[str]] = {}
+    apart = []
+    for address in (*opened.values(), *NARROWED):
+        table, told, count = file_of(client, ask, address)
+        counted = held_by(ask, address)
+        if f"{count:,}" not in counted:
+            apart.append((address, told, count, counted))
+        filters.setdefault(table, set()).update(told)
+    assert apart == []
+    missed = {
+        table: sorted(set(TABLES[table].filters) - filters.get(table, set()))
+        for table in FILES.values()
+        if set(TABLES[table].filters) - filters.get(table, set())
+    }
+    assert missed == {}, f"narrow the page by these as well, in NARROWED: {missed}"

@@ -72,7 +72,10 @@ class Stepped(BaseModel):
 
 
 class Contracts(BaseModel):
-    """Contracts by end, those whose notice is due, when cover ends by month, pounds a year; unknown counted."""
+    """Contracts by end, those whose notice is due, when cover ends by month, pounds a year; unknown counted.
+
+    `endless`: no end is known of these, so they are in no sum of running ones; `endless_unknown` have no value told.
+    """
 
     on: str
     within_days: int
@@ -82,6 +85,9 @@ class Contracts(BaseModel):
     states: dict[str, int]
     running_pence: int
     running_unknown: int
+    endless: list[dict[str, Any]]
+    endless_pence: int
+    endless_unknown: int
     cliffs: dict[str, Any]
 
 

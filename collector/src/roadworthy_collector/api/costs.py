@@ -20,6 +20,7 @@ from roadworthy_collector.books import cost_bridge, cost_import, cost_ready, cos
 from roadworthy_collector.books.cost_lines import in_force
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.ledger import Measure
 
 router = APIRouter(prefix=PREFIX, tags=["costs"])
 # A ledger is of the whole IT estate: whose role holds for some units only has no part of it.
@@ -220,22 +221,19 @@ def list_lines(  # noqa: PLR0913, PLR0917 - one argument a parameter of the addr
     ] = None,
     centre: Annotated[str | None, Query(max_length=64)] = None,
     period: Annotated[int | None, Query(ge=0, le=13, description="0: none told.")] = None,
+    measure: Measure = "outturn",
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before.")] = 0,
     limit: Limit = 100,
 ) -> LinesPage:
     """Lines with the rule and confidence that put each where it is."""
     wanted = cost_review.Wanted(
-        kind=kind, year=year, definition=share, member=member, centre=centre, period=period
+        kind=kind, year=year, definition=share, member=member, centre=centre, period=period, measure=measure
     )
     with call.engine.connect() as connection:
         found = cost_review.read_lines(connection, wanted, offset=after, limit=limit)
     end = after + len(found.rows)
-    return LinesPage(
-        rows=[_line(one) for one in found.rows],
-        total=found.total,
-        pence=found.pence,
-        next=end if end < found.total else None,
-    )
+    rows = [_line(one) for one in found.rows]
+    return LinesPage(rows=rows, total=found.total, pence=found.pence, next=end if end < found.total else None)
 
 
 @router.get("/costs/bridge", summary="The lines behind the bridge", responses=documented())
@@ -243,7 +241,7 @@ def list_bridge(
     call: Looker,
     part: cost_bridge.Part = "ledger",
     year: Annotated[int | None, Query(ge=0, le=9999, description="The financial year begins in it.")] = None,
-    measure: Literal["budget", "forecast", "outturn"] | None = None,
+    measure: Measure | None = None,
     centre: Annotated[str | None, Query(max_length=64, description="Empty: none told.")] = None,
     period: Annotated[int | None, Query(ge=0, le=13, description="0: none told.")] = None,
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next` of the page before.")] = 0,

@@ -11,9 +11,10 @@ from roadworthy_collector.api.calls import PREFIX, Call, caller
 from roadworthy_collector.api.errors import documented
 from roadworthy_collector.books import tables
 from roadworthy_collector.books.sheets import MEDIA_TYPES
-from roadworthy_collector.books.tables import NotForYouError
+from roadworthy_collector.books.tables import FilterError, NotForYouError
 from roadworthy_collector.security.access import AccessRefusedError
 from roadworthy_collector.security.roles import Reader, Right
+from roadworthy_inventory.importing.problems import shortened
 
 router = APIRouter(prefix=PREFIX, tags=["exports"])
 Looker = Annotated[Call, Depends(caller(Right.READ_ESTATE))]
@@ -45,11 +46,13 @@ def export_table(
     ],
     as_: Annotated[As, Query(alias="as")] = "csv",
 ) -> Response:
-    """Return the table with filter, as-at time, coverage and protective marking; filters are those of its page."""
+    """Return the table with filter, as-at time, coverage and protective marking; filters are those of its page, others are refused."""
     try:
         return answer(call, request, table, as_)
     except NotForYouError as error:
         raise AccessRefusedError(403, "not_allowed", str(error)) from None
+    except FilterError as error:
+        raise AccessRefusedError(422, "schema", str(error), shortened(error.name)) from None
 
 
 def answer(call: Any, request: Request, name: str, as_: As) -> Response:
@@ -58,7 +61,7 @@ def answer(call: Any, request: Request, name: str, as_: As) -> Response:
     tables.ensure_may(reader, name)
     asked = tables.Asked(
         name,
-        tables.filters_of(name, request.query_params),
+        tables.filters_of(name, {one: said for one, said in request.query_params.items() if one != "as"}),
         call.now,
         reader.name,
         reader.scope,

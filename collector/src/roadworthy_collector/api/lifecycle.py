@@ -163,6 +163,7 @@ class DatesMoved(BaseModel):
     moved: list[DateChange]
     gone: list[DateChange]
     skipped: list[str]
+    hints: list[str]
 
 
 class TextSent(Sent):
@@ -337,7 +338,7 @@ def override_dates(call: WholeKeeper, sent: TextSent) -> DatesMoved:
     """Put dates of your own before all others; with `dry_run` say what would change and save nothing."""
     if sent.dry_run:
         with call.engine.connect() as connection:
-            found = lifecycle_dates.try_override(connection, sent.text)
+            found = lifecycle_dates.try_override(connection, sent.text, now=call.at)
     else:
         with write_transaction(call.engine) as connection:
             found = lifecycle_dates.save_override(

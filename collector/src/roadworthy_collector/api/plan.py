@@ -150,6 +150,7 @@ def list_items(
     wanted = plan_chosen.Wanted(action or "", year, uses, model)
     with call.engine.connect() as connection:
         summary, _ = planning.require(connection)
+        plan_chosen.check(summary, wanted)
         rows, total, _ = plan_chosen.page(connection, summary, wanted, after, limit)
     end = after + len(rows)
     return PlanItems(rows=rows, total=total, next=end if rows and end < total else None)

@@ -20,7 +20,17 @@ from roadworthy_collector.api.calls import (
     caller,
 )
 from roadworthy_collector.api.errors import documented
-from roadworthy_collector.books import approving, excepting, figures, lists, rating, rules, standing
+from roadworthy_collector.api.rating_trial import Tried, told
+from roadworthy_collector.books import (
+    approving,
+    excepting,
+    figures,
+    lists,
+    rating,
+    rating_trying,
+    rules,
+    standing,
+)
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.engine import write_transaction
@@ -130,26 +140,6 @@ class RulesSent(Sent):
     """Rules as TOML."""
 
     text: Text
-
-
-class Move(BaseModel):
-    """Devices that go from one rating to another."""
-
-    before: str
-    after: str
-    devices: int
-
-
-class Tried(BaseModel):
-    """What other rules would change on `devices` devices, which may be every so-manyth of them."""
-
-    devices: int
-    changed: int
-    digest: str
-    moves: list[Move]
-    rules_added: list[str]
-    rules_removed: list[str]
-    rules_changed: list[str]
 
 
 class ExceptionRow(BaseModel):
@@ -305,18 +295,8 @@ def show_rules(call: Looker) -> Edition:
 def try_rules(call: WholeKeeper, sent: RulesSent) -> Tried:
     """Say what other rules would change; nothing is saved."""
     zone = call.settings.reporting_timezone
-    found = rating.try_text(call.engine, sent.text, call.now, zone, most=MOST_TRIED)
-    return Tried(
-        devices=found.devices,
-        changed=len(found.changes),
-        digest=found.after,
-        moves=[
-            Move(before=was, after=then, devices=count) for (was, then), count in sorted(found.moves.items())
-        ],
-        rules_added=list(found.rules_added),
-        rules_removed=list(found.rules_removed),
-        rules_changed=list(found.rules_changed),
-    )
+    found = rating_trying.try_text(call.engine, sent.text, call.now, zone, most=MOST_TRIED)
+    return told(found)
 
 
 @router.post("/rating-rules", summary="Put rules in force", status_code=201, responses=documented(408, 413))

@@ -158,10 +158,20 @@ async def import_items(  # noqa: PLR0913, PLR0917 - parameters of the address
     strict: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
     again: bool = False,  # noqa: FBT001, FBT002 - a parameter of the address
+    sheet: Text | None = None,
 ) -> Imported:
     """Take the body as the file. Good rows come in, bad ones are told; with `strict` all rows or none do."""
     wishes = Wishes(
-        format_, mapping, "mapping", date_order, strict, dry_run, again, call.scope, call.sees_restricted
+        format_,
+        mapping,
+        "mapping",
+        date_order,
+        strict,
+        dry_run,
+        again,
+        call.scope,
+        call.sees_restricted,
+        sheet,
     )
 
     def run(body: bytes) -> Imported:
@@ -180,9 +190,14 @@ async def import_items(  # noqa: PLR0913, PLR0917 - parameters of the address
     response_class=Response,
     openapi_extra=_UPLOAD,
 )
-async def make_mapping(call: Keeper, request: Request, name: Text = "upload") -> Response:  # noqa: ARG001 - `call` is who may
+async def make_mapping(
+    call: Keeper,  # noqa: ARG001 - who may
+    request: Request,
+    name: Text = "upload",
+    sheet: Text | None = None,
+) -> Response:
     """Return TOML to be edited: which column is which field. Nothing is written; columns about people are left out."""
-    text = await work_on(request, lambda body: starter_mapping(io.BytesIO(body), name or "upload"))
+    text = await work_on(request, lambda body: starter_mapping(io.BytesIO(body), name or "upload", sheet))
     return Response(text, media_type="text/plain")
 
 

@@ -198,7 +198,8 @@ class Change(Sent):
 class Changed(BaseModel):
     """What a change did, or would do; `warnings` are [tag, why its new state is unusual].
 
-    `duplicates` stood in the list more than once, `retired` counts devices put out of service.
+    `duplicates` stood in the list more than once, `retired` counts devices put out of service. `made`: {kind: names} of
+    places that were or would be made.
     """
 
     dry_run: bool
@@ -212,3 +213,4 @@ class Changed(BaseModel):
     changes: list[ItemChange]
     duplicates: list[str]
     retired: int
+    made: dict[str, list[str]]

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text, update
 
 from roadworthy_collector.books import items, retiring
@@ -31,7 +30,7 @@ from roadworthy_collector.store.books_schema import (
 from roadworthy_collector.store.books_schema import contracts as contracts_table
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.audit import record
-from roadworthy_collector.store.statements import BulkDelete, BulkInsert, BulkUpsert, Lookup
+from roadworthy_collector.store.statements import BulkDelete, BulkUpsert, Lookup
 
 PIECE_ROWS = 1000  # some 30 ms of the write lock
 # An unfinished batch older than this belongs to nobody: a million rows take less.
@@ -153,53 +152,6 @@ def reserve(connection: Connection, table: Table, count: int) -> list[int]:
     if table is register_items:  # an item that was taken back keeps its number in the history
         last = max(last, connection.scalar(select(func.max(register_changes.c.item))) or 0)
     return list(range(last + 1, last + count + 1))
-
-
-class ItemWriter:
-    """Writes changes of items as one batch, a transaction a piece."""
-
-    def __init__(self, engine: Engine, batch: int, now: float) -> None:
-        self._engine = engine
-        self._batch = batch
-        self._now = int(now)
-        self._items = BulkUpsert(register_items)
-        self._new_items = BulkInsert(register_items)
-        self._changes = BulkInsert(register_changes)
-        self._held = Lookup(select(register_items.c.id, register_items.c.batch), register_items.c.id)
-
-    def write(self, changes: Sequence[Change]) -> None:
-        """Write one piece, and what was before beside it."""
-        encode, batch, now = msgspec.json.encode, self._batch, self._now
-        # Everything that takes time and needs no lock is done before the lock is taken.
-        told: list[tuple[str | None, str]] = []
-        for change in changes:
-            if change.before is None:
-                told.append((None, items.known_text(change.after)))
-            else:
-                before, after = items.difference(change.before, change.after)
-                told.append((encode(before).decode(), encode(after).decode()))
-        old = [change.item for change in changes if change.item is not None]
-        with write_transaction(self._engine) as connection:
-            ids = iter(reserve(connection, register_items, len(changes) - len(old)))
-            came = {row[0]: row[1] for row in self._held.rows(connection, old)}
-            kept, new, numbered = [], [], []
-            for change in changes:
-                if change.item is None:
-                    numbered.append(next(ids))
-                    new.append((numbered[-1], *change.after, batch, now))
-                else:
-                    numbered.append(change.item)
-                    kept.append((change.item, *change.after, came.get(change.item, batch), now))
-            numbers = reserve(connection, register_changes, len(changes))
-            self._items.write(connection, kept)
-            self._new_items.write(connection, new)
-            self._changes.write(
-                connection,
-                [
-                    (number, batch, item, before, after)
-                    for number, item, (before, after) in zip(numbers, numbered, told, strict=True)
-                ],
-            )
 
 
 def pieces(rows: Sequence[Any], size: int = PIECE_ROWS) -> Iterator[Sequence[Any]]:

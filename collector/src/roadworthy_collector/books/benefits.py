@@ -7,7 +7,7 @@ claimant. Sums show no people.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -210,18 +210,19 @@ class Wanted(NamedTuple):
 
 def choose(rows: Iterable[dict[str, Any]], wanted: Wanted) -> list[dict[str, Any]]:
     """Return the rows of an overview that are behind one of its sums."""
-
-    def in_year(year: dict[str, Any]) -> bool:
-        told = wanted.net != "unknown" or year["net_pence"] is None
-        return wanted.year in {"", year["financial_year"]} and told
-
     return [
         row
         for row in rows
         if wanted.state in {"", row["state"]}
         and wanted.cashable in {"", "yes" if row["cashable"] else "no"}
-        and any(in_year(year) for year in row["years"])
+        and any(is_of(year, wanted) for year in row["years"])
     ]
+
+
+def is_of(year: Mapping[str, Any], wanted: Wanted) -> bool:
+    """Return whether a year of a benefit is one of those wanted."""
+    told = wanted.net != "unknown" or year["net_pence"] is None
+    return wanted.year in {"", year["financial_year"]} and told
 
 
 def sums_of(held: Iterable[Benefit]) -> list[dict[str, Any]]:

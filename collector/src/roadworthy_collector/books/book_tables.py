@@ -5,10 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from roadworthy_collector.books import benefits, contracts, disposal, staff_time_show, warranties
+from roadworthy_collector.books import (
+    benefits,
+    contracts,
+    disposal,
+    disposal_lists,
+    staff_time_show,
+    warranties,
+)
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.books.sheets import pounds_of
-from roadworthy_collector.books.table_rows import Made, Source
+from roadworthy_collector.books.table_rows import Made, Source, number_of, one_of
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_inventory.benefits import STATES
+from roadworthy_inventory.disposal import ROUTES
 
 _CONTRACT = (
     "reference", "title", "supplier", "state", "starts", "ends", "notice", "days_to_notice", "notice_due",
@@ -47,33 +57,53 @@ def staff_time(source: Source) -> Made:
 
 
 def contract_rows(source: Source) -> Made:
-    """Return the contracts that count, by end."""
+    """Return the contracts that count, by end, those behind a figure of the page if said."""
+    asked = source.filters
+    wanted = contracts.Wanted(
+        asked.get("ends", ""),
+        one_of(asked, "stands", contracts.STANDS),
+        one_of(asked, "lacks", contracts.LACKS),
+    )
     found = contracts.overview(source.connection, _today(source))
-    rows = [row | {"pounds_per_year": pounds_of(row["value_pence_per_year"])} for row in found["rows"]]
-    unknown = sum(row["ends"] is None for row in rows)
+    one_of(asked, "ends", contracts.endings(found))
+    chosen = contracts.choose(found, wanted)
+    rows = [row | {"pounds_per_year": pounds_of(row["value_pence_per_year"])} for row in chosen]
+    cliffs = found["cliffs"]
     return Made(
         _CONTRACT,
         rows,
-        f"{len(rows)} contracts, {unknown} without an end, {found['running_unknown']} running ones without a value",
+        f"{len(rows)} of {cliffs['total']} contracts; of all, {cliffs['unknown']} without an end, "
+        f"{found['running_unknown']} running ones without a value",
     )
 
 
 def warranty_rows(source: Source) -> Made:
     """Return the items whose warranty ends in the filter's `month`, in the coming 90 days without one."""
-    month = source.filters.get("month")
+    words = ("ended", *warranties.coming_months(_today(source)), "later", "unknown")
+    month = one_of(source.filters, "month", words) or None
     found = warranties.ends(source.connection, _today(source), month=month, scope=source.scope, limit=None)
     total = sum(found.months.values())
     return Made(_COVER, found.rows, f"{total} items, of {found.months['unknown']} no warranty is known")
 
 
 def benefit_rows(source: Source) -> Made:
-    """Return benefits a row a financial year; without the people of their steps."""
-    found = [row for _, one in benefits.read(source.connection) for row in _benefit(benefits.row_of(0, one))]
+    """Return benefits a row a financial year, those behind a sum of the page if said; without the people of their steps."""
+    asked = source.filters
+    wanted = benefits.Wanted(
+        one_of(asked, "state", STATES),
+        asked.get("year", ""),
+        one_of(asked, "cashable", ("yes", "no")),
+        one_of(asked, "net", ("unknown",)),
+    )
+    every = [benefits.row_of(0, one) for _, one in benefits.read(source.connection)]
+    chosen = benefits.choose(every, wanted)
+    found = [row for one in chosen for row in _benefit(one, wanted)]
     unknown = sum(row["net"] is None for row in found)
-    return Made(_BENEFIT, found, f"{len(found)} years of benefits, of {unknown} double running is not known")
+    said = f"{len(found)} years of {len(chosen)} of {len(every)} benefits, of {unknown} double running is not known"
+    return Made(_BENEFIT, found, said)
 
 
-def _benefit(row: dict[str, Any]) -> list[dict[str, Any]]:
+def _benefit(row: dict[str, Any], wanted: benefits.Wanted) -> list[dict[str, Any]]:
     return [
         row
         | {
@@ -83,15 +113,28 @@ def _benefit(row: dict[str, Any]) -> list[dict[str, Any]]:
             "net": pounds_of(year["net_pence"]),
         }
         for year in row["years"]
+        if benefits.is_of(year, wanted)
     ]
 
 
 def disposal_rows(source: Source) -> Made:
-    """Return every item that is gone or on its way out."""
-    held = disposal.read(source.connection, source.scope)
+    """Return the items that are gone or on their way out, those behind a figure of the page if said."""
+    asked, held = source.filters, disposal.read(source.connection, source.scope)
+    category = number_of(asked.get("category"))
+    if category is None and "category" in asked:
+        raise RoadworthyError("category: is a WEEE category by its number, 0 where none is known")
+    wanted = disposal_lists.Wanted(
+        one_of(asked, "route", ROUTES) or None,
+        asked.get("year"),
+        category,
+        one_of(asked, "which", disposal_lists.WHICH) or None,  # type: ignore[arg-type]  # one of WHICH
+    )
+    found = disposal_lists.choose(held, wanted, _today(source))
     untold = sum(not one.told for one in held)
-    coverage = f"{len(held)} items, of {untold} nothing but their state is recorded"
-    return Made(_DISPOSAL, [_disposal(disposal.row_of(one)) for one in held], coverage)
+    coverage = (
+        f"{len(found.rows)} of {len(held)} items; of all, of {untold} nothing but their state is recorded"
+    )
+    return Made(_DISPOSAL, [_disposal(row) for row in found.rows], coverage)
 
 
 def missing_rows(source: Source) -> Made:

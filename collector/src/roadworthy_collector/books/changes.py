@@ -6,14 +6,16 @@ One batch and one audit entry a change, whatever the number of items; `batches.u
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
 from roadworthy_collector.books import batches, items, retiring
-from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Source
+from roadworthy_collector.books.batches import Change, Counts, Source
 from roadworthy_collector.books.importing import Progress, silent
+from roadworthy_collector.books.item_writing import ItemWriter
 from roadworthy_collector.books.matching import Keys
 from roadworthy_collector.books.places import Places, Wanted
 from roadworthy_collector.books.telling import SHOWN_CHANGES, ItemChange, item_change
@@ -62,7 +64,8 @@ class Asked:
 class Changed:
     """What a change did, or would do: items `new`, `changed` and `unchanged`, tags `not_found` and given again.
 
-    `retired`: devices put out of service. `warnings` are (tag, why its new state is unusual). `changes` and `warnings` hold the first SHOWN_CHANGES.
+    `retired`: devices put out of service. `warnings` are (tag, why its new state is unusual). `changes` and `warnings`
+    hold the first SHOWN_CHANGES. `made`: {kind: names} of places that were or would be made.
     """
 
     dry_run: bool
@@ -76,6 +79,7 @@ class Changed:
     changes: list[ItemChange] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     retired: int = 0
+    made: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 class Pasted(NamedTuple):
@@ -170,7 +174,9 @@ def change_items(  # noqa: PLR0913 - all but four by name
             f"unit {asked.unit or 'none'}: is no unit of yours; your role holds for some only"
         )
     planned = _Plan(engine, keys, pasted.tags, asked)
-    if not dry_run and places.missing(wanted) and planned.touches:
+    named = {"unit": asked.unit, "site": asked.site}
+    made = places.missing(wanted) if planned.touches else {}
+    if not dry_run and made:
         with write_transaction(engine) as connection:
             places.make(connection, wanted, now)
     planned.compare(places)
@@ -182,7 +188,8 @@ def change_items(  # noqa: PLR0913 - all but four by name
     return Changed(
         dry_run, batch, new, len(planned.changes) - new, planned.unchanged, planned.not_found,
         len(planned.warnings), planned.warnings[:SHOWN_CHANGES],
-        [item_change(change, places) for change in planned.changes[:SHOWN_CHANGES]], pasted.duplicates, len(gone),
+        [item_change(change, places, named) for change in planned.changes[:SHOWN_CHANGES]], pasted.duplicates,
+        len(gone), made,
     )  # fmt: skip
 
 

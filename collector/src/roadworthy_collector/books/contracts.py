@@ -105,9 +105,10 @@ def _iso(day: dt.date | None) -> str | None:
 
 
 def overview(connection: Connection, on: dt.date, *, within_days: int = NOTICE_DAYS) -> dict[str, Any]:
-    """Return {rows, notice_due, cliffs, states, running_pence, running_unknown, notice_unknown} on the day `on`.
+    """Return {rows, notice_due, cliffs, states, running_..., endless, endless_..., notice_unknown} on the day `on`.
 
-    `rows` by end, contracts without one last. Cliffs: when cover ends, by month; ended, later and unknown hold the rest.
+    `rows` by end, contracts without one last: they are `endless`, which nobody is warned of and no sum of running ones
+    holds. Cliffs: when cover ends, by month; ended, later and unknown hold the rest.
     """
     held = read(connection)
     of = [one.contract for one in held]
@@ -117,6 +118,8 @@ def overview(connection: Connection, on: dt.date, *, within_days: int = NOTICE_D
     pence, unknown = running_value_pence(of, on)
     at = cliffs(((one.end, one.value_pence_per_year) for one in of), on, MONTHS)
     live = [row for row in rows if row["state"] != "ended"]
+    endless = [row for row in rows if row["ends"] is None]
+    told = [row["value_pence_per_year"] for row in endless if row["value_pence_per_year"] is not None]
     return {
         "on": on.isoformat(),
         "within_days": within_days,
@@ -126,6 +129,9 @@ def overview(connection: Connection, on: dt.date, *, within_days: int = NOTICE_D
         "states": dict(Counter(row["state"] for row in rows)),
         "running_pence": pence,
         "running_unknown": unknown,
+        "endless": endless,
+        "endless_pence": sum(told),
+        "endless_unknown": len(endless) - len(told),
         "cliffs": {
             "months": [asdict(one) for one in at.months],
             "ended": at.ended,
@@ -154,7 +160,7 @@ LACKS = ("value", "notice")
 
 def choose(found: Mapping[str, Any], wanted: Wanted) -> list[dict[str, Any]]:
     """Return the rows of an overview that are behind one of its figures."""
-    months = [f"{one['year']}-{one['month']:02d}" for one in found["cliffs"]["months"]]
+    months = _months(found)
     return [
         row
         for row in found["rows"]
@@ -162,6 +168,15 @@ def choose(found: Mapping[str, Any], wanted: Wanted) -> list[dict[str, Any]]:
         and _stands(row, wanted.stands)
         and _lacks(row, wanted.lacks)
     ]
+
+
+def _months(found: Mapping[str, Any]) -> list[str]:
+    return [f"{one['year']}-{one['month']:02d}" for one in found["cliffs"]["months"]]
+
+
+def endings(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what `ends` may be: the months of an overview as 2026-11, ended, later and unknown."""
+    return (*_months(found), "ended", "later", "unknown")
 
 
 def _ending(ends: str | None, on: str, months: Sequence[str]) -> str:

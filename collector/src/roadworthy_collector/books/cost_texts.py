@@ -148,7 +148,7 @@ def digest_of(which: Which, content: str) -> str:
     """Return what names a text by what it says; CostsError where it is wrong."""
     if which == RULES:
         return rules_of(content).digest
-    counting_of(content)
+    _ensure_drawable(counting_of(content))
     return blake2b(repr(tomllib.loads(content)).encode(), digest_size=8).hexdigest()
 
 
@@ -168,6 +168,26 @@ def counting_of(content: str) -> Counting:
         return Counting(method, _target(said), _deflator(said), tuple(_control(one) for one in _listed(said)))
     except (CostError, LedgerError, TypeError, ValueError) as error:
         raise CostsError(f"the method: {error}") from None
+
+
+def _ensure_drawable(counting: Counting) -> None:
+    """Raise CostsError for a target no line can be drawn for, whatever the ledger says."""
+    aim = counting.target
+    if aim is None:
+        return
+    if aim.target_year <= aim.base_year:
+        raise CostsError("the method: target: target_year: comes after base_year")
+    if aim.terms == "cash":
+        return
+    if counting.deflator is None:
+        raise CostsError("the method: target: real terms need a deflator; write [deflator] with its source")
+    try:
+        for year in range(aim.base_year, aim.target_year + 1):
+            counting.deflator.ratio(year, aim.base_year)
+    except CostError as error:
+        raise CostsError(
+            f"the method: deflator: {error}; give one for each year from base_year to target_year"
+        ) from None
 
 
 _METHOD_KEYS = ("basis", "recharges", "spread_prepaid", "minimum_confidence")

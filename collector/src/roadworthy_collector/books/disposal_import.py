@@ -15,16 +15,17 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from roadworthy_collector.books import batches as batch_rows
 from roadworthy_collector.books import items
-from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Source
+from roadworthy_collector.books.batches import Change, Counts, Source
 from roadworthy_collector.books.disposal import DisposalError, values_of
 from roadworthy_collector.books.file_scan import scanned
+from roadworthy_collector.books.item_writing import ItemWriter
 from roadworthy_collector.books.matching import Keys
 from roadworthy_collector.books.set_aside import correction_text
-from roadworthy_collector.store.books_schema import disposals
+from roadworthy_collector.store.books_schema import disposals, register_items
 from roadworthy_collector.store.engine import write_transaction
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.statements import Lookup
-from roadworthy_inventory.disposal import DisposalRecord
+from roadworthy_inventory.disposal import DisposalRecord, too_heavy
 from roadworthy_inventory.importing.disposals import read_disposals
 from roadworthy_inventory.importing.fields import Context
 from roadworthy_inventory.importing.finance import NO_MAPPING, FinanceMapping, flat
@@ -37,11 +38,15 @@ _ROOM = {"tag": 64, "certificate": 128, "contractor": 128}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """How a file is imported; `scope` and `restricted`: whose items may be changed."""
+    """How a file is imported; `scope` and `restricted`: whose items may be changed.
+
+    `corrections`: the rows that are bad are asked for, also of a file that is in already.
+    """
 
     mapping: FinanceMapping = NO_MAPPING
     strict: bool = False
     dry_run: bool = False
+    corrections: bool = False
     sheet: str | None = None
     scope: Scope = EVERYTHING
     restricted: bool = True
@@ -72,13 +77,15 @@ def import_file(
         raise DisposalError(str(error)) from None
     with engine.connect() as connection:
         same = batch_rows.same_file(connection, digest)
-        if same is not None:
+        if same is not None and not wishes.corrections:
             return Outcome(None, same, None)
-        register = _Register(connection, wishes)
+        register = _Register(connection, wishes, without=same)
     try:
         report, records, corrections = _parse(stream, name, wishes, on, register)
     except ImportRefusedError as error:
         raise DisposalError(str(error)) from None
+    if same is not None:  # the rows it left out are asked for again
+        return Outcome(None, same, None, corrections=corrections)
     disposed = sum(one.left is not None for one in records)
     batch = None
     if records and not wishes.dry_run:
@@ -89,11 +96,16 @@ def import_file(
 
 
 class _Register:
-    """What the register knows of tags, and which items have a record."""
+    """What the register knows of tags, and which items have a record; those of the batch `without` aside."""
 
-    def __init__(self, connection: Connection, wishes: Wishes) -> None:
+    def __init__(self, connection: Connection, wishes: Wishes, *, without: int | None = None) -> None:
         self._keys = Keys(connection, scope=wishes.scope, restricted=wishes.restricted)
-        self._recorded = set(connection.scalars(select(disposals.c.item)))
+        recorded = select(disposals.c.item)
+        if without is not None:
+            recorded = recorded.where(disposals.c.batch.is_distinct_from(without))
+        self._recorded = set(connection.scalars(recorded))
+        columns = register_items.c
+        self._kinds: dict[int, str] = dict(connection.execute(select(columns.id, columns.kind)).all())
 
     def item(self, tag: str) -> int | None:
         """Return the item of a tag, None where there is none the reader may change."""
@@ -101,7 +113,7 @@ class _Register:
         return None if found in self._keys.hidden else found
 
     def check(self, record: DisposalRecord, context: Context) -> None:
-        """Refuse a record of an item that is not there, or has one already."""
+        """Refuse a record of an item that is not there, has one already, or cannot weigh so much."""
         for name, most in _ROOM.items():
             if len(getattr(record, name) or "") > most:
                 context.refuse(name, "too_long", f"is longer than {most} characters")
@@ -115,6 +127,8 @@ class _Register:
                 "has a disposal already; `roadworthy disposal set` puts it right",
                 record.tag,
             )
+        elif why := too_heavy(self._kinds[found], record.weight_grams):
+            context.refuse("weight_kg", "not_a_weight", why)
 
 
 def _parse(

@@ -29,6 +29,13 @@ EXPIRING_DAYS = 30
 _NOBODY_YET = "nobody yet"
 _ALL = "all"  # what people say for every rule, as lists show it
 _ORDER = ("waiting", "in force", "to come", "expired", "ended", "refused", "lapsed")
+# What a page counts, and the states of the exceptions behind it.
+SHOWN = {
+    "in force": ("in force",),
+    "waiting": ("waiting",),
+    "to come": ("to come",),
+    "over": ("expired", "ended", "refused", "lapsed"),
+}
 _ABOUT = "exception."  # who asked for one and how it was agreed to; the table has the name of who agreed
 
 

@@ -13,14 +13,15 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from sqlalchemy import Engine
 
 from roadworthy_collector.books import batches, items, sources
-from roadworthy_collector.books.batches import Change, Counts, ItemWriter, Source
+from roadworthy_collector.books.batches import Change, Counts, Source
 from roadworthy_collector.books.file_scan import scanned
+from roadworthy_collector.books.item_writing import ItemWriter
 from roadworthy_collector.books.matching import Keys, Matched, Matcher, matching
 from roadworthy_collector.books.places import Places, Wanted
 from roadworthy_collector.books.telling import SHOWN_CHANGES, ItemChange, item_change
@@ -56,6 +57,7 @@ class Wishes:
     """How a file is to be imported. `mapping` is the text of a mapping file called `mapping_name`.
 
     `scope` and `restricted`: whose items may be changed (see `store.queries.scope`); `again`: also the same file again.
+    `sheet` of a workbook beats the one its mapping names; the first where neither says.
     """
 
     format: str | None = None
@@ -67,6 +69,7 @@ class Wishes:
     again: bool = False
     scope: Scope = EVERYTHING
     restricted: bool = True
+    sheet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def import_file(
     """
     # A file is another import where it is read by another mapping.
     after = b"" if wishes.mapping is None else b"\0mapping\0" + wishes.mapping.encode()
+    after += b"" if wishes.sheet is None else b"\0sheet\0" + wishes.sheet.casefold().encode()
     try:
         sha256 = scanned(stream, name, after=after)
     except ImportRefusedError as error:
@@ -124,23 +128,31 @@ def import_file(
         if same is not None:
             held = batches.require(connection, same)
             return Outcome(name, held.kind, held.format, held.format, wishes.dry_run, None, same_as=same)
-    with _collector_paused():  # once: between two pauses it would look through all rows
-        try:
-            form, table = _opened(_Watched(stream, progress), name, wishes)
-            parsing = _Parsing(form, wishes, now)
-            parsing.read(engine, table)
-        except ImportRefusedError as error:
-            raise FileRefusedError(error) from None
-        source = Source(sources.KINDS[form.yields], form.name, actor, name[:256], sha256)
-        if form.yields == "item":
-            return _Items(engine, parsing, source, now, progress).outcome()
-        return _rows(engine, parsing, source, now, progress)
+    # Once, and until no row is held any more: the collector would look through all of them.
+    with _collector_paused():
+        return _imported(engine, stream, Source("", "", actor, name, sha256), wishes, now, progress)
 
 
-def starter_mapping(stream: BinaryIO, name: str) -> str:
+def _imported(
+    engine: Engine, stream: BinaryIO, source: Source, wishes: Wishes, now: float, progress: Progress
+) -> Outcome:
+    name = source.file_name or ""
+    try:
+        form, table = _opened(_Watched(stream, progress), name, wishes)
+        parsing = _Parsing(form, wishes, now)
+        parsing.read(engine, table)
+    except ImportRefusedError as error:
+        raise FileRefusedError(error) from None
+    source = replace(source, kind=sources.KINDS[form.yields], format=form.name, file_name=name[:256])
+    if form.yields == "item":
+        return _Items(engine, parsing, source, now, progress).outcome()
+    return _rows(engine, parsing, source, now, progress)
+
+
+def starter_mapping(stream: BinaryIO, name: str, sheet: str | None = None) -> str:
     """Return a mapping file (TOML) to be edited, for the headers of a file; FileRefusedError where it has none."""
     try:
-        return plain.starter(reading.open_table(stream, name))
+        return plain.starter(reading.open_table(stream, name, sheet=sheet))
     except ImportRefusedError as error:
         raise FileRefusedError(error) from None
 
@@ -184,7 +196,7 @@ def _opened(stream: _Watched, name: str, wishes: Wishes) -> tuple[Format, readin
         mapping = generic.parse_mapping(wishes.mapping, wishes.mapping_name)
     named = None if wishes.format is None else formats.by_name(wishes.format)
     sheet = mapping.form.sheet if mapping is not None else None if named is None else named.sheet
-    table = reading.open_table(stream, name, sheet=sheet)
+    table = reading.open_table(stream, name, sheet=wishes.sheet or sheet)
     if named is plain.PLAIN and mapping is None:
         named = formats.plain_of(table)
     form = generic.check(mapping, table) if mapping is not None else named or formats.format_of(table)
@@ -208,29 +220,29 @@ class _Parsing:
         self.rows: list[Any] = []
         self.report: Report
         self.corrections: io.StringIO | None = None
+        self._under_way: Import
         self._on = dt.datetime.fromtimestamp(now, dt.UTC).date()
 
     def read(self, engine: Engine, table: reading.Table) -> None:
         """Read every row; ImportRefusedError where the file turns out broken, or bad and `strict`."""
         form = self._matching(engine) if self.form.yields == "item" else sources.checked(self.form)
-        under_way: Import
-
-        def set_aside(bad: BadRow) -> None:
-            if self.corrections is None:
-                self.corrections = io.StringIO(newline="")
-                csv.writer(self.corrections).writerow(under_way.correction_header)
-            csv.writer(self.corrections).writerow(under_way.correction_row(bad))
-
-        under_way = read_items(
+        self._under_way = read_items(
             table,
             form,
             on=self._on,
             strict=self.wishes.strict,
             date_order=self.wishes.date_order,
-            quarantine=set_aside,
+            quarantine=self._set_aside,
         )
-        self.rows = [row for _line, row in under_way]
-        self.report = under_way.report()
+        self.rows = [row for _line, row in self._under_way]
+        self.report = self._under_way.report()
+        del self._under_way  # which knows `_set_aside`: all rows would stay until they are collected
+
+    def _set_aside(self, bad: BadRow) -> None:
+        if self.corrections is None:
+            self.corrections = io.StringIO(newline="")
+            csv.writer(self.corrections).writerow(self._under_way.correction_header)
+        csv.writer(self.corrections).writerow(self._under_way.correction_row(bad))
 
     def _matching(self, engine: Engine) -> Format:
         wishes = self.wishes
@@ -284,20 +296,15 @@ class _Items:
 
     def _wanted(self) -> Wanted:
         rows: list[Matched] = self._parsing.rows
-        return Wanted(
-            {row.item.unit for row in rows},
-            {row.item.site for row in rows},
-            {row.item.cost_centre for row in rows},
-            {row.item.system for row in rows},
-        )
+        return items.wanted_places([row.said for row in rows])
 
     def _compare(self, places: Places) -> None:
         for piece in batches.pieces(self._parsing.rows, _REPORT_EVERY):
             targets = [row.target for row in piece if row.target is not None]
             with self._engine.connect() as connection:
                 held = {row[0]: items.values_of_row(row) for row in self._held.rows(connection, targets)}
-            for item, target in piece:
-                values = items.values_of(item, places)
+            said = items.placed([row.said for row in piece], places)
+            for (_said, target), values in zip(piece, said, strict=True):
                 before = None if target is None else held.get(target)
                 if before is None:
                     self._changes.append(Change(None, None, values))
@@ -320,9 +327,10 @@ class _Items:
                 self._compare(places)
             writer = ItemWriter(self._engine, batch, self._now)
             done = 0
-            # A new row takes half the time under the lock that one held does.
+            # A new row takes a third of the time under the lock that one held does, and the larger a piece is, the
+            # less often the same pages of an index are written.
             known = any(change.item is not None for change in self._changes)
-            for piece in batches.pieces(self._changes, batches.PIECE_ROWS * (1 if known else 2)):
+            for piece in batches.pieces(self._changes, batches.PIECE_ROWS * (1 if known else 4)):
                 writer.write(piece)
                 done += len(piece)
                 self._progress("written", done, len(self._changes))
@@ -337,7 +345,7 @@ class _Items:
 def _rows(engine: Engine, parsing: _Parsing, source: Source, now: float, progress: Progress) -> Outcome:
     """Write the rows of an export that is no register: each is new, and stands for its day."""
     table, make = sources.table_of(parsing.form.yields)
-    rows, report = parsing.rows, parsing.report
+    rows, report = sources.latest(parsing.rows), parsing.report
     batch = None
     if rows and not parsing.wishes.dry_run:
         detail = {"rows": report.rows_read, "bad": report.quarantined, "new": len(rows)}
@@ -356,5 +364,5 @@ def _rows(engine: Engine, parsing: _Parsing, source: Source, now: float, progres
                 progress("written", done, len(rows))
     return Outcome(
         source.file_name or "", source.kind, source.format, parsing.form.title, parsing.wishes.dry_run, report, batch,
-        new=len(rows), corrections=parsing.corrections,
+        new=len(rows), unchanged=len(parsing.rows) - len(rows), corrections=parsing.corrections,
     )  # fmt: skip

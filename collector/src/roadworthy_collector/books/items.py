@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
-from roadworthy_collector.books.places import Places
+from roadworthy_collector.books.places import Places, Wanted
 from roadworthy_collector.store.books_schema import register_items
 from roadworthy_collector.store.statements import Lookup
 from roadworthy_inventory.register import UNKNOWN, RegisterItem
@@ -39,10 +41,13 @@ _EPOCH = dt.date(1970, 1, 1).toordinal()
 _INDEXES = {name: index for index, name in enumerate(NAMES)}
 _MACS = _INDEXES["macs"]
 _DATE_INDEXES = tuple(_INDEXES[name] for name in NAMES if name in DATES)
-# One that leaves out what is None while it writes, which takes a third of the time a dict of the rest does.
-_Known = msgspec.defstruct("_Known", [(name, Any, None) for name in NAMES], omit_defaults=True)
+_ENCODER = msgspec.json.Encoder()
 
-Values = list[Any]  # one per name of NAMES
+Values = Sequence[Any]  # one per name of NAMES
+Unplaced = tuple[Any, ...]  # the same with the names of places where Values have their row ids
+_UNTOLD = {"kind": UNKNOWN, "lifecycle_state": UNKNOWN, "usage_profile": UNKNOWN}
+_UNIT, _COST_CENTRE, _SITE, _SYSTEM = (_INDEXES[name] for name in ("unit", "cost_centre", "site", "system"))
+_FIELDS = attrgetter(*NAMES)
 
 
 def day_number(day: dt.date | None) -> int | None:
@@ -57,17 +62,56 @@ def day_of(number: int | None) -> dt.date | None:
 
 def values_of(item: RegisterItem, places: Places) -> Values:
     """Return the raw values of an item; places that are not there yet are MISSING."""
-    return [
-        item.tag, item.serial, item.uuid,
-        msgspec.json.encode(item.macs).decode() if item.macs else None,
-        item.kind, item.manufacturer, item.model, item.model_number, item.lifecycle_state, item.usage_profile,
-        places.unit(item.unit), places.cost_centre(item.cost_centre), item.command, places.site(item.site),
-        item.legal_owner, item.supplier, item.order_number, places.system(item.system),
-        day_number(item.purchased), item.purchase_cost_pence, day_number(item.lease_end),
-        day_number(item.warranty_start), day_number(item.warranty_end), item.warranty_level,
-        day_number(item.planned_end), item.os_name, item.os_version, day_number(item.last_seen), item.notes,
-        day_number(item.bios_date), day_number(item.disposed_on),
-    ]  # fmt: skip
+    return placed([unplaced(item)], places)[0]
+
+
+def unplaced(item: RegisterItem) -> Unplaced:
+    """Return the raw values of an item, but for its places."""
+    found = list(_FIELDS(item))
+    for index in _DATE_INDEXES:
+        found[index] = day_number(found[index])
+    found[_MACS] = _macs_text(found[_MACS])
+    return tuple(found)
+
+
+def unplaced_rows(columns: Mapping[str, Sequence[Any]], count: int) -> list[Unplaced]:
+    """Return the raw values of `count` items, but for their places, of {field: their values}."""
+    found: list[Iterable[Any]] = []
+    for name in NAMES:
+        column = columns.get(name)
+        if column is None:
+            found.append(repeat(_UNTOLD.get(name), count))
+        elif name in DATES:
+            found.append([None if day is None else day.toordinal() - _EPOCH for day in column])
+        else:
+            found.append(map(_macs_text, column) if name == "macs" else column)
+    return list(zip(*found, strict=True))
+
+
+def _macs_text(macs: tuple[str, ...]) -> str | None:
+    return msgspec.json.encode(macs).decode() if macs else None
+
+
+def wanted_places(rows: Sequence[Unplaced]) -> Wanted:
+    """Return the names of the places of some items."""
+    return Wanted(
+        {row[_UNIT] for row in rows},
+        {row[_SITE] for row in rows},
+        {row[_COST_CENTRE] for row in rows},
+        {row[_SYSTEM] for row in rows},
+    )
+
+
+def placed(rows: Sequence[Unplaced], places: Places) -> list[Values]:
+    """Return the raw values of some items; places that are not there yet are MISSING."""
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    finders = (
+        (_UNIT, places.unit), (_COST_CENTRE, places.cost_centre), (_SITE, places.site), (_SYSTEM, places.system),
+    )  # fmt: skip
+    for index, find in finders:
+        found = {name: find(name) for name in {*columns[index]}}
+        columns[index] = map(found.__getitem__, columns[index])
+    return list(zip(*columns, strict=True))
 
 
 def values_of_row(row: Sequence[Any]) -> Values:
@@ -121,15 +165,34 @@ def told(values: Values, names: Sequence[str] = NAMES) -> dict[str, Any]:
     return {name: _said(name, values[_INDEXES[name]]) for name in names}
 
 
-def known_text(values: Values) -> str:
-    """Return what is known of an item, as JSON text that says it as `told` does."""
-    said: list[Any] = list(values)
-    for index in _DATE_INDEXES:
-        if (number := said[index]) is not None:
-            said[index] = _iso(number)
-    if (macs := said[_MACS]) is not None:
-        said[_MACS] = msgspec.Raw(macs.encode())
-    return msgspec.json.encode(_Known(*said)).decode()
+def known_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
+    """Return what is known of each item, as JSON text that says it as `told` does; `columns` in the order of NAMES."""
+    if not columns:
+        return []
+    said = told_columns(dict(zip(NAMES, columns, strict=True)))
+    for name in DATES & said.keys():
+        days = {number: None if number is None else _iso(number) for number in {*said[name]}}
+        said[name] = [days[number] for number in said[name]]
+    if "macs" in said:
+        said["macs"] = [None if macs is None else msgspec.Raw(macs.encode()) for macs in said["macs"]]
+    known = list(map(_known(tuple(said)), *said.values()))
+    # JSON has no line end within a text: what ends a line ends an item.
+    return _ENCODER.encode_lines(known).decode().split("\n")[:-1]
+
+
+def told_columns(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Return those of {name: column} in which anything stands: half of a register's are empty in most files."""
+    return {
+        name: column
+        for name, column in columns.items()
+        if column and (column[0] is not None or column.count(None) < len(column))
+    }
+
+
+@lru_cache(maxsize=64)
+def _known(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return what leaves out what is None while it is written: a third of the time a dict of the rest takes."""
+    return msgspec.defstruct("_Known", [(name, Any, None) for name in names], omit_defaults=True)
 
 
 @lru_cache(maxsize=65_536)

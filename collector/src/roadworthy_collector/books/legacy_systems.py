@@ -6,7 +6,7 @@ A score is a person's: nothing here makes one. A criterion without a score is un
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ from roadworthy_inventory.legacy_scores import (
 
 CODES = (*LIKELIHOOD, *IMPACT)
 STANDINGS = ("legacy", "not_legacy", "unknown", "no_devices")
+FILTERS = ("standing", "search", "unsigned", "red")  # of the page, and of the register as a file
 UNSIGNED = "unsigned"
 PAGE = 50
 REMARK_LENGTH = 500
@@ -333,13 +334,13 @@ COLUMNS = (
 )
 
 
-def register_rows(connection: Connection, on: dt.date, scope: Scope = EVERYTHING) -> list[dict[str, str]]:
-    """Return the rows of the framework's register: scores people signed, `unsigned` where nobody did.
+def register_rows(connection: Connection, on: dt.date, chosen: Iterable[System]) -> list[dict[str, str]]:
+    """Return the rows of the framework's register of `chosen`: scores people signed, `unsigned` where nobody did.
 
     Suggestions stand in columns of their own, and in the notes with the evidence.
     """
     rows = []
-    for one in _read(connection, figures.read(connection, FIGURE), _mine(scope)):
+    for one in chosen:
         told = evidence(connection, one.id)
         rolled = [of_json(one.name, each) for each in told]
         advised = suggestions(told, on)

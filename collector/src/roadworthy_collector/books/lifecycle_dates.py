@@ -16,12 +16,14 @@ from sqlalchemy import Connection
 from roadworthy_collector.books.lifecycle_editions import DATES, OVERRIDE, current, ensure_short, save
 from roadworthy_collector.errors import RoadworthyError
 from roadworthy_inventory import endoflife
+from roadworthy_inventory.importing.formats import closest
 from roadworthy_inventory.os_rows import SupportRow, format_os_support, os_support, parse_os_support
 from roadworthy_inventory.tables import TableError
 
 # The whole of endoflife.date is some 5 MB.
 LARGEST_DUMP_BYTES = 32 * 1024 * 1024
 _SKIPPED_KEPT = 200
+_EASTERNMOST_SECONDS = 14 * 3600  # how far ahead of UTC the calendar is anywhere
 _EMPTY_DUMP = (
     "holds no operating system this collector can use; give the answer of /products/full or of one of them"
 )
@@ -35,7 +37,10 @@ class Dates(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What a file would do: rows it holds, changes in force, what could not be taken over, and as of when it is."""
+    """What a file would do: rows it holds, changes in force, what could not be taken over, and as of when it is.
+
+    `hints`: products and releases nothing else knows, which may be spelt otherwise.
+    """
 
     rows: int
     added: tuple[endoflife.Change, ...]
@@ -44,6 +49,7 @@ class Moved(NamedTuple):
     skipped: tuple[str, ...]
     as_of: dt.date | None
     content: str
+    hints: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -59,6 +65,7 @@ class Moved(NamedTuple):
             "moved": [change_row(one) for one in self.moved],
             "gone": [change_row(one) for one in self.gone],
             "skipped": list(self.skipped),
+            "hints": list(self.hints),
         }
 
 
@@ -133,20 +140,45 @@ def load_dump(connection: Connection, body: bytes, *, source: str, now: int, act
     return found
 
 
-def try_override(connection: Connection, text: str, name: str = "override") -> Moved:
-    """Return what an override would change; an empty text takes the one in force away. RoadworthyError where wrong."""
+def try_override(connection: Connection, text: str, name: str = "override", *, now: float) -> Moved:
+    """Return what an override would change; an empty text takes the one in force away. RoadworthyError where wrong.
+
+    `now` in UTC epoch seconds: nobody has looked a date up later than that.
+    """
     ensure_short(OVERRIDE, text)
     try:
         rows = _override(text, name)
     except TableError as error:
         raise RoadworthyError(str(error)) from None
-    now, then = in_force(connection), _dates(current(connection, DATES).content, text)
-    return _moved(len(rows), now.rows, then.rows, (), None, text)
+    latest = dt.datetime.fromtimestamp(now + _EASTERNMOST_SECONDS, dt.UTC).date()
+    for row in rows:
+        if row.as_of > latest:
+            raise RoadworthyError(
+                f"{name}: {row.product} {row.version}: as_of {row.as_of.isoformat()} is still to come; give the day "
+                "somebody looked it up"
+            )
+    held, loaded = in_force(connection), current(connection, DATES).content
+    moved = _moved(len(rows), held.rows, _dates(loaded, text).rows, (), None, text)
+    return moved._replace(hints=_hints(rows, _dates(loaded, "").rows))
+
+
+def _hints(rows: Iterable[SupportRow], known: Sequence[SupportRow]) -> tuple[str, ...]:
+    """Return a line for each product or release of `rows` that is not among those `known` without them."""
+    products = {row.product for row in known}
+    releases = {name: sorted({row.version for row in known if row.product == name}) for name in products}
+    unknown = {
+        f"{row.product}: no such product is known{closest(row.product, sorted(products))}"
+        if row.product not in products
+        else f"{row.product} {row.version}: no such release is known{closest(row.version, releases[row.product])}"
+        for row in rows
+        if row.version not in releases.get(row.product, ())
+    }
+    return tuple(sorted(unknown)[:_SKIPPED_KEPT])
 
 
 def save_override(connection: Connection, text: str, *, source: str, now: int, actor: str) -> Moved:
     """Put an override in force."""
-    found = try_override(connection, text, source)
+    found = try_override(connection, text, source, now=now)
     save(connection, OVERRIDE, text, now=now, actor=actor, detail=_detail(found) | {"from": source[:300]})
     return found
 

@@ -19,10 +19,12 @@ from roadworthy_collector.books.lifecycle_codes import WORDS
 from roadworthy_collector.books.lifecycle_lists import Wanted
 from roadworthy_collector.books.lifecycle_read import Reader
 from roadworthy_collector.books.reconciling import local_day
-from roadworthy_collector.books.table_rows import Made, Source, when
+from roadworthy_collector.books.table_rows import Made, Source, one_of, when
 from roadworthy_collector.errors import RoadworthyError
+from roadworthy_inventory.os_rows import products
 
 _PAGE = 500
+_EVERY = 10**9
 FILTERS = Wanted._fields
 COLUMNS = (
     "kind", "tag", "device_id", "name", "serial", "model", "class", "unit", "site", "system", "os", "product", "version",
@@ -73,9 +75,8 @@ def records(source: Source) -> Made:
 
 def dates(source: Source) -> Made:
     """Return the support dates in force, each with its source."""
-    rows = lifecycle_dates.listed(
-        lifecycle_dates.in_force(source.connection), source.filters.get("product", "")
-    )
+    held = lifecycle_dates.in_force(source.connection)
+    rows = lifecycle_dates.listed(held, one_of(source.filters, "product", sorted(products(held.rows))))
     undated = sum(row["end_of_support"] is None for row in rows)
     columns = tuple(rows[0]) if rows else ("product",)
     return Made(columns, rows, f"{len(rows):,} rows, {undated:,} without a last day named")
@@ -102,7 +103,17 @@ def bought(source: Source) -> Made:
 def register(source: Source) -> Made:
     """Return the framework's register: scores people signed, suggestions apart."""
     on = local_day(source.now, source.settings.reporting_timezone)
-    rows = legacy_systems.register_rows(source.connection, on, source.scope)
+    asked = source.filters
+    chosen = legacy_systems.list_systems(
+        source.connection,
+        standing=one_of(asked, "standing", legacy_systems.STANDINGS),
+        search=asked.get("search", ""),
+        unsigned=one_of(asked, "unsigned", ("yes",)) == "yes",
+        red_rated=one_of(asked, "red", ("yes",)) == "yes",
+        limit=_EVERY,
+        scope=source.scope,
+    )
+    rows = legacy_systems.register_rows(source.connection, on, chosen.rows)
     found = legacy_systems.summarise(source.connection, source.scope)
     held = figures.read(source.connection, LEGACY)
     told = (

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
 
-from roadworthy_collector.books import figures
+from roadworthy_collector.books import figures, rating_reasons
 from roadworthy_collector.books.places import Places
 from roadworthy_collector.books.reconciled_at import standing_at
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
@@ -201,6 +201,8 @@ class Wanted(NamedTuple):
     imported: bool = False
     model: str = ""
     not_judged: str = ""  # a rule too little was known for
+    excepted: str = ""  # yes: an exception takes the rule's reason out, or any; no: it counts
+    asks: str = ""  # what the rule's reason that counts asks for: a rating
 
 
 def rating_counts(connection: Connection, wanted: Wanted, scope: Scope = EVERYTHING) -> dict[str, int]:
@@ -344,11 +346,13 @@ def _imported_conditions(
 
 
 def _by_rule(table: Any, wanted: Wanted) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions that a rule was met, or not judged; both are written as compact JSON, a rule's id in quotes."""
-    if wanted.rule:
-        yield cast(table.c.reasons, Text).contains(f'"rule":{json.dumps(wanted.rule)}', autoescape=True)
-    if wanted.not_judged:
-        yield cast(table.c.not_judged, Text).contains(f"{json.dumps(wanted.not_judged)}:", autoescape=True)
+    return rating_reasons.by_rule(
+        table,
+        rule=wanted.rule,
+        not_judged=wanted.not_judged,
+        excepted=wanted.excepted,
+        asks=wanted.asks,
+    )
 
 
 def _list_imported(connection: Connection, wanted: Wanted, *, after: int, limit: int, scope: Scope) -> Page:

@@ -7,18 +7,20 @@ reason, or kept as an item of its own with a warning.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from roadworthy_collector.books import items
 from roadworthy_collector.store.books_schema import register_items
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
 from roadworthy_collector.store.schema import sites
-from roadworthy_inventory.identity import canonical_uuid, normalise_serial, normalise_uuid, placeholders
-from roadworthy_inventory.importing.fields import Context, Format
+from roadworthy_inventory.identity import canonical_uuid, normalise_uuid, serial_key, serial_keys
+from roadworthy_inventory.importing.fields import Columns, Context, Format
 from roadworthy_inventory.register import RegisterItem
 
 _SEVERAL = -1
@@ -34,9 +36,9 @@ _LEAST_ROOM = min(most for _name, most in ROOM)
 
 
 class Matched(NamedTuple):
-    """A row of a file as an item, and the item of the register it is; None for a new one."""
+    """A row of a file as an item's raw values but for its places, and the item of the register it is; None: a new one."""
 
-    item: RegisterItem
+    said: items.Unplaced
     target: int | None
 
 
@@ -62,7 +64,8 @@ class Keys:
         ).outerjoin(sites, sites.c.id == columns.site)
         for id_, tag, serial, uuid, macs, unit, at_restricted in connection.execute(query):
             if tag is not None:
-                self.tags[tag.casefold()] = id_
+                plain_tag = tag if tag.isascii() else unicodedata.normalize("NFC", tag)  # as files tell it
+                self.tags[plain_tag.casefold()] = id_
                 self.tagged.add(id_)
             if (scope is not None and unit not in scope) or (at_restricted and not restricted):
                 self.hidden.add(id_)
@@ -83,7 +86,7 @@ class Matcher:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._claimed: dict[int, int] = {}
-        self._new: dict[tuple[str, str], int] = {}
+        self._new: dict[str, dict[str, int]] = {"serial": {}, "uuid": {}, "macs": {}}
 
     def target(self, item: RegisterItem, context: Context) -> int | None:
         """Return the item of the register this row is, None for a new one or one that was refused."""
@@ -94,7 +97,7 @@ class Matcher:
         named = self._named(item, plain, own)
         for name, key, held in named:
             found = held.get(key)
-            line = self._new.get((name, key))
+            line = self._new[name].get(key)
             if line is not None and item.tag is None:
                 context.refuse(name, f"duplicate_{name}", f"is on line {line} already", getattr(item, name))
                 return None
@@ -112,8 +115,38 @@ class Matcher:
             )
             break
         for name, key, _held in named:
-            self._new.setdefault((name, key), context.line)
+            self._new[name].setdefault(key, context.line)
         return None
+
+    def targets(self, columns: Columns, lines: Sequence[int]) -> Sequence[int | None] | None:
+        """Return what `target` would of every row; None, and nothing is remembered, where it might say something."""
+        keys, count = self._keys, len(lines)
+        tags = columns.get("tag", [None] * count)
+        found = [None if tag is None else keys.tags.get(tag.casefold()) for tag in tags]
+        if not keys.hidden.isdisjoint(found):
+            return None
+        new: dict[str, dict[str, int]] = {}
+        for name, plain, held in (
+            ("serial", serial_keys, keys.serials),
+            ("uuid", _uuid_keys, keys.uuids),
+        ):
+            rows = zip(columns.get(name, [None] * count), lines, found, strict=True)
+            said = [(text, line) for text, line, target in rows if text is not None and target is None]
+            names = plain([text for text, _line in said])
+            told = {key: line for key, (_text, line) in zip(names, said, strict=True) if key is not None}
+            once = len(told) + names.count(None) == len(names)
+            if not (once and held.keys().isdisjoint(told) and self._new[name].keys().isdisjoint(told)):
+                return None
+            new[name] = told
+        # One without a tag may be known by its addresses, if by nothing else.
+        if None in tags and len(new["serial"]) < count:
+            return None
+        for name, told in new.items():
+            self._new[name].update(told)
+        for target, line in zip(found, lines, strict=True):
+            if target is not None:
+                self._claimed.setdefault(target, line)
+        return found
 
     def _named(
         self, item: RegisterItem, serial: str | None, uuid: str | None
@@ -140,12 +173,8 @@ class Matcher:
         return target
 
 
-def serial_key(serial: str | None) -> str | None:
-    """Return what `normalise_serial` does; in a fifth of the time for letters and digits, which most serials are."""
-    if serial is not None and serial.isascii() and serial.isalnum() and not serial.isalpha():
-        key = serial.upper()
-        return None if key.lower() in placeholders()["serial"] or len(set(key)) == 1 else key
-    return normalise_serial(serial)
+def _uuid_keys(uuids: Sequence[str]) -> list[str | None]:
+    return [canonical_uuid(uuid) for uuid in uuids]
 
 
 def _macs_key(macs: Any) -> str:
@@ -165,7 +194,7 @@ def matching(form: Format, matcher: Matcher, units_allowed: Callable[[str | None
             raise TypeError(f"{form.name} yields no register items")
         item = fitted(item, context)
         if _refused(context):
-            return Matched(item, None)
+            return Matched(items.unplaced(item), None)
         target = matcher.target(item, context)
         new = target is None and not _refused(context)
         if units_allowed is not None and (new or item.unit is not None) and not units_allowed(item.unit):
@@ -175,9 +204,23 @@ def matching(form: Format, matcher: Matcher, units_allowed: Callable[[str | None
                 "is no unit of yours; your role holds for some units only",
                 item.unit or "",
             )
-        return Matched(item, target)
+        return Matched(items.unplaced(item), target)
 
-    return replace(form, make=matched, fixed={})
+    def matched_many(columns: Columns, lines: Sequence[int], context: Context) -> Sequence[Matched] | None:
+        for name, value in fixed.items():
+            told = columns.get(name, [None] * len(lines))
+            columns[name] = [value if one is None else one for one in told]
+        if form.check_many is None or not form.check_many(columns, context) or not _all_fit(columns):
+            return None
+        if units_allowed is not None and not all(map(units_allowed, {*columns.get("unit", [None])})):
+            return None
+        targets = matcher.targets(columns, lines)
+        if targets is None:
+            return None
+        return list(map(Matched, items.unplaced_rows(columns, len(lines)), targets))
+
+    many = None if form.check_many is None else matched_many
+    return replace(form, make=matched, make_many=many, fixed={})
 
 
 def _refused(context: Context) -> bool:
@@ -201,6 +244,27 @@ def fitted(item: RegisterItem, context: Context) -> RegisterItem:
         elif not text.isprintable():
             check_text(name, text, context)
     return item
+
+
+def _all_fit(columns: Columns) -> bool:
+    """Whether `fitted` would say nothing of any of these rows, and change nothing."""
+    for name, most in ROOM:
+        said = {*columns.get(name, ())} - {None}
+        if not said:
+            continue
+        whole = "".join(said)
+        if len(max(said, key=len)) > most or (not whole.isprintable() and not _is_kept(whole)):
+            return False
+    return True
+
+
+def _is_kept(text: str) -> bool:
+    """Whether a database keeps a text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def check_text(name: str, text: str, context: Context) -> None:

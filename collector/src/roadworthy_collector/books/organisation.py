@@ -127,12 +127,19 @@ def _changed(organisation: Organisation, asked: Asked, day: dt.date, new: str) -
         raise OrganisationError(said(organisation, str(error))) from None
 
 
+_UNDER = ["is", "under"]
+
+
 def said(organisation: Organisation, text: str) -> str:
     """Return what the tree says with units' names where it has their numbers."""
     words = text.split(" ")
     for place, word in enumerate(words):
         number = word.strip(",;:")
-        if place and words[place - 1] in {"unit", "under", "into"} and number.isdigit():
+        named = (
+            words[place - 1 : place] in (["unit"], ["under"], ["into"])
+            or words[place + 1 : place + 3] == _UNDER
+        )
+        if named and number.isdigit():
             name = organisation.names.get(int(number))
             words[place] = word if name is None else word.replace(number, repr(name))
     return " ".join(words)

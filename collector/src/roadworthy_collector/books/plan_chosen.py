@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from roadworthy_collector.books import planning
+from roadworthy_collector.errors import RoadworthyError
+from roadworthy_inventory.importing.problems import shortened
 
 REPAIRS = ("ssd", "ram", "battery")
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -43,6 +45,29 @@ class Chosen(NamedTuple):
     rows: list[dict[str, Any]]
     total: int
     used: int | None
+
+
+def check(summary: Mapping[str, Any], wanted: Wanted) -> None:
+    """Raise RoadworthyError for an action, year, limit or figure this plan does not have: it would find no item."""
+    known = summary["known"]
+    limits = {*SPENT, *(one["what"] for one in summary["uses"])}
+    for name, words in (
+        ("action", (*planning.ACTIONS, *GROUPS)),
+        ("year", summary["years"]),
+        ("uses", sorted(limits)),
+        ("known", known),
+        ("how", known.get(wanted.known, ())),
+        ("unknown", (*summary["estate"]["unknown"], "embodied")),
+    ):
+        said = getattr(wanted, name)
+        if said and said not in words:
+            told = ", ".join(words) or "nothing: say known too"
+            raise RoadworthyError(f"{name}: {shortened(said)} is none of this plan's: {told}")
+
+
+def items(connection: Connection, summary: Mapping[str, Any], wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """Yield the items wanted, in the order of the plan."""
+    return _of(connection, summary, wanted)
 
 
 def page(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Table, delete, func, select
+from sqlalchemy import Column, Connection, Table, delete, select
 
 from roadworthy_collector.books import conditions, excepting, figures, rating_places, rules
 from roadworthy_collector.books.conditions import Known
@@ -26,10 +26,8 @@ from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store.books_schema import import_ratings, ratings
 from roadworthy_collector.store.schema import devices
 from roadworthy_collector.store.statements import BulkUpsert
-from roadworthy_inventory.rating import DeviceCondition, Rater, Rating, Reason
-from roadworthy_inventory.rating_groups import Trial, try_rules
+from roadworthy_inventory.rating import Rater, Rating, Reason
 from roadworthy_inventory.rating_measures import ACTION, ATTENTION, MEETS, RATINGS
-from roadworthy_inventory.rating_rules import RuleSet
 
 FIGURE = "ratings"
 GROUPS = ("site", "unit", "model")
@@ -48,6 +46,7 @@ class Tally:
         self.judged = self.not_judged_rules = self.excepted = self.import_only = 0
         self.reasons: Counter[tuple[str, str]] = Counter()
         self.not_judged: Counter[str] = Counter()
+        self.covered: Counter[str] = Counter()
 
     def add(self, one: Rating) -> None:
         """Count one device."""
@@ -58,6 +57,7 @@ class Tally:
         self.import_only += one.import_only
         self.reasons.update((reason.rule_id, reason.rating) for reason in one.reasons)
         self.not_judged.update(left.rule_id for left in one.not_judged)
+        self.covered.update(each.reason.rule_id for each in one.excepted)
 
     def told(self) -> dict[str, Any]:
         """Return the counts as JSON can say them."""
@@ -72,6 +72,7 @@ class Tally:
             "import_only": self.import_only,
             "reasons": [[rule, rating, count] for (rule, rating), count in reasons],
             "not_judged": dict(self.not_judged.most_common()),
+            "excepted_reasons": dict(self.covered.most_common()),
         }
 
 
@@ -303,35 +304,3 @@ def _count_exceptions(entries: Entries, on: dt.date) -> dict[str, int]:
         "expiring": sum((entry.last_day - on).days <= excepting.EXPIRING_DAYS for entry in in_force),
         "expired": sum(entry.last_day < on for entry in every),
     }
-
-
-# --- trying other rules -------------------------------------------------------------------------------------
-
-
-def known_conditions(engine: Engine, now: float, zone: str, *, every: int = 1) -> Iterator[DeviceCondition]:
-    """Yield the conditions of the devices in service, every so-manyth by row id, read in pieces."""
-    with engine.connect() as connection:
-        supports = Supports.read(connection, local_day(now, zone))
-        entries, scores = excepting.read_entries(connection), Scores(connection)
-        family = family_ratios(connection, now)
-    after = 0
-    while True:
-        with engine.connect() as connection:
-            known = conditions.read(
-                connection, now, supports, entries, scores, family=family, after=after, limit=AT_ONCE
-            )
-        if not known:
-            return
-        after = known[-1].id
-        yield from (one.condition for one in known if one.id % every == 0)
-
-
-def try_text(engine: Engine, text: str, now: float, zone: str, *, most: int | None = None) -> Trial:
-    """Return what the rules `text` would change, on at most about `most` devices; nothing is saved."""
-    wanted: RuleSet = rules.parse(text, "the rules")
-    with engine.connect() as connection:
-        held, _, _ = rules.current(connection)
-        query = select(func.count()).select_from(devices).where(devices.c.retired_at.is_(None))
-        count = connection.scalar(query) or 0
-    every = 1 if most is None or count <= most else -(-count // most)
-    return try_rules(held, wanted, known_conditions(engine, now, zone, every=every), local_day(now, zone))

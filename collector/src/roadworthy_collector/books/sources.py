@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -33,15 +34,45 @@ Row = tuple[Any, ...]
 
 
 def checked(form: Format) -> Format:
-    """Return the format with its rows checked against the room of the tables."""
+    """Return the format with its rows checked against the room of the tables, and warned of where a device comes twice."""
     make = form.make
+    lines: dict[str, int] = {}
 
     def fitting(found: dict[str, Any], context: Context) -> object:
         row = make(found, context)
         refuse_long({name: (getattr(row, name, None), most) for name, most in _ROOM.items()}, context)
+        if (device := _device_key(row)) is not None:
+            first = lines.setdefault(device, context.line)
+            if first != context.line:
+                context.warn(
+                    "device_id",
+                    "device_twice",
+                    f"is on line {first} already; of the two the later check-in is kept",
+                    row.device_id,  # type: ignore[attr-defined]  # it has a key
+                )
         return row
 
     return replace(form, make=fitting)
+
+
+def _device_key(row: object) -> str | None:
+    said = getattr(row, "device_id", None)
+    return said.casefold() if isinstance(said, str) else None
+
+
+def latest(rows: Sequence[Any]) -> list[Any]:
+    """Return the rows with each device once, in their order: that of its later check-in, of the later line if none says."""
+    kept: dict[object, Any] = {}
+    for number, row in enumerate(rows):
+        key = _device_key(row) or number
+        held = kept.get(key)
+        if held is None or _used(row) >= _used(held):
+            kept[key] = row
+    return list(kept.values())
+
+
+def _used(row: object) -> dt.date:
+    return (row.last_used() if isinstance(row, ManagedDevice) else None) or dt.date.min
 
 
 def table_of(yields: str) -> tuple[Table, Callable[[Any], Row]]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
 from roadworthy_collector.books import organisation_figures, planning, register
-from roadworthy_collector.books.organisation import checked_day
-from roadworthy_collector.books.organisation_tree import read as read_organisation
+from roadworthy_collector.books.organisation_tables import asked_of, context_of
 from roadworthy_collector.books.plan_rows import FIGURES
 from roadworthy_collector.books.sheets import pounds_of
-from roadworthy_collector.books.table_rows import Made, Source, number_of, when
-from roadworthy_collector.errors import RoadworthyError
-from roadworthy_inventory.calendar import local_date
+from roadworthy_collector.books.table_rows import Made, Source, when
 
 _LIMITS = ("year", "of", "unit", "used", "at_low_prices", "at_high_prices", "limit")
 _BATCHES = (
@@ -76,17 +72,9 @@ def batches(of: Source) -> Made:
 
 def organisation(of: Source) -> Made:
     """Return the units of a day with their figures, each alone and with all under it."""
-    asked, zone = of.filters, of.settings.reporting_timezone
-    today = local_date(of.now, zone)
-    try:
-        day = checked_day(dt.date.fromisoformat(asked["at"])) if "at" in asked else today
-    except ValueError:
-        raise RoadworthyError(f"at: {asked['at']!r} is no day; write it as 2025-10-14") from None
-    wanted = organisation_figures.Asked(day, number_of(asked.get("over")) or organisation_figures.LEAST_DAYS)
-    context = organisation_figures.Context(
-        of.connection, read_organisation(of.connection), wanted, zone, of.now, of.scope
-    )
-    found = organisation_figures.figures(context)
+    wanted = asked_of(of)
+    day = wanted.day
+    found = organisation_figures.figures(context_of(of, wanted))
     rows = []
     for line in found.lines:
         row: dict[str, Any] = {"unit": line.path}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.books import excepting, figures, lists, reconciled_at
 from roadworthy_collector.books import rating as rated
+from roadworthy_collector.books.rating_reasons import ASKING
 from roadworthy_collector.books.reconciled_at import LISTED
 from roadworthy_collector.books.reconciling import FIGURE as RECONCILED
 from roadworthy_collector.books.reconciling import local_day
@@ -19,6 +20,7 @@ from roadworthy_collector.errors import RoadworthyError
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries import audit, console_list, device_list, ready
 from roadworthy_collector.store.queries.scope import Scope
+from roadworthy_inventory.importing.problems import shortened
 from roadworthy_inventory.rating_measures import RATINGS
 
 _PAGE = 500
@@ -66,6 +68,14 @@ def when(seconds: float | None) -> str | None:
 def number_of(text: str | None) -> int | None:
     """Return the short whole number a filter names, None for anything else."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 7 else None
+
+
+def one_of(filters: Mapping[str, str], name: str, words: Iterable[str]) -> str:
+    """Return what the filter `name` says, empty where it says nothing; RoadworthyError for none of `words`."""
+    text, known = filters.get(name, ""), tuple(words)
+    if text and text not in known:
+        raise RoadworthyError(f"{name}: {shortened(text)} is none of {', '.join(known)}")
+    return text
 
 
 # --- devices and start-ups ----------------------------------------------------------------------------------
@@ -211,9 +221,7 @@ def _pages(read: Callable[[int], lists.Page]) -> Iterator[dict[str, Any]]:
 
 def gaps(of: Source) -> Made:
     """Return the records that stand at a place of the reconciliation, or at all of them."""
-    chosen, state = of.filters.get("place", ""), of.filters.get("state", "")
-    if chosen and chosen not in LISTED:
-        raise RoadworthyError(f"place is one of {', '.join(LISTED)}")
+    chosen, state = one_of(of.filters, "place", LISTED), of.filters.get("state", "")
     places = [chosen] if chosen else list(PLACES)
     total = sum(reconciled_at.count(of.connection, place, state, of.scope) for place in places)
     held = figures.read(of.connection, RECONCILED)
@@ -259,17 +267,17 @@ def review(of: Source) -> Made:
 def ratings(of: Source) -> Made:
     """Return the ratings with their reasons."""
     asked = of.filters
-    verdict = asked.get("rating", "")
-    if verdict and verdict not in RATINGS:
-        raise RoadworthyError(f"rating is one of {', '.join(RATINGS)}")
-    imported = asked.get("imported") == "yes"
+    imported = one_of(asked, "imported", ("yes",)) == "yes"
     wanted = lists.Wanted(
-        verdict,
+        one_of(asked, "rating", RATINGS),
         asked.get("site", ""),
         asked.get("unit", ""),
         asked.get("rule", ""),
         imported,
         asked.get("model", ""),
+        asked.get("not_judged", ""),
+        one_of(asked, "excepted", ("yes", "no")),
+        one_of(asked, "asks", ASKING),
     )
     counts = lists.rating_counts(of.connection, wanted, of.scope)
     known = sum(counts.get(word, 0) for word in rated.RATED)
@@ -319,7 +327,12 @@ def _rating(row: Mapping[str, Any], names: Sequence[str], *, imported: bool) -> 
 def exceptions(of: Source) -> Made:
     """Return the exceptions register."""
     today = local_day(of.now, of.settings.reporting_timezone)
-    rows = excepting.list_entries(of.connection, today, of.scope)
+    shown = excepting.SHOWN.get(one_of(of.filters, "state", excepting.SHOWN))
+    rows = [
+        row
+        for row in excepting.list_entries(of.connection, today, of.scope)
+        if shown is None or row["state"] in shown
+    ]
     columns = (
         "number", "what", "name", "device_id", "state", "rules", "reason", "owner", "asked_by", "approver", "on_paper",
         "begins", "expires", "ended",

@@ -2,41 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from roadworthy_collector.books import cost_review, money_tables, plan_lists
+from roadworthy_collector.books import cost_bridge, cost_review, money_tables, plan_chosen, plan_lists
 from roadworthy_collector.books import planning as plans
 from roadworthy_collector.books import shares as cost_figures
 from roadworthy_collector.books.plan_rows import plan_row
-from roadworthy_collector.books.table_rows import Made, Source, number_of
-from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.books.shares import year_name
+from roadworthy_collector.books.sheets import pounds_of
+from roadworthy_collector.books.table_rows import Made, Source, number_of, one_of
+from roadworthy_collector.errors import NotFoundError, RoadworthyError
+from roadworthy_inventory.cost_rules import POOLS
+from roadworthy_inventory.costs import DEFINITIONS
+from roadworthy_inventory.importing.problems import shortened
+from roadworthy_inventory.ledger import MEASURES
 from roadworthy_inventory.money import pounds
+
+_BRIDGE = (
+    "key", "year", "period", "measure", "pounds", "cost_centre", "code", "description", "supplier", "source",
+    "source_line", "why",
+)  # fmt: skip
 
 
 def cost_lines(of: Source) -> Made:
     """Return the lines behind a share."""
     asked = of.filters
-    share, member = asked.get("share", "B"), asked.get("member")
-    if share not in {"A", "B", "C"} or member not in {None, *cost_review.MEMBERS}:
-        raise RoadworthyError(f"share is A, B or C, member one of {', '.join(cost_review.MEMBERS)}")
+    kind, share = one_of(asked, "kind", ("ledger", "payments")), one_of(asked, "share", DEFINITIONS) or "B"
+    member, measure = one_of(asked, "member", cost_review.MEMBERS), one_of(asked, "measure", MEASURES)
     wanted = cost_review.Wanted(
-        kind="payments" if asked.get("kind") == "payments" else "ledger",
-        year=number_of(asked.get("year")),
-        measure=asked.get("measure", "outturn"),  # type: ignore[arg-type]  # another has no lines
-        definition=share,  # type: ignore[arg-type]  # checked above
-        member=member,
-        centre=asked.get("centre"),
-        pool=asked.get("pool"),
+        kind="payments" if kind == "payments" else "ledger",
+        year=_number(asked, "year"),
+        measure=measure or "outturn",  # type: ignore[arg-type]  # one of MEASURES
+        definition=share,  # type: ignore[arg-type]  # one of DEFINITIONS
+        member=member or None,  # type: ignore[arg-type]  # one of MEMBERS
+        centre=_centre(asked),
+        pool=one_of(asked, "pool", POOLS) or None,
         text=asked.get("text", ""),
-        period=number_of(asked.get("period")),
+        period=_number(asked, "period"),
     )
     found = cost_review.read_lines(of.connection, wanted, limit=10**9)
     rows = [money_tables.line_row(one, share) for one in found.rows]
     columns = list(rows[0]) if rows else ["key"]
     return Made(columns, rows, f"{found.total} lines, {pounds(found.pence)} in all")
+
+
+def _number(asked: Mapping[str, str], name: str) -> int | None:
+    found = number_of(asked.get(name))
+    if found is None and name in asked:
+        raise RoadworthyError(f"{name}: {shortened(asked[name])} is no number")
+    return found
+
+
+def _centre(asked: Mapping[str, str]) -> str | None:
+    """Return the cost centre asked for, empty for lines that tell none, None for any."""
+    none = one_of(asked, "none", ("1",))
+    if none and "centre" in asked:
+        raise RoadworthyError("none: is for lines without a cost centre; leave out centre or none")
+    return "" if none else asked.get("centre")
+
+
+def cost_bridge_lines(of: Source) -> Made:
+    """Return the lines behind the bridge: as booked, left out by the basis, or moved by spreading."""
+    asked = of.filters
+    part, measure = one_of(asked, "part", cost_bridge.PARTS), one_of(asked, "measure", MEASURES)
+    wanted = cost_bridge.Wanted(
+        part=part or "ledger",  # type: ignore[arg-type]  # one of PARTS
+        year=_number(asked, "year"),
+        measure=measure or None,  # type: ignore[arg-type]  # one of MEASURES
+        centre=_centre(asked),
+        period=_number(asked, "period"),
+        reason=asked.get("reason"),
+    )
+    found = cost_bridge.read_lines(of.connection, wanted, limit=10**9)
+    rows = (
+        one._asdict() | {"year": year_name(one.year), "pounds": pounds_of(one.pence)} for one in found.rows
+    )
+    said = f"{cost_bridge.PART_WORDS[wanted.part]}: {found.total} lines, {pounds(found.pence)} in all"
+    return Made(_BRIDGE, rows, said)
 
 
 def cost_shares(of: Source) -> Made:
@@ -56,16 +102,22 @@ def cost_shares(of: Source) -> Made:
 
 def plan(of: Source) -> Made:
     """Return the items of the last plan."""
-    action = of.filters.get("action")
-    if action not in {None, *plans.ACTIONS}:
-        raise RoadworthyError(f"action is one of {', '.join(plans.ACTIONS)}")
+    tag = of.filters.get("tag")
+    wanted = plan_chosen.Wanted(**{name: text for name, text in of.filters.items() if name != "tag"})
     summary, made_at = plans.require(of.connection)
+    plan_chosen.check(summary, wanted)
     left = sum(summary["left_out"].values())
     coverage = f"{summary['items']:,} items in the plan, {left:,} of the register are not"
-    rows = (plan_row(one) for one in plans.items(of.connection, summary, action))
+    found = plan_chosen.items(of.connection, summary, wanted) if tag is None else _tagged(of, summary, tag)
+    rows = (plan_row(one) for one in found)
     first = next(rows, None)
     columns = list(first) if first else ["tag"]
     return Made(columns, _with_first(first, rows), coverage, made_at)
+
+
+def _tagged(of: Source, summary: dict[str, Any], tag: str) -> Iterator[dict[str, Any]]:
+    with suppress(NotFoundError):
+        yield plans.item(of.connection, summary, tag)
 
 
 def _with_first(first: dict[str, Any] | None, rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

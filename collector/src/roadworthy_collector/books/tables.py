@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote, urlencode
 
 from sqlalchemy import Connection, Engine
 
 from roadworthy_collector.books import (
+    benefits,
     book_tables,
+    contracts,
+    disposal_lists,
     export_notes,
+    legacy_systems,
     lifecycle_tables,
+    organisation_tables,
+    plan_chosen,
     polled_tables,
     rating_tables,
     sheets,
@@ -30,6 +37,8 @@ from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.settings import Settings
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
+from roadworthy_inventory.importing.formats import closest
+from roadworthy_inventory.importing.problems import shortened
 
 FILTER_LENGTH = 256
 
@@ -61,23 +70,43 @@ TABLES: dict[str, Table] = {
     "startups-slowest": Table("Slowest devices", ("days", "kind"), table_rows.slowest),
     "reconciliation": Table("Reconciliation", ("place", "state"), table_rows.gaps),
     "review": Table("Review queue of reconciliation", (), table_rows.review),
-    "ratings": Table("Ratings", ("rating", "site", "unit", "rule", "model", "imported"), table_rows.ratings),
+    "ratings": Table(
+        "Ratings",
+        ("rating", "site", "unit", "rule", "model", "not_judged", "imported", "excepted", "asks"),
+        table_rows.ratings,
+    ),
     "ratings-sites": Table("Ratings by site", (), rating_tables.by("site"), whole=True),
     "ratings-units": Table("Ratings by unit", (), rating_tables.by("unit"), whole=True),
     "ratings-models": Table("Ratings by model", (), rating_tables.by("model"), whole=True),
-    "exceptions": Table("Exceptions register", (), table_rows.exceptions),
+    "exceptions": Table("Exceptions register", ("state",), table_rows.exceptions),
     "cost-lines": Table(
         "Cost lines",
-        ("kind", "year", "measure", "share", "member", "centre", "pool", "text", "period"),
+        ("kind", "year", "measure", "share", "member", "centre", "none", "pool", "text", "period"),
         table_rows_money.cost_lines,
         whole=True,
     ),
+    "cost-bridge": Table(
+        "Lines of the bridge",
+        ("part", "year", "measure", "centre", "none", "period", "reason"),
+        table_rows_money.cost_bridge_lines,
+        whole=True,
+    ),
     "cost-shares": Table("Cost shares", ("by", "year"), table_rows_money.cost_shares, whole=True),
-    "plan": Table("Replacement plan", ("action",), table_rows_money.plan, whole=True),
+    "plan": Table(
+        "Replacement plan", (*plan_chosen.Wanted._fields, "tag"), table_rows_money.plan, whole=True
+    ),
     "plan-models": Table("Replacement plan by model", (), summary_tables.plan_models, whole=True),
     "plan-limits": Table("Limits of the replacement plan", (), summary_tables.plan_limits, whole=True),
     "register-batches": Table("Imports and changes of the register", (), summary_tables.batches, whole=True),
     "organisation": Table("Units with their figures", ("at", "over"), summary_tables.organisation),
+    "organisation-rows": Table(
+        "Rows behind a figure of a unit",
+        ("kind", "unit", "state", "at", "over"),
+        organisation_tables.unit_rows,
+    ),
+    "organisation-site-rows": Table(
+        "Rows behind a figure of a site", ("kind", "site", "at", "over"), organisation_tables.site_rows
+    ),
     "claim_under_warranty": Table(
         "Claim under warranty", ("assign",), table_rows_money.tickets, whole=True, imported=True
     ),
@@ -86,15 +115,15 @@ TABLES: dict[str, Table] = {
         "Collect the unused", ("assign",), table_rows_money.tickets, whole=True, people=True, imported=True
     ),
     "staff-time": Table("Staff time", ("period", "by"), book_tables.staff_time),
-    "benefits": Table("Benefits", (), book_tables.benefit_rows, whole=True),
-    "contracts": Table("Contracts", (), book_tables.contract_rows, whole=True),
+    "benefits": Table("Benefits", benefits.Wanted._fields, book_tables.benefit_rows, whole=True),
+    "contracts": Table("Contracts", contracts.Wanted._fields, book_tables.contract_rows, whole=True),
     "warranties": Table("Warranties", ("month",), book_tables.warranty_rows),
-    "disposal": Table("Disposal", (), book_tables.disposal_rows),
+    "disposal": Table("Disposal", disposal_lists.Wanted._fields, book_tables.disposal_rows),
     "missing-certificates": Table("Missing certificates", (), book_tables.missing_rows),
     "lifecycle": Table("Support, Windows 11 and ageing", lifecycle_tables.FILTERS, lifecycle_tables.records),
     "support-dates": Table("Support dates", ("product",), lifecycle_tables.dates),
     "support-bought": Table("Extended updates bought", (), lifecycle_tables.bought, whole=True),
-    "legacy-register": Table("Legacy IT Asset Register", (), lifecycle_tables.register),
+    "legacy-register": Table("Legacy IT Asset Register", legacy_systems.FILTERS, lifecycle_tables.register),
     "energy": Table("Energy at the wall", ("year", "by", "unit"), carbon_show.energy_rows),
     "energy-devices": Table("Energy by device", ("year", "by", "key"), carbon_show.device_rows),
     "avoidable": Table("Avoidable electricity", (), avoidable_show.table),
@@ -146,10 +175,34 @@ def ensure_may(reader: Reader, name: str) -> None:
         )
 
 
+class FilterError(RoadworthyError):
+    """A table is asked to be narrowed by what it does not know; `name` is what was said."""
+
+    def __init__(self, table: str, name: str) -> None:
+        """Say what `table` is narrowed by."""
+        filters = find(table).filters
+        meant, known = closest(name, filters), ", ".join(filters) or "none"
+        super().__init__(f"{shortened(name)}: {table} has no such filter; it is narrowed by: {known}{meant}")
+        self.name = name
+
+
 def filters_of(name: str, query: Mapping[str, str]) -> dict[str, str]:
-    """Return the filters of the table an address names, those that say something; others are not the table's."""
-    told = {one: query.get(one, "").replace("\0", "").strip()[:FILTER_LENGTH] for one in find(name).filters}
+    """Return the filters an address or a command names, those that say something; FilterError for one it has not."""
+    known = find(name).filters
+    for one in query:
+        if one not in known:
+            raise FilterError(name, one)
+    told = {one: str(query[one]).replace("\0", "").strip()[:FILTER_LENGTH] for one in known if one in query}
     return {one: text for one, text in told.items() if text}
+
+
+def address(name: str, kind: str, filters: Mapping[str, Any]) -> str:
+    """Return the address of the table as a `kind` of file, narrowed as its page is: what a page's link is made of.
+
+    A page that narrows by what its table does not take raises FilterError here, so that the two cannot come apart.
+    """
+    said = {one: str(value) for one, value in filters.items() if value is not None}
+    return f"/export/{name}?" + urlencode({"as": kind} | filters_of(name, said), quote_via=quote, safe="/")
 
 
 class Opened(NamedTuple):

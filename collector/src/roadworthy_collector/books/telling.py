@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from roadworthy_collector.books import items
@@ -21,22 +22,28 @@ class ItemChange:
     fields: dict[str, tuple[str, str]]
 
 
-def item_change(change: Change, places: Places) -> ItemChange:
-    """Return a change in words."""
+def item_change(change: Change, places: Places, named: Mapping[str, str | None] | None = None) -> ItemChange:
+    """Return a change in words; `named` {field: name} of places that are made with it."""
+    named = named or {}
+    fresh = {
+        one: f"{name} (new)"
+        for one in sorted(items.PLACES)
+        if _is_missing(change.after, one) and (name := named.get(one))
+    }
     after = items.item_of(_plain(change.after), places)
     if change.before is None:
         name = after.tag or after.serial or after.uuid or " ".join(after.macs)
         shown = {
             one: ("", said(getattr(after, one))) for one in FIELDS if getattr(after, one) not in (None, ())
         }
-        return ItemChange(name, new=True, fields=shown)
+        return ItemChange(name, new=True, fields=shown | {one: ("", told) for one, told in fresh.items()})
     before = items.item_of(change.before, places)
     name = before.tag or before.serial or before.uuid or " ".join(before.macs)
     differing = [one for index, one in enumerate(items.NAMES) if change.before[index] != change.after[index]]
     fields = {
         one: (
             said(getattr(before, one)),
-            "new" if _is_missing(change.after, one) else said(getattr(after, one)),
+            fresh.get(one, "new") if _is_missing(change.after, one) else said(getattr(after, one)),
         )
         for one in differing
     }

@@ -20,6 +20,7 @@ from roadworthy_collector.security.roles import Right
 from roadworthy_collector.store.books_schema import benefits as table
 from roadworthy_collector.store.books_schema import systems
 from roadworthy_collector.store.engine import write_transaction
+from roadworthy_inventory.benefits import STATES
 
 router = APIRouter(include_in_schema=False)
 Who = Annotated[Reader, Depends(require_page(Right.READ_ESTATE))]
@@ -37,7 +38,13 @@ def show_benefits(
 ) -> HTMLResponse:
     """Show the sums by state and year, every benefit (or those behind a sum), and the form to claim one."""
     ensure_whole_estate(reader)
-    return _page(View(request, reader), wanted=benefits.Wanted(state[:32], year[:8], cashable[:3], net[:8]))
+    wanted = benefits.Wanted(
+        state if state in STATES else "",
+        year[:8],
+        cashable if cashable in {"yes", "no"} else "",
+        net if net == "unknown" else "",
+    )
+    return _page(View(request, reader), wanted=wanted)
 
 
 def _page(
@@ -66,6 +73,7 @@ def _page(
         "rows": found["rows"],
         "every": every,
         "wanted": wanted,
+        "filters": wanted._asdict(),
         "sums": found["sums"],
         "systems": names,
         "given": dict.fromkeys(_FIELDS, "") | (given or {}),
@@ -170,7 +178,7 @@ def show_contracts(
     with view.engine.connect() as connection:
         found = contracts.overview(connection, today)
     wanted = contracts.Wanted(
-        ends[:8],
+        ends if ends in contracts.endings(found) else "",
         stands if stands in contracts.STANDS else "",
         lacks if lacks in contracts.LACKS else "",
     )

@@ -27,13 +27,6 @@ _MOST_ID = 2**63 - 1
 _REASON = (5, 512)
 _PERSON_LENGTH = 128
 _FIELDS = ("what", "reason", "owner", "begins", "expires")
-# What a tile counts, and the states of the exceptions behind it.
-_SHOWN = {
-    "in force": ("in force",),
-    "waiting": ("waiting",),
-    "to come": ("to come",),
-    "over": ("expired", "ended", "refused", "lapsed"),
-}
 
 
 @router.get("/ratings/exceptions")
@@ -42,7 +35,7 @@ def show_exceptions(
 ) -> HTMLResponse:
     """Show what somebody agreed to leave as it is, and what waits, of one state if said; `what` and `rule` begin a form."""
     given = {"what": what[:64], "rules": [rule[:64]] if rule else []}
-    return _page(View(request, reader), given, state=state if state in _SHOWN else "")
+    return _page(View(request, reader), given, state=state if state in excepting.SHOWN else "")
 
 
 def _page(
@@ -55,7 +48,7 @@ def _page(
     today = local_day(view.now, view.settings.reporting_timezone)
     with view.engine.connect() as connection:
         rows = excepting.list_entries(connection, today, view.scope)
-        rows = [row for row in rows if not state or row["state"] in _SHOWN[state]]
+        rows = [row for row in rows if not state or row["state"] in excepting.SHOWN[state]]
         counts = excepting.count(connection, today, view.scope)
         known = [one.rule_id for one in rules.current(connection)[0].rules]
     reader = view.reader

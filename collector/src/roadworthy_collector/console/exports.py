@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from roadworthy_collector.api import exports
+from roadworthy_collector.books.sheets import MEDIA_TYPES
 from roadworthy_collector.books.tables import NotForYouError
 from roadworthy_collector.console.view import View
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
@@ -22,6 +23,8 @@ def export_table(
 ) -> Response:
     """Send a table with the filter of its page."""
     wanted = request.query_params.get("as", "csv")
+    if wanted not in MEDIA_TYPES:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"as is one of {', '.join(MEDIA_TYPES)}")
     try:
         return exports.answer(View(request, reader), request, table, "xlsx" if wanted == "xlsx" else "csv")
     except NotForYouError as error:

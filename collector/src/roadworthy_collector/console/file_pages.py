@@ -148,6 +148,7 @@ def _told(found: Moved, *, dry_run: bool) -> Done:
             before, after = one.before or "no day", one.after or "no day"
             lines.append(f"{word}: {release}, {one.what}: {before} to {after}")
     lines += [f"not taken over: {text}" for text in found.skipped]
+    lines += [f"look again: {text}" for text in found.hints]
     return Done(lines, found.changes)
 
 
@@ -172,7 +173,8 @@ def _override(view: View, reader: Reader, kept: uploads.Kept, dry_run: bool) -> 
         raise RoadworthyError(f"{kept.name}: is no text in UTF-8 (byte {error.start})") from None
     if dry_run:
         with view.engine.connect() as connection:
-            return _told(lifecycle_dates.try_override(connection, text, kept.name), dry_run=True)
+            found = lifecycle_dates.try_override(connection, text, kept.name, now=view.now)
+            return _told(found, dry_run=True)
     with write_transaction(view.engine) as connection:
         found = lifecycle_dates.save_override(
             connection, text, source=kept.name, now=int(view.now), actor=reader.name

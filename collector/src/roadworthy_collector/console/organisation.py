@@ -214,6 +214,7 @@ def show_rows(
     except RoadworthyError as error:
         raise HTTPException(HTTPStatus.FORBIDDEN, str(error)) from None
     narrowed = {"state": chosen}
+    filters = {"kind": found, "unit": number, "at": asked.day.isoformat(), "over": asked.over, **narrowed}
     return view.html(
         "organisation_rows.html",
         {
@@ -221,6 +222,7 @@ def show_rows(
             "kind": found,
             "title": TITLES[found],
             "state": chosen,
+            "filters": filters,
             "unit_path": path,
             "rows": page.rows,
             "restricted": page.restricted,

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from roadworthy_collector.books import excepting, figures, lists, rating, rules
+from roadworthy_collector.books import excepting, figures, lists, rating, rating_trying, rules
 from roadworthy_collector.books.lists import Wanted
+from roadworthy_collector.books.rating_reasons import ASKING
 from roadworthy_collector.books.reconciling import local_day
 from roadworthy_collector.books.standing import by_reason
 from roadworthy_collector.console.text_forms import TextForm, on_devices
@@ -79,6 +80,8 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
         "about": ABOUT,
         "by_reason": by_reason,
         "unmeasured": UNMEASURED,
+        "filters": _filters(wanted),
+        "met": [] if held is None or view.scope is not None else _met(held[0]["estate"]),
     }
     return view.html("ratings.html", context)
 
@@ -86,27 +89,50 @@ def show_ratings(request: Request, reader: Who) -> HTMLResponse:
 def _wanted(request: Request) -> tuple[Wanted, int]:
     query = request.query_params
     site, unit, rule, model, left = (
-        query.get(name, "")[:_LONGEST_NAME].replace("\0", "")
+        query.get(name, "")[:_LONGEST_NAME].replace("\0", "").strip()
         for name in ("site", "unit", "rule", "model", "not_judged")
     )
     verdict, after = query.get("rating", ""), query.get("after", "")
     number = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
     imported = query.get("imported", "") == "yes"
-    return Wanted(verdict if verdict in RATINGS else "", site, unit, rule, imported, model, left), number
+    excepted, asks = query.get("excepted", ""), query.get("asks", "")
+    wanted = Wanted(
+        verdict if verdict in RATINGS else "",
+        site,
+        unit,
+        rule,
+        imported,
+        model,
+        left,
+        excepted if excepted in {"yes", "no"} else "",
+        asks if asks in ASKING else "",
+    )
+    return wanted, number
+
+
+def _filters(wanted: Wanted) -> dict[str, str]:
+    """Return what narrows the list, as an address says it: of the page and of its export."""
+    told = {
+        name: str(value) for name, value in wanted._asdict().items() if name not in {"verdict", "imported"}
+    }
+    return told | {"rating": wanted.verdict, "imported": "yes" if wanted.imported else ""}
 
 
 def _address(wanted: Wanted, **changed: str) -> str:
-    parts = {
-        "rating": wanted.verdict,
-        "site": wanted.site,
-        "unit": wanted.unit,
-        "rule": wanted.rule,
-        "model": wanted.model,
-        "not_judged": wanted.not_judged,
-        "imported": "yes" if wanted.imported else "",
-    } | changed
-    kept = {name: value for name, value in parts.items() if value}
+    kept = {name: value for name, value in (_filters(wanted) | changed).items() if value}
     return f"/ratings?{urlencode(kept)}" if kept else "/ratings"
+
+
+def _met(estate: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return rules met: what each asks for of how many, and of how many an exception takes its reason out."""
+    covered = dict(estate.get("excepted_reasons", {}))
+    rows = [
+        {"rule": rule, "asks": asks, "count": count, "excepted": covered.pop(rule, 0)}
+        for rule, asks, count in estate["reasons"]
+    ]
+    return rows + [
+        {"rule": rule, "asks": "", "count": 0, "excepted": number} for rule, number in covered.items()
+    ]
 
 
 def _largest(groups: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -128,7 +154,12 @@ def _held(connection: Connection) -> dict[str, Any]:
 
 
 _RULES = TextForm(
-    "rating_rules.html", "/ratings/rules", _held, on_devices(rating.try_text), rules.save, all_read=True
+    "rating_rules.html",
+    "/ratings/rules",
+    _held,
+    on_devices(rating_trying.try_text),
+    rules.save,
+    all_read=True,
 )
 _RULES.serve(
     router,

@@ -73,7 +73,7 @@ def show_replacement(
             "models_shown": _MODELS,
             "action": wanted.action or None,
             "wanted": wanted,
-            "exported": wanted.action if wanted.action in planning.ACTIONS else None,
+            "filters": {"tag": tag} if tag else wanted._asdict(),
             "actions": {**planning.ACTION_WORDS, **plan_chosen.GROUP_WORDS},
             "items_at": items_at,
             "tag": tag,

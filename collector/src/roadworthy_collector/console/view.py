@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Engine
 
 from roadworthy_collector import __version__
+from roadworthy_collector.books import tables
 from roadworthy_collector.console import present, words
 from roadworthy_collector.console.assets import static_url
 from roadworthy_collector.console.charts import Board
@@ -50,7 +51,12 @@ def templates() -> Environment:
         count=present.count,
     )
     environment.globals.update(
-        many=present.many, words=words, say=words.say, static_url=static_url, version=__version__
+        many=present.many,
+        words=words,
+        say=words.say,
+        static_url=static_url,
+        version=__version__,
+        export_at=tables.address,
     )
     return environment
 

@@ -27,10 +27,10 @@ _OVERLAP = 64
 _REMEDY = "open it in a spreadsheet program and save the sheet as CSV UTF-8"
 
 
-def check(file: str, stream: BinaryIO) -> None:
+def check(file: str, stream: BinaryIO) -> frozenset[str]:
     """Return where the XLSX file in `stream` is safe to open; UnreadableFileError naming the reason otherwise.
 
-    `stream` must be seekable and is left at its start.
+    What is returned are the members that hold cells whose formulas gave an error. `stream` must be seekable and is left at its start.
     """
     stream.seek(0, 2)
     size = stream.tell()
@@ -43,11 +43,16 @@ def check(file: str, stream: BinaryIO) -> None:
         raise UnreadableFileError(file, f"is a broken archive ({error})", _REMEDY) from None
     _check_names(file, members)
     total = 0
+    broken = set()
     for member in members:
-        total += _check_member(file, stream, member, INFLATED_BYTES - total)
+        corner = _Corner(file, member.filename)
+        total += _check_member(file, stream, member, INFLATED_BYTES - total, corner)
+        if corner.has_errors:
+            broken.add(member.filename)
         if total > SMALL_BYTES and total > size * RATIO:
             raise UnreadableFileError(file, f"unpacks to more than {RATIO} times its size", _REMEDY)
     stream.seek(0)
+    return frozenset(broken)
 
 
 def _check_names(file: str, members: list[zipfile.ZipInfo]) -> None:
@@ -62,7 +67,7 @@ def _check_names(file: str, members: list[zipfile.ZipInfo]) -> None:
         raise UnreadableFileError(file, "is protected by a password", "save it without one")
 
 
-def _check_member(file: str, stream: BinaryIO, member: zipfile.ZipInfo, room: int) -> int:
+def _check_member(file: str, stream: BinaryIO, member: zipfile.ZipInfo, room: int, corner: _Corner) -> int:
     """Inflate one member in pieces and return its true size; UnreadableFileError beyond `room` bytes."""
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise UnreadableFileError(file, f"{member.filename} is packed in an unusual way", _REMEDY)
@@ -76,7 +81,6 @@ def _check_member(file: str, stream: BinaryIO, member: zipfile.ZipInfo, room: in
         raise UnreadableFileError(file, f"is a broken archive ({member.filename} is cut off)", _REMEDY)
     stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
     inflate = zlib.decompressobj(-15) if member.compress_type == zipfile.ZIP_DEFLATED else None
-    corner = _Corner(file, member.filename)
     left, total = member.compress_size, 0
     while left > 0 and (packed := stream.read(min(_PIECE, left))):
         left -= len(packed)
@@ -96,9 +100,9 @@ def _check_member(file: str, stream: BinaryIO, member: zipfile.ZipInfo, room: in
 
 
 class _Corner:
-    """The furthest row and column a member names a cell of."""
+    """The furthest row and column a member names a cell of, and whether a formula in it gave an error."""
 
-    __slots__ = ("_columns", "_file", "_name", "_row", "_tail", "_watched")
+    __slots__ = ("_columns", "_file", "_name", "_row", "_tail", "_watched", "has_errors")
 
     def __init__(self, file: str, name: str) -> None:
         self._file = file
@@ -108,13 +112,15 @@ class _Corner:
         self._tail = b""
         self._row = 0
         self._columns = 0
+        self.has_errors = False
 
     def see(self, piece: bytes) -> None:
         if not self._watched:
             return
         text = self._tail + piece
         self._tail = text[-_OVERLAP:]
-        self._columns = max([self._columns, *map(_column_number, set(_COLUMN.findall(text)))])
+        self.has_errors = self.has_errors or b't="e"' in text or b"t='e'" in text
+        self._columns = max([self._columns, *map(column_number, set(_COLUMN.findall(text)))])
         self._row = max([self._row, *map(int, set(_ROW.findall(text)))])
         if self._row * max(self._columns, 1) > CELLS:
             raise UnreadableFileError(
@@ -124,7 +130,8 @@ class _Corner:
             )
 
 
-def _column_number(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
+    """Return the number of a column from 1: A is 1, AA is 27."""
     number = 0
     for letter in letters.upper():
         number = number * 26 + letter - 64

@@ -8,7 +8,7 @@ https://learn.microsoft.com/en-us/mem/configmgr/develop/core/understand/sqlviews
 from __future__ import annotations
 
 from roadworthy_inventory.importing.fields import Column, Format
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 
 QUERY = Format(
     name="configmgr",
@@ -31,6 +31,7 @@ QUERY = Format(
         ("Netbios_Name0", "Name0", "ResourceID", "LastHWScan"),
     ),
     make=make_item,
+    check_many=check_items,
     fixed={"lifecycle_state": "deployed"},
 )
 FORMATS = (QUERY,)

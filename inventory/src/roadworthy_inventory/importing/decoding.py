@@ -117,34 +117,42 @@ def read_head(stream: ByteStream) -> bytes:
 class Lines:
     """The lines of a file with their ends (CR, LF or CRLF), decoded as they are asked for.
 
-    `since_row` is what the lines since the last `row_ended()` come to in characters: UnreadableFileError beyond ROW_LENGTH.
+    `held` are those since the last `row_ended()`, `since_row` what they come to in characters: UnreadableFileError beyond
+    ROW_LENGTH.
     """
 
-    __slots__ = ("_decoder", "_lines", "number", "row_started", "since_row")
+    __slots__ = ("_decoder", "_lines", "held", "number", "row_started", "since_row")
 
     def __init__(self, decoder: Decoder, pieces: Pieces) -> None:
         self._decoder = decoder
-        self._lines = self._split(pieces)
+        self._lines = self._counted(self._split(pieces))
+        self.held: list[str] = []
         self.number = 0
         self.since_row = 0
         self.row_started = 1
 
     def row_ended(self) -> None:
         """Say that a row is complete: the next line begins another."""
+        self.held.clear()
         self.since_row = 0
         self.row_started = self.number + 1
 
     def __iter__(self) -> Iterator[str]:
         """Go on with the next line."""
-        return self
+        return self._lines  # no call a line, which would take as long as parting its cells
 
     def __next__(self) -> str:
-        line = next(self._lines)
-        self.number += 1
-        self.since_row += len(line)
-        if self.since_row > ROW_LENGTH:
-            raise self._endless()
-        return line
+        return next(self._lines)
+
+    def _counted(self, lines: Iterator[str]) -> Iterator[str]:
+        hold = self.held.append
+        for line in lines:
+            hold(line)
+            self.number += 1
+            self.since_row += len(line)
+            if self.since_row > ROW_LENGTH:
+                raise self._endless()
+            yield line
 
     def _endless(self) -> UnreadableFileError:
         return UnreadableFileError(

@@ -26,7 +26,7 @@ _MOST_KG = 10_000.0
 COLUMNS = (
     Column("tag", "key", ("Asset tag", "Tag", "Asset number", "Asset no", "Asset ID", "Asset", "Barcode")),
     Column("route", "text", ("Route", "Disposal route", "Disposal method", "Method", "Outcome", "Fate")),
-    Column("weight_kg", "measure", ("Weight kg", "Weight (kg)", "Weight", "Kg", "Net weight (kg)", "Mass (kg)")),
+    Column("weight_kg", "weight", ("Weight kg", "Weight (kg)", "Weight", "Kg", "Net weight (kg)", "Mass (kg)")),
     Column("weee_category", "whole", ("WEEE category", "WEEE cat", "Category of WEEE")),
     Column("stores_data", "yes_or_no", ("Data bearing", "Data-bearing", "Holds data", "Stores data")),
     Column("certificate", "key", ("Certificate number", "Certificate", "Certificate no", "Destruction certificate",

@@ -36,6 +36,23 @@ _TOTAL = re.compile(r"(?:grand[ -]?|sub[ -]?|overall )?totals?:?", re.IGNORECASE
 _ENDS = re.compile(r".*\S[ -](?:grand[ -]?|sub[ -]?)?totals?:?", re.IGNORECASE | re.DOTALL)
 _SUB = re.compile(r"(?:grand[ -]?|sub[ -]?)totals?\b.*", re.IGNORECASE | re.DOTALL)
 _BEGINS = re.compile(r"totals?\b.*", re.IGNORECASE | re.DOTALL)  # also how `Total Gas & Power` begins
+# What closes a page or opens one, as a whole cell; `Sum insured` is something else, and a `Balance` is often just paid.
+_CARRIED = re.compile(
+    r"(?:(?:grand )?sums?|(?:opening|closing) balances?|(?:balances? |sums? )?(?:(?:carried|brought) (?:forward|down)"
+    r"|[bc]/(?:f|fwd|d)|[bc]fwd)\.?):?",
+    re.IGNORECASE,
+)
+_SUM_OF = re.compile(r"sums? of \S.*", re.IGNORECASE | re.DOTALL)
+_SIGNS = (
+    "total",
+    "sum",
+    "balance",
+    "forward",
+    "down",
+    "/f",
+    "/d",
+    "fwd",
+)  # one of them is in all that reads so
 _CODES = ("subjective_code", "code")
 _PLACES = (
     *_CODES,
@@ -49,8 +66,8 @@ _PLACES = (
 _NAMES = ("supplier", "department", "expense_type", "category", "code_description", "body")
 _PASSED_OVER = "is a sum of other rows and was passed over"
 _UNSURE = (
-    "reads like a sum of other rows, which would count twice: delete the row if it is one, "
-    "or give it an account code or other words"
+    "looks like a total row, a sum of other rows, which would count twice: delete the row if it is one, "
+    "or give it other words or, if it has none, an account code"
 )
 
 
@@ -151,6 +168,7 @@ def mapped_columns(
     """
     known = {column.field for column in columns}
     keys = {word_key(name) for name in header}
+    asked = {word_key(alias) for column in columns for alias in column.aliases}
     for name, wanted in mapping.columns.items():
         if name not in known:
             raise mapping.refused(
@@ -159,7 +177,7 @@ def mapped_columns(
         if word_key(wanted) not in keys:
             listed = ", ".join(shortened(title) for title in header if not is_personal(title))
             raise mapping.refused(name, f"the file has no column {wanted!r}", f"its columns are: {listed}")
-        if is_personal(wanted):
+        if is_personal(wanted) and word_key(wanted) not in asked:
             raise mapping.refused(
                 name,
                 f"{wanted!r} reads like a column about people, which the books do not hold",
@@ -234,14 +252,33 @@ def total_in(found: Mapping[str, Any], others: Mapping[str, str]) -> tuple[str, 
     """Return (field or column, whether it is sure) of the cell that makes a row the sum of others, None of a row that is none.
 
     A cell that says `Total` and no more is one anywhere. `IT1 Total` and `Subtotal hardware` are where the row has no
-    account code; a description beside a supplier is a payment's own. `others`: {key: cell} of columns nobody asked for.
+    account code; a description beside a supplier is a payment's own. `Sum` and `Balance carried forward` are never sure.
+    `others`: {key: cell} of columns nobody asked for.
     """
     texts = {name: value.strip() for name, value in found.items() if isinstance(value, str)}
-    if not any("total" in text.lower() for text in (*texts.values(), *others.values())):
+    said = "\n".join((*texts.values(), *others.values())).lower()
+    if not any(sign in said for sign in _SIGNS):
         return None  # nearly every row, and a tenth of the time
     for name, text in texts.items():
         if _TOTAL.fullmatch(text):
             return name, True
+    return _written_total(texts, others, dated="date" in found) or _carried(texts, others)
+
+
+def _carried(texts: Mapping[str, str], others: Mapping[str, str]) -> tuple[str, bool] | None:
+    """Return the cell that says a sum in other words than `Total`."""
+    coded = any(name in texts for name in _CODES)
+    for name, text in (*texts.items(), *(() if coded else others.items())):
+        if _CARRIED.fullmatch(text.strip()):
+            return name, False
+    if "supplier" in texts:
+        return None
+    return next(((name, False) for name, text in texts.items() if _SUM_OF.fullmatch(text)), None)
+
+
+def _written_total(
+    texts: Mapping[str, str], others: Mapping[str, str], *, dated: bool
+) -> tuple[str, bool] | None:
     if any(name in texts and not _is_written_total(texts[name]) for name in _CODES):
         return next(
             ((name, False) for name in ("cost_centre",) if _is_written_total(texts.get(name, ""))), None
@@ -249,7 +286,7 @@ def total_in(found: Mapping[str, Any], others: Mapping[str, str]) -> tuple[str, 
     for name, text in (*((one, texts.get(one, "")) for one in _PLACES), *others.items()):
         if _is_written_total(text.strip()) or (name in others and _TOTAL.fullmatch(text.strip())):
             return name, True
-    return _total_in_words(texts, dated="date" in found)
+    return _total_in_words(texts, dated=dated)
 
 
 def _is_written_total(text: str) -> bool:

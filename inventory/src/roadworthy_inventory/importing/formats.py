@@ -98,10 +98,12 @@ def format_of(table: Table) -> Format:
     if detection.format is not None:
         return detection.format
     named = ", ".join(name for name in table.header[:12] if not is_personal(name))
+    one_of = f"sheet {table.sheet!r} " if len(table.sheets) > 1 else ""
+    others = f"say which sheet is meant ({', '.join(table.sheets)}); " if one_of else ""
     raise UnknownFormatError(
         table.file,
-        f"has a header no importer knows ({named}): {'. '.join(detection.reasons)}",
-        "a plain spreadsheet needs a column for the asset tag or the serial number and one more; or "
+        f"{one_of}has a header no importer knows ({named}): {'. '.join(detection.reasons)}",
+        f"{others}a plain spreadsheet needs a column for the asset tag or the serial number and one more; or "
         "say which column is which: `roadworthy register mapping FILE` prints a mapping file to edit",
         line=table.header_line,
     )

@@ -34,7 +34,7 @@ from roadworthy_inventory.importing.formats import closest
 from roadworthy_inventory.importing.plan import UnknownWordError, reader
 from roadworthy_inventory.importing.problems import CellError, MappingRefusedError
 from roadworthy_inventory.importing.reading import Table
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 from roadworthy_inventory.importing.values import DATE_ORDERS
 from roadworthy_inventory.importing.words import ALLOWED, word_key
 
@@ -127,6 +127,7 @@ class _Reader:
             columns=columns,
             required=(),
             make=_make,
+            check_many=check_items,
             unique="tag",
             unit_separator=self._text("unit_separator") or "/",
             date_order=cast("Literal['day first', 'month first'] | None", order),

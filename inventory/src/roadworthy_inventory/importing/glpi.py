@@ -7,7 +7,7 @@ Header names: https://github.com/glpi-project/glpi (`src/Computer.php`, `src/Inf
 from __future__ import annotations
 
 from roadworthy_inventory.importing.fields import Column, Format
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 
 COMPUTERS = Format(
     name="glpi_csv",
@@ -51,6 +51,7 @@ COMPUTERS = Format(
         *("Warranty expiration date", "Decommission date", "Amortization duration", "Inventory number"),
     ),
     make=make_item,
+    check_many=check_items,
     unique="tag",
     unit_separator=">",
 )

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from roadworthy_inventory.importing.blocks import BLOCK_ROWS, blocks_of
 from roadworthy_inventory.importing.decoding import BROKEN
-from roadworthy_inventory.importing.fields import Binding, Bound, Context, Format, bind
+from roadworthy_inventory.importing.fields import Binding, Bound, Context, Format, bind, without_addresses
 from roadworthy_inventory.importing.fitting import too_many
-from roadworthy_inventory.importing.plan import Orders, Step, UnknownWordError, conflict, date_orders, steps
+from roadworthy_inventory.importing.plan import (
+    FormulaError,
+    Orders,
+    Step,
+    UnknownWordError,
+    conflict,
+    date_orders,
+    steps,
+)
 from roadworthy_inventory.importing.problems import (
     CORRECTION_COLUMNS,
     BadRow,
     CellError,
+    ImportRefusedError,
     Problem,
     Report,
     StrictRefusedError,
@@ -26,7 +35,7 @@ from roadworthy_inventory.importing.problems import (
     restored,
     shortened,
 )
-from roadworthy_inventory.importing.reading import Table
+from roadworthy_inventory.importing.reading import Row, Table
 from roadworthy_inventory.importing.repeats import check, repeats
 from roadworthy_inventory.importing.values import Cell, DateOrder, as_text, without_contacts
 from roadworthy_inventory.importing.words import FALLBACK
@@ -66,7 +75,7 @@ class Import:
         self._rows = chain(head, table.rows)
         # What we exported ourselves comes back as it was.
         looked_at = [] if form.safe_cells else head[:_LOOKED_AT]
-        binding, hidden = _without_addresses(bind(form.columns, table.header), looked_at)
+        binding, hidden = without_addresses(bind(form.columns, table.header), looked_at)
         told = date_order or form.date_order
         self._told = told is not None
         self._orders: Orders = date_orders(table.file, binding, head, told)
@@ -87,6 +96,7 @@ class Import:
         self._notes = _notes(form, table, binding, hidden) + self._orders.notes
         self._usual_width = _usual_width(head)
         self._first_line: dict[object, int] = {}
+        self._blocks = None if self._repeats else blocks_of(table, form, self._steps, self._first_line)
         self.correction_header = (*self._kept_names(), *CORRECTION_COLUMNS)
 
     def _unread(self) -> dict[str, int]:
@@ -132,9 +142,44 @@ class Import:
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         """Yield (line, value) of every good row."""
+        tally = self._tally
+        for rows, made in self._parts():
+            if made is None:
+                yield from self._one_by_one(rows)
+                continue
+            for (line, _cells), value in zip(rows, made, strict=True):
+                tally.good += 1
+                if not (self.strict and tally.quarantined):
+                    yield line, value
+            if tally.good + tally.quarantined >= self._most_rows:
+                self._end()
+        if self.strict and tally.quarantined:
+            raise StrictRefusedError(self.table.file, self.report())
+
+    def _parts(self) -> Iterator[tuple[Iterable[Row], Sequence[object] | None]]:
+        """Yield (rows, what they make, None where each has to be looked at); what ends the file early comes last."""
+        if self._blocks is None:
+            yield self._rows, None
+            return
+        failed: ImportRefusedError | None = None
+        while failed is None:
+            rows: list[Row] = []
+            left = self._most_rows - self._tally.good - self._tally.quarantined
+            try:
+                for row in islice(self._rows, max(1, min(left, BLOCK_ROWS))):
+                    rows.append(row)  # noqa: PERF402  # what came before a failure has to be dealt with
+            except ImportRefusedError as error:
+                failed = error
+            if rows:
+                yield from self._blocks.parts(rows, self._context)
+            elif failed is None:
+                return
+        raise failed
+
+    def _one_by_one(self, rows: Iterable[Row]) -> Iterator[tuple[int, Any]]:
         tally, context, make = self._tally, self._context, self.format.make
         problems, unique = context.problems, self.format.unique is not None
-        for line, cells in self._rows:
+        for line, cells in rows:
             context.line = line
             cells, found = self._found(cells)  # noqa: PLW2901  # the row as wide as the header
             if self._others:
@@ -150,8 +195,6 @@ class Import:
                 yield line, value
             if tally.good + tally.quarantined >= self._most_rows:
                 self._end()
-        if self.strict and tally.quarantined:
-            raise StrictRefusedError(self.table.file, self.report())
 
     def _found(self, cells: Sequence[Cell]) -> tuple[Sequence[Cell], dict[str, Any]]:
         """Return the row as wide as the header, and {field: value} of what could be read of it."""
@@ -206,7 +249,8 @@ class Import:
         return True
 
     def _cell_failed(self, error: CellError, step: Step, cell: Cell, found: dict[str, Any]) -> None:
-        if error.code == "date_order" and not self._told:
+        # Columns of one fixed order (ISO, firmware) have none that a file could prove.
+        if error.code == "date_order" and not self._told and step.index in self._orders.by_index:
             order, proof = self._orders.by_index[step.index]
             slips = self._slips.setdefault(step.index, set())
             slips.add(cell)
@@ -214,6 +258,9 @@ class Import:
                 raise conflict(self.table.file, step.title, proof, self._context.line, order)
         if isinstance(error, UnknownWordError):
             found[step.name] = FALLBACK[step.name]
+            self._context.warn(step.name, error.code, error.message, cell)
+            return
+        if isinstance(error, FormulaError) and not error.refuses:
             self._context.warn(step.name, error.code, error.message, cell)
             return
         value = without_contacts(cell)[0] if step.kind == "notes" and isinstance(cell, str) else cell
@@ -294,26 +341,6 @@ def _usual_width(head: Sequence[tuple[int, Sequence[Cell]]]) -> int | None:
 
 def _reason(problem: Problem) -> str:
     return f"{problem.column} {problem.message}" if problem.column else problem.message
-
-
-def _without_addresses(
-    binding: Binding, head: Sequence[tuple[int, Sequence[Cell]]]
-) -> tuple[Binding, tuple[Bound, ...]]:
-    """Return the binding without columns that turn out to hold e-mail addresses, and those columns."""
-    hidden = []
-    for one in binding.bound:
-        cells = [cells[one.index] for _line, cells in head if one.index < len(cells)]
-        texts = [cell for cell in cells if isinstance(cell, str) and cell]
-        addresses = sum(
-            "@" in text and " " not in text.strip() and not text.startswith("@") for text in texts
-        )
-        if one.column.kind == "text" and addresses * 2 > len(texts):
-            hidden.append(one)
-    if not hidden:
-        return binding, ()
-    kept = tuple(one for one in binding.bound if one not in hidden)
-    indexes = tuple(one.index for one in hidden)
-    return replace(binding, bound=kept, personal=(*binding.personal, *indexes)), tuple(hidden)
 
 
 def _notes(form: Format, table: Table, binding: Binding, hidden: Sequence[Bound]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ date of the firmware is the best hint of age where no purchase is known: the ite
 from __future__ import annotations
 
 from roadworthy_inventory.importing.fields import Column, Format
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 
 COMPUTERS = Format(
     name="ocs",
@@ -28,6 +28,7 @@ COMPUTERS = Format(
     ),
     required=(("BIOS Serial number",), ("Computer", "Computer Id", "Last inventory", "Connected user")),
     make=make_item,
+    check_many=check_items,
     fixed={"lifecycle_state": "deployed"},
 )
 FORMATS = (COMPUTERS,)

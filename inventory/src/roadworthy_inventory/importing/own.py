@@ -8,7 +8,7 @@ from typing import Any
 from roadworthy_inventory.importing import values
 from roadworthy_inventory.importing.fields import Column, Format, Kind
 from roadworthy_inventory.importing.problems import neutralised
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 from roadworthy_inventory.register import RegisterItem
 
 # (field, header, how it is read again). Headers are for people and for ever: files of years ago must import.
@@ -83,6 +83,7 @@ REGISTER = Format(
     columns=tuple(Column(name, kind, (title,)) for name, title, kind in COLUMNS),
     required=(("Asset tag",), ("Lifecycle state",), ("Usage profile",), ("Purchase cost (GBP)",)),
     make=make_item,
+    check_many=check_items,
     unique="tag",
     safe_cells=True,
 )

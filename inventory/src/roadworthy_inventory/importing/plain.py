@@ -25,7 +25,7 @@ from roadworthy_inventory.importing.fields import (
 from roadworthy_inventory.importing.plan import reader
 from roadworthy_inventory.importing.problems import CellError, UnknownFormatError, shortened
 from roadworthy_inventory.importing.reading import Row, Table
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 from roadworthy_inventory.importing.values import as_text
 from roadworthy_inventory.importing.words import ALLOWED, word_key
 
@@ -167,6 +167,7 @@ PLAIN = Format(
     columns=COLUMNS,
     required=(),
     make=_make,
+    check_many=check_items,
     unique="tag",
     unit_separator=ANY_SEPARATOR,
 )
@@ -275,6 +276,7 @@ def starter(table: Table) -> str:
         f'title = "{_escaped("a table like " + shortened(table.file))}"',
         '# date_order = "day first"          # or "month first"; found out where not said',
         _separator(rows, laid),
+        *([f'sheet = "{_escaped(table.sheet)}"'] if table.sheet and len(table.sheets) > 1 else []),
         "",
         "[columns]",
     ]

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from roadworthy_inventory.importing import values
@@ -19,11 +20,18 @@ from roadworthy_inventory.importing.problems import CellError, DateOrderConflict
 from roadworthy_inventory.importing.values import Cell, DateOrder
 from roadworthy_inventory.importing.words import ALLOWED, FALLBACK, WORDS, word_key
 
+ReadAll = Callable[[Sequence[str]], list[Any] | None]
 _REMEMBERED = 20_000
 # What moves a cursor or recolours a terminal; tabs and line ends inside a cell are text, NUL is said to be broken bytes.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SET_ASIDE_ONE_IN = 20  # dates against the order of their column are slips while they are this few
 _NEVER_TWICE = frozenset({"key", "notes", "macs"})  # remembering these costs more than it gives
+# What reads a column of cells at once where all of them are of the usual kind, and gives None where one is not.
+_ALL_USUAL: Mapping[str, ReadAll] = {
+    "key": partial(values.plain_texts, most=values.TEXT_LENGTH),
+    "notes": partial(values.plain_texts, most=values.NOTES_LENGTH),
+    "money": values.usual_pence,
+}
 _SIMPLE: Mapping[str, Callable[[Any], Any]] = {
     "text": values.text,
     "key": values.key,
@@ -36,6 +44,7 @@ _SIMPLE: Mapping[str, Callable[[Any], Any]] = {
     "macs": values.macs,
     "bios_date": values.bios_date,
     "measure": values.measure,
+    "weight": values.weight,
 }
 
 
@@ -43,32 +52,55 @@ class UnknownWordError(CellError):
     """A word that is in no table; the row is kept with the fallback."""
 
 
+class FormulaError(CellError):
+    """What a formula that went wrong left in a cell; `refuses` where the row cannot do without."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        said = "put the formula right, or type the cell" if refuses else "taken as empty"
+        super().__init__("formula_error", f"is the error of a formula; {said}")
+
+
 class Remembering(dict[Any, Any]):
     """{cell: value}, filled as cells are asked for. Only for text: 1 and True are one key to a dictionary."""
 
-    __slots__ = ("_read",)
+    __slots__ = ("_read", "_usual")
 
-    def __init__(self, read: Callable[[Any], Any]) -> None:
+    def __init__(self, read: Callable[[Any], Any], usual: ReadAll | None = None) -> None:
+        """`usual` reads many cells at once, or gives None for them."""
         super().__init__()
         self._read = read
+        self._usual = usual
 
     def __missing__(self, cell: Any) -> Any:
         if len(self) >= _REMEMBERED:
             self.clear()
-        value = self[cell] = self._read(cell)
+        value = self[cell] = None if cell == "" else self._read(cell)
         return value
+
+    def all(self, cells: Sequence[str]) -> list[Any]:
+        """Return what `cells` are read as, None for an empty one; CellError where one cannot be read."""
+        found = None if self._usual is None else self._usual(cells)
+        return list(map(self.__getitem__, cells)) if found is None else found
 
 
 class Typed:
     """Reads every cell anew; what Remembering is to text, this is to typed cells."""
 
-    __slots__ = ("_read",)
+    __slots__ = ("_read", "_usual")
 
-    def __init__(self, read: Callable[[Any], Any]) -> None:
+    def __init__(self, read: Callable[[Any], Any], usual: ReadAll | None = None) -> None:
+        """`usual` reads many cells at once, or gives None for them."""
         self._read = read
+        self._usual = usual
 
     def __getitem__(self, cell: Any) -> Any:
         return self._read(cell)
+
+    def all(self, cells: Sequence[str]) -> list[Any]:
+        """Return what `cells` are read as, None for an empty one; CellError where one cannot be read."""
+        found = None if self._usual is None else self._usual(cells)
+        return [None if cell == "" else self._read(cell) for cell in cells] if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +208,12 @@ def steps(
     found = []
     for one in binding.bound:
         order = orders.by_index.get(one.index, ("day first", None))[0]
-        read = _without_controls(reader(one.column, form, order))
+        read = _without_errors(_without_controls(reader(one.column, form, order)), one.column.kind)
         if safe_cells:
             read = _restoring(read)
-        cells = Typed(read) if typed or one.column.kind in _NEVER_TWICE else Remembering(read)
+        kind = one.column.kind
+        remembers = Typed if typed or kind in _NEVER_TWICE else Remembering
+        cells = remembers(read, _ALL_USUAL.get(kind))
         found.append(Step(one.index, one.column.field, cells, one.title, one.column.kind))
     return tuple(found)
 
@@ -230,6 +264,17 @@ def _word_reader(kind: str, own: Mapping[str, str]) -> Callable[[Cell], str | No
 
 def _restoring(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda cell: read(restored(cell) if isinstance(cell, str) else cell)
+
+
+def _without_errors(read: Callable[[Any], Any], kind: str) -> Callable[[Any], Any]:
+    """Return the reader, saying what a formula's error is: it names nothing, and it is no empty cell."""
+
+    def clean(cell: Any) -> Any:
+        if isinstance(cell, str) and cell[:1] == "#" and cell.strip().upper() in values.FORMULA_ERRORS:
+            raise FormulaError(refuses=kind == "key" or (kind == "money" and cell.strip().upper() != "#N/A"))
+        return read(cell)
+
+    return clean
 
 
 def _without_controls(read: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -15,11 +15,12 @@ One bad row is no exception but a `Problem`, and the row goes to quarantine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 VALUE_LENGTH = 60
+PROBLEMS_NAMED = 20  # in a message for a person
 PROBLEMS_KEPT = 1_000  # what a report holds in full; counts go on, and the correction file has them all
 
 
@@ -67,7 +68,7 @@ class DateOrderConflictError(ImportRefusedError):
 
 
 class StrictRefusedError(ImportRefusedError):
-    """Some rows are bad and `strict` was asked for; `report` has all of them."""
+    """Some rows are bad and `strict` was asked for; `report` has all of them, the message the first of them."""
 
     def __init__(self, file: str, report: Report) -> None:
         self.report = report
@@ -80,6 +81,17 @@ class StrictRefusedError(ImportRefusedError):
             line=first.line,
             column=first.column or None,
         )
+        self.args = ("\n".join((str(self), *_following(report))),)
+
+
+def _following(report: Report) -> Iterator[str]:
+    """Yield a line for each problem after the first, up to PROBLEMS_NAMED of them, and how many more there are."""
+    for one in report.problems[1:PROBLEMS_NAMED]:
+        column, value = f", column {one.column}" if one.column else "", f" ({one.value})" if one.value else ""
+        yield f"  line {one.line}{column}: {one.message}{value}"
+    more = sum(report.by_code.values()) - PROBLEMS_NAMED
+    if more > 0:
+        yield f"  and {more:,} more"
 
 
 class CellError(ValueError):

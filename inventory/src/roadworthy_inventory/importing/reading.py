@@ -11,17 +11,15 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import BinaryIO
-
-import python_calamine
 
 from roadworthy_inventory.importing import archive, glpi_agent
 from roadworthy_inventory.importing.decoding import ByteStream, Decoder, Lines, Pieces, read_head
 from roadworthy_inventory.importing.problems import EmptyFileError, UnreadableFileError
+from roadworthy_inventory.importing.quotes import Spanning, ending
 from roadworthy_inventory.importing.values import Cell
+from roadworthy_inventory.importing.workbooks import open_sheet
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-CELL_LENGTH = 100_000
 COLUMNS = 2_000
 _TITLE_LINES = 25  # a header further down is none
 _SAMPLE_ROWS = 100
@@ -45,18 +43,33 @@ class Table:
     `header`: column names, each once (a second `Category` is `Category (2)`), never empty. `rows`: iterator of (line
     of the file where the row begins, 1-based; cells), as many cells as the row has; blank rows are left out. `typed`:
     cells may be numbers and dates (XLSX), else all are text. `notes`: what was sniffed, for a person. `repeated`:
-    {column: the first of the same name}, counted from 0.
+    {column: the first of the same name}, counted from 0. `sheet`: the sheet of a workbook it is, one of `sheets`.
     """
 
-    __slots__ = ("_decoder", "_notes", "file", "header", "header_line", "repeated", "rows", "typed")
+    __slots__ = (
+        "_decoder",
+        "_notes",
+        "_spanning",
+        "file",
+        "header",
+        "header_line",
+        "repeated",
+        "rows",
+        "sheet",
+        "sheets",
+        "typed",
+    )
 
     def __init__(
         self, file: str, header: Sequence[Cell], header_line: int, rows: Iterator[Row], notes: list[str]
     ) -> None:
         self._decoder: Decoder | None = None
+        self._spanning: Spanning | None = None
         self._notes = notes
         self.file = file
         self.typed = False
+        self.sheet: str | None = None
+        self.sheets: tuple[str, ...] = ()
         self.header_line = header_line
         self.header = _named(header, notes)
         self.repeated = _repeated(header)
@@ -70,7 +83,9 @@ class Table:
         encoding = f"encoding {self._decoder.encoding}"
         if self._decoder.encoding == "Windows-1252":
             encoding += ", for it is no UTF-8"
-        return (encoding, *self._notes)
+        count = 0 if self._spanning is None else self._spanning.count
+        spanning = [f"{count:,} row{'s go' if count > 1 else ' goes'} over several lines"] if count else []
+        return (encoding, *self._notes, *spanning)
 
     @property
     def may_be_broken(self) -> bool:
@@ -82,13 +97,25 @@ class Table:
         """Whether letters beyond ASCII are read as Windows-1252 for want of anything better: any bytes are text in it."""
         return self._decoder is not None and self._decoder.encoding == "Windows-1252"
 
+    @property
+    def is_text(self) -> bool:
+        """Whether every cell is a text."""
+        return self._decoder is not None
+
     @classmethod
     def of_text(
-        cls, decoder: Decoder, header: Sequence[Cell], header_line: int, rows: Iterator[Row], notes: list[str]
+        cls,
+        decoder: Decoder,
+        header: Sequence[Cell],
+        header_line: int,
+        rows: Iterator[Row],
+        notes: list[str],
+        spanning: Spanning,
     ) -> Table:
         """Return a table read from text."""
         table = cls(decoder.file, header, header_line, rows, notes)
         table._decoder = decoder
+        table._spanning = spanning
         return table
 
 
@@ -135,10 +162,13 @@ def _text(head: bytes, stream: ByteStream, file: str) -> Table:
     if declared:
         next(lines)
         lines.row_ended()
-    rows = _csv_rows(file, lines, delimiter)
+    spanning = Spanning(file, delimiter)
+    rows = _csv_rows(file, lines, delimiter, spanning)
     notes = [f"delimiter {DELIMITERS[delimiter]}"]
     header, header_line, first = _find_header(file, rows, notes)
-    return Table.of_text(decoder, header, header_line, chain(first, rows), notes)
+    usual = Counter(len(cells) for _line, cells in first).most_common(1)
+    spanning.begin(header_line, (len(header), usual[0][0]))
+    return Table.of_text(decoder, header, header_line, chain(first, rows), notes, spanning)
 
 
 def _sample_lines(file: str, head: bytes) -> Iterator[str]:
@@ -170,26 +200,25 @@ def _delimiter(sample: str) -> tuple[str, bool]:
     return best, False
 
 
-def _csv_rows(file: str, lines: Lines, delimiter: str) -> Iterator[Row]:
+def _csv_rows(file: str, lines: Lines, delimiter: str, spanning: Spanning) -> Iterator[Row]:
     """Yield (line, cells) of every row with anything in it."""
-    reader = csv.reader(lines, delimiter=delimiter)
-    ended = lines.row_ended
-    while True:
-        line = lines.row_started
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise UnreadableFileError(
-                file,
-                f"the row that begins here cannot be read ({error})",
-                "close the quote it opens, or shorten the cell",
-                line=line,
-            ) from None
-        ended()
-        if any(cells):
-            yield line, cells
+    ended, line, held = lines.row_ended, lines.row_started, lines.held
+    try:
+        for cells in csv.reader(chain(lines, ending(held)), delimiter=delimiter):
+            started = line
+            if len(held) > 1 and spanning.is_end(cells, held, started):
+                return
+            ended()
+            line = lines.row_started
+            if any(cells):
+                yield started, cells
+    except csv.Error as error:
+        raise UnreadableFileError(
+            file,
+            f"the row that begins here cannot be read ({error})",
+            "close the quote it opens, or shorten the cell",
+            line=line,
+        ) from None
 
 
 def _find_header(file: str, rows: Iterator[Row], notes: list[str]) -> tuple[Sequence[Cell], int, list[Row]]:
@@ -279,49 +308,21 @@ def _all(head: bytes, stream: ByteStream, file: str, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _workbook(head: bytes, stream: ByteStream, file: str, sheet: str | None) -> Table:
-    body: BinaryIO = io.BytesIO(_all(head, stream, file, archive.FILE_BYTES))
-    archive.check(file, body)
+def _workbook(head: bytes, stream: ByteStream, file: str, wanted: str | None) -> Table:
+    sheet = open_sheet(io.BytesIO(_all(head, stream, file, archive.FILE_BYTES)), file, wanted)
+    notes = [f"sheet {sheet.name!r} of {len(sheet.names)}", *sheet.notes]
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(body)
-        names = book.sheet_names
-        if not names:
-            raise EmptyFileError(file, "is a workbook without sheets", "export it again")
-        name = _sheet_name(file, names, sheet)
-        found = book.get_sheet_by_name(name)
-        rows = _sheet_rows(file, name, found)
-        notes = [f"sheet {name!r} of {len(names)}"]
-        header, line, first = _find_header(file, rows, notes)
-    except python_calamine.CalamineError as error:
-        raise UnreadableFileError(
-            file, f"is a workbook that cannot be read ({error})", "save it as CSV UTF-8"
-        ) from None
-    table = Table(file, header, line, chain(first, rows), notes)
+        header, line, first = _find_header(file, sheet.rows, notes)
+    except EmptyFileError as error:
+        if len(sheet.names) < 2:
+            raise
+        said = f"sheet {sheet.name!r} {error.reason}"
+        which = f"say which sheet is meant: {', '.join(sheet.names)}"
+        raise EmptyFileError(file, said, which, line=error.line) from None
+    table = Table(file, header, line, chain(first, sheet.rows), notes)
     table.typed = True
+    table.sheet, table.sheets = sheet.name, sheet.names
     return table
-
-
-def _sheet_name(file: str, names: list[str], sheet: str | None) -> str:
-    if sheet is None:
-        return names[0]
-    for name in names:
-        if name.casefold() == sheet.casefold():
-            return name
-    raise UnreadableFileError(file, f"has no sheet {sheet!r}", f"name one of: {', '.join(names)}")
-
-
-def _sheet_rows(file: str, name: str, sheet: python_calamine.CalamineSheet) -> Iterator[Row]:
-    for line, cells in enumerate(sheet.iter_rows(), 1):
-        if not any(cell != "" for cell in cells):
-            continue
-        if any(isinstance(cell, str) and len(cell) > CELL_LENGTH for cell in cells):
-            raise UnreadableFileError(
-                file,
-                f"sheet {name!r} has a cell of more than {CELL_LENGTH:,} characters",
-                "shorten it",
-                line=line,
-            )
-        yield line, cells
 
 
 def _json(head: bytes, stream: ByteStream, file: str) -> Table:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from roadworthy_inventory.importing.fields import Column, Context, Format
-from roadworthy_inventory.importing.register_rows import make_item
+from roadworthy_inventory.importing.fields import Column, Columns, Context, Format
+from roadworthy_inventory.importing.register_rows import check_items, make_item
 from roadworthy_inventory.importing.rows import BookValue, Maintenance
 
 _COMMON = (
@@ -39,6 +39,21 @@ def _item(found: dict[str, Any], context: Context) -> object:
     if out and found.get("lifecycle_state", "stores") in {"stores", "unknown"}:
         found["lifecycle_state"] = "deployed"
     return make_item(found, context)
+
+
+def _check_items(columns: Columns, context: Context) -> bool:
+    """Do for many rows what `_item` does for one."""
+    above = [columns.pop(name) for name in ("company", "department") if name in columns]
+    if above:
+        paths = (" / ".join(filter(None, path)) for path in zip(*above, strict=True))
+        columns["unit"] = [path or None for path in paths]
+    for out in [columns.pop(name) for name in ("checkout_type", "checkout_date") if name in columns]:
+        states = columns.get("lifecycle_state", [None] * len(out))
+        columns["lifecycle_state"] = [
+            "deployed" if told is not None and state in {None, "stores", "unknown"} else state
+            for told, state in zip(out, states, strict=True)
+        ]
+    return check_items(columns, context)
 
 
 def _maintenance(found: dict[str, Any], context: Context) -> object:
@@ -86,6 +101,7 @@ IMPORT = Format(
         "Full Name",
     ),
     make=_item,
+    check_many=_check_items,
     unique="tag",
 )
 ASSET_REPORT = Format(
@@ -112,6 +128,7 @@ ASSET_REPORT = Format(
         "Diff",
     ),
     make=_item,
+    check_many=_check_items,
     unique="tag",
 )
 DEPRECIATION = Format(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from roadworthy_inventory.importing.problems import CellError
@@ -15,6 +16,7 @@ NOTHING = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "not set
 _POUND = re.compile(r"\N{POUND SIGN}|GBP|UKP|\bSTG\b", re.IGNORECASE)
 # How nine of ten sums are written: a shorter way to the same pence.
 _USUAL = re.compile(r"(-)?\N{POUND SIGN}?([0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.([0-9]{2}))?")
+_USUAL_LINES = re.compile(rf"(?>(?:{_USUAL.pattern})?\n)*")
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _SPACED = re.compile(r"[0-9]{1,3}(?:[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}'][0-9]{3})+(?:\.[0-9]*)?")
@@ -30,6 +32,17 @@ _CURRENCY_CODE = re.compile(
 )
 _CREDIT = re.compile(r"\s*(CR|DR)\.?$|^(CR|DR)\.?\s*", re.IGNORECASE)
 _MOST_PENCE = 10**15
+
+
+def as_text(cell: Cell) -> str:
+    """Return the cell as text without outer spaces: whole floats without `.0`, dates as YYYY-MM-DD."""
+    if isinstance(cell, str):
+        return cell.strip()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, dt.datetime) and cell.time() == dt.time.min:
+        return cell.date().isoformat()
+    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)
 
 
 def pence(cell: Cell) -> int | None:
@@ -66,6 +79,20 @@ def pence(cell: Cell) -> int | None:
         raise CellError("not_money", "has two signs of being negative; write it as -1234.56")
     sum_ = _digits(said)
     return _in_pence(-sum_ if signs else sum_)
+
+
+def usual_pence(cells: Sequence[str]) -> list[int | None] | None:
+    """Return what `pence` makes of texts that are all written as nine of ten are, or empty; else None."""
+    said = "\n".join([*cells, ""])
+    if not _USUAL_LINES.fullmatch(said):
+        return None
+    lines = said.replace("\N{POUND SIGN}", "").replace(",", "").split("\n")
+    if len(lines) != len(cells) + 1:  # a line end within a cell
+        return None
+    del lines[-1]
+    return [
+        int(line.replace(".", "")) if "." in line else int(line) * 100 if line else None for line in lines
+    ]
 
 
 def _refuse_other_currency(said: str) -> None:

@@ -7,47 +7,53 @@ there is none, or raises CellError with a code and a message a person can act on
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
+import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
+from roadworthy_inventory.importing.measures import measure, weight
 from roadworthy_inventory.importing.problems import CellError
-from roadworthy_inventory.importing.sums import NOTHING, Cell, pence, pounds
+from roadworthy_inventory.importing.sums import NOTHING, Cell, as_text, pence, pounds, usual_pence
 
 __all__ = [
-    "DATE_ORDERS", "LIFELONG", "NOTES_LENGTH", "Cell", "DateOrder", "add_months", "as_text", "bios_date", "date",
-    "iso_date", "key", "macs", "measure", "months", "notes", "pence", "pounds", "proves", "text", "whole", "without_contacts",
-    "yes_or_no",
+    "DATE_ORDERS", "FORMULA_ERRORS", "LIFELONG", "NOTES_LENGTH", "TEXT_LENGTH", "Cell", "DateOrder", "add_months", "as_text", "bios_date", "date",
+    "iso_date", "key", "macs", "measure", "months", "notes", "pence", "plain_texts",
+    "pounds", "proves", "text", "usual_pence", "weight", "whole", "without_contacts", "yes_or_no",
 ]  # fmt: skip
 DateOrder = Literal["day first", "month first"]
 DATE_ORDERS: tuple[DateOrder, ...] = ("day first", "month first")
 LIFELONG = -1  # months of a warranty without end, as GLPI counts them
 
-_TEXT_LENGTH = 255
+TEXT_LENGTH = 255
 NOTES_LENGTH = 10_000
 # What a spreadsheet makes of long digits: the rest of the serial is gone, and thousands of them look alike.
 _ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 _EXACT_FLOAT = 2**53
-
-
-def as_text(cell: Cell) -> str:
-    """Return the cell as text without outer spaces: whole floats without `.0`, dates as YYYY-MM-DD."""
-    if isinstance(cell, str):
-        return cell.strip()
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    if isinstance(cell, dt.datetime) and cell.time() == dt.time.min:
-        return cell.date().isoformat()
-    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)
+FORMULA_ERRORS = frozenset(
+    {
+        "#N/A",
+        "#DIV/0!",
+        "#REF!",
+        "#VALUE!",
+        "#NAME?",
+        "#NUM!",
+        "#NULL!",
+        "#SPILL!",
+        "#CALC!",
+        "#FIELD!",
+        "#BLOCKED!",
+    }
+)
 
 
 def text(cell: Cell) -> str | None:
     """Return the text of at most 255 characters, None for an empty one."""
     found = cell.strip() if isinstance(cell, str) else as_text(cell)
-    if len(found) > _TEXT_LENGTH:
+    if len(found) > TEXT_LENGTH:
         raise CellError(
-            "too_long", f"is {len(found)} characters long; at most {_TEXT_LENGTH} are kept, shorten it"
+            "too_long", f"is {len(found)} characters long; at most {TEXT_LENGTH} are kept, shorten it"
         )
     return found or None
 
@@ -60,6 +66,23 @@ def notes(cell: Cell) -> str | None:
             "too_long", f"is {len(found)} characters long; at most {NOTES_LENGTH} are kept, shorten it"
         )
     return found or None
+
+
+def plain_texts(cells: Sequence[str], *, most: int) -> list[str | None] | None:
+    """Return what `key` and `notes` make of texts of at most `most` characters in which nothing is odd; else None."""
+    said = "".join(cells)
+    # What is odd: a control character or line end, a number rounded to 4.5E+12, an apostrophe before a formula, its error.
+    if (
+        not said.isprintable()
+        or "+" in said
+        or "'" in said
+        or "#" in said
+        or len(max(cells, key=len, default="")) > most
+    ):
+        return None
+    if not said.isascii() and not unicodedata.is_normalized("NFC", said):
+        return None
+    return [cell.strip() or None for cell in cells]
 
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+\.[^@\s]+")
@@ -81,8 +104,18 @@ def without_contacts(said: str) -> tuple[str, int]:
 
 
 def key(cell: Cell) -> str | None:
-    """Return a tag or serial; refused where a spreadsheet has rounded it to `4.5E+12`, for it names no one item."""
+    """Return a tag or serial; refused where a spreadsheet has rounded it to `4.5E+12`, for it names no one item.
+
+    Letters with accents come as one character each, so that what looks alike is alike; what cannot be seen is refused.
+    """
     found = text(cell)
+    if found is not None and not found.isascii():
+        found = unicodedata.normalize("NFC", found)
+        if hidden := next((letter for letter in found if unicodedata.category(letter) == "Cf"), None):
+            raise CellError(
+                "invisible",
+                f"holds a character that cannot be seen (U+{ord(hidden):04X}); type the cell anew",
+            )
     if found is not None and len(found.splitlines()) > 1:
         raise CellError("line_break", "holds a line break; close the quote it opens, or give one tag a cell")
     large = isinstance(cell, float) and abs(cell) > _EXACT_FLOAT
@@ -252,26 +285,6 @@ def whole(cell: Cell) -> int | None:
     if not _WHOLE.fullmatch(said):
         raise CellError("not_a_number", "is no whole number")
     return int(said.split(".")[0].replace(",", ""))
-
-
-# What Endpoint Analytics writes for "no value": not available (-1, -2) and no crash seen (the largest Int32).
-_NO_MEASURE = frozenset({-1.0, -2.0, 2147483647.0})
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]*)?(?:E[+-]?[0-9]{1,3})?", re.IGNORECASE)
-
-
-def measure(cell: Cell) -> float | None:
-    """Return a number that cannot be negative, in the source's unit; None for -1, -2 and 2147483647."""
-    said = as_text(cell)
-    if said.casefold() in NOTHING:
-        return None
-    if not _NUMBER.fullmatch(said.replace(",", "")):
-        raise CellError("not_a_number", "is no number")
-    number = float(said.replace(",", ""))
-    if number in _NO_MEASURE:
-        return None
-    if number < 0 or not math.isfinite(number):
-        raise CellError("not_a_number", "is negative, and this cannot be")
-    return number
 
 
 def months(cell: Cell, unit: Literal["months", "years"] = "months") -> int | None:
