@@ -182,6 +182,11 @@ class Poller:
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             scheduler.shutdown(wait=False)
+            # First those who are asking: one that went on after the sockets are closed would open another.
+            asking = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
             await asks.close()
 
     def _schedule(self, scheduler: AsyncIOScheduler, one: object, targets: tuple[Polled, ...]) -> None:
