@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import URL, delete, event, func, select, text, update
+from support import wait_until
 from support.estates import Estate
 
 from roadworthy_collector.books import figures
-from roadworthy_collector.carbon import absences, asked, energy
+from roadworthy_collector.carbon import absences, asked, energy, energy_days
 from roadworthy_collector.carbon.estate import FIGURE
 from roadworthy_collector.ingest.history import write_gaps
 from roadworthy_collector.ingest.tally import Tally
@@ -21,9 +23,9 @@ from roadworthy_collector.jobs.gaps import prune_gaps
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
 from roadworthy_collector.store.carbon_schema import energy_devices
-from roadworthy_collector.store.engine import write_transaction
+from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.queries import away
-from roadworthy_inventory.calendar import Span, local_day, local_days
+from roadworthy_inventory.calendar import Span, local_date, local_day, local_days
 
 ZONE = "Europe/London"
 DAY, PERIOD = 86_400, 1800
@@ -43,7 +45,7 @@ def work_of(held: Estate, now: float = NOW, **values: Any) -> Work:
 
 def tell(held: Estate, *told: tuple[int, int, int, str], now: float = NOW) -> None:
     """Have gaps taken as reports bring them."""
-    tally = Tally(int(now - 30 * DAY) // DAY * DAY)
+    tally = Tally(int(now - 30 * DAY) // DAY * DAY, now)
     with write_transaction(held.engine) as connection:
         write_gaps(connection, [(device, Gap(*gap, "boot_id_changed")) for device, *gap in told], tally)
         tally.write(connection, int(now))
@@ -57,6 +59,7 @@ def desktop(held: Estate) -> int:
 
 def nights(held: Estate) -> list[int]:
     """Put two devices with gaps over both days the clocks change, some that overlap, and one nobody can explain."""
+    prune_gaps(work_of(held))  # as every hour since there is this estate: none went uncounted
     one, other = desktop(held), desktop(held)
     before, after = AUTUMN - dt.timedelta(days=1), AUTUMN + dt.timedelta(days=1)
     tell(
@@ -188,6 +191,170 @@ def test_a_gap_told_long_after_reaches_months_that_are_closed(estate: Estate) ->
     # The same gap told again changes nothing.
     tell(estate, gap, now=later)
     assert made_at(estate, later + 2 * DAY) == int(later)
+
+
+def test_a_day_comes_out_the_same_after_its_gaps_are_gone(estate: Estate) -> None:
+    one, _ = nights(estate)
+    fact(estate, one)
+    with write_transaction(estate.engine) as connection:
+        connection.execute(update(schema.devices).values(last_report_at=int(NOW)))
+    months_of(estate, work_of(estate))
+
+    def days(now: float) -> list[Any]:
+        found, work = [], work_of(estate, now)
+        for date in (AUTUMN, SPRING):
+            mine = [one for some in energy_days.read(work, date) for one in some]
+            assert sum(one.entry.wall_joules for one in mine) > 0
+            shapes = energy_days.half_hours(work, date, mine)
+            found += [
+                (one.machine.id, one.entry, one.told, sum(map(sum, shape.joules)))
+                for one, shape in zip(mine, shapes, strict=True)
+            ]
+            # All day in one state: when it was in which needs no hours.
+            found += [
+                shape for one, shape in zip(mine, shapes, strict=True) if one.told.seconds["off"] >= 23 * 3600
+            ]
+        return found
+
+    before = days(NOW)
+    assert len(before) == 3 + 2
+    prune_gaps(work_of(estate, LONG_AFTER))
+    assert days(LONG_AFTER) == before
+
+
+def test_who_reads_while_gaps_go_misses_none(estate: Estate) -> None:
+    nights(estate)
+    days = seconds(estate)
+    went: list[int] = []
+
+    def prune_meanwhile(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "away_months" in statement and not went:
+            went.append(0)
+            with ThreadPoolExecutor(1) as other:
+                went[0] = other.submit(prune_gaps, work_of(estate, LONG_AFTER)).result()
+
+    event.listen(estate.engine, "after_cursor_execute", prune_meanwhile)
+    try:
+        assert seconds(estate) == days
+    finally:
+        event.remove(estate.engine, "after_cursor_execute", prune_meanwhile)
+    assert went == [6]
+    assert seconds(estate) == days
+
+
+def test_months_asked_for_every_night_are_made(estate: Estate) -> None:
+    one, other = desktop(estate), desktop(estate)
+    fact(estate, one)
+    months_of(estate, work_of(estate))
+    midnight = (NOW // DAY + 1) * DAY
+    # Told while those of the day before are due and not made yet, and again.
+    for day, device in enumerate((one, other)):
+        tell(estate, (device, at(dt.date(2026, 3, 10), 17), int(NOW), "off"), now=midnight + day * DAY + 120)
+    made = int(midnight + DAY + 3600)
+    assert made_at(estate, made) == made
+    assert made_at(estate, made + 60) == made
+    assert made_at(estate, made + DAY) == made + DAY
+
+
+def test_a_clock_that_was_ahead_once_costs_no_later_gap(estate: Estate) -> None:
+    one = desktop(estate)
+    told = (one, int(NOW) - 20 * DAY, int(NOW) - 19 * DAY, "off")
+    tell(estate, told)
+    assert prune_gaps(work_of(estate, NOW + 1200 * DAY)) == 1
+    counted = all_seconds(estate)
+    assert counted == DAY
+    # The clock is right again. What is counted is not taken twice, and what is new is.
+    tell(estate, told)
+    assert all_seconds(estate) == counted
+    tell(estate, (one, int(NOW) - 10 * DAY, int(NOW) - 9 * DAY, "off"))
+    assert all_seconds(estate) == 2 * counted
+    prune_gaps(work_of(estate, NOW + 3600))
+    tell(estate, (one, int(NOW) - 8 * 3600, int(NOW), "off"), now=NOW + 60)
+    assert count(estate, schema.gaps) == 2
+
+
+def all_seconds(held: Estate) -> int:
+    first = local_date(NOW, ZONE) - dt.timedelta(days=40)
+    with held.engine.connect() as connection:
+        found = absences.by_day(connection, None, dict(local_days(first, local_date(NOW, ZONE), ZONE)))
+    return sum(map(sum, found.values()))
+
+
+def test_a_late_gap_over_counted_half_hours_leaves_them_alone(estate: Estate) -> None:
+    one, other = desktop(estate), desktop(estate)
+    day = dt.date(2026, 3, 3)
+    tell(estate, (one, at(day, 0), at(day, 6), "asleep"), now=at(day, 7))
+    now = at(day, 6) + 400 * DAY + 10
+    assert prune_gaps(work_of(estate, now)) == 1
+    for device in (one, other):
+        tell(estate, (device, at(day, 0) + PERIOD, at(day, 12), "off"), now=now)
+    found = seconds(estate)
+    assert found[one, day][:2] == (6 * 3600, 11 * PERIOD)  # from 06:30 on
+    assert found[other, day][:2] == (0, 23 * PERIOD)  # nothing of it is counted
+    # And so when it goes itself, and after it comes once more.
+    prune_gaps(work_of(estate, now + DAY))
+    tell(estate, (one, at(day, 5), at(day + dt.timedelta(days=2), 0), "off"), now=now + DAY)
+    again = seconds(estate)
+    assert again.pop((one, day + dt.timedelta(days=1))) == (
+        0,
+        DAY,
+        0,
+    )  # the day after the last that is counted
+    assert again == found
+
+
+def test_gaps_a_program_before_let_go_uncounted_are_noted(estate: Estate) -> None:
+    one, held = desktop(estate), desktop(estate)
+    fact(estate, one)
+    left = at(DAYS[0], 0) + 40 * DAY
+    hold = {"reason": "an inquiry", "asked_by": "ada", "asked_at": 0, "lapses_at": 1, "expires_at": 1}
+    estate.put(schema.holds, id=1, **hold)
+    estate.put(schema.hold_devices, hold=1, device=held)
+    gap = {"kind": "off", "content_hash": b"12345678"}
+    for device, end in ((held, left - 9 * DAY), (one, left), (one, left + DAY)):
+        estate.put(schema.gaps, device=device, begin=end - 40_000, end=end, **gap)
+
+    def whole_from() -> int:
+        with estate.engine.connect() as connection:
+            return away.whole_from(connection)
+
+    # Facts younger than gaps are kept lost none.
+    assert prune_gaps(work_of(estate, at(DAYS[0], 0) + 399 * DAY)) == 0
+    assert whole_from() == 0
+    with write_transaction(estate.engine) as connection:
+        connection.execute(delete(schema.estate).where(schema.estate.c.name == "gaps_pruned_before"))
+    for days in (440, 480):  # only the first time: from then on all are counted
+        prune_gaps(work_of(estate, at(DAYS[0], 0) + days * DAY))
+        assert whole_from() == left
+
+
+def test_two_that_ask_at_once_both_are_noted(server_database: URL) -> None:
+    """As only PostgreSQL lets them: on SQLite one writes at a time."""
+    engine = open_engine(server_database)
+
+    def march() -> None:
+        with write_transaction(engine) as connection:
+            asked.ask_late(connection, dt.date(2026, 3, 1), dt.date(2026, 3, 5), int(NOW))
+
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    def look(query: Any) -> Any:
+        with engine.connect() as connection:  # what others do is looked at once in a transaction
+            return connection.scalar(query)
+
+    try:
+        with ThreadPoolExecutor(1) as other:
+            with write_transaction(engine) as connection:
+                asked.ask_late(connection, dt.date(2026, 1, 1), dt.date(2026, 1, 5), int(NOW))
+                done = other.submit(march)
+                wait_until(lambda: look(waiting), what="the one that asks second")
+            done.result()
+        with engine.connect() as connection:
+            assert sorted(asked.read_late(connection)) == ["2026-01", "2026-03"]
+    finally:
+        engine.dispose()
 
 
 def made_at(held: Estate, now: float) -> int:

@@ -25,6 +25,7 @@ from roadworthy_collector.carbon import (
     energy_days,
     energy_facts,
     energy_half_hours,
+    plug_store,
     power,
 )
 from roadworthy_collector.carbon.energy_day_shown import Asked, Who
@@ -34,6 +35,7 @@ from roadworthy_collector.cli import app
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import write_transaction
 from roadworthy_inventory.calendar import local_day
 from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES
@@ -351,6 +353,23 @@ def test_one_persons_half_hours_are_not_lent_to_others(estate: Estate) -> None:
         tell(estate, one, LONG)
     tell(estate, some[5], LONG, halves=False)
     assert (day(estate, LONG)["even_kwh"], len(day(estate, LONG)["rows"])) == (0, 50)
+
+
+@pytest.mark.parametrize("metered", [6, 1])
+def test_metered_devices_of_a_class_without_published_watts_keep_their_energy(
+    estate: Estate, metered: int
+) -> None:
+    enrolled = int(dt.datetime(2025, 9, 1, tzinfo=dt.UTC).timestamp())
+    some = [estate.device(device_class="thin_client", model="S1", enrolled_at=enrolled) for _ in range(6)]
+    for one in some:
+        tell(estate, one, PLAIN)
+    with write_transaction(estate.engine) as connection:
+        for one in some[:metered]:
+            plug_store.add(connection, one, {PLAIN: KWH}, 1, int(NOW))
+    ledger.made(estate, NOW)
+    told = day(estate)
+    assert [row["kwh"] for row in told["rows"]] == [pytest.approx(metered / 48, abs=0.001)] * 48
+    assert told["kwh"] == told["even_kwh"] == pytest.approx(metered)
 
 
 def test_a_half_hour_nobody_knows_is_not_nought(estate: Estate, tmp_path: Path) -> None:

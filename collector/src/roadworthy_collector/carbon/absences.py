@@ -16,12 +16,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import CompoundSelect, Connection, Select, null, select, type_coerce, union_all
 
 from roadworthy_collector.carbon.fed import FedDay
 from roadworthy_collector.store.queries import away
 from roadworthy_collector.store.queries.local_totals import Devices, LocalTotal, of_devices
-from roadworthy_collector.store.schema import devices, gaps
+from roadworthy_collector.store.schema import away_months, devices, gaps
 from roadworthy_collector.store.slots import PERIOD_SECONDS
 from roadworthy_inventory.calendar import Span, local_days
 
@@ -29,6 +29,7 @@ KINDS = ("asleep", "off")
 Seconds = tuple[int, int, int]  # asleep, off, unknown which
 DaySeconds = dict[tuple[int, dt.date], list[int]]  # the same of devices and local days
 _IDS_PER_QUERY = 500
+_MONTH, _HALF_HOURS = away_months.c.month, away_months.c.half_hours
 
 
 def read(connection: Connection, some: Devices, span: Span) -> Iterator[tuple[int, int, Span]]:
@@ -36,11 +37,15 @@ def read(connection: Connection, some: Devices, span: Span) -> Iterator[tuple[in
 
     The half-hours at the edges of a gap tell their own seconds. No half-hour of a device comes twice.
     """
-    query = select(gaps.c.device, gaps.c.begin, gaps.c.end, gaps.c.kind)
-    query = query.where(gaps.c.end > span.start, gaps.c.begin < span.end).order_by(gaps.c.device)
-    for device, found in groupby(connection.execute(of_devices(query, gaps, some)), attrgetter("device")):
+    query = _held(some, span).order_by(gaps.c.device)
+    for device, found in groupby(connection.execute(query), attrgetter("device")):
         for gap, cut in whole_half_hours(found, span):
             yield device, kind_of(gap), cut
+
+
+def _held(some: Devices, span: Span) -> Select[Any]:
+    query = select(gaps.c.device, gaps.c.begin, gaps.c.end, gaps.c.kind)
+    return of_devices(query.where(gaps.c.end > span.start, gaps.c.begin < span.end), gaps, some)
 
 
 def kind_of(gap: Any) -> int:
@@ -51,8 +56,9 @@ def kind_of(gap: Any) -> int:
 def whole_half_hours(found: Iterable[Any], span: Span) -> Iterator[tuple[Any, Span]]:
     """Yield gaps of one device with the whole half-hours within `span` that are theirs, the last first.
 
-    Where gaps overlap, the one that ends last has the half-hours: it is also the one that is kept longest, so those
-    counted before it goes and those still read are never the same ones.
+    Where gaps overlap, the one that ends last has the half-hours: it is also the one that is kept longest, so of gaps
+    held at the same time those counted before they go and those still read are never the same half-hours. One that
+    comes when others are counted leaves those days alone (`ingest/late_gaps.py`).
     """
     taken_from = span.end
     for gap in sorted(found, key=attrgetter("end", "begin"), reverse=True):
@@ -80,7 +86,7 @@ def over(
     of it is to come, and not unknown.
     """
     days = dict(local_days(*between, zone))
-    left = _by_day(connection, some, days)
+    left = by_day(connection, some, days)
     for total in totals:
         date, device, span, values = total
         mine = left.pop((device, date), None)
@@ -105,16 +111,41 @@ def _alone(place: tuple[int, int], gap: Iterable[int], day_seconds: int) -> FedD
     return found._replace(unobserved_seconds=unknown)
 
 
-def _by_day(connection: Connection, some: Devices, days: Mapping[dt.date, Span]) -> DaySeconds:
-    """Return the seconds of gaps by device and day: of those counted before they went, and of those still held."""
+def by_day(connection: Connection, some: Devices, days: Mapping[dt.date, Span]) -> DaySeconds:
+    """Return the seconds of gaps by device and day: of those counted before they went, and of those still held.
+
+    `days` follow one another. One statement reads both: between two of them gaps could go from the one to the other,
+    and be in neither.
+    """
     found: DaySeconds = {}
     if not days:
         return found
     first, last = min(days), max(days)
-    for key, counts in away.read(connection, first, last, some).items():
-        found[key] = [count * PERIOD_SECONDS for count in counts]
-    add_up(found, read(connection, some, Span(days[first].start, days[last].end)), days)
+    span = Span(days[first].start, days[last].end)
+    for device, rows in groupby(
+        connection.execute(_held_and_counted(some, span, first, last)), attrgetter("device")
+    ):
+        held = []
+        for row in rows:
+            if row.month is None:
+                held.append(row)
+                continue
+            for day, counts in away.unpack(row.month, row.half_hours, first, last):
+                found[device, day] = [count * PERIOD_SECONDS for count in counts]
+        pieces = ((device, kind_of(gap), cut) for gap, cut in whole_half_hours(held, span))
+        add_up(found, pieces, days)
     return found
+
+
+def _held_and_counted(some: Devices, span: Span, first: dt.date, last: dt.date) -> CompoundSelect[Any]:
+    """Return a query of gaps and of months of counted ones, by device; what the other kind has is null in each."""
+    nothing = null()
+    month, half_hours = (type_coerce(nothing, column.type) for column in (_MONTH, _HALF_HOURS))
+    held = _held(some, span).add_columns(month.label("month"), half_hours.label("half_hours"))
+    counted = away.months_between(first, last, some).with_only_columns(
+        away_months.c.device, *(nothing.label(name) for name in ("begin", "end", "kind")), _MONTH, _HALF_HOURS
+    )
+    return union_all(held, counted).order_by("device")
 
 
 def add_up(into: DaySeconds, pieces: Iterable[tuple[int, int, Span]], days: Mapping[dt.date, Span]) -> None:

@@ -156,7 +156,7 @@ def _devices_of(work: Work, date: dt.date, wanted: _Wanted, ids: set[int]) -> se
         ordered = sorted(silent)
         for begin in range(0, len(ordered), _AT_ONCE):
             some = frozenset(ordered[begin : begin + _AT_ONCE])
-            found |= {one for one, _, _ in absences.read(connection, some, span)}
+            found |= {one for one, _ in absences.by_day(connection, some, {date: span})}
     return found
 
 
@@ -199,7 +199,7 @@ def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> list[Sha
     for begin in range(0, len(ids), _AT_ONCE):
         some = {one: machines[one] for one in ids[begin : begin + _AT_ONCE]}
         with work.reading() as connection:
-            weights |= energy_half_hours.read(connection, some, span, rests)
+            weights |= energy_half_hours.read(connection, some, date, span, rests)
     on = {one.machine.id for one in days if one.told.observed_seconds > 0}
     profiles = energy_half_hours.profiles(
         (machines[device].item_class, mine) for device, mine in weights.items() if device in on
@@ -207,6 +207,8 @@ def half_hours(work: Work, date: dt.date, days: Sequence[DeviceDay]) -> list[Sha
     found = []
     for one in days:
         own, of_class = weights.get(one.machine.id), profiles.get(one.machine.item_class)
+        if own is not None and one.entry.wall_joules and not own.has_joules:
+            own = None  # a meter saw energy, and nobody publishes what states of its class draw
         basis: Basis = "own" if own is not None else "class" if of_class is not None else "even"
         shape = own or of_class
         known = [True] * span.periods if shape is None else shape.known

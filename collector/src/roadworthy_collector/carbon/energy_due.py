@@ -73,7 +73,7 @@ def due(connection: Connection, work: Work) -> Calendar | None:
         if month.first < kept_from:
             continue
         other = one.digest != power.digest() or one.restricted != json_text(hidden)
-        late = one.made_at < late_at.get(month.name, 0) <= now
+        late = any(one.made_at < at <= now for at in late_at.get(month.name, ()))
         if (
             other
             or late

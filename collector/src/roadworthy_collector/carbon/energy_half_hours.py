@@ -10,6 +10,7 @@ nothing is known of its time.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,11 @@ class Weights(NamedTuple):
     joules: list[Joules]
     known: list[bool]
 
+    @property
+    def has_joules(self) -> bool:
+        """Whether a day can be shared out by them."""
+        return any(map(any, self.joules))
+
 
 @dataclass(slots=True)
 class Shape:
@@ -95,7 +101,11 @@ class _Watts(NamedTuple):
 
 
 def read(
-    connection: Connection, machines: Mapping[int, Machine], span: Span, rests: Mapping[str, RestOfMachine]
+    connection: Connection,
+    machines: Mapping[int, Machine],
+    date: dt.date,
+    span: Span,
+    rests: Mapping[str, RestOfMachine],
 ) -> dict[int, Weights]:
     """Return {device: what its half-hours of a day draw} of those that told energy or state, or were away all day."""
     ids = sorted(machines)
@@ -104,6 +114,8 @@ def read(
     for device, kind, cut in absences.read(connection, frozenset(ids), span):
         if kind < len(_AWAY):
             away[device] |= dict.fromkeys(cut.starts(), _AWAY[kind])
+    silent = frozenset(one for one in ids if one not in told and len(away.get(one, {})) < span.periods)
+    away |= _counted_all_day(connection, silent, date, span)
     found = {}
     for device in ids:
         machine, mine, gone = machines[device], told.get(device, {}), away.get(device, {})
@@ -111,6 +123,18 @@ def read(
         # Of a device away for a part of the day only, nobody knows the rest: half-hours would put all of it there.
         if told_any or len(gone) == span.periods:
             found[device] = weights_of(machine, mine, gone, span, rests.get(machine.model))
+    return found
+
+
+def _counted_all_day(
+    connection: Connection, some: frozenset[int], date: dt.date, span: Span
+) -> dict[int, dict[int, str]]:
+    """Return {device: {start: state}} of those in one state all day, by gaps that are counted and gone."""
+    found = {}
+    for (device, _), seconds in absences.by_day(connection, some, {date: span} if some else {}).items():
+        for kind, state in enumerate(_AWAY):
+            if seconds[kind] == span.seconds:
+                found[device] = dict.fromkeys(span.starts(), state)
     return found
 
 
@@ -252,11 +276,13 @@ def _server_range(server: Server) -> tuple[float, float]:
 def profiles(weights: Iterable[tuple[str, Weights]]) -> dict[str, Weights]:
     """Return {class: what its devices drew in each half-hour together}, given as (class, device that was on).
 
-    None of a class with fewer than five of them. The profile is of the class's energy, however it is known.
+    None of a class with fewer than five of them that have joules to tell: those without would only hide that the
+    profile is of fewer. It is of the class's energy, however it is known.
     """
     by_class: dict[str, list[Weights]] = defaultdict(list)
     for item_class, mine in weights:
-        by_class[item_class].append(mine)
+        if mine.has_joules:
+            by_class[item_class].append(mine)
     found = {}
     for item_class, some in by_class.items():
         if len(some) >= MINIMUM_GROUP:

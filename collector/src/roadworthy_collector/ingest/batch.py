@@ -111,7 +111,7 @@ def write_reports(
     """
     incoming = list(items)
     bounds = validate.Bounds.at(now, retention_days)
-    tally = Tally(bounds.oldest_period)
+    tally = Tally(bounds.oldest_period, now)
     latest = Latest(connection, (one.device for one in incoming), now, tally.vocabulary)
     identities = Identities(connection, latest, now, rules, tally)
     group = _Group()

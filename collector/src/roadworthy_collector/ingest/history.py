@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
+from roadworthy_collector.ingest import late_gaps
 from roadworthy_collector.ingest.tally import Tally
 from roadworthy_collector.ingest.validate import DAY_SECONDS
 from roadworthy_collector.ingest.vocabulary import OTHER
@@ -21,7 +22,6 @@ from roadworthy_collector.ingest.wire import BatteryUse, Day, Energy, Gap, Perio
 from roadworthy_collector.remote_write import queue
 from roadworthy_collector.store import half_hours
 from roadworthy_collector.store.half_hours import HalfHour
-from roadworthy_collector.store.queries import away
 from roadworthy_collector.store.schema import battery_days, energy_days, gaps, state_days
 from roadworthy_collector.store.snmp_schema import outlet_half_hours
 from roadworthy_collector.store.statements import Bulk, Lookup
@@ -120,10 +120,10 @@ def write_days(connection: Connection, found: Sequence[tuple[int, Day]], tally: 
 def write_gaps(connection: Connection, found: Sequence[tuple[int, Gap]], tally: Tally) -> None:
     """Write gaps, given as (device row id, gap).
 
-    Of one that ended so long ago that gaps of its time are gone nothing is written: nobody could tell whether it is one
-    of those, which are counted (`jobs/gaps.py`).
+    Nothing is written of one that ended so long ago that gaps of its time are gone, nor of days with counted ones:
+    nobody could tell whether it is one of those (`late_gaps`).
     """
-    found = _still_taken(connection, found, tally)
+    found = late_gaps.still_taken(connection, found, tally)
     _reach_back(connection, found, tally)
     read = tally.vocabulary
     rows = [
@@ -138,17 +138,6 @@ def write_gaps(connection: Connection, found: Sequence[tuple[int, Gap]], tally: 
         found = _without_conflicts("gap", found, rows, held, tally)
     for device, gap in found:
         tally.mark_dirty(device, gap.begin, gap.end)
-
-
-def _still_taken(
-    connection: Connection, found: Sequence[tuple[int, Gap]], tally: Tally
-) -> Sequence[tuple[int, Gap]]:
-    """Return the gaps that ended when gaps are still kept; count the others."""
-    before = away.pruned_before(connection)
-    taken = [pair for pair in found if pair[1].end >= before]
-    for _ in range(len(found) - len(taken)):
-        tally.count("too_late", "gap")
-    return taken
 
 
 def _reach_back(connection: Connection, found: Sequence[tuple[int, Gap]], tally: Tally) -> None:

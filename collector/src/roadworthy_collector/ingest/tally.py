@@ -31,8 +31,9 @@ _DIRTY = Merge(dirty, {})
 class Tally:
     """Collects while a group is read, then writes once."""
 
-    def __init__(self, oldest_day: int) -> None:
+    def __init__(self, oldest_day: int, now: float) -> None:
         self.vocabulary = Vocabulary()
+        self.now = now  # when the group is taken, epoch seconds
         self.oldest_day = oldest_day  # midnight UTC
         self._back_to: float | None = None
         self._counts: Counter[tuple[str, str]] = Counter()

@@ -11,17 +11,17 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from roadworthy_collector.carbon import absences
+from roadworthy_collector.carbon import absences, energy_facts
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.security.holds import held_devices
 from roadworthy_collector.store.queries import away
 from roadworthy_collector.store.queries.jobs import DAY_SECONDS
-from roadworthy_collector.store.schema import devices, gaps
+from roadworthy_collector.store.schema import devices, gaps, hold_devices
 from roadworthy_collector.store.slots import PERIOD_SECONDS
 from roadworthy_collector.store.statements import BulkDelete
-from roadworthy_inventory.calendar import Span, local_date, local_days
+from roadworthy_inventory.calendar import Span, local_date, local_day, local_days
 
 _DEVICES_PER_READ = 500
 _GONE = BulkDelete(gaps, "device", "begin")
@@ -34,9 +34,7 @@ def prune_gaps(work: Work) -> int:
     before then is taken no more, for nobody could tell it from one that is counted.
     """
     before = int(work.clock() - work.settings.gap_retention_days * DAY_SECONDS)
-    with work.write() as connection:
-        if away.pruned_before(connection) < before:
-            away.set_pruned_before(connection, before)
+    _note(work, before)
     done, after = 0, 0
 
     def step(connection: Connection, some: Sequence[int]) -> None:
@@ -53,6 +51,35 @@ def prune_gaps(work: Work) -> int:
         work.for_each(due, step)
         after = ids[-1]
     return done
+
+
+def _note(work: Work, before: int) -> None:
+    """Note that gaps that ended before then are going, and, the first time, which are gone already."""
+    kept = work.settings.gap_retention_days * DAY_SECONDS
+    with work.reading() as connection:
+        noted = away.pruned(connection)
+        lost = None if noted.before else _lost_before(connection, before, work)
+    now = away.Pruned(max(noted.before, before), kept, work.settings.reporting_timezone)
+    with work.write() as connection:
+        if now != noted:
+            away.set_pruned(connection, now)
+        if lost is not None and away.whole_from(connection) < lost:
+            away.set_whole_from(connection, lost)
+
+
+def _lost_before(connection: Connection, before: int, work: Work) -> int | None:
+    """Return when the first gap ended that is left, where programs that did not count them may have let some go.
+
+    Migration 0014 notes as much; but such a program may have gone on for a while after it.
+    """
+    zone, first = work.settings.reporting_timezone, energy_facts.first_fact(connection)
+    if first is None or local_day(first, zone).start >= before:
+        return None  # facts are younger than any gap that is past its retention
+    # Of devices that ever were under a legal hold older ones are there than of all others.
+    held = select(hold_devices.c.device)
+    left = connection.scalar(select(func.min(gaps.c.end)).where(gaps.c.device.not_in(held)))
+    # In an estate whose first gap ended by the day after its first facts none has gone.
+    return None if left is None or (local_date(left, zone) - first).days <= 1 else int(left)
 
 
 def _due(connection: Connection, ids: Sequence[int], before: int, kept: Collection[int]) -> list[int]:

@@ -8,10 +8,12 @@ Functions take a connection inside a transaction of the caller's and never commi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from roadworthy_collector.store.columns import pack_date
 from roadworthy_collector.store.queries.local_totals import Devices, of_devices
@@ -23,7 +25,9 @@ STATES = 3  # asleep, off, nobody knows which
 MOST = 50  # half-hours of the longest day
 _LENGTH = 31 * STATES
 _PRUNED = "gaps_pruned_before"
-_WHOLE_FROM = "gaps_whole_from"  # noted by migration 0014
+_KEPT_SECONDS = "gaps_kept_seconds"
+_ZONE = "gaps_counted_zone"
+_WHOLE_FROM = "gaps_whole_from"  # noted by migration 0014, and by the first pruning after it
 _NOTHING = bytes(STATES)
 _KEY = (away_months.c.month, away_months.c.device)
 _HELD = Lookup(select(away_months), *_KEY)
@@ -33,25 +37,34 @@ Counts = tuple[int, int, int]  # half-hours asleep, off, nobody knows which
 
 def read(connection: Connection, first: date, last: date, some: Devices) -> dict[tuple[int, date], Counts]:
     """Return {(device, local day): half-hours} from `first` to `last`, both included, of days that have any."""
-    found: dict[tuple[int, date], Counts] = {}
+    return {
+        (row.device, day): counts
+        for row in connection.execute(months_between(first, last, some))
+        for day, counts in unpack(row.month, row.half_hours, first, last)
+    }
+
+
+def months_between(first: date, last: date, some: Devices) -> Select[Any]:
+    """Return a query of device, month and half_hours (see `unpack`) of the months that have a day of these."""
     wanted = [date(*one, 1).isoformat() for one in months(first, last)]
-    query = select(away_months.c.month, away_months.c.device, away_months.c.half_hours)
-    query = of_devices(query.where(away_months.c.month.in_(wanted)), away_months, some)
-    days = {month: _days(date.fromisoformat(month), first, last) for month in wanted}
-    for row in connection.execute(query):
-        packed: bytes = row.half_hours
-        for at, day in days[row.month]:
-            if (counts := packed[at : at + STATES]) != _NOTHING:
-                found[row.device, day] = (counts[0], counts[1], counts[2])
-    return found
+    query = select(away_months.c.device, away_months.c.month, away_months.c.half_hours)
+    return of_devices(query.where(away_months.c.month.in_(wanted)), away_months, some)
 
 
-def _days(month: date, first: date, last: date) -> list[tuple[int, date]]:
+def unpack(month: str, packed: bytes, first: date, last: date) -> Iterator[tuple[date, Counts]]:
+    """Yield the days of a month from `first` to `last`, both included, that have half-hours."""
+    for at, day in _days(month, first, last):
+        if (counts := packed[at : at + STATES]) != _NOTHING:
+            yield day, (counts[0], counts[1], counts[2])
+
+
+@lru_cache(maxsize=256)  # each device has a row of the same months
+def _days(month: str, first: date, last: date) -> list[tuple[int, date]]:
     """Return (place in the bytes, day) of the days of a month that lie from `first` to `last`."""
-    found = []
+    found, begin = [], date.fromisoformat(month)
     for number in range(1, 32):
         try:
-            day = month.replace(day=number)
+            day = begin.replace(day=number)
         except ValueError:  # shorter months
             break
         if first <= day <= last:
@@ -86,21 +99,46 @@ def add(connection: Connection, found: Mapping[tuple[int, date], Counts]) -> Non
     _MONTHS.write(connection, [(*key, bytes(row)) for key, row in sorted(rows.items())])
 
 
-def pruned_before(connection: Connection) -> int:
-    """Return the time before which ended gaps may be gone, epoch seconds; 0 if none ever went."""
-    return _noted(connection, _PRUNED)
+class Pruned(NamedTuple):
+    """What was noted when gaps went last; all nought while none ever did."""
+
+    before: int = 0  # gaps that ended before that may be gone, epoch seconds: it never falls
+    kept_seconds: int = 0  # how long gaps were kept then
+    zone: str = "UTC"  # of the local days they are counted by
+
+    def taken_from(self, now: float) -> int:
+        """Return before when a gap must not have ended that is told `now`.
+
+        A clock that was ahead once leaves a time to come in `before`: gaps kept as long as ever are taken all the same.
+        """
+        return min(self.before, int(now) - self.kept_seconds)
 
 
-def set_pruned_before(connection: Connection, before: int) -> None:
-    """Note, before the first gap that ended before then goes, that they are going."""
-    connection.execute(upsert(estate), {"name": _PRUNED, "value": str(before)})
+def pruned(connection: Connection) -> Pruned:
+    """Return what was noted when gaps went last."""
+    found = _noted(connection)
+    return Pruned(
+        int(found.get(_PRUNED, 0)), int(found.get(_KEPT_SECONDS, 0)), found.get(_ZONE, Pruned().zone)
+    )
+
+
+def set_pruned(connection: Connection, noted: Pruned) -> None:
+    """Note, before the first gap that ended before `noted.before` goes, that they are going."""
+    rows = {_PRUNED: str(noted.before), _KEPT_SECONDS: str(noted.kept_seconds), _ZONE: noted.zone}
+    connection.execute(upsert(estate), [{"name": name, "value": value} for name, value in rows.items()])
 
 
 def whole_from(connection: Connection) -> int:
     """Return since when every gap counts, epoch seconds: 0, but where some went before they were counted."""
-    return _noted(connection, _WHOLE_FROM)
+    return int(_noted(connection).get(_WHOLE_FROM, 0))
 
 
-def _noted(connection: Connection, name: str) -> int:
-    value = connection.scalar(select(estate.c.value).where(estate.c.name == name))
-    return 0 if value is None else int(value)
+def set_whole_from(connection: Connection, since: int) -> None:
+    """Note that gaps that ended before `since` went uncounted."""
+    connection.execute(upsert(estate), {"name": _WHOLE_FROM, "value": str(since)})
+
+
+def _noted(connection: Connection) -> dict[str, str]:
+    wanted = (_PRUNED, _KEPT_SECONDS, _ZONE, _WHOLE_FROM)
+    rows = connection.execute(select(estate.c.name, estate.c.value).where(estate.c.name.in_(wanted)))
+    return {row.name: row.value for row in rows}
