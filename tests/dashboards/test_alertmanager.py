@@ -8,12 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from support import wait_until
-from support.alerting import AUDIENCES, DEPLOY, Alerting, alerting
+from support.alerting import AUDIENCES, DEPLOY, Alerting, alerting, manager_alone
 
 from roadworthy_dashboards.labels import labels_of
 from roadworthy_dashboards.lint.known import load_known
@@ -49,6 +50,7 @@ def estate() -> str:
         f'roadworthy_site_support_devices{{site="North",status="ended"}} {OLD_PCS}',
         f'roadworthy_site_support_devices{{site="{ODD}",status="ended"}} 300',
         'roadworthy_site_support_devices{site="South",status="ended"} 0',
+        'roadworthy_site_support_devices{site="unknown",status="ended"} 1',
         'roadworthy_site_undeployed_reporting_devices{site="North",state="lost_or_stolen"} 1',
         'roadworthy_site_undeployed_reporting_devices{site="North",state="disposed"} 2',
         'roadworthy_site_avoidable_joules{site="North",kind="sleep_fails"} 720000000',
@@ -68,30 +70,30 @@ def estate() -> str:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
-    """Both are up, everybody was told, and a silent site was handed in while a collector is down."""
+    """Both are up, everybody was told, and a silent site was handed in while no collector serves."""
     with alerting(
         tmp_path_factory.mktemp("alerting"), estate(), EXTRA, dead_job="roadworthy-serve"
     ) as started:
         told = started.told
         wait_until(
             lambda: [
-                one for one in started.alerts() if one["labels"]["alertname"] == "RoadworthyCollectorDown"
+                one for one in started.alerts() if one["labels"]["alertname"] == "RoadworthyAllCollectorsDown"
             ],
             timeout=60,
-            what="the collector that is down",
+            what="the collectors that are down",
         )
         silent = {"audience": "desktop_support", "severity": "warning", "site": "North"}
         started.post(
             {"alertname": "RoadworthyDevicesSilent", **silent}, {"alertname": "NotInhibited", **silent}
         )
         expected = Counter(
-            RoadworthySupportEnded=2,
+            RoadworthySupportEnded=3,
             OwnOldPc=2,
             RoadworthyUndeployedDeviceReporting=2,
             RoadworthySleepFails=1,
             RoadworthyDevicesAboveMeter=1,
             RoadworthyCertificateEnding=1,
-            RoadworthyCollectorDown=1,
+            RoadworthyAllCollectorsDown=1,
             RoadworthyRelayNearLimit=1,
             NotInhibited=1,
         )
@@ -113,7 +115,7 @@ def test_5000_old_pcs_are_one_notification_for_each_site(running: Alerting) -> N
         payload["groupLabels"]["site"]: payload for _, payload in running.told.of("RoadworthySupportEnded")
     }
     assert (
-        len(running.told.of("RoadworthySupportEnded")) == len(by_site) == 2
+        len(running.told.of("RoadworthySupportEnded")) == len(by_site) == 3
     )  # none for South, which has none
     (alert,) = by_site["North"]["alerts"]
     assert "no security updates any more: 5000." in alert["annotations"]["description"]
@@ -160,10 +162,46 @@ def test_the_worse_is_enough(running: Alerting) -> None:
 
 
 @REAL
-def test_nobody_is_called_silent_while_a_collector_is_down(running: Alerting) -> None:
+def test_nobody_is_called_silent_while_no_collector_serves(running: Alerting) -> None:
     assert suppressed(running, "RoadworthyDevicesSilent")
     assert running.told.of("RoadworthyDevicesSilent") == []
     assert not suppressed(running, "NotInhibited")
+    assert suppressed(running, "RoadworthyCollectorDown")  # all of them are: said once
+    assert running.told.of("RoadworthyCollectorDown") == []
+
+
+@pytest.mark.needs("alertmanager")
+def test_what_is_not_the_same_thing_is_not_kept_quiet(tmp_path: Path) -> None:
+    """One of several collectors is away; a few devices are due this month; and a control that is kept quiet."""
+    critical, warning, info = ({"severity": word} for word in ("critical", "warning", "info"))
+    down = {"alertname": "RoadworthyCollectorDown", "job": "roadworthy-serve", "instance": "one:8470"}
+    relay = {"alertname": "RoadworthyCollectorDown", "job": "roadworthy-relay", "instance": "custody:8470"}
+    support = {"alertname": "RoadworthySupportEnding", "job": "roadworthy", "site": "North"}
+    contracts = {"alertname": "RoadworthyContractsEnding", "job": "roadworthy"}
+    control = {"alertname": "RoadworthyCertificateEnding", "job": "roadworthy", "certificate": "server"}
+    silent = {"job": "roadworthy", "site": "North", **warning}
+    with manager_alone(tmp_path) as started:
+        started.post(
+            {**down, **critical},
+            {**relay, **critical},
+            {"alertname": "RoadworthyDevicesSilent", **silent},
+            {"alertname": "RoadworthySiteFellSilent", **silent},
+            *({**support, **critical}, {**support, **warning}),
+            *({**contracts, **warning}, {**contracts, **info}),
+            *({**control, **critical}, {**control, **warning}),
+        )
+        wait_until(
+            lambda: suppressed(started, "RoadworthyCertificateEnding", **warning),
+            what="the control, kept quiet",
+        )
+        kept = {one["labels"]["alertname"] for one in started.alerts() if one["status"]["inhibitedBy"]}
+        assert kept == {"RoadworthyCertificateEnding"}
+        # The last that served ends too: now nobody is heard.
+        started.post({**critical, "alertname": "RoadworthyAllCollectorsDown", "job": "roadworthy-serve"})
+        wait_until(lambda: suppressed(started, "RoadworthyDevicesSilent"), what="the silent site, kept quiet")
+        quiet = [one["labels"] for one in started.alerts() if one["status"]["inhibitedBy"]]
+        assert {one["job"] for one in quiet if one["alertname"] == down["alertname"]} == {"roadworthy-serve"}
+        assert "RoadworthySiteFellSilent" in {one["alertname"] for one in quiet}
 
 
 @REAL
@@ -171,10 +209,13 @@ def test_chat_says_what_it_is_and_where_to_read_on(running: Alerting) -> None:
     def about(name: str) -> list[dict[str, Any]]:
         return [message["attachments"][0] for channel, message in running.told.chats if channel == name]
 
-    wait_until(lambda: len(about("chat-replacement")) == 4, what="four messages about old devices")
+    wait_until(lambda: len(about("chat-replacement")) == 5, what="five messages about old devices")
     (north,) = [one for one in about("chat-replacement") if "in use - North" in one["title"]]
     assert north["title"] == "[warning] Devices without security updates are in use - North"
     assert "5000" in north["text"]
+    (nowhere,) = [one for one in about("chat-replacement") if "no known site" in one["title"]]
+    assert nowhere["title"] == "[warning] Devices without security updates are in use - no known site"
+    assert "Devices at no known site whose operating system" in nowhere["text"]
     assert north["title_link"].endswith("/RoadworthySupportEnded.md")
     (own,) = [one for one in about("chat-replacement") if one["title"].endswith("South (2500 alerts)")]
     assert own["text"].count("is old.") == 5
@@ -249,6 +290,9 @@ def test_a_worse_severity_keeps_the_other_quiet_of_the_same_thing_only() -> None
     assert {"site", "certificate", "year"} <= labels
     for inhibited in yaml.safe_load(CONFIG.read_text("utf-8"))["inhibit_rules"][:2]:
         assert set(inhibited["equal"]) >= labels | {"alertname"}
+        assert (
+            'alertname!~"RoadworthySupportEnding|RoadworthyContractsEnding"' in inhibited["target_matchers"]
+        )
 
 
 def config_rules() -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from roadworthy_collector.books import lifecycle_codes
 from roadworthy_dashboards.catalogue import load_series
 from roadworthy_dashboards.cli import app
 from roadworthy_dashboards.labels import labels_of
@@ -24,7 +25,9 @@ from roadworthy_dashboards.lint.findings import Finding, LintError
 from roadworthy_dashboards.lint.of_rules import HEADINGS
 from roadworthy_dashboards.lint.rules import BOARD_RULES, FILE_RULES
 from roadworthy_dashboards.lint.run import RENDERED, lint
+from roadworthy_dashboards.lint.vocabulary import VALUES
 from roadworthy_dashboards.promql import Matcher, parse, selectors, spoils_a_sum, variables_in, with_values
+from roadworthy_inventory import planned_life
 
 ROOT = Path(__file__).parents[2]
 Document = dict[str, Any]
@@ -268,6 +271,10 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("panel-title-description", "no description", setting(*FIRST, "description", value=None)),
     ("description-sentence", "does not end", setting(*FIRST, "description", value="Devices")),
     ("description-sentence", "does not end", setting("description", value="A board")),
+    ("description-sentence", "begins with 'the'", setting(*FIRST, "description", value="At the end of half-hours. the mean is beside it.")),
+    ("description-sentence", "is not finished", setting(*FIRST, "description", value="TODO: write this. The figure is.")),
+    ("board-audience", "its tag nobody", setting("tags", value=["roadworthy", "operations", "nobody"])),
+    ("panel-kind", "type 'statt'", setting(*FIRST, "type", value="statt")),
     ("panel-unit", "no unit", setting(*DEFAULTS, "unit", value=None)),
     ("panel-unit", "'suffix: tCO2e'", setting(*DEFAULTS, "unit", value="suffix: tCO2e")),
     ("panel-unit", "an override", setting(*FIRST, "fieldConfig", "overrides", value=[{"properties": [{"id": "unit", "value": "thing"}]}])),
@@ -309,6 +316,7 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("target-rate-interval", "a range of its own", expr("sum(irate(roadworthy_ingest_reports_total{$J}[$__range]))")),
     ("target-job", "has no job", expr('roadworthy_devices{instance=~"$instance", site=~"$site"}')),
     ("target-job", "has no job", expr('roadworthy_devices{job="$job", instance=~"$instance", site=~"$site"}')),
+    ("target-job", 'has no job=~"$job|roadworthy-remote-write"', expr("max(last_over_time(roadworthy_device_half_hour_cpu_ratio{$J}[35m]))")),
     ("target-instance", "has no instance", expr('roadworthy_devices{job=~"$job", site=~"$site"}')),
     ("target-counter", "is a counter", expr('sum(roadworthy_ingest_reports_total{$J, outcome="accepted"})')),
     ("target-counter", "is a counter", expr("sum(max_over_time(roadworthy_ingest_reports_total{$J}[1h]))")),
@@ -325,6 +333,12 @@ BROKEN_BOARDS: list[tuple[str, str, Callable[[Document], None]]] = [
     ("unknown-label", "histogram_quantile le", expr("histogram_quantile(0.5, sum by (site) (rate(roadworthy_site_startup_seconds_bucket{$M}[$__rate_interval])))")),
     ("unknown-label", "label_replace model", expr('label_replace(roadworthy_devices{$M}, "x", "$1", "model", "(.*)")')),
     ("unknown-label", "legend names model", setting(*QUERY, "legendFormat", value="{{model}}")),
+    ("unknown-value", "never 'mets'", expr('sum by (site) (roadworthy_site_verdict_devices{$M, verdict="mets"}) or 0 * max by (site) (roadworthy_site_verdict_devices{$M})')),
+    ("unknown-value", "never 'lat'", expr('sum by (site) (roadworthy_devices{$M, state=~"reporting|lat"})')),
+    ("target-gauge", "which is a gauge", expr("sum by (site) (rate(roadworthy_devices{$M}[$__rate_interval]))")),
+    ("target-gauge", "increase of", expr("sum by (site) (increase(roadworthy_devices{$M}[1h]))")),
+    ("range-limit", "a moment that stays", expr("max(roadworthy_contract_notice_due{$J} @ 1609459200)")),
+    ("range-limit", "a moment that stays", expr("max(max_over_time(roadworthy_contract_notice_due{$J}[1h:5m] @ 1609459200))")),
     ("range-limit", "20 days back", expr("max_over_time(roadworthy_devices{$M}[20d])")),
     ("range-limit", "16 days back", expr("max_over_time(roadworthy_devices{$M}[1d] offset 15d)")),
     ("range-limit", "16 days back", expr("max_over_time(max_over_time(roadworthy_devices{$M}[1d])[15d:1h])")),
@@ -363,6 +377,26 @@ def test_columns_that_are_there_are_not_found(place: Place, spoil: Callable[[Doc
     assert place.check() == []
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        expr("max(roadworthy_contract_notice_due{$J} @ end())"),
+        expr('sum by (site) (roadworthy_devices{$M, state=~"re.*"})'),
+        expr('sum by (site) (roadworthy_devices{$M, state!=""})'),
+        expr("sum by (site) (delta(roadworthy_devices{$M}[1h]))"),
+        setting(
+            *FIRST,
+            "description",
+            value="Shares, e.g. of a site. Half (i.e. 50 %) of 1.5 a day, and so on ... or not.",
+        ),
+        setting("tags", value=["our-own", "operations"]),
+    ],
+)
+def test_what_is_meant_so_is_not_found(place: Place, spoil: Callable[[Document], None]) -> None:
+    spoil(place.board)
+    assert place.check() == []
+
+
 @pytest.mark.parametrize(("rule", "words", "spoil"), BROKEN_BOARDS)
 def test_a_broken_board_is_found(
     place: Place, rule: str, words: str, spoil: Callable[[Document], None]
@@ -397,6 +431,9 @@ BROKEN_RULES: list[tuple[str, str, Callable[[Document], None]]] = [
     ("rule-label", "by place", alert("expr", value="sum by (place) (roadworthy_devices) > 0")),
     ("rule-counter", "is a counter", alert("expr", value='roadworthy_ingest_reports_total{outcome="x"} > 0')),
     ("rule-range", "30 days back", alert("expr", value="max_over_time(roadworthy_devices[30d]) > 0")),
+    ("rule-range", "a moment that stays", alert("expr", value="max(roadworthy_contract_notice_due @ 1609459200) > 0")),
+    ("rule-value", "never 'lat'", alert("expr", value='roadworthy_devices{state="lat"} > 0')),
+    ("rule-gauge", "which is a gauge", alert("expr", value="sum by (site) (rate(roadworthy_devices[5m])) > 0")),
     ("rule-device", "each device", alert("expr", value="roadworthy_device_cpu_ratio > 1")),
     ("rule-regex", "no pattern", alert("expr", value='roadworthy_devices{state=~"late"} > 1')),
     ("rule-ratio", "may be 0", alert("expr", value="sum(roadworthy_site_cpu_ratio / (roadworthy_site_cpu_devices)) > 1")),
@@ -410,6 +447,9 @@ BROKEN_RULES: list[tuple[str, str, Callable[[Document], None]]] = [
     ("alert-labels", "keep_firing_for is no label", alert("labels", "keep_firing_for", value="1h")),
     ("alert-labels", "no label audience", alert("labels", "audience", value=None)),
     ("alert-labels", "its severity is page", alert("labels", "severity", value="page")),
+    ("alert-labels", "its audience is nobody", alert("labels", "audience", value="nobody")),
+    ("alert-annotations", "does not end", alert("annotations", "description", value="{{ $value }} devices")),
+    ("alert-annotations", "is not finished", alert("annotations", "description", value="TODO: say it.")),
     ("alert-labels", "is a template", alert("labels", "audience", value="{{ $value }}")),
     ("alert-annotations", "no summary", alert("annotations", "summary", value=None)),
     ("alert-annotations", "no runbook_url", alert("annotations", "runbook_url", value=None)),
@@ -540,6 +580,22 @@ def test_a_wrong_exclusion_is_refused(tmp_path: Path, text: str, words: str) -> 
     path.write_text(text)
     with pytest.raises(LintError, match=words):
         read_exclusions(path)
+
+
+def test_closed_lists_of_values_are_the_collectors() -> None:
+    lists = {
+        ("support_devices", "status"): lifecycle_codes.STATUSES,
+        ("support_end_devices", "ends"): lifecycle_codes.BUCKETS,
+        ("extended_support_devices", "extension"): lifecycle_codes.EXTENSIONS,
+        ("windows11_devices", "answer"): lifecycle_codes.WINDOWS11,
+        ("age_devices", "band"): planned_life.AGE_BANDS,
+        ("planned_life_devices", "band"): planned_life.BANDS,
+    }
+    for (family, label), values in lists.items():
+        assert VALUES[f"roadworthy_{family}", label] == set(values), family
+    series = load_series()
+    for name, label in VALUES:
+        assert label in series[name].labels
 
 
 def test_what_is_committed_has_no_findings() -> None:

@@ -25,6 +25,7 @@ from support.scraped_demo import (
 )
 
 from roadworthy_collector.demo.build import MONTHS
+from roadworthy_dashboards.lint.vocabulary import VALUES
 from roadworthy_dashboards.render import RENDERED, panels_of
 
 pytestmark = pytest.mark.needs("prometheus", "promtool")
@@ -123,6 +124,12 @@ def test_what_is_by_month_is_told_of_the_demos_25_months(scraped: Scraped) -> No
     for family in ("roadworthy_energy_month_joules", "roadworthy_energy_month_share_ratio"):
         # A month that is made anew is missing for a moment.
         wait_until(lambda family=family: months(family) == MONTHS, timeout=60, what=f"25 months of {family}")  # type: ignore[misc] # bound above
+
+
+def test_values_that_are_told_are_values_the_checker_knows(scraped: Scraped) -> None:
+    for (name, label), held in VALUES.items():
+        told = {one["metric"].get(label) for one in scraped.prometheus.vector(f"count by ({label}) ({name})")}
+        assert told <= held, (name, label)
 
 
 def test_every_rule_runs(scraped: Scraped) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import gzip
 import json
 import ssl
 import subprocess
@@ -30,7 +31,7 @@ from roadworthy_dashboards import push_errors, render
 from roadworthy_dashboards.addresses import CONSOLE
 from roadworthy_dashboards.cli import app
 from roadworthy_dashboards.delivery import SOURCE_UID, Wanted, differences, folder_uid, push, read_token
-from roadworthy_dashboards.push import Grafana
+from roadworthy_dashboards.push import MOST_BYTES, Grafana
 from roadworthy_dashboards.push_errors import PushError, TimedOutError, TokenError
 
 PACKAGE = Path(roadworthy_dashboards.__file__).parent
@@ -39,6 +40,7 @@ rendered_once = functools.cache(render.rendered)
 BOARDS = [json.loads(text) for text in rendered_once(CONSOLE).values()]
 UIDS = [board["uid"] for board in BOARDS]
 Answer = tuple[int, Any]
+DRIPS = -1
 
 
 class Stand(ThreadingHTTPServer):
@@ -171,6 +173,9 @@ class _Asked(BaseHTTPRequestHandler):
         if status == 0:
             self.server.release.wait(20)
             return
+        if status == DRIPS:
+            self._drip(said)
+            return
         text = said if isinstance(said, bytes) else json.dumps(said).encode()
         self.send_response(status)
         for name, value in ({"Content-Type": "application/json; charset=UTF-8"} | headers).items():
@@ -178,6 +183,16 @@ class _Asked(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def _drip(self, begun: bytes) -> None:
+        """Go on with an answer a byte at a time, and leave it unfinished."""
+        self.close_connection = True
+        self.wfile.write(begun)
+        for _ in range(250):
+            self.wfile.write(b"x")
+            self.wfile.flush()
+            if self.server.release.wait(0.02):
+                return
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name for it
         """Keep the test's output to the test."""
@@ -498,6 +513,31 @@ def test_no_answer_in_time_is_said(stand: Stand) -> None:
         pytest.raises(TimedOutError, match="no answer in time"),
     ):
         grafana.version()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"HTTP/1.1 200 OK\r\nX-So: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n["]
+)
+def test_an_answer_that_drips_ends_with_the_time_for_all_of_it(stand: Stand, begun: bytes) -> None:
+    stand.refusals["GET", "health"] = (DRIPS, begun, {})
+    with (
+        Grafana(stand.url, TOKEN, timeout_seconds=(5, 5), deadline_seconds=0.2) as grafana,
+        pytest.raises(TimedOutError, match="no answer in time"),
+    ):
+        grafana.version()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("status", [200, 403])
+def test_no_more_is_read_of_an_answer_than_any_grafana_says(
+    stand: Stand, call: Callable[..., Result], status: int, *, packed: bool
+) -> None:
+    said = b" " * (MOST_BYTES + 1)
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    stand.refusals["GET", "health"] = (status, gzip.compress(said, 1) if packed else said, headers)
+    done = call("check")
+    assert done.exit_code == 4
+    assert "an answer of more than 16 MB" in done.stderr
 
 
 def test_only_a_trusted_certificate_gets_the_token(tmp_path: Path, token_file: Path) -> None:

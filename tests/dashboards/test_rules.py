@@ -26,11 +26,12 @@ from roadworthy_dashboards.lint.known import load_known
 from roadworthy_dashboards.lint.of_rules import seconds
 from roadworthy_dashboards.lint.rule_files import read_rules
 from roadworthy_dashboards.lint.run import lint
-from roadworthy_dashboards.promql import bounds, parse
+from roadworthy_dashboards.promql import bounds, parse, selectors
 from roadworthy_dashboards.rules import PAGES, RULES, rule_files, runbook_pages, write
 
 UNIT_TESTS = sorted((Path(__file__).parent / "rules").glob("*.yaml"))
 ALERTS_PAGE = Path(__file__).parents[2] / "docs/alerts.md"
+RELAY_PAGE = ALERTS_PAGE.with_name("relay.md")
 AUDIENCES = {"desktop_support", "sustainability", "replacement", "operations"}
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # Prometheus keeps 15 days unless told otherwise; a week back is as far as anything looks.
@@ -116,13 +117,34 @@ def test_an_alert_is_for_an_audience_whose_file_it_stands_in() -> None:
 def test_a_summary_stands_still_and_a_description_says_how_much() -> None:
     """Alertmanager shows a summary only where it is common to the group; a figure in it would never be."""
     without_figure = {"RoadworthyCollectorDown", "RoadworthyCollectorAbsent", "RoadworthyJobsNotHeld"}
-    without_figure |= {"RoadworthyPolledTargetDown", "RoadworthyFactorsProvisional"}
+    without_figure |= {
+        "RoadworthyPolledTargetDown",
+        "RoadworthyFactorsProvisional",
+        "RoadworthyAllCollectorsDown",
+    }
     for rule in alerts():
         notes = rule["annotations"]
         assert "{{" not in notes["summary"], rule["alert"]
         assert ("$value" in notes["description"]) == (rule["alert"] not in without_figure), rule["alert"]
         assert not re.search(r"\$value }}", notes["description"]), f"{rule['alert']}: a bare number"
         assert notes["runbook_url"] == f"{RUNBOOKS}/{rule['alert']}.md"
+
+
+def test_what_is_no_name_is_said_in_words() -> None:
+    """`unknown`, `other` and `unassigned` are values of labels, and `lost_or_stolen` is a code: none of them is read."""
+    folded = {
+        "site": ('{{ if eq $labels.site "other" }}', 'eq $labels.site "unknown" "unassigned"'),
+        "model": ('{{ if eq $labels.model "other" }}', 'eq $labels.model "unknown"'),
+        "kind": ('eq $labels.kind "other"',),
+        "side": ('{{ if eq $labels.side "agents" }}',),
+    }
+    for rule in alerts():
+        text = re.sub(r"\s+", " ", rule["annotations"]["description"])
+        for label, words in folded.items():
+            if f"$labels.{label}" in text:
+                assert all(word in text for word in words), f"{rule['alert']}: {label}"
+        for label in ("state", "definition", "reason"):
+            assert f"{{{{ $labels.{label} }}}}" not in text, f"{rule['alert']}: {label}"
 
 
 def test_nothing_looks_back_further_than_a_week() -> None:
@@ -182,6 +204,39 @@ def test_a_quantile_is_told_of_enough_start_ups_only() -> None:
 )
 def test_the_numbers_of_a_condition_are_read(query: str, numbers: list[float]) -> None:
     assert bounds(parse(query)) == numbers
+
+
+def test_what_the_page_on_relays_says_of_alerts_is_so() -> None:
+    page = RELAY_PAGE.read_text("utf-8")
+    said = {
+        name: [float(number) for number in re.findall(r"more than (\d+)", text)]
+        for name, text in re.findall(r"`(RoadworthyRelay\w+)`, (?:warning|critical): ([^|]*)", page)
+    }
+    assert said.keys() == {name for name in NAMES if name.startswith("RoadworthyRelay")}
+    assert said["RoadworthyRelayBehind"] == [thresholds.ALERTS["RoadworthyRelayBehind"]["warning"][0] / 3600]
+    assert "more than 80 % full" in page
+    assert thresholds.ALERTS["RoadworthyRelayNearLimit"]["critical"] == (0.8,)
+    for name, severity in re.findall(r"`(RoadworthyRelay\w+)`, (warning|critical):", page):
+        assert severity in thresholds.ALERTS[name], name
+
+
+@pytest.mark.needs("promtool")
+def test_prometheus_takes_the_job_of_a_relay_and_the_alerts_know_it(tmp_path: Path) -> None:
+    found = re.search(
+        r"^    - job_name: roadworthy-relay\n(?:    .*\n)+", RELAY_PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    assert found
+    path = tmp_path / "prometheus.yml"
+    path.write_text(
+        "scrape_configs:\n" + found[0].replace("/etc/prometheus/relay-scrape-token", str(tmp_path / "t"))
+    )
+    (tmp_path / "t").write_text("")
+    done = subprocess.run(["promtool", "check", "config", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    down = next(rule for rule in alerts() if rule["alert"] == "RoadworthyCollectorDown")
+    (job,) = yaml.safe_load(path.read_text("utf-8"))["scrape_configs"]
+    (matcher,) = selectors(parse(down["expr"]))[0].matchers
+    assert job["job_name"] in matcher.value.split("|")
 
 
 def test_every_alert_has_its_runbook_and_no_runbook_is_left_over() -> None:

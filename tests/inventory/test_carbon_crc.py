@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -127,6 +128,10 @@ def test_the_first_year_was_report_only() -> None:
     for began, sale in ((2010, "compliance"), (2010, "forecast"), (2012, "forecast")):
         with pytest.raises(MissingFactorError, match="no price in the"):
             report(began, [grid(1)], sale=sale, sale_required=True)
+    # Nor has it a cost where somebody's table has a price of it.
+    priced = replace(crc_rates.rate_book().of(2011, "price_compliance")[0], began=2010)
+    found = report(2010, [grid(10**6)], rates=crc_rates.rate_book().with_rows([priced]))
+    assert (found.tonnes, found.cost_gbp, found.cost_range_gbp) == (541, None, None)
 
 
 @pytest.mark.parametrize(

@@ -76,19 +76,7 @@ def alerting(folder: Path, metrics: str, extra: str, *, dead_job: str) -> Iterat
         web = stack.enter_context(_web(told))
         post = stack.enter_context(_post_office(told))
         manager, asked = free_port(), free_port()
-        config = _alertmanager(folder, web, post)
-        stack.enter_context(
-            _running(
-                [
-                    "prometheus-alertmanager",
-                    f"--config.file={config}",
-                    f"--storage.path={folder / 'alertmanager'}",
-                    f"--web.listen-address=127.0.0.1:{manager}",
-                    "--cluster.listen-address=",
-                ],
-                folder / "alertmanager.log",
-            )
-        )
+        stack.enter_context(_manager(folder, manager, web, post))
         config = _prometheus(folder, web, manager, extra, dead_job)
         stack.enter_context(
             _running(
@@ -105,6 +93,31 @@ def alerting(folder: Path, metrics: str, extra: str, *, dead_job: str) -> Iterat
         for port in (manager, asked):
             wait_until(lambda port=port: _ready(port), timeout=60, what="Prometheus and Alertmanager")  # type: ignore[misc] # bound above
         yield Alerting(asked, manager, told)
+
+
+@contextmanager
+def manager_alone(folder: Path) -> Iterator[Alerting]:
+    """Run Alertmanager without a Prometheus, for what it makes of alerts that are posted."""
+    told = Told("")
+    with ExitStack() as stack:
+        web, post = stack.enter_context(_web(told)), stack.enter_context(_post_office(told))
+        port = free_port()
+        stack.enter_context(_manager(folder, port, web, post))
+        wait_until(lambda: _ready(port), timeout=60, what="Alertmanager")
+        yield Alerting(0, port, told)
+
+
+@contextmanager
+def _manager(folder: Path, port: int, web: int, post: int) -> Iterator[None]:
+    command = [
+        "prometheus-alertmanager",
+        f"--config.file={_alertmanager(folder, web, post)}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with _running(command, folder / "alertmanager.log"):
+        yield
 
 
 def _alertmanager(folder: Path, web: int, post: int) -> Path:

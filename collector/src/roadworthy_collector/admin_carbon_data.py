@@ -64,7 +64,7 @@ def _of_factors() -> _Commands:
         "load-crc": (admin_carbon_rates.load_crc_rates, "crc-rates.csv --as grace < password-file"),
         "sets": (list_sets, "--format json"),
         "confirm": (confirm_set, "3 --as grace < password-file"),
-        "withdraw": (withdraw_set, "3 --reason 'the file was revised'"),
+        "withdraw": (withdraw_set, "3 --reason 'the file was revised' --as grace < password-file"),
     }
 
 
@@ -133,6 +133,12 @@ def list_sets(config: ConfigFile = None, output: Format = "table") -> None:
             show(factor_rows(one.differences), output)
 
 
+def _named(number: int) -> str:
+    from roadworthy_collector.carbon import crc_rate_files
+
+    return f"{'the file of CRC rates' if number > crc_rate_files.FIRST else 'factor set'} {number}"
+
+
 def confirm_set(
     number: Number,
     name: Annotated[
@@ -154,21 +160,33 @@ def confirm_set(
         reader = access.reader_by_password(engine, name, password, now)
         with write_transaction(engine) as connection:
             factor_store.confirm(connection, number, reader, now=int(now))
-    typer.echo(f"factor set {number} is in force")
+    typer.echo(f"{_named(number)} is in force")
 
 
 def withdraw_set(
     number: Number,
     reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as", help="Who takes it back; their password is asked for, or read from standard input."
+        ),
+    ],
     config: ConfigFile = None,
 ) -> None:
-    """Take a factor set back; what was held before it holds again."""
+    """Take a factor set back; what was held before it holds again. By whoever prepares carbon figures."""
     from roadworthy_collector.carbon import factor_store
+    from roadworthy_collector.security import access
     from roadworthy_collector.store.engine import write_transaction
 
-    with stored(config) as (_, engine), write_transaction(engine) as connection:
-        factor_store.withdraw(connection, number, actor=COMMAND_LINE, reason=reason, now=int(time.time()))
-    typer.echo(f"factor set {number} is withdrawn")
+    password = password_from_person(confirm=False)
+    with stored(config) as (_, engine):
+        now = time.time()
+        reader = access.reader_by_password(engine, name, password, now)
+        factor_store.require_proposer(reader, "withdraw")
+        with write_transaction(engine) as connection:
+            factor_store.withdraw(connection, number, actor=reader.name, reason=reason, now=int(now))
+    typer.echo(f"{_named(number)} is withdrawn")
 
 
 @settings_commands.command("example", epilog="Example: roadworthy carbon settings example > carbon.toml")

@@ -66,7 +66,7 @@ def factor_rows(rows: Sequence[Any]) -> list[dict[str, Any]]:
             "in the file": row.value or "no row",
             "held": row.held or "nothing",
             "year before": row.year_before or "nothing",
-            "": "differs" if row.differs else "",
+            "": "" if not row.differs else "differs by more than half" if row.far else "differs",
         }
         for row in rows
     ]

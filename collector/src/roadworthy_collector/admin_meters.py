@@ -105,10 +105,10 @@ def _said(found: dict[str, Any], *, dry_run: bool) -> list[str]:
     ]
     lines += [f"  {note}" for note in found["notes"]]
     lines += [f"  {count:,} warnings: {code}" for code, count in found["warnings"].items()]
-    lines += [
-        f"  line {one['line']}: {one['column']} {one['message']} ({one['value']})"
-        for one in found["first_problems"][:20]
-    ]
+    problems = found["first_problems"][:20]
+    lines += [f"  line {one['line']}: {one['column']} {one['message']} ({one['value']})" for one in problems]
+    if more := sum(found["problems"].values()) - len(problems):
+        lines.append(f"  and {more:,} more faults: --corrections FILE writes every bad row with its own")
     lines += [f"  missing: {count:,} half-hours of {key}" for key, count in found["missing"].items()]
     lines += [
         f"  {one['number']} {one['day']} {one['channel']}: half-hour {one['half_hour']} differs from batch {one['batch']}"

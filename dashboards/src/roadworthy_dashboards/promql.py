@@ -57,6 +57,7 @@ class Selector:
     """A selector where it stands: `function` is what is called on its range, "" without one.
 
     `range_seconds` is that range, 0 without one; `reach_seconds` is how far back it reads with offsets and subqueries.
+    `pinned` is whether it is read at a moment that stays: `@ 1609459200`, unlike `@ end()`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Selector:
     function: str
     range_seconds: float
     reach_seconds: float
+    pinned: bool = False
 
 
 def variables_in(text: str) -> set[str]:
@@ -209,7 +211,9 @@ def _selector(node: parser.VectorSelector, above: tuple[parser.Expr, ...]) -> Se
             function = above[-2].func.name
         if isinstance(above[-1], parser.MatrixSelector):
             reach += range_seconds
-    return Selector(name_of(node), tuple(matchers_of(node)), function, range_seconds, reach)
+    moments = [node.at, *(parent.at for parent in above if isinstance(parent, parser.SubqueryExpr))]
+    pinned = any(at is not None and not str(at).endswith("()") for at in moments)
+    return Selector(name_of(node), tuple(matchers_of(node)), function, range_seconds, reach, pinned)
 
 
 def _compared(node: Any) -> list[float]:

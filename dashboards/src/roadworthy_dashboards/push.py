@@ -9,14 +9,17 @@ from __future__ import annotations
 import ipaddress
 import json
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaException
+from requests.adapters import HTTPAdapter
 
 from roadworthy_dashboards.push_errors import (
     BadAnswerError,
@@ -30,7 +33,11 @@ from roadworthy_dashboards.push_errors import (
 
 MAJORS = range(11, 14)  # of Grafana, that this is written for
 _TIMEOUT_SECONDS = (5.0, 30.0)  # to connect, and between two pieces of an answer
+_DEADLINE_SECONDS = 60.0  # for a request and the whole of its answer, which else may drip without end
+# Of an answer: a board of a hundred panels is a tenth of a megabyte, the folders of a large Grafana less than one.
+MOST_BYTES = 16 * 2**20
 _LOCAL = "localhost"
+_T = TypeVar("_T")
 
 
 class Grafana:
@@ -43,14 +50,16 @@ class Grafana:
         *,
         ca_file: Path | None = None,
         timeout_seconds: tuple[float, float] = _TIMEOUT_SECONDS,
+        deadline_seconds: float = _DEADLINE_SECONDS,
     ) -> None:
         """Prepare to talk to the Grafana at `url`; nothing is sent yet.
 
+        `timeout_seconds`: to connect, and between two pieces of an answer; `deadline_seconds`: for a request in all.
         Certificates are checked against `ca_file` or, without one, those requests comes with. Raise BadUrlError.
         """
         parts = _checked(url)
         self.url = url.rstrip("/")
-        self._token = token
+        self._token, self._deadline_seconds = token, deadline_seconds
         host = parts.hostname or ""
         path = parts.path.strip("/")
         self._api = GrafanaApi(
@@ -62,6 +71,7 @@ class Grafana:
             verify=_readable(ca_file) if ca_file else True,
             timeout=timeout_seconds,
         )
+        self._api.client.s.mount(f"{parts.scheme}://", _Bounded())
         # A redirect would turn what is written into a question, and may lead where the token should not go.
         self._api.client.s.max_redirects = 0
         # To this machine in plain, never by way of a proxy that could read the token.
@@ -142,7 +152,7 @@ class Grafana:
 
     def _ask(self, doing: str, call: Callable[[], Any]) -> Any:
         try:
-            return call()
+            return _within(self._deadline_seconds, call)
         except GrafanaException as error:
             raise refusal(self.url, doing, error.status_code, self._words(error.response)) from None
         except requests.exceptions.SSLError as error:
@@ -154,7 +164,7 @@ class Grafana:
                     "name the certificate authority with --ca-file",
                 )
             raise TlsError(f"{self.url}: could not {doing}: {what}: {words}; {advice}") from None
-        except requests.exceptions.Timeout:
+        except (requests.exceptions.Timeout, TimeoutError):
             raise TimedOutError(
                 f"{self.url}: could not {doing}: no answer in time; try again later"
             ) from None
@@ -166,6 +176,8 @@ class Grafana:
             raise BadAnswerError(
                 f"{self.url}: could not {doing}: the answer is not JSON; is this a Grafana?"
             ) from None
+        except _TooLargeError as error:
+            raise BadAnswerError(f"{self.url}: could not {doing}: {error}; is this a Grafana?") from None
         except requests.exceptions.RequestException as error:
             raise UnreachableError(
                 f"{self.url}: could not {doing}: {self._words(_reason(error))}; "
@@ -179,6 +191,56 @@ class Grafana:
             response = ", ".join(parts) or json.dumps(response)
         text = " ".join(str(response).replace(self._token, "(token)").split())
         return "".join(letter for letter in text if letter.isprintable())[:300]
+
+
+class _TooLargeError(requests.RequestException):
+    """An answer of more than MOST_BYTES, unpacked."""
+
+
+class _Bounded(HTTPAdapter):
+    """Reads no more of an answer than MOST_BYTES; the request then ends with _TooLargeError."""
+
+    def send(self, *args: Any, **settings: Any) -> requests.Response:
+        """Send as HTTPAdapter does; reading the answer is what ends early."""
+        response = super().send(*args, **settings)
+        response.raw = _Counted(response.raw)
+        return response
+
+
+class _Counted:
+    """urllib3's answer, of which so much may be read."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, *args: Any, **settings: Any) -> Iterator[bytes]:
+        held = 0
+        for piece in self._raw.stream(*args, **settings):
+            held += len(piece)
+            if held > MOST_BYTES:
+                self._raw.close()
+                raise _TooLargeError(f"an answer of more than {MOST_BYTES >> 20} MB")
+            yield piece
+
+
+def _within(seconds: float, call: Callable[[], _T]) -> _T:
+    """Return what `call` returns, raise what it raises, and TimeoutError after `seconds`.
+
+    It then goes on by itself, in a thread that ends with the program at the latest.
+    """
+    outcome: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - not dealt with here: whoever waits gets it
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="grafana", daemon=True).start()
+    return outcome.result(timeout=seconds)
 
 
 def _checked(url: str) -> Any:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 OTHER = "other"  # where the collector adds up what it does not name
 _JOB = 'job=~"$job"'
+# The job of what the collector sends by remote write itself; it is none of those that are scraped and chosen among.
+SENT = "roadworthy-remote-write"
 
 
 def selector(series: str, where: str = "") -> str:
@@ -20,6 +22,14 @@ def selector(series: str, where: str = "") -> str:
 def held(gauge: str, *by: str, where: str = "") -> str:
     """Return a gauge by all its labels (`by`), each series once; without labels the one value."""
     return f"{_once(by)} ({selector(gauge, where)})"
+
+
+def half_hourly(gauge: str, where: str) -> str:
+    """Return a gauge of which the collector sends a sample at the end of each half-hour, whichever jobs are chosen.
+
+    Prometheus shows a sample for five minutes; the last of 35 is a line without gaps.
+    """
+    return f'max (last_over_time({gauge}{{job=~"$job|{SENT}",{where}}}[35m]))'
 
 
 def summed(gauge: str, *by: str, of: Sequence[str], where: str = "") -> str:

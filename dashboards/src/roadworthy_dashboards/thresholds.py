@@ -169,6 +169,7 @@ ALERTS: Mapping[str, Mapping[str, tuple[float, ...]]] = MappingProxyType(
         "RoadworthyBatteriesWeak": {"info": (0.1,)},
         "RoadworthySleepFails": {"info": (100,)},  # kWh in 28 days
         "RoadworthyCollectorDown": {"critical": (0,)},
+        "RoadworthyAllCollectorsDown": {"critical": (0,)},
         "RoadworthyCollectorAbsent": {"critical": ()},
         "RoadworthyDeviceDetailDown": {"warning": (0, 0)},
         "RoadworthyRollupsStale": {"critical": (AGE_SECONDS.at(1),)},

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from support.estates import NOW, Estate
+from support.modules import beside
 from support.people import Person
 from support.web import Client, client_of
 from typer.testing import CliRunner
@@ -18,18 +17,11 @@ from typer.testing import CliRunner
 from roadworthy_collector import cli
 from roadworthy_collector.books import staff_time
 
-
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-pages, steps, hours = beside("test_money_pages"), beside("test_money_steps"), beside("test_staff_time")
+pages, steps, hours = (
+    beside(__file__, "test_money_pages"),
+    beside(__file__, "test_money_steps"),
+    beside(__file__, "test_staff_time"),
+)
 pytestmark = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 ORIGIN = {"Origin": "http://127.0.0.1:8470"}
 

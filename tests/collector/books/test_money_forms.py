@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import html
-import importlib.util
 import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from sqlalchemy import func, select
 from support.estates import NOW, Estate
+from support.modules import beside
 from support.people import Person
 from support.web import Client, client_of
 
@@ -21,18 +20,7 @@ from roadworthy_collector.books import uploads
 from roadworthy_collector.store import books_schema as books
 from roadworthy_collector.store import schema
 
-
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-money = beside("test_cost_shares")
+money = beside(__file__, "test_cost_shares")
 pytestmark = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 PATH = "/costs/import"
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 from support.estates import NOW, Estate
+from support.modules import beside
 from support.people import Person
 from support.web import Client, client_of
 
@@ -23,18 +22,7 @@ from roadworthy_collector.jobs import costs, fleet
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.store import books_schema as books
 
-
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-money, plans = beside("test_cost_shares"), beside("test_planning")
+money, plans = beside(__file__, "test_cost_shares"), beside(__file__, "test_planning")
 
 
 # What both stores are asked is asked of the functions behind the pages, next door.

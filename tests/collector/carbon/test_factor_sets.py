@@ -331,7 +331,13 @@ def test_by_the_commands(estate: Estate, tmp_path: Path, monkeypatch: pytest.Mon
     assert json.loads(done.stdout)["scope2_location_kgco2e"] == pytest.approx(177.0)
     assert "the factors that ship are used" in done.stderr
     monkeypatch.setenv("ROADWORTHY_DATA", str(estate.path.parent))
-    assert run("withdraw", str(one["id"]), "--reason", "a test of it").exit_code == 0
+    away = ["withdraw", str(one["id"]), "--reason", "a test of it"]
+    assert run(*away).exit_code == 2  # nobody is named
+    assert "vera may not withdraw" in str(run(*away, "--as", "vera", **given).exception)
+    assert run(*away, "--as", "pam", input="wrong\n").exit_code == 1
+    done = run(*away, "--as", "pam", **given)
+    assert done.exit_code == 0, done.output
+    assert json.loads(run("sets", "--format", "json").output)[0]["withdrawn_by"] == "pam"
     assert "0.20705" in run("--year", "2024").output  # the shipped ones, as before
     done = run("load", str(tmp_path / "none.xlsx"), *options)
     assert "cannot be read" in str(done.exception)

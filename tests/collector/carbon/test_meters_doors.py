@@ -168,6 +168,20 @@ def test_commands_import_place_price_and_tell_gaps_and_bill(
     assert "3 removed" in well("undo", str(batch))
 
 
+@ONE_STORE
+def test_a_row_of_many_faults_keeps_no_other_row_from_being_named(
+    estate: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROADWORTHY_DATA", str(estate.path.parent))
+    negative = f"\n{MPAN},2026-05-09," + ",".join(["-1"] * 48)
+    (tmp_path / "bad.csv").write_text(FILE + negative + BAD, "utf-8")
+    done = CliRunner().invoke(app, ["meters", "import", str(tmp_path / "bad.csv"), "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("  line 5:") == 2
+    assert done.output.count("  line 6:") == 1
+    assert "and 46 more faults: --corrections FILE" in done.output
+
+
 def test_gauges_fold_sites_past_the_limit_into_one_and_leave_out_what_is_not_known() -> None:
     rows = [
         {

@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import gzip
 import hashlib
-import importlib.util
 import io
 import json
 import shutil
@@ -14,7 +13,6 @@ import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 from support.estates import Estate
+from support.modules import beside
 
 from roadworthy_collector.carbon import (
     meter_days,
@@ -39,18 +38,7 @@ from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.schema import sites
 from roadworthy_inventory.carbon.meters import How
 
-
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reports, crc = beside("test_reports"), beside("test_report_crc")
+reports, crc = beside(__file__, "test_reports"), beside(__file__, "test_report_crc")
 returns = crc.returns
 MPAN, NORTH, SILENT = crc.MPAN, crc.NORTH, crc.SILENT
 HIDDEN, GAS, DOMESTIC = "1200012345702", "3938424403", "1000000000012"

@@ -9,36 +9,25 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import importlib.util
 import io
 import json
 import shutil
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.estates import Estate
+from support.modules import beside
 
-from roadworthy_collector.carbon import pack_files, pack_records, pack_verify
+from roadworthy_collector.carbon import pack_files, pack_rebuilt, pack_records, pack_verify
 from roadworthy_collector.carbon.report_compare import EVIDENCE
 from roadworthy_collector.store.engine import open_engine
 
-
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-meters = beside("test_pack_meters")
+meters = beside(__file__, "test_pack_meters")
 reports = meters.reports
 Body = dict[str, bytes]
 Where = tuple[Any, ...]
@@ -290,3 +279,84 @@ def test_what_is_recorded_and_not_derivable_is_told(packs: Packs, tmp_path: Path
     )
     for name, some in pack_records.RECORDED.items():
         assert f"{name}: {', '.join(some)}" in told
+
+
+def _excused(held: Body, where: Where, value: Any) -> Body:
+    """Return a pack whose report says `value` in a cell, with the true one excused in its inputs and every digest anew."""
+    report, plain = (json.loads(held["report.json"]) for _ in range(2))
+    inner = report
+    for one in where[:-1]:
+        inner = inner[one]
+    inner[where[-1]] = value
+    inputs = json.loads(held["inputs.json"])
+    inputs["differing"] = {name: made for name, _, made in pack_rebuilt.apart(report, plain)}
+    forged = {
+        name: json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode()
+        for name, content in (("report.json", report), ("inputs.json", inputs))
+    }
+    return _with_digests(held | forged)
+
+
+@pytest.mark.parametrize("kind", ["carbon", "crc", "secr"])
+def test_the_inputs_excuse_no_other_figure_and_no_words(packs: Packs, tmp_path: Path, kind: str) -> None:
+    held = packs[kind]
+    report = json.loads(held["report.json"])
+    number = next(one for one in _leaves(report["figures"]) if one[-1] == "value")
+    words = ("title",), ("sentences", 0), ("method", 0)
+    for where in (("figures", *number), *words):
+        said = report
+        for one in where:
+            said = said[one]
+        assert found_in(_excused(held, where, _other(said)), tmp_path / "forged.zip"), where
+
+
+def test_the_inputs_excuse_the_last_digits_of_a_number_alone() -> None:
+    kept = types.SimpleNamespace(differing={"one": 1234.5})
+    for printed, found in (
+        (1234.5 * (1 + 1e-12), 0),
+        (1234.5 * (1 + 1e-8), 1),
+        (None, 1),
+        ("1234.5", 1),
+        (True, 1),
+    ):
+        assert len(pack_rebuilt.differing({"one": printed}, {"one": 1234.5}, kept)) == found  # type: ignore[arg-type]  # all it reads of Kept
+
+
+def _with_cell(held: Body, name: str, where: Where, value: Any) -> Body:
+    """Return a pack in which one cell, by name of column in CSV, says `value`, with every digest made anew."""
+    if name.endswith(".json"):
+        content = json.loads(held[name])
+        inner = content
+        for one in where[:-1]:
+            inner = inner[one]
+        inner[where[-1]] = value
+        return _with_digests(held | {name: json.dumps(content, indent=1, sort_keys=True).encode()})
+    rows = _table(held[name], name)
+    rows[where[0]][rows[0].index(where[1])] = value
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    body = text.getvalue().encode()
+    return _with_digests(held | {name: gzip.compress(body, mtime=0) if name.endswith(".gz") else body})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "where", "value", "said"),
+    [
+        ("crc", "report.json", ("lines", 0, "kwh"), "1e999999999", "report.json: lines 1, kwh"),
+        ("crc", "report.json", ("sums", 0, "given"), "1e-999999999", "report.json: sums, total, given"),
+        ("crc", "report.json", ("sums", 0, "places"), 10**9, "report.json: sums 1, places"),
+        ("crc", "lines.csv", (1, "kwh"), "1e999999999", "lines.csv: line 2: kwh"),
+        ("crc", "factors.csv", (1, "value"), "1e-999999999", "factors.csv: row 1: value"),
+        ("crc", "supplies.csv", (1, "kwh"), "1e999999999", "supplies.csv: line 2: kwh"),
+        ("crc", "readings.csv.gz", (1, "thousandths"), "1" * 60, "readings.csv.gz: line 2: thousandths"),
+        ("crc", "inputs.json", ("rates", 0, "value"), "1E-999999999", "inputs.json: rates 1, value"),
+        ("carbon", "inputs.json", ("factors", 0, "value"), "1E-999999999", "inputs.json: factors 1, value"),
+        ("secr", "inputs.json", ("journals",), {"gas": "1e999999999"}, "journals"),
+        ("carbon", "groups.csv.gz", (1, "own_up_squared"), "inf", "groups.csv.gz: line 2: own_up_squared"),
+    ],
+)  # fmt: skip
+def test_a_number_nobody_can_work_with_is_named(
+    packs: Packs, tmp_path: Path, kind: str, name: str, where: Where, value: Any, said: str
+) -> None:
+    found = found_in(_with_cell(packs[kind], name, where, value), tmp_path / "forged.zip")
+    assert any(said in one and "no number that can be" in one for one in found), found

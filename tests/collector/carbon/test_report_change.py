@@ -67,7 +67,10 @@ def day_of(held: Estate, device: int, day: str, kwh: int, site: str, quality: st
 
 
 def fill(held: Estate) -> None:
-    """One desktop at HQ in both years, one at a site that joined, one in a car, one at a restricted site that joined."""
+    """One desktop at HQ in both years, one at a site that joined, one in a car, one at a restricted site that joined.
+
+    The ledger begins with the year before: a laptop had one day that drew nothing.
+    """
     held.site("Cells", restricted=True)
     since = int(dt.datetime(2025, 3, 1, tzinfo=dt.UTC).timestamp())
     joined = int(dt.datetime(2025, 5, 1, tzinfo=dt.UTC).timestamp())
@@ -75,6 +78,7 @@ def fill(held: Estate) -> None:
     two = held.device(device_class="desktop", model="OptiPlex", enrolled_at=joined, site="Northgate")
     car = held.device(device_class="tablet", model="Tab", enrolled_at=since, site="Car 7")
     cell = held.device(device_class="desktop", model="OptiPlex", enrolled_at=joined, site="Cells")
+    day_of(held, held.device(device_class="laptop", enrolled_at=since), "2024-04-01", 0, "HQ")
     for day in ("2025-03-03", "2025-03-04", "2025-05-05", "2025-05-06"):
         day_of(held, one, day, 4, "HQ")
         day_of(held, car, day, 1, "Car 7")
@@ -85,6 +89,10 @@ def fill(held: Estate) -> None:
     with write_transaction(held.engine) as connection:
         connection.execute(update(schema.sites).where(schema.sites.c.name == "Car 7").values(kind="vehicle"))
         settings_edition.save(connection, SETTINGS, actor="pam", now=int(NOW))
+    make(held)
+
+
+def make(held: Estate) -> None:
     work = Work(held.engine, held.settings(), clock=lambda: NOW, rests=False)
     while energy.refresh(work):
         pass
@@ -126,7 +134,6 @@ def test_the_parts_have_their_reasons_and_sum_to_the_change(content: dict[str, A
     assert "Northgate, 2 other sites joined on 1 April 2025 (+6 kWh): taken over" in boundary["why"]
     coverage = rows["How much of the devices' time is known"]
     assert "% of the devices' time known in 2024/25" in coverage["why"]
-    assert "11 months of 2024/25 have no closed ledger" in coverage["why"]
     assert rows["A changed method"]["why"].startswith("energy is known the same way")
     assert rows["The electricity factor"]["why"] == "0.20705 to 0.17700 kgCO2e/kWh"
     assert "Cells" not in str(content)
@@ -144,10 +151,46 @@ def test_a_running_year_is_compared_over_the_months_closed_in_both(held: Estate)
     assert "from 2025/26 (April to May) to 2026/27 (April to May)" in said
     assert "by the days of these months" in said
     rows = table(made, "change")["rows"]
-    assert not any("no closed ledger" in row["why"] for row in rows)
     assert sum(row["tonnes"] for row in rows) == pytest.approx(
         table(made, "change")["total"]["tonnes"], abs=0.003
     )
+
+
+def begun_late(held: Estate) -> None:
+    """Fill in a ledger that begins in March 2025: 8 MWh in it, 40 MWh in May, 6 MWh in March 2026."""
+    since = int(dt.datetime(2025, 3, 1, tzinfo=dt.UTC).timestamp())
+    one = held.device(device_class="desktop", model="OptiPlex", enrolled_at=since)
+    for day, kwh in (("2025-03-03", 8000), ("2025-05-05", 40_000), ("2026-03-03", 6000)):
+        day_of(held, one, day, kwh, "HQ")
+    make(held)
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_a_year_before_that_nobody_told_all_of_is_compared_over_its_months(filled_once: Fill) -> None:
+    held = filled_once(begun_late)
+    with held.engine.connect() as connection:
+        made = report_reading.standing(connection, "carbon", 2025, zone=ZONE, now=NOW)
+    assert made["sentences"][0] == "2024/25 is not complete: March of both years is compared."
+    assert "fell by" in made["sentences"][1]
+    assert "from 2024/25 (March) to 2025/26 (March)" in made["sentences"][1]
+    assert "2025/26 (March): 6,000 kWh" in table(made, "change")["note"]
+
+
+@pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
+def test_an_adjustment_of_more_than_was_used_at_a_place_is_refused(filled_once: Fill) -> None:
+    held = filled_once(begun_late)
+    role = Role.SUSTAINABILITY_PREPARER
+    door = Door(
+        held.engine, held.settings(), Reader("ann", role, "", signed_in=True, rights=RIGHTS[role]), NOW
+    )
+    number = report_doors.prepare(door, "carbon", "2025/26")
+    for line, kwh in (("force", "-999,999,999"), ("home", "-1")):
+        with pytest.raises(RoadworthyError, match=f"kWh more away at '{line}'"):
+            report_doors.journal(door, number, line, kwh, "far too much of it")
+    report_doors.journal(door, number, "force", "-46000", "all of it was read twice")
+    with held.engine.connect() as connection:
+        told = report_doors.told(connection, held.settings(), number, now=NOW)
+    assert [one["value"] for one in told["figures"][:2]] == [0, 0]
 
 
 MONTH = st.tuples(st.integers(0, 10**12), st.integers(0, 3000), st.integers(0, 10**8), st.booleans())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import io
 import re
 import zipfile
@@ -11,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
 from support import workbook
 from support.estates import Estate
+from support.modules import beside
 
 from roadworthy_collector.carbon import (
     meter_undo,
@@ -50,17 +48,7 @@ ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 NORTH, SILENT = "1200012345688", "1200012345697"
 
 
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-returns = beside("test_returns")
+returns = beside(__file__, "test_returns")
 NOW, ZONE, MPAN = returns.NOW, returns.ZONE, returns.MPAN
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 from support import workbook
 from support.estates import Estate
+from support.modules import beside
 
 from roadworthy_collector.carbon import (
     pack_verify,
@@ -31,18 +29,7 @@ from roadworthy_collector.security.roles import RIGHTS, Reader, Role
 from roadworthy_collector.store import carbon_schema
 from roadworthy_collector.store.engine import write_transaction
 
-
-def beside(name: str) -> ModuleType:
-    """Return a module of this folder: tests are no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-returns = beside("test_returns")
+returns = beside(__file__, "test_returns")
 NOW, ZONE = returns.NOW, returns.ZONE
 OTHER = "1200012345688"
 SETTINGS = f"""
@@ -239,6 +226,20 @@ def test_intensities_and_the_bridge_follow_the_factors_in_the_workbook(held: Est
     twice = {f"C{factor}": 2 * float(Fraction(content["factors"][factor - 5]["value"]))}
     column = next(column for (column, at), cell in sheets["secr"].items() if at == row and cell.formula)
     before, after = (workbook.worked_out(sheets, "secr", f"{column}{row}", **some) for some in ({}, twice))
+    assert after > 1.5 * before > 0
+    # So do the standing against the base year, by the total, and what is market-based, by the electricity.
+    before, after = (workbook.worked_out(sheets, "baseline", "C5", **some) for some in ({}, twice))
+    assert after > 1.5 * before > 0
+    standing = range(5, 5 + len(table(content, "baseline")["rows"]))
+    assert all(sheets["baseline"]["D", at].formula for at in standing)
+    assert sheets["secr"]["D", names.index("scope2_market") + 5].formula == "SUM('market'!$F$5:$F$8)"
+    rest = "Lines!$F$5" + "".join(f"-'market'!D{at}" for at in (5, 6, 7))
+    assert [sheets["market"][column, 8].formula.replace("$", "") for column in "DF"] == [
+        rest.replace("$", ""),
+        "D8*E8/1000",
+    ]
+    ends = 5 + len(table(content, "bridge")["rows"])
+    before, after = (workbook.worked_out(sheets, "bridge", f"B{ends}", **some) for some in ({}, twice))
     assert after > 1.5 * before > 0
     # Every row of the bridge is worked out, down to what it comes of.
     rows = range(5, 6 + len(table(content, "bridge")["rows"]))

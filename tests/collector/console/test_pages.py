@@ -114,6 +114,14 @@ def test_start_ups_on_the_first_page_have_a_spread_and_their_blanks(client: Clie
     )  # 9 devices of 11 each: the wake from sleep is apart, the retired is out
 
 
+@pytest.mark.parametrize("asked", ["site=unknown", "site=other", "model=other", "site=unknown&state=missing"])
+def test_what_a_board_folds_together_is_explained_and_not_called_empty(client: Client, asked: str) -> None:
+    page = client.get(f"/devices?{asked}").text
+    assert "No device matches" not in page
+    assert "This is no single site or model." in page
+    assert 'href="/lifecycle/records"' in page
+
+
 def test_restricted_sites_are_counted_and_never_named(client: Client) -> None:
     for path in ("/", "/devices", "/startups", f"/devices?q={RESTRICTED_HOST}", "/devices?site=Covert+unit"):
         # What was searched for stands in the field, and in the addresses the list is exported from.

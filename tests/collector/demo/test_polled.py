@@ -101,8 +101,8 @@ def test_pdus_feed_known_servers_and_one_unit_is_left_undeclared(twin: Twin, eng
 def test_metrics_tell_targets_and_power_by_site_and_kind(engine: Engine) -> None:
     with engine.connect() as connection:
         text = metrics.render(metrics.read(connection, NOW, HERE))
-    assert 'roadworthy_target_up{target="HB-UPS-1",kind="other"} 0' in text
-    assert 'roadworthy_target_up{target="DC-UPS-1",kind="ups"} 1' in text
+    assert 'roadworthy_target_up{target="HB-UPS-1",kind="other",site="Harbour Station"} 0' in text
+    assert 'roadworthy_target_up{target="DC-UPS-1",kind="ups",site="Data Centre A"} 1' in text
     assert 'roadworthy_site_polled_watts{site="Data Centre A",kind="pdu"}' in text
 
 

@@ -86,6 +86,7 @@ def test_ratings_and_their_reasons_stand_by_site_and_add_up_to_the_open_ones(est
     words = {"reason": "on order", "owner": "jo", "approver": "ann", "made_at": 1}
     estate.put(exceptions, device=spared, rules=["hard-disk"], **dates, **words)
     rating.rate_now(work_of(estate))
+    lifecycle_run.work_out(work_of(estate))
     found = shown(estate)
     assert total(found["site_verdict_devices"]) == total(found["rated_devices"]) - 1
     assert {site for site, _ in found["site_verdict_devices"]} == {"HQ", "North"}
@@ -118,9 +119,9 @@ def test_how_long_people_wait_at_sign_in_is_a_reason_of_no_small_group() -> None
         device="", rating="needs attention", reasons=tuple(met.values()), excepted=(), not_judged=(), judged=2,
         import_only=False, observed_until=None, edition="",
     )  # fmt: skip
-    told = rating_places.ByPlace({None: ""}, {"signin-slow", "of nobody"})
+    told = rating_places.ByPlace({"signin-slow", "of nobody"})
     for site, model in (*[("HQ", "L5")] * 6, *[("Post", "L9")] * 2, *[("Yard", "L5")] * 3):
-        told.add(site, model, slow, "supported")
+        told.add(site, model, slow)
     found = told.told()
     assert found["site_reasons"] == [
         ["HQ", "hard-disk", 6], ["HQ", "signin-slow", 6], ["Post", "hard-disk", 2], ["Yard", "hard-disk", 3],
@@ -160,10 +161,30 @@ def test_ends_of_support_and_warranties_stand_by_site(estate: Estate) -> None:
         ("HQ", "unknown"): 1, ("unknown", "unknown"): 1,
     }  # fmt: skip
     assert total(found["site_warranty_items"]) == total(found["warranty_end_items"]) - 1
+    # Yesterday is in this month, and over.
+    assert TODAY.day > 1
+    assert found["warranty_end_items"]["ended",] == 1
     # The device and the item of the restricted site are in the totals alone.
     assert total(found["site_support_end_devices"]) == total(found["support_end_devices"]) - 2
     # By month everything is told once, what has no day by why.
     assert total(found["support_end_month_devices"]) == total(found["support_end_devices"])
+
+
+def test_support_and_its_end_are_told_of_the_same_devices(estate: Estate) -> None:
+    estate.device(os_name="Windows 10", os_version="22H2", **DEVICE)
+    estate.device(os_name="Plan 9", **DEVICE)
+    estate.device(site="Cells", restricted=True, **DEVICE)
+    for asked in ("ups", "printer"):  # polled: no system whose support anybody knew
+        estate.device(device_class=asked, environment="physical")
+    item(estate, site=estate.site("HQ"), kind="monitor")
+    item(estate, site=estate.site("HQ"))
+    rating.rate_now(work_of(estate))
+    lifecycle_run.work_out(work_of(estate))
+    found = shown(estate)
+    for prefix, place, unknown in (("", (), 3), ("site_", ("HQ",), 2)):
+        now, ends = found[f"{prefix}support_devices"], found[f"{prefix}support_end_devices"]
+        assert now[*place, "unknown"] == ends[*place, "unknown"] == unknown
+        assert total(now) == total(ends) - ends[*place, "not_applicable"] == unknown + 1
 
 
 def test_what_the_register_says_stands_against_who_reports(estate: Estate) -> None:

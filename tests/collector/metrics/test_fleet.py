@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from support.estates import Estate
 
 from roadworthy_collector import __version__
 from roadworthy_collector.metrics import fleet
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, metric
 from roadworthy_collector.store import schema
+from roadworthy_collector.store.engine import write_transaction
 
 Held = Counter[tuple[str, float]]
 BOUNDS = (5.0, 30.0, 60.0, float("inf"))
@@ -76,31 +78,70 @@ def test_states_follow_the_silence(estate: Estate, now: float) -> None:
 
 
 def test_restricted_sites_are_counted_in_totals_only(estate: Estate, now: float) -> None:
-    estate.device(model="A", now={"cpu_ratio": 0.2})
-    estate.device(
-        site="Safe house", unit="Secret", model="B", os_name="C", restricted=True, now={"cpu_ratio": 0.4}
+    for _ in range(5):
+        estate.device(model="A", now={"cpu_ratio": 0.2})
+    hidden = estate.device(
+        site="Safe house", unit="Secret", model="B", os_name="C", restricted=True, now={"cpu_ratio": 0.8}
     )
     book(estate, "site", "Safe house", {5.0: 1}, 3.0)
     book(estate, "site", "HQ", {5.0: 1}, 3.0)
     found = rendered(estate, now)
     names = {value for values in found.values() for key in values for value in key}
     assert names.isdisjoint({"Safe house", "Secret", "B", "C"})
-    assert found["roadworthy_estate_devices"]["reporting",] == 2
-    assert found["roadworthy_class_devices"] == {("unknown",): 2}
+    assert found["roadworthy_estate_devices"]["reporting",] == 6
+    assert found["roadworthy_class_devices"] == {("unknown",): 6}
     assert found["roadworthy_estate_cpu_ratio"] == {(): pytest.approx(0.3)}
-    assert found["roadworthy_site_cpu_ratio"] == {("HQ",): pytest.approx(0.2)}
+    # The whole less HQ would be the one that is hidden.
+    assert "roadworthy_site_cpu_ratio" not in found
+    retire(estate, hidden, now)
+    assert rendered(estate, now)["roadworthy_site_cpu_ratio"] == {("HQ",): pytest.approx(0.2)}
 
 
 def test_what_is_not_said_is_unknown_and_no_mean_is_over_it(estate: Estate, now: float) -> None:
-    estate.device(now={"cpu_ratio": 0.5, "memory_ratio": None})
+    for _ in range(5):
+        estate.device(now={"cpu_ratio": 0.5, "memory_ratio": None})
+        estate.device(site="Home", last_report_at=int(now) - 90_000, now={"cpu_ratio": 1.0})
     estate.device(os_name="Debian GNU/Linux", os_version="12", now={"cpu_ratio": None})
-    estate.device(site="Home", last_report_at=int(now) - 90_000, now={"cpu_ratio": 1.0})
     found = rendered(estate, now)
-    assert found["roadworthy_model_devices"] == {("unknown",): 3}
-    assert found["roadworthy_os_devices"] == {("unknown",): 2, ("Debian GNU/Linux 12",): 1}
+    assert found["roadworthy_model_devices"] == {("unknown",): 11}
+    assert found["roadworthy_os_devices"] == {("unknown",): 10, ("Debian GNU/Linux 12",): 1}
     assert found["roadworthy_site_cpu_ratio"] == {("HQ",): 0.5}
-    assert found["roadworthy_site_cpu_devices"] == {("HQ",): 1, ("Home",): 0}
+    assert found["roadworthy_site_cpu_devices"] == {("HQ",): 5, ("Home",): 0}
     assert "roadworthy_site_memory_ratio" not in found
+
+
+def retire(estate: Estate, device: int, now: float) -> None:
+    with write_transaction(estate.engine) as connection:
+        query = update(schema.devices).where(schema.devices.c.id == device)
+        connection.execute(query.values(retired_at=int(now)))
+
+
+def test_how_busy_devices_are_is_told_of_no_few_people(estate: Estate, now: float) -> None:
+    """It says when somebody was at work; nor may a device's coming and going, or a difference, say so."""
+    silent = {"last_report_at": int(now) - 90_000}
+    for _ in range(6):
+        estate.device(site="HQ", device_class="desktop", now={"cpu_ratio": 0.5})
+        estate.device(site="Depot", device_class="desktop", now={"cpu_ratio": 0.2})
+        estate.device(site="Depot", device_class="desktop", now={"cpu_ratio": 0.2})
+    estate.device(site="Machine room", device_class="server", now={"cpu_ratio": 0.9})
+    there = {("Depot",): 12, ("HQ",): 6, ("Machine room",): 1}
+    assert rendered(estate, now)["roadworthy_site_cpu_devices"] == there
+    lone = estate.device(site="Home", device_class="laptop", now={"cpu_ratio": 0.9}, **silent)
+    # Alone it is too few, and the smallest site that is not goes along, whether it is heard or not.
+    folded = {("Depot",): 12, (OTHER,): 6, ("Machine room",): 1}
+    assert rendered(estate, now)["roadworthy_site_cpu_devices"] == folded
+    retire(estate, lone, now)
+    lone = estate.device(site="Home", device_class="laptop", now={"cpu_ratio": 0.9})
+    found = rendered(estate, now)
+    assert found["roadworthy_site_cpu_devices"] == folded | {(OTHER,): 7}
+    assert found["roadworthy_site_cpu_ratio"] == {
+        ("Depot",): pytest.approx(0.2), ("Machine room",): 0.9, (OTHER,): pytest.approx(3.9 / 7),
+    }  # fmt: skip
+    # In the evening few are on at a large site.
+    for _ in range(5):
+        estate.device(site="Library", device_class="desktop", now={"cpu_ratio": 0.9}, **silent)
+    estate.device(site="Library", device_class="desktop", now={"cpu_ratio": 0.9})
+    assert rendered(estate, now)["roadworthy_site_cpu_devices"] == folded | {(OTHER,): 8}
 
 
 def test_probes_say_what_is_not_measured(estate: Estate, now: float) -> None:
@@ -267,12 +308,13 @@ device_rows = st.lists(
         {
             "site": places,
             "model": st.sampled_from([None, "", OTHER, "A", "B"]),
+            "device_class": st.sampled_from(["laptop", "laptop", "unknown", "server"]),
             "silence": st.integers(0, 4000),
             "retired": st.booleans(),
             "cpu": st.one_of(st.none(), st.floats(0, 1)),
         }
     ),
-    max_size=25,
+    max_size=40,
 )
 
 
@@ -286,6 +328,7 @@ def test_sums_close(estate: Estate, now: float, rows: list[dict[str, Any]], hidd
             site=row["site"],
             restricted=row["site"] == hidden,
             model=row["model"],
+            device_class=row["device_class"],
             last_report_at=int(now) - row["silence"],
             retired_at=int(now) if row["retired"] else None,
             now={"cpu_ratio": row["cpu"]},
@@ -302,15 +345,31 @@ def test_sums_close(estate: Estate, now: float, rows: list[dict[str, Any]], hidd
     assert sum(total.values()) == len(rows)
     assert sum(found["roadworthy_model_devices"].values()) == sum(not row["retired"] for row in shown)
     assert len({site for site, _ in found["roadworthy_devices"]}) <= limit + 1
-    for key, over in found["roadworthy_site_cpu_devices"].items():
-        mean = found["roadworthy_site_cpu_ratio"].get(key)
-        assert (mean is None) == (over == 0)
-    weighted = sum(
-        ratio * found["roadworthy_site_cpu_devices"][key]
-        for key, ratio in found.get("roadworthy_site_cpu_ratio", {}).items()
-    )
-    heard = [row["cpu"] for row in shown if _state(row) in {"reporting", "late"} and row["cpu"] is not None]
-    assert weighted == pytest.approx(sum(heard))
+    _check_use(found, rows, hidden)
+
+
+def _check_use(found: dict[str, Any], rows: list[dict[str, Any]], hidden: str) -> None:
+    """Check means told by name, and that none tells of few people, nor what is missing of the whole."""
+    heard = [row for row in rows if _state(row) in {"reporting", "late"} and row["cpu"] is not None]
+    means, over = found.get("roadworthy_site_cpu_ratio", {}), found.get("roadworthy_site_cpu_devices", {})
+    assert set(means) == {key for key, count in over.items() if count}
+    named = {site for (site,) in over if site != OTHER}
+    for site in named:
+        there = [row["cpu"] for row in heard if row["site"] == site]
+        assert over[site,] == len(there)
+        assert not there or means[site,] == pytest.approx(sum(there) / len(there))
+
+    def people(*, of: set[str] | None = None, but: Collection[str] = ()) -> int:
+        told = [row["site"] for row in heard if row["device_class"] != "server"]
+        return sum((of is None or site in of) and site not in but for site in told)
+
+    assert all(people(of={site}) == 0 or people(of={site}) >= 5 for site in named)
+    if any(people(of={site}) for site in named):
+        assert people(but=named) == 0 or people(but=named) >= 5
+    if over.get((OTHER,)):
+        told = people(but={*named, hidden})
+        assert told == 0 or told >= 5
+        assert over[OTHER,] <= len([row for row in heard if row["site"] not in {*named, hidden}])
 
 
 def _state(row: dict[str, Any]) -> str:

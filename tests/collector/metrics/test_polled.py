@@ -68,7 +68,7 @@ def test_failing_targets_come_first_and_the_others_are_counted(estate: Estate, m
     hidden = estate.device(site="Annexe", restricted=True, device_class="pdu")
     estate.put(snmp_targets, name="secret", device=hidden, **row | {"failures": 9})
     found = shown(estate)
-    assert found["target_up"] == {("c", "pdu"): 0.0, ("a", "pdu"): 1.0}
+    assert found["target_up"] == {("c", "pdu", "unknown"): 0.0, ("a", "pdu", "unknown"): 1.0}
     assert found["polled_targets_unlisted"] == {(): 3}
     assert found["polled_targets"] == {("pdu", "ok"): 3, ("pdu", "no_answer"): 1, ("pdu", "never"): 1}
     assert found["target_successful_polls_total"] == {("c", "pdu"): 1, ("a", "pdu"): 3}
@@ -80,6 +80,6 @@ def test_a_target_and_its_watts_are_of_one_kind(estate: Estate) -> None:
     row = {"host": "10.0.0.1", "protocol": "snmp", "kind": "management_controller", "outcome": "ok"}
     estate.put(snmp_targets, name="bmc", device=device, polls=1, successes=1, **row)
     found = shown(estate)
-    assert found["target_up"] == {("bmc", "controller"): 1.0}
+    assert found["target_up"] == {("bmc", "controller", "HQ"): 1.0}
     assert found["polled_targets"] == {("controller", "ok"): 1}
     assert found["site_polled_watts"] == {("HQ", "controller"): 0.3}  # and no 0.30000000000000004

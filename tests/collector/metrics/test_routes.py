@@ -205,7 +205,8 @@ def everything(estate: Estate) -> None:
     wear(estate, device)
     grid_now(estate)
     in_use = {f"{state}_seconds": 0 for state in STATES} | {"in_use_seconds": 86400}
-    for member in (device, *(estate.device() for _ in range(SMALLEST_GROUP - 1))):
+    used = {"cpu_ratio": 0.5, "memory_ratio": 0.5}
+    for member in (device, *(estate.device(now=used) for _ in range(SMALLEST_GROUP - 1))):
         day = {"device": member, "day": int(NOW) // 86400 * 86400 - 86400, "site": estate.site("HQ")}
         totals = {"unit": estate.unit("IT"), "periods": 48, "observed_seconds": 86400, "startups": 1}
         estate.put(schema.days, **day, **totals, **in_use)

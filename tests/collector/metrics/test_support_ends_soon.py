@@ -1,4 +1,4 @@
-"""How many devices of a site lose their updates within a month: the day decides, bought updates count."""
+"""How many devices lose their updates within a month, or in one: the day decides, bought updates count."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from roadworthy_collector.store.queries.metrics import read_snapshot
 # The last day of free updates of Windows 10, of 22H2 as of all of it.
 LAST = dt.datetime(2025, 10, 14, 12, tzinfo=dt.UTC)
 FAMILY = "roadworthy_site_support_end_soon_devices"
+BY_MONTH = "roadworthy_support_end_month_devices"
 
 
 @pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
@@ -31,9 +32,11 @@ def test_the_last_thirty_days_count(estate: Estate, days: int, soon: int) -> Non
     with estate.engine.connect() as connection:
         body = read_snapshot(connection, "fleet_metrics").body
     found = {
-        sample.labels["site"]: sample.value
+        (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(body)
         for sample in family.samples
-        if sample.name == FAMILY
+        if sample.name in {FAMILY, BY_MONTH}
     }
-    assert found == {"HQ": soon}
+    # What ended on an earlier day of this month is not among what is to come.
+    month = "ended" if days < 0 else f"{LAST:%Y-%m}"
+    assert found == {(FAMILY, "HQ"): soon, (BY_MONTH, month): 2}

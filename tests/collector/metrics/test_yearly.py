@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.estates import NOW, Estate
+from support.modules import beside
 
 from roadworthy_collector.books import figures
 from roadworthy_collector.books.cost_keys import FORMAT
@@ -30,18 +28,7 @@ ONE_STORE = pytest.mark.parametrize("estate", ["sqlite"], indirect=True)
 Values = dict[tuple[str, ...], float]
 
 
-def beside(name: str) -> ModuleType:
-    """Return a module of the tests of carbon, which know how a year is filled."""
-    path = Path(__file__).parents[1] / "carbon" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reports, crc = beside("test_reports"), beside("test_report_crc")
+reports, crc = beside(__file__, "../carbon/test_reports"), beside(__file__, "../carbon/test_report_crc")
 
 
 def values(told: dict[str, Any]) -> dict[str, Values]:

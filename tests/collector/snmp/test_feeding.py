@@ -315,3 +315,23 @@ def test_an_outlet_nobody_can_check_is_taken_with_a_word(estate: Estate, rack: d
     assert "tells nothing of single outlets" in doubts[1]
     assert doubts[2:] == [None, None, None]
     assert rack
+
+
+def test_what_the_targets_file_says_is_changed_there(estate: Estate, rack: dict[str, int]) -> None:
+    """A statement that the file would end again minutes later is refused; what the file does not speak of is taken."""
+    estate.put(snmp_targets, name="rack 4", device=rack["pdu-a"], host="10.0.0.1", protocol="snmp")
+    said = replace(polled(), feeds={"3": ("srv-1",), "": ("ups-1",)})
+    assert take(estate, said) == []
+    for outlet, fed in (("3", "srv-2"), ("3", None), ("3", "srv-1"), ("", None)):
+        with pytest.raises(
+            RoadworthyError, match=r"the targets file says what hangs on outlet \w+ .*change it there"
+        ):
+            state(estate, "pdu-a", outlet, fed)
+    assert {(one.outlet, one.fed) for one in held(estate)} == {("3", rack["srv-1"]), ("", rack["ups-1"])}
+    state(estate, "pdu-a", "4", "srv-2")
+    state(estate, "pdu-a", "", "srv-2")
+    with estate.engine.connect() as connection:
+        number = next(one["id"] for one in feeding.list_feeds(connection) if one["outlet"] == "3")
+    with write_transaction(estate.engine) as connection:
+        feeding.end(connection, number, LATER, now=int(NOW), actor="ann")
+    state(estate, "pdu-a", "3", "srv-2", LATER)

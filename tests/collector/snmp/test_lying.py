@@ -263,3 +263,13 @@ def test_whatever_is_heard_has_a_name(heard: bytes, cut: int, changed: int) -> N
         assert str(said).startswith("device 1 (10.0.0.1:161): ")
     assert type(untaken(DEVICE, Exchange(sent=[REQUEST], heard=REQUEST))) is DeadlineError
     assert type(untaken(DEVICE, Exchange(sent=[REQUEST], heard=REQUEST[:cut]))) is BadAnswerError
+
+
+def test_an_answer_in_another_community_or_version_is_not_late() -> None:
+    other = response(b"other", b"\x12\x34\x56", 0, [])
+    first = REQUEST.replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    for heard in (other, first):
+        said = untaken(DEVICE, Exchange(sent=[REQUEST], heard=heard))
+        assert type(said) is BadAnswerError
+        assert "in another version or community" in str(said)
+        assert "other" not in str(said).replace("another", "")

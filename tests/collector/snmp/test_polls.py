@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,15 @@ from support.web import client_of
 
 from roadworthy_collector.jobs import fleet, polls
 from roadworthy_collector.jobs.work import Work
+from roadworthy_collector.metrics import polled as polled_metrics
 from roadworthy_collector.settings import Settings
-from roadworthy_collector.snmp import keeping
+from roadworthy_collector.snmp import feeding, keeping, refused_feeds
 from roadworthy_collector.snmp.poller import Poller
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity
 from roadworthy_collector.snmp.recording import read_recording
+from roadworthy_collector.snmp.shown import list_targets
 from roadworthy_collector.snmp.targets import read_targets
-from roadworthy_collector.store.engine import open_engine
+from roadworthy_collector.store.engine import open_engine, write_transaction
 from roadworthy_collector.store.schema import device_now, devices
 from roadworthy_collector.store.snmp_schema import feeds, snmp_targets
 
@@ -116,7 +119,7 @@ def test_a_target_becomes_a_device_on_the_page_and_in_metrics(tmp_path: Path, po
         assert words in page, words
     assert "efficiency" in client.get(f"/devices/{device['device_id']}").text  # refused, with its reason
     metrics = client.get("/metrics").text
-    assert 'roadworthy_target_up{target="comms 1",kind="ups"} 1' in metrics
+    assert 'roadworthy_target_up{target="comms 1",kind="ups",site="County Hall"} 1' in metrics
     assert 'roadworthy_site_polled_watts{site="County Hall",kind="ups"} 1134' in metrics
     client.close()
 
@@ -162,7 +165,7 @@ def test_neither_a_wrong_feed_nor_an_answer_that_cannot_be_kept_stops_the_others
     tmp_path: Path, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = targets(tmp_path, port)
-    path.write_text(path.read_text().replace('"nothing known"', '"comms 1"'))
+    path.write_text(path.read_text().replace('"nothing known"', '"AS1912000001"'))  # its own serial number
     settings = Settings(data=tmp_path, poll_targets_file=path)
     make_sqlite(settings.sqlite_file, real=True)
     engine = open_engine(settings.database)
@@ -170,6 +173,13 @@ def test_neither_a_wrong_feed_nor_an_answer_that_cannot_be_kept_stops_the_others
     job.until_written()
     polls.poll(job.work)
     assert "comms 1, outlet all: a device cannot feed itself" in caplog.text
+    with engine.connect() as connection:
+        (shown,) = list_targets(connection)
+    assert shown["feeds_refused"] == "outlet all: a device cannot feed itself"
+    client = client_of(engine, tmp_path, time.time())
+    page = client.get("/power").text
+    assert "the targets file says what cannot be: <bdi>outlet all: a device cannot feed itself</bdi>" in page
+    client.close()
 
     # No text of ours holds half a character; should one ever, the database refuses it.
     poller = polls._HELD[job.stop].poller
@@ -188,6 +198,22 @@ def test_neither_a_wrong_feed_nor_an_answer_that_cannot_be_kept_stops_the_others
             break
     (row,) = rows(engine, snmp_targets)
     assert (row["outcome"], row["failures"]) == ("no_answer", 3)
+
+    # What is kept stays through polls, is no reading, and goes when the file says something else.
+    later = replace(polled, feeds={"": ("nothing known",)})
+    good = DeviceAnswer(identity=Identity(kind="ups"), profiles=("x",), why=(), readings=())
+    with write_transaction(engine) as connection:
+        keeping.write_outcomes(
+            connection, [keeping.Outcome(polled, now + 30, 0.1, good)], settings, version="1"
+        )
+        assert list_targets(connection)[0]["feeds_refused"] == "outlet all: a device cannot feed itself"
+        found = polled_metrics.read(connection, now + 30, "UTC")
+    assert 'roadworthy_target_refused_readings{target="comms 1",kind="ups"} 0' in polled_metrics.render(found)
+    write = partial(write_transaction, engine)
+    said = feeding.take_all(engine.connect, write, [later], now=now, zone="UTC")
+    refused_feeds.note(engine.connect, write, [later], said)
+    (row,) = rows(engine, snmp_targets)
+    assert row["refused"] == []
     job.end()
     engine.dispose()
 

@@ -174,3 +174,17 @@ def test_figures_spelt_in_octets_and_plain_masks_are_told_apart() -> None:
     assert hidden.is_spelt((1, 3, 6, 1, 4, 1, 9, 10, 91, 7, 33))
     assert not hidden.is_spelt((1, 3, 6, 1, 4, 1, 9, 255, 255, 255, 0))
     assert hidden.is_number(123456)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("Example PDU of 10.9.8.7", "Example PDU of xxxxxxxx"),
+        ("at 192.168.17.254, port 80. Ask 10.1.2.3.", "at xxxxxxxxxxxxxx, port 80. Ask xxxxxxxx."),
+        ("(172.16.0.9) http://10.0.0.1/", "(xxxxxxxxxx) http://xxxxxxxx/"),
+        ("AOS v10.6.8.2, 2.1.0.6, firmware: 12.0.1.5", "AOS v10.6.8.2, 2.1.0.6, firmware: 12.0.1.5"),
+        ("OID 1.3.6.1.4.1.318, 10.300.1.2, 10.1.2.3.4", "OID 1.3.6.1.4.1.318, 10.300.1.2, 10.1.2.3.4"),
+    ],
+)
+def test_an_address_that_stands_in_one_text_alone_is_covered(told: str, kept: str) -> None:
+    assert hidden_of([]).covered(told.encode()) == kept.encode()

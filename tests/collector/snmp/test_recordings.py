@@ -16,6 +16,7 @@ from roadworthy_collector.snmp.profile import Profile
 from roadworthy_collector.snmp.profile_file import shipped_profiles
 from roadworthy_collector.snmp.reading import read_device
 from roadworthy_collector.snmp.readings import DeviceAnswer, Reading
+from roadworthy_collector.snmp.recorder import expected_of, sanitised, write_recording
 from roadworthy_collector.snmp.recording import read_recording
 
 FOLDERS = sorted((Path(__file__).parents[2] / "devices" / "snmp").iterdir())
@@ -54,6 +55,30 @@ def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_recorded_device_reads_as_its_folder_says(folder: Path, profiles: tuple[Profile, ...]) -> None:
+    ensure_it_reads_as_it_says(folder, profiles)
+
+
+@pytest.mark.parametrize("name", ["apc_ap8959eu3", "riello_sentinel-pro-3ph", "apc_su1400-old-card"])
+def test_what_is_recorded_of_a_device_is_such_a_folder(
+    name: str, profiles: tuple[Profile, ...], tmp_path: Path
+) -> None:
+    """With labels, refusals, texts and an identity that is not told in full, as `snmp record` writes them."""
+    device = next(folder for folder in FOLDERS if folder.name == name)
+    values = sanitised(read_recording(device / "walk.snmprec"), profiles)
+    write_recording(tmp_path / "example", values, asyncio.run(expected_of(values, profiles)))
+    ensure_it_reads_as_it_says(tmp_path / "example", profiles)
+
+
+def test_the_page_names_each_key_of_what_is_expected() -> None:
+    page = (FOLDERS[0].parents[3] / "docs" / "snmp" / "adding.md").read_text("utf-8")
+    part = page.split("## expected.json", 1)[1].split("\n## ", 1)[0]
+    found = [json.loads((folder / "expected.json").read_text("utf-8")) for folder in FOLDERS]
+    keys = {key for one in found for key in one}
+    keys |= {key for one in found for some in ("readings", "refusals") for row in one[some] for key in row}
+    assert {key for key in keys if f"`{key}`" not in part} == set()
+
+
+def ensure_it_reads_as_it_says(folder: Path, profiles: tuple[Profile, ...]) -> None:
     expected = json.loads((folder / "expected.json").read_text("utf-8"))
     answer = read(folder, profiles)
     assert list(answer.profiles) == expected["profiles"]

@@ -237,6 +237,53 @@ def test_a_chassis_within_another_is_shown_and_not_added(controller: Controller,
     assert {one.index: one.place for one in read(polled).readings}["Sled"] == "system"
 
 
+def enclosure_of(*serials: str, systems_of: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a controller of several systems in one chassis of 4,000 W, with what else the chassis links to."""
+    systems = {
+        f"/redfish/v1/Systems/{number}": {"SerialNumber": serial, "Model": "Node"}
+        for number, serial in enumerate(serials, 1)
+    }
+    members = {"/redfish/v1/Systems": {"Members": [{"@odata.id": path} for path in systems]}}
+    whole = chassis("Enc", 4000.0, **(systems_of or {}))
+    whole["/redfish/v1/Chassis/Enc"] |= {
+        "SerialNumber": "ENC77",
+        "Model": "Enclosure",
+        "Manufacturer": "Example",
+    }
+    return ROOT | members | systems | whole | {"/redfish/v1/Chassis": {"Members": [link("Enc")]}}
+
+
+def test_a_controller_of_several_systems_is_no_one_servers(controller: Controller, polled: Polled) -> None:
+    controller.resources = enclosure_of("NODE1", "NODE2", "NODE3")
+    answer = read(polled)
+    who = answer.identity
+    assert (who.kind, who.vendor, who.model, who.serial) == ("pdu", "Example", "Enclosure", "ENC77")
+    assert "3 systems share it (NODE1, NODE2, NODE3)" in answer.why[1]
+    assert [(one.place, one.value) for one in answer.readings] == [("system", 4000.0)]
+    # Two chassis beside each other are no one thing either.
+    beside = {"/redfish/v1/Chassis": {"Members": [link("Enc"), link("1")]}}
+    controller.resources |= METRICS | beside
+    who = read(polled).identity
+    assert (who.kind, who.model, who.serial) == ("pdu", None, None)
+
+
+@pytest.mark.parametrize(
+    ("serials", "links", "serial"),
+    [
+        (("NODE1", "NODE2"), {"ComputerSystems": [{"@odata.id": "/redfish/v1/Systems/2/"}]}, "NODE2"),
+        (("NODE1", " node1"), {}, "NODE1"),  # one machine told twice
+        (("NODE1", "NODE2"), {"ComputerSystems": [5, {}]}, "ENC77"),
+    ],
+)
+def test_a_chassis_of_one_system_is_that_servers(
+    controller: Controller, polled: Polled, serials: tuple[str, ...], links: dict[str, Any], serial: str
+) -> None:
+    controller.resources = enclosure_of(*serials, systems_of=links)
+    assert read(polled).identity.serial == serial
+    controller.resources["/redfish/v1/Systems/2"] |= {"SystemType": {}}  # no word, which says nothing
+    assert read(polled).identity.serial == serial
+
+
 @pytest.mark.parametrize(
     ("told", "code"),
     [
@@ -245,6 +292,9 @@ def test_a_chassis_within_another_is_shown_and_not_added(controller: Controller,
         (-1, "out_of_range"),
         ("231", "not_a_number"),
         (True, "not_a_number"),
+        (65535, "sentinel"),
+        (32767.0, "sentinel"),
+        (4294967295, "sentinel"),
     ],
 )
 def test_what_is_no_power_is_refused_with_its_reason(

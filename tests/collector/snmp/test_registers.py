@@ -122,6 +122,48 @@ def test_a_register_misread_and_back_counts_nothing_twice(
     assert events[-1] == "undone"
 
 
+@pytest.mark.parametrize(
+    ("values", "step", "minutes", "truth"),
+    [
+        ([4000, 3999, 4001, 4002], 1, 5, 2),
+        ([4000, 3998, 3999, 4001], 1, 5, 1),
+        ([4000, 3999] * 6, 1, 5, 0),
+        ([3000, 2999, *range(3001, 3006)], 1, 5, 5),
+        ([500_000, 499_900, 500_100], 100, 720, 100),  # 0.1 kWh, half a day apart
+        ([3000, 3000, 2900, 3000], 100, 5, 0),
+        ([4000, 3900, 3901, 4001], 1, 5, 101),  # no reset; what it says it counts, it counts
+        ([4000, 1900, 4001], 1, 5, 1),
+        ([4000, 1900, 1900, 4001], 1, 5, 1),
+        ([4000, 1900, 1901], 1, 5, 1901),
+        ([5000, 100, 8, 20], 1, 5, 20),
+    ],
+)
+def test_a_register_alone_that_falls_and_comes_back_was_not_reset(
+    values: list[int], step: int, minutes: int, truth: int
+) -> None:
+    looks = [
+        Look(START + 60.0 * minutes * n, watt_hours=value, step_watt_hours=step)
+        for n, value in enumerate(values)
+    ]
+    assert run(looks)[0].microjoules == truth * WH
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(-1, 1)), min_size=1, max_size=40),
+    st.sampled_from([0.01, 1.0, 100.0]),
+    st.integers(1, 6_000),
+)
+def test_a_register_alone_that_is_read_a_step_off_is_never_two_steps_wrong(
+    polls: list[tuple[int, int]], step: float, begin: int
+) -> None:
+    truth, looks = begin, []
+    for number, (gain, off) in enumerate(polls):
+        truth += gain if number else 0
+        looks.append(Look(START + 300.0 * number, watt_hours=step * (truth + off), step_watt_hours=step))
+    counted = run(looks)[0].microjoules / WH
+    assert counted == pytest.approx(step * (truth - begin), abs=2.001 * step)
+
+
 def test_a_register_that_goes_on_after_its_reset_was_reset() -> None:
     values = [1_000.0, 0.0, 10.0, 1_005.0, 1_015.0]
     looks = [Look(START + 300.0 * n, watt_hours=value) for n, value in enumerate(values)]

@@ -78,12 +78,61 @@ def test_targets_defaults_and_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [
         ('3 = ["A-1", "A-2"]', "outlet 3: one device hangs on an outlet"),
         ('all = ["A-1", "nothing known"]', '"nothing known" and a device beside it contradict each other'),
+        ('3 = "Nothing  Known"', 'would be looked for as a device; write "nothing known"'),
+        ('3 = " "', "outlet 3: names no device"),
+        ("all = []", "all: names no device"),
+        ('3 = "Rack 4 PDU A"', "outlet 3: a device cannot feed itself"),
+        ('all = ["A-1", "A-1"]', "all: A-1 is there twice"),
+        ('3 = "A-1"\nall = ["A-1", "A-2"]', "outlet 3: A-1 is under `all` too"),
     ],
 )
 def test_statements_that_end_each_other_are_refused(tmp_path: Path, feeds: str, said: str) -> None:
     text = GOOD.replace('all = ["A-00418", "A-00419"]', feeds).replace('3 = "A-00417"\n', "")
     with pytest.raises(TargetsError, match=said):
         read_targets(written(tmp_path, text, more_csv="name,host\n"))
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [
+        (
+            'user = "m"\ncommunity_file = "c"',
+            "user and community_file: a device is asked in a user's name or by",
+        ),
+        ('version = "2c"\nuser = "m"', "user: version 2c asks by a community"),
+        (
+            'version = "1"\ncommunity_env = "C"\npriv_key_env = "P"',
+            "priv_key_env: version 1 asks by a community",
+        ),
+        ('version = "3"\nuser = "m"\ncommunity_env = "C"', "community_env: version 3 asks in a user's name"),
+        ('community_env = "C"\nauth_key_file = "a"', "auth_key_file and community_env: a device is asked"),
+    ],
+)
+def test_credentials_that_say_two_things_are_refused_with_their_line(
+    tmp_path: Path, login: str, said: str
+) -> None:
+    with pytest.raises(TargetsError) as caught:
+        read_targets(written(tmp_path, f"\n[credentials.x]\n{login}\n"))
+    assert str(caught.value).startswith(f"{tmp_path / 'targets.toml'}: line 2: credentials.x: {said}")
+
+
+@pytest.mark.parametrize("host", ["999.1.2.3", ":::::::", "10.1.2", "1.2.3.04", "4711", "fe80::g", "::1%"])
+def test_what_looks_like_an_address_must_be_one(tmp_path: Path, host: str) -> None:
+    text = f'{LOGIN}[[target]]\nname = "a"\nhost = "{host}"\ncredentials = "old"\n'
+    with pytest.raises(TargetsError, match="is no host name or address"):
+        read_targets(written(tmp_path, text))
+
+
+def test_an_address_spelt_in_two_ways_is_one_device(tmp_path: Path) -> None:
+    head = f'{LOGIN}[defaults]\ncredentials = "old"\n'
+    some = [
+        f'[[target]]\nname = "{name}"\nhost = "{host}"\n'
+        for name, host in (("a", "fe80::2%eth1"), ("b", "::1"))
+    ]
+    assert len(read_targets(written(tmp_path, head + "".join(some)))) == 2
+    again = '[[target]]\nname = "c"\nhost = "0:0:0:0:0:0:0:1"\n'
+    with pytest.raises(TargetsError, match="c: 0:0:0:0:0:0:0:1, port 161, is asked as b too"):
+        read_targets(written(tmp_path, head + "".join(some) + again))
 
 
 def test_no_text_of_a_target_tells_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

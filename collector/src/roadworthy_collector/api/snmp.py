@@ -26,7 +26,11 @@ Named = Annotated[
 
 
 class Target(BaseModel):
-    """A target and its last poll; `device_id` is null until it answered for the first time. Times in UTC epoch seconds."""
+    """A target and its last poll. Times in UTC epoch seconds.
+
+    `device_id` is null until it answered for the first time; `feeds_refused` says what the targets file says hangs there
+    and cannot be, and why.
+    """
 
     name: str
     host: str
@@ -45,6 +49,7 @@ class Target(BaseModel):
     device_id: str | None
     site: str | None
     unit: str | None
+    feeds_refused: str | None
 
 
 class Family(BaseModel):
@@ -75,7 +80,7 @@ class Reading(BaseModel):
 
 
 class Refused(BaseModel):
-    """A value that is not believed, or was expected and is not there."""
+    """A value that is not believed, or was expected and is not there; of code `feeds` a statement of the targets file."""
 
     name: str
     index: str

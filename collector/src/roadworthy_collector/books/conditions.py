@@ -47,7 +47,7 @@ _UNCLEAN = "dirty"
 
 
 class Known(NamedTuple):
-    """A device's condition, and where it belongs; `support` is the whole answer of the dated rows."""
+    """A device's condition, and where it belongs."""
 
     id: int
     condition: DeviceCondition
@@ -57,7 +57,6 @@ class Known(NamedTuple):
     unit_id: int
     model: str | None
     restricted: bool
-    support: str
 
 
 def system_of(told: Mapping[str, Any] | None, name: str | None, version: str | None) -> System:
@@ -162,7 +161,7 @@ def _known(row: Any, facts: _Facts, supports: Supports, entries: Entries) -> Kno
     )
     return Known(
         *(row.id, condition, row.site_name, row.site, row.unit_name, row.unit, row.model),
-        *(bool(row.restricted), support.status),
+        bool(row.restricted),
     )
 
 

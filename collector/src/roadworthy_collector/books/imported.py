@@ -159,7 +159,6 @@ class Alone(NamedTuple):
     unit: int | None
     site: int | None
     condition: DeviceCondition
-    support: str
 
 
 def read_alone(
@@ -238,4 +237,4 @@ def _alone(
         **support_fields(support),
         **told,
     )
-    return Alone(row.item, row.mdm, row.item_unit, row.item_site, condition, support.status)
+    return Alone(row.item, row.mdm, row.item_unit, row.item_site, condition)

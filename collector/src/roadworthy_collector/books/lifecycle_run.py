@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -115,6 +115,7 @@ class _Run:
         self.releases: list[Release] = []
         self._known: dict[Release, int] = {}
         self.site_ends: Counter[tuple[int | None, int]] = Counter()
+        self.site_statuses: Counter[tuple[int | None, int]] = Counter()
         self.site_soon: Counter[int | None] = Counter()
         self.end_months: Counter[str] = Counter()
         self._coming = coming_months(reader.on)
@@ -152,16 +153,19 @@ class _Run:
         self.tally.add(row)
         self.texts.add(life)
         self.ends[life.device_class, life.ageing.band] += 1
-        last = None if life.support is None else last_day(life.support)
-        # What has no day keeps the word for why.
-        month = WORDS["bucket"][row.bucket] if last is None else month_of(last.isoformat(), self._coming)
-        self.end_months[month] += 1
+        self.end_months[self._month(life, WORDS["bucket"][row.bucket])] += 1
         if life.restricted:
             self.restricted += 1
         else:
             self.rows.append(row)
             self.site_ends[life.site, row.bucket] += 1
+            self.site_statuses[life.site, row.status] += life.support is not None
             self.site_soon[life.site] += _ends_soon(life, self.reader.on)
+
+    def _month(self, life: Life, ends: str) -> str:
+        """Return the month updates end; what has no day keeps the word for why, and what has ended is not to come."""
+        last = None if life.support is None else last_day(life.support)
+        return ends if last is None else month_of(last, self.reader.on, self._coming)
 
     def _keep(self, *, everything: bool = False) -> None:
         """Write whole pieces of rows, of all that are left where it is the end."""
@@ -173,6 +177,15 @@ class _Run:
                     connection, rows_name(self.number, len(self.pieces)), columns, self.work.clock(), 0.0
                 )
             self.pieces.append([piece[0].key, piece[-1].key])
+
+
+def _by_name(
+    counts: Counter[tuple[int | None, int]], names: Mapping[int | None, str], column: str
+) -> list[list[Any]]:
+    """Return [site, word of the column, count] of the sites that have a name here."""
+    return [
+        [names[site], WORDS[column][index], count] for (site, index), count in counts.items() if site in names
+    ]
 
 
 def _ends_soon(life: Life, on: dt.date) -> bool:
@@ -205,11 +218,8 @@ def work_out(work: Work) -> dict[str, Any]:
         "pieces": run.pieces,
         "run": run.number,
         "end_months": dict(sorted(run.end_months.items())),
-        "site_ends": [
-            [names[site], WORDS["bucket"][end], count]
-            for (site, end), count in run.site_ends.items()
-            if site in names
-        ],
+        "site_ends": _by_name(run.site_ends, names, "bucket"),
+        "site_statuses": _by_name(run.site_statuses, names, "status"),
         "site_soon": [[names[site], count] for site, count in run.site_soon.items() if site in names],
     }
     with work.write() as connection:

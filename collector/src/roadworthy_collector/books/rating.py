@@ -85,9 +85,7 @@ def rate_now(work: Work) -> dict[str, Any]:
         places, family = Places(connection), family_ratios(connection, now)
         on = local_day(now, work.settings.reporting_timezone)
         supports = Supports.read(connection, on)
-        by_place = rating_places.ByPlace(
-            rating_places.open_sites(connection), rating_places.of_people(edition)
-        )
+        by_place = rating_places.ByPlace(rating_places.of_people(edition))
     run = _Run(work, Rater(edition, on), supports, entries, scores, places, family, by_place)
     if not (run.devices() and run.imported()):
         return {}
@@ -98,7 +96,6 @@ def rate_now(work: Work) -> dict[str, Any]:
         "on": on.isoformat(),
         "estate": run.estate.told(),
         "imported": run.alone.told(),
-        "support": dict(run.support),
         "exceptions": _count_exceptions(entries, on),
     }
     elapsed = time.perf_counter() - began
@@ -131,7 +128,6 @@ class _Run:
         self.work, self.rater, self.now = work, rater, int(work.clock())
         self.supports, self.entries, self.scores = supports, entries, scores
         self.estate, self.alone = Tally(), Tally()
-        self.support: Counter[str] = Counter()
         self.paths: dict[int, tuple[str, ...]] = {}
         self.groups: dict[str, defaultdict[str, Tally]] = {name: defaultdict(Tally) for name in GROUPS}
         self.seen: set[tuple[str, int]] = set()
@@ -167,10 +163,9 @@ class _Run:
 
     def _count(self, one: Known, found: Rating) -> None:
         self.estate.add(found)
-        self.support[one.support] += 1
         if one.restricted:
             return
-        self.by_place.add(one.site, one.model, found, one.support)
+        self.by_place.add(one.site, one.model, found)
         self.groups["site"][one.site].add(found)
         self.groups["model"][one.model or ""].add(found)
         for path in self._paths(one.unit_id, one.unit):
@@ -210,8 +205,6 @@ class _Run:
             for one in known:
                 found = self.rater.rate(one.condition)
                 self.alone.add(found)
-                self.support[one.support] += 1
-                self.by_place.add_alone(one.site, one.support)
                 values = (*_key(one), *_row(found, self.now), one.unit, one.site)
                 self.seen.add(_key(one))
                 if held.get(_key(one)) != values[2:7]:

@@ -36,24 +36,22 @@ def of_people(edition: RuleSet) -> frozenset[str]:
 
 
 class ByPlace:
-    """Ratings, their reasons and support by site, and reasons by model; restricted sites are in none of it.
+    """Ratings and their reasons by site, and reasons by model; restricted sites are in none of it.
 
     Reasons that are about people, by the ids of their rules, are of no group with fewer than five devices.
     """
 
-    def __init__(self, names: Mapping[int | None, str], people: AbstractSet[str]) -> None:
-        self._names, self._people = names, people
+    def __init__(self, people: AbstractSet[str]) -> None:
+        self._people = people
         self._verdicts: Counter[tuple[str, str]] = Counter()
-        self._support: Counter[tuple[str, str]] = Counter()
         self._of_sites: Counter[tuple[str, str]] = Counter()
         self._of_models: Counter[tuple[str, str]] = Counter()
         self._sites: Counter[str] = Counter()
         self._models: Counter[str] = Counter()
 
-    def add(self, site: str, model: str | None, found: Rating, support: str) -> None:
+    def add(self, site: str, model: str | None, found: Rating) -> None:
         """Count a device; its reasons only where they make it fall short, excepted ones left out."""
         self._verdicts[site, found.rating] += 1
-        self._support[site, support] += 1
         self._sites[site] += 1
         self._models[model or ""] += 1
         if found.rating in _SHORT:
@@ -61,17 +59,10 @@ class ByPlace:
                 self._of_sites[site, rule] += 1
                 self._of_models[model or "", rule] += 1
 
-    def add_alone(self, site: int | None, support: str) -> None:
-        """Count the support of a record no agent reports for, by the row id of its site."""
-        name = self._names.get(site)
-        if name is not None:
-            self._support[name, support] += 1
-
     def told(self) -> dict[str, Any]:
         """Return rows of (member, word, count) as JSON can say them."""
         counters = {
             "verdicts": self._verdicts,
-            "support": self._support,
             "site_reasons": self._without_small(self._of_sites, self._sites),
             "model_reasons": self._without_small(self._of_models, self._models),
         }

@@ -51,9 +51,10 @@ def count_register(work: Work) -> dict[str, Any]:
             since = row.purchased or row.warranty_start
             ages[age_band(_day(since), on)] += 1
             cover = warranties.later(_day(row.warranty_end), row.serial, imported)
-            ends[month_of(None if cover is None else cover.ends.isoformat(), months)] += 1
+            end = None if cover is None else cover.ends
+            ends[month_of(end, on, months)] += 1
             if not row.restricted:
-                covers[row.site or "", _band(None if cover is None else cover.ends, on)] += 1
+                covers[row.site or "", _band(end, on)] += 1
     content: dict[str, Any] = {"states": dict(states), "ages": dict(ages), "warranty_ends": dict(ends)}
     content["site_warranties"] = [[*key, count] for key, count in sorted(covers.items())]
     if not work.stop.is_set():

@@ -32,12 +32,12 @@ def coming_months(on: dt.date) -> list[str]:
     return [f"{month // 12}-{month % 12 + 1:02d}" for month in range(first, first + MONTHS)]
 
 
-def month_of(end: str | None, months: list[str]) -> str:
-    """Return which of `months` an ISO date is in, else `ended`, `later` or `unknown`."""
+def month_of(end: dt.date | None, on: dt.date, months: list[str]) -> str:
+    """Return which of `months` a last day is in, else `ended` (before `on`, also in its month), `later` or `unknown`."""
     if end is None:
         return "unknown"
-    month = end[:7]
-    return "ended" if month < months[0] else "later" if month > months[-1] else month
+    month = end.isoformat()[:7]
+    return "ended" if end < on else "later" if month > months[-1] else month
 
 
 class Cover(NamedTuple):
@@ -156,7 +156,7 @@ def ends(
     places = Places(connection)
     for one in read_items(connection, scope):
         end = None if one.cover is None else one.cover.ends
-        at = month_of(None if end is None else end.isoformat(), months)
+        at = month_of(end, on, months)
         found[at] += 1
         if one.cover is not None:
             sources[REGISTER if one.cover.source == REGISTER else "imported warranties"] += 1

@@ -1,6 +1,6 @@
 """CRC factors and allowance prices loaded here: proposed out of a CSV file, in force once a second person confirmed them.
 
-Kept beside the factor sets, with their numbers, confirmation and withdrawal. A file's rows stand in place of whatever
+Listed, confirmed and withdrawn as factor sets are, and kept apart from these (`crc_rate_files`). A file's rows stand in place of whatever
 was held of their compliance years and items, in the order of confirmation. The file is as the one that ships: columns
 compliance_year, item, value, unit, status, note, source, as_of.
 """
@@ -14,10 +14,12 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from roadworthy_collector.carbon.factor_store import FactorRow, FactorSetError, Proposal, keep
-from roadworthy_collector.store.carbon_schema import factor_sets
+from roadworthy_collector.carbon import crc_rate_files
+from roadworthy_collector.carbon.crc_rate_files import RateFile
+from roadworthy_collector.carbon.factor_store import FactorRow, FactorSetError, ensure_line
+from roadworthy_collector.store.queries import audit
 from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.crc_rates import COLUMNS, Rate, RateBook, ensure_fit, parse_rates, rate_book
 from roadworthy_inventory.carbon.quantities import CarbonError
@@ -31,12 +33,12 @@ _MOST_CELL = 512
 
 def rates(connection: Connection) -> RateBook:
     """Return every factor and price in force: the shipped ones, and confirmed ones over them. Cheap: kept by content."""
-    query = (
-        select(factor_sets.c.content)
-        .where(factor_sets.c.confirmed_at.is_not(None), factor_sets.c.withdrawn_at.is_(None))
-        .order_by(factor_sets.c.confirmed_at, factor_sets.c.id)
-    )
-    return _book(json.dumps([one[KEY] for one in connection.scalars(query) if KEY in one]))
+    held = [
+        (one.confirmed_at, one.id, one.content[KEY])
+        for one in crc_rate_files.read(connection)
+        if one.confirmed_at is not None and one.withdrawn_at is None
+    ]
+    return _book(json.dumps([text for *_, text in sorted(held)]))
 
 
 @lru_cache(maxsize=8)
@@ -49,6 +51,7 @@ def _book(content: str) -> RateBook:
 
 def read_file(body: bytes, file: str, *, today: date) -> tuple[Rate, ...]:
     """Return the rows of a file's bytes; FactorSetError names file, line and column that are wrong."""
+    ensure_line("file", file)
     if len(body) > MOST_BYTES:
         raise FactorSetError(f"{file}: is larger than {MOST_BYTES:,} bytes")
     try:
@@ -72,17 +75,32 @@ def read_file(body: bytes, file: str, *, today: date) -> tuple[Rate, ...]:
 def propose(connection: Connection, body: bytes, file: str, *, actor: str, now: int, today: date) -> int:
     """Keep a file's rates, which wait for a second person; return their number. FactorSetError for a wrong file."""
     found = read_file(body, file, today=today)
-    proposal = Proposal(
+    sha256 = hashlib.sha256(body).hexdigest()
+    for one in crc_rate_files.read(connection):
+        if one.file_sha256 == sha256 and one.withdrawn_at is None:
+            raise FactorSetError(f"{file}: this file is in already, as factor set {one.id}")
+    proposed = RateFile(
+        id=0,
         year=min(one.began for one in found),
         version=VERSION,
         content={"file": file, KEY: body.decode("utf-8-sig")},
         source=found[0].source,
-        sha256=hashlib.sha256(body).hexdigest(),
-        file=file,
-        name=f"{VERSION} of {_years(found)}",
-        values={_key(one): "none" if one.value is None else str(one.value) for one in found},
+        file_sha256=sha256,
+        proposed_at=now,
+        proposed_by=actor,
     )
-    return keep(connection, proposal, actor=actor, now=now)
+    number = crc_rate_files.add(connection, proposed)
+    detail = {"number": number, "file": file, "sha256": sha256, "values": _values(found)}
+    audit.record(connection, now, actor, "carbon.factors.propose", f"{VERSION} of {_years(found)}", detail)
+    return number
+
+
+def _values(rows: Sequence[Rate]) -> dict[str, str]:
+    """Return {year and item: what the file says}, each where sources differ."""
+    found: dict[str, list[Rate]] = {}
+    for one in rows:
+        found.setdefault(_key(one), []).append(one)
+    return {key: _said(some) or "none" for key, some in found.items()}
 
 
 def _years(rows: Sequence[Rate]) -> str:
@@ -102,7 +120,7 @@ def shown(content: Mapping[str, Any], held: RateBook) -> tuple[FactorRow, ...]:
         FactorRow(
             some[0].item,
             f"CRC {_key(some[0])}, {some[0].unit}",
-            _said(some) or "none",
+            _said(some) or f"none: {some[0].note}",
             _said(held.of(began, item)),
             _said(held.of(began - 1, item)) if began > min(one.began for one in held.rows) else None,
         )

@@ -12,12 +12,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from roadworthy_collector.books.approving import ApprovalError
+from roadworthy_collector.carbon import crc_rate_files
+from roadworthy_collector.carbon.crc_rate_files import RateFile
 from roadworthy_collector.errors import NotFoundError, RoadworthyError
 from roadworthy_collector.security.roles import Reader, Right
 from roadworthy_collector.security.tokens import COMMAND_LINE
@@ -70,6 +73,15 @@ class FactorRow:
         """Whether the set says other than what is held."""
         return self.value is not None and self.value != self.held
 
+    @property
+    def far(self) -> bool:
+        """Whether both are known and more than half of what is held apart: the unit may have slipped."""
+        try:
+            value, held = Fraction(self.value or ""), Fraction(self.held or "")
+        except ValueError:
+            return False
+        return abs(value - held) > held / 2
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedSet:
@@ -99,9 +111,7 @@ class LoadedSet:
 
 def book(connection: Connection) -> FactorBook:
     """Return every factor in force: the shipped sets, and the confirmed ones over them. Cheap: kept by content."""
-    return _book(
-        json.dumps([_confirmed_content(row) for row in _in_force(connection) if "rows" in row.content])
-    )
+    return _book(json.dumps([_confirmed_content(row) for row in _in_force(connection)]))
 
 
 def _in_force(connection: Connection) -> Sequence[Row[Any]]:
@@ -165,11 +175,15 @@ def read_file(body: bytes, file: str, told: Told, *, actor: str, today: date) ->
         raise FactorSetError(str(error)) from None
 
 
+def ensure_line(name: str, text: str, most: int = _TEXTS["file"]) -> None:
+    """Raise FactorSetError where `text` is no one line that can be printed, such as the name of a file."""
+    if not text.strip() or len(text) > most or not text.isprintable():
+        raise FactorSetError(f"{name}: give one line of at most {most} characters")
+
+
 def _check(file: str, told: Told, today: date) -> None:
     for name, most in _TEXTS.items():
-        text = file if name == "file" else getattr(told, name)
-        if not text.strip() or len(text) > most or not text.isprintable():
-            raise FactorSetError(f"{name}: give one line of at most {most} characters")
+        ensure_line(name, file if name == "file" else getattr(told, name), most)
     first = min(factor_book().years)
     if not first <= told.set_year <= today.year:
         raise FactorSetError(
@@ -188,63 +202,35 @@ def _check(file: str, told: Told, today: date) -> None:
 
 def propose(connection: Connection, found: ProposedSet, *, actor: str, now: int) -> int:
     """Keep a set that waits for a second person; return its id. FactorSetError where the same file is in already."""
-    first = found.rows[0]
-    proposal = Proposal(
-        year=found.set_year,
-        version=first.version,
-        content={"file": found.file, "rows": content_of(found.rows)},
-        source=first.source,
-        sha256=found.sha256,
-        file=found.file,
-        name=first.set_name,
-        values={one.item: str(one.value) for one in found.rows},
-    )
-    return keep(connection, proposal, actor=actor, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What is kept of a file that waits, and what the audit says of it: its name and values."""
-
-    year: int
-    version: str
-    content: dict[str, Any]
-    source: str
-    sha256: str
-    file: str
-    name: str
-    values: dict[str, str]
-
-
-def keep(connection: Connection, found: Proposal, *, actor: str, now: int) -> int:
-    """Keep a file that waits for a second person; return its id. FactorSetError where the same file is in already."""
     held = connection.execute(
-        select(factor_sets.c.id, factor_sets.c.year).where(
+        select(factor_sets.c.id).where(
             factor_sets.c.file_sha256 == found.sha256, factor_sets.c.withdrawn_at.is_(None)
         )
     ).first()
     if held is not None:
         raise FactorSetError(f"{found.file}: this file is in already, as factor set {held.id}")
+    first = found.rows[0]
     values = {
-        "year": found.year,
-        "version": found.version,
-        "content": found.content,
-        "source": found.source,
+        "year": found.set_year,
+        "version": first.version,
+        "content": {"file": found.file, "rows": content_of(found.rows)},
+        "source": first.source,
         "file_sha256": found.sha256,
         "proposed_at": now,
         "proposed_by": actor,
     }
     number = connection.execute(insert(factor_sets).values(**values).returning(factor_sets.c.id)).scalar_one()
-    detail = {"number": number, "file": found.file, "sha256": found.sha256, "values": found.values}
-    audit.record(connection, now, actor, "carbon.factors.propose", found.name, detail)
+    told = {one.item: str(one.value) for one in found.rows}
+    detail = {"number": number, "file": found.file, "sha256": found.sha256, "values": told}
+    audit.record(connection, now, actor, "carbon.factors.propose", first.set_name, detail)
     return int(number)
 
 
-def require_proposer(reader: Reader) -> None:
-    """Raise ApprovalError where `reader` may not propose a set: a preparer of carbon figures of the whole IT estate."""
+def require_proposer(reader: Reader, act: Literal["propose", "withdraw"] = "propose") -> None:
+    """Raise ApprovalError where `reader` may not do that to a set: a preparer of carbon figures of the whole IT estate."""
     if not (reader.signed_in and reader.may(Right.PREPARE_CARBON) and reader.scope is None):
         raise ApprovalError(
-            f"{reader.name} may not propose a factor set: who prepares carbon figures of the whole IT estate does"
+            f"{reader.name} may not {act} a factor set: who prepares carbon figures of the whole IT estate does"
         )
 
 
@@ -273,16 +259,7 @@ def confirm(connection: Connection, number: int, reader: Reader, *, now: int) ->
                 else ""
             )
         )
-    changed = connection.execute(
-        update(factor_sets)
-        .where(
-            factor_sets.c.id == number,
-            factor_sets.c.confirmed_at.is_(None),
-            factor_sets.c.withdrawn_at.is_(None),
-        )
-        .values(confirmed_at=now, confirmed_by=reader.name)
-    )
-    if changed.rowcount != 1:
+    if not _mark(connection, row, confirmed_at=now, confirmed_by=reader.name):
         raise NotFoundError(f"no factor set {number} waits for a second person any more")
     detail = {"number": number, "proposed_by": row.proposed_by, "sha256": row.file_sha256}
     audit.record(connection, now, reader.name, "carbon.factors.confirm", f"{row.year} {row.version}", detail)
@@ -295,9 +272,8 @@ def withdraw(connection: Connection, number: int, *, actor: str, reason: str, no
         raise NotFoundError(f"factor set {number} was withdrawn already, by {row.withdrawn_by}")
     if not 5 <= len(reason.strip()) <= 512 or not reason.isprintable():
         raise FactorSetError("reason: say why on one line of 5 to 512 characters")
-    connection.execute(
-        update(factor_sets).where(factor_sets.c.id == number).values(withdrawn_at=now, withdrawn_by=actor)
-    )
+    if not _mark(connection, row, withdrawn_at=now, withdrawn_by=actor):
+        raise NotFoundError(f"factor set {number} was confirmed or withdrawn meanwhile; look again")
     detail = {
         "number": number,
         "was_in_force": row.confirmed_at is not None,
@@ -307,8 +283,23 @@ def withdraw(connection: Connection, number: int, *, actor: str, reason: str, no
     audit.record(connection, now, actor, "carbon.factors.withdraw", f"{row.year} {row.version}", detail)
 
 
-def _of(connection: Connection, number: int) -> Row[Any]:
-    row = connection.execute(select(factor_sets).where(factor_sets.c.id == number)).one_or_none()
+def _mark(connection: Connection, row: Row[Any] | RateFile, **values: Any) -> bool:
+    """Write a step of a set or a file of CRC rates; return False where somebody else took one meanwhile."""
+    if isinstance(row, RateFile):
+        return crc_rate_files.mark(connection, row, **values)
+    table = factor_sets.c
+    confirmed_at = table.confirmed_at
+    same = confirmed_at.is_(None) if row.confirmed_at is None else confirmed_at == row.confirmed_at
+    mine = update(factor_sets).where(table.id == row.id, same, table.withdrawn_at.is_(None))
+    return connection.execute(mine.values(**values)).rowcount == 1
+
+
+def _of(connection: Connection, number: int) -> Row[Any] | RateFile:
+    row: Row[Any] | RateFile | None
+    if number > crc_rate_files.FIRST:
+        row = crc_rate_files.find(connection, number)
+    else:
+        row = connection.execute(select(factor_sets).where(factor_sets.c.id == number)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no factor set {number}; `roadworthy carbon factors sets` lists them")
     return row

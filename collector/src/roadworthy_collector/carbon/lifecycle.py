@@ -338,6 +338,7 @@ def publish(
         row = _checked(connection, number, "publish", reader)
         connection.rollback()
         _ensure_issuable(connection, row)
+        pack.ensure_unnamed(connection, settings, number, row.content)
         step = _step(PUBLISHED, reader.name, int(now), remark)
         steps = [*row.steps, step]
         contacts = settings_edition.settings(connection).contacts
@@ -355,7 +356,7 @@ def publish(
         _record(
             connection, "publish", number, row.kind, row.year, reader.name, int(now), pack=name, sha256=digest
         )
-    shutil.rmtree(pack.collected_folder(settings, number), ignore_errors=True)
+    pack.forget_rows(settings, number)
     return name
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -29,11 +30,12 @@ from roadworthy_collector.store.queries import audit
 from roadworthy_collector.store.statements import BulkUpsert
 from roadworthy_inventory.carbon.meters import MOST_ROWS, How, MeterDay, MeterFile, MeterImport
 from roadworthy_inventory.carbon.registers import Reading
-from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, Report
+from roadworthy_inventory.importing.problems import BadRow, ImportRefusedError, Problem, Report
 from roadworthy_inventory.importing.reading import open_table
 
 PIECE = 300  # days a transaction: some ten milliseconds
 TOLD = 200
+_OF_A_ROW = 2  # a row of negative half-hours has 48 faults of one cause, and others have theirs
 _STRENGTH = {"-": 0, meter_days.UNSTATED: 1, meter_days.ESTIMATED: 1, meter_days.ACTUAL: 2}
 
 
@@ -322,6 +324,17 @@ def held_batches(connection: Connection, kind: str = KIND) -> list[dict[str, Any
     return [dict(row) for row in connection.execute(query.order_by(batches_table.c.id.desc())).mappings()]
 
 
+def _first_of_rows(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first faults of each row, so that no row keeps those of another from being told."""
+    of_row = Counter[int]()
+    found = []
+    for one in problems:
+        of_row[one.line] += 1
+        if of_row[one.line] <= _OF_A_ROW:
+            found.append(one)
+    return found
+
+
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON can say it, without the correction file."""
     report = outcome.report
@@ -348,7 +361,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
                 "message": one.message,
                 "value": one.value,
             }
-            for one in problems[:TOLD]
+            for one in _first_of_rows(problems)[:TOLD]
         ],
     }
     return said

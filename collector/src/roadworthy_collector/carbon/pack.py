@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from roadworthy_collector.carbon import (
     absences,
@@ -26,6 +26,7 @@ from roadworthy_collector.carbon import (
     fed_read,
     pack_fitted,
     pack_meters,
+    pack_names,
     pack_rebuilt,
     pack_records,
     pack_rows,
@@ -39,6 +40,7 @@ from roadworthy_collector.carbon.fed import Fed
 from roadworthy_collector.carbon.pack_papers import About
 from roadworthy_collector.carbon.pack_recompute import Day, machine_cells, recompute, rests_json
 from roadworthy_collector.carbon.power import Machine
+from roadworthy_collector.carbon.report_compare import EVIDENCE
 from roadworthy_collector.carbon.report_gathered import Gathered
 from roadworthy_collector.errors import RoadworthyError, StoreError
 from roadworthy_collector.jobs.work import Work
@@ -48,6 +50,7 @@ from roadworthy_collector.store.schema import devices
 
 FOLDER = "reports"
 VERSION = pack_records.SINCE  # 1 had no meters, 2 a PDF drawn of another order than was sealed, 3 no inputs
+_VERSION_BEFORE = 3
 _COLUMNS = (
     "site", "unit", "in_use_seconds", "idle_seconds", "locked_seconds", "asleep_seconds", "off_seconds",
     "unobserved_seconds", "observed_seconds", "cpu_mean_ratio", "joules",
@@ -67,8 +70,33 @@ def folder_of(settings: Settings) -> Path:
 
 
 def collected_folder(settings: Settings, number: int) -> Path:
-    """Return where the rows of a closed report wait."""
+    """Return where the rows of a closed report wait: not where the version before looks, which would leave some out."""
+    return folder_of(settings) / f"report-{number}-evidence"
+
+
+def _folder_before(settings: Settings, number: int) -> Path:
     return folder_of(settings) / f"report-{number}-rows"
+
+
+def _rows_behind(settings: Settings, number: int, content: Mapping[str, Any]) -> tuple[Path, tuple[str, ...]]:
+    """Return where a closed report's rows are, and which files: of one the version before closed there are fewer."""
+    if EVIDENCE in content["rules"]:
+        return collected_folder(settings, number), files.ROWS
+    return _folder_before(settings, number), files.ROWS_BEFORE
+
+
+def ensure_unnamed(
+    connection: Connection, settings: Settings, number: int, content: Mapping[str, Any]
+) -> None:
+    """Raise RoadworthyError where a closed report names a site that is restricted by now."""
+    rows, _ = _rows_behind(settings, number, content)
+    pack_names.ensure_none_restricted(connection, number, files.Folder(rows), content)
+
+
+def forget_rows(settings: Settings, number: int) -> None:
+    """Take away what was collected for a report that is issued."""
+    for one in (collected_folder(settings, number), _folder_before(settings, number)):
+        shutil.rmtree(one, ignore_errors=True)
 
 
 class Collected(NamedTuple):
@@ -227,8 +255,8 @@ def seal(
     replace: Callable[[Path, Path], object] = os.replace,
 ) -> tuple[str, str]:
     """Put a closed report's pack together; return its name and SHA-256. RoadworthyError where its rows are gone."""
-    rows = collected_folder(settings, number)
-    missing = [name for name in files.ROWS if not (rows / name).is_file()]
+    rows, there = _rows_behind(settings, number, content)
+    missing = [name for name in there if not (rows / name).is_file()]
     if missing:
         raise RoadworthyError(
             f"report {number}: {missing[0]}, which was written when it was closed, is not in {rows}; prepare it again"
@@ -238,14 +266,15 @@ def seal(
         content = {**content, "restates": about.restates}
     made = _made(content, number, name, steps, about, pdf)
     zone = settings.reporting_timezone
-    manifest = _json(_manifest(content, number, made, rows, now=now, zone=zone))
+    behind = [rows / name for name in there]
+    manifest = _json(_manifest(content, number, made, behind, now=now, zone=zone))
     made.append((files.MANIFEST, manifest))
     path = folder_of(settings) / f"{name}.part"
     try:
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
             hashed = files.Hashed(target)
-            files.write_zip(hashed, _in_order(made, rows, manifest))
+            files.write_zip(hashed, _in_order(made, behind, manifest))
             target.flush()
             os.fsync(target.fileno())
         replace(path, folder_of(settings) / name)
@@ -283,12 +312,12 @@ def _made(
 
 
 def _in_order(
-    made: Sequence[tuple[str, bytes]], rows: Path, manifest: bytes
+    made: Sequence[tuple[str, bytes]], behind: Sequence[Path], manifest: bytes
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
-    held = dict(made)
-    held[files.SEAL] = f"{hashlib.sha256(manifest).hexdigest()}  {files.MANIFEST}\n".encode()
-    for name in files.NAMES:
-        yield name, ((held[name],) if name in held else files.pieces_of(rows / name))
+    held: dict[str, Iterable[bytes]] = {name: (body,) for name, body in made}
+    held |= {path.name: files.pieces_of(path) for path in behind}
+    held[files.SEAL] = (f"{hashlib.sha256(manifest).hexdigest()}  {files.MANIFEST}\n".encode(),)
+    yield from ((name, held[name]) for name in files.NAMES if name in held)
 
 
 def _json(value: Any) -> bytes:
@@ -299,18 +328,15 @@ def _manifest(
     content: Mapping[str, Any],
     number: int,
     made: Sequence[tuple[str, bytes]],
-    rows: Path,
+    behind: Sequence[Path],
     *,
     now: int,
     zone: str,
 ) -> dict[str, Any]:
     told = {name: {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()} for name, body in made}
-    told |= {
-        name: {"bytes": (rows / name).stat().st_size, "sha256": files.file_digest(rows / name)}
-        for name in files.ROWS
-    }
+    told |= {path.name: {"bytes": path.stat().st_size, "sha256": files.file_digest(path)} for path in behind}
     return {
-        "version": VERSION,
+        "version": VERSION if files.INPUTS in told else _VERSION_BEFORE,
         "report": number,
         "kind": content["kind"],
         "year": content["year"],

@@ -19,7 +19,7 @@ from roadworthy_collector.carbon.report_shown import Frame
 from roadworthy_collector.carbon.supplies import CrcSupply
 from roadworthy_inventory.carbon.crc_rates import RateBook
 
-SINCE = 3  # packs of older versions were drawn of what was not sealed in just this order
+SINCE = 4  # packs of older layouts were drawn and worded by a program before this one
 ISSUED = "published"
 Draw = Callable[[Mapping[str, Any], Frame], bytes]
 
@@ -44,7 +44,8 @@ def differing(
     if not same_version(manifest):
         remarks.append(
             f"{files.PDF}, {files.CERTIFICATE} and {files.README} are held against their hashes alone: they were made by "
-            f"version {manifest.get('code_version')}, and this is {__version__}"
+            f"version {manifest.get('code_version')} in layout {manifest.get('version')}, and this is {__version__} with layout "
+            f"{SINCE}"
         )
         return
     name = f"roadworthy-{content['kind']}-{content['began']}-{number}.zip"

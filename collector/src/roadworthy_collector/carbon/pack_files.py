@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
+from roadworthy_collector.carbon.pack_numbers import NumberError, ensure_cells
 from roadworthy_collector.errors import RoadworthyError
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
@@ -28,7 +29,8 @@ INPUTS = "inputs.json"
 EXCLUSIONS, CONTACTS, CERTIFICATE = "exclusions.csv", "contacts.csv", "certificate.txt"
 # What the closing leaves, and what publishing adds; the order they have in the ZIP.
 METERS = (SUPPLIES, SUPPLY_SITES, CHANGES, METER_FILES, READINGS)
-ROWS = (DAYS, MACHINES, DEVICES, GROUPS, RESTS, *METERS, INPUTS)
+ROWS_BEFORE = (DAYS, MACHINES, DEVICES, GROUPS, RESTS, *METERS)  # that the version before left
+ROWS = (*ROWS_BEFORE, INPUTS)
 PAPERS = (EXCLUSIONS, CONTACTS, CERTIFICATE)
 NAMES = (README, REPORT, SIGNOFF, FACTORS, LINES, *PAPERS, PDF, *ROWS, MANIFEST, SEAL)
 COLUMNS = {
@@ -65,6 +67,17 @@ COLUMNS = {
     ),
     EXCLUSIONS: ("what", "why", "count", "unit"),
     CONTACTS: ("name", "did", "at", "reach"),
+}  # fmt: skip
+# Columns of numbers, which are read within bounds; those of `lines.csv` are fractions of their own.
+NUMBERS = {
+    DAYS: ("device", *COLUMNS[DAYS][3:-1]),
+    MACHINES: ("device", "chips", "cores", "memory_gb"),
+    DEVICES: ("device", *COLUMNS[DEVICES][6:]),
+    GROUPS: ("devices", *COLUMNS[GROUPS][7:-2], "unknown_seconds"),
+    READINGS: COLUMNS[READINGS][3:],
+    SUPPLIES: ("kwh", "estimated_kwh", "unstated_kwh", "export_kwh", "expected_half_hours", "missing_half_hours"),
+    SUPPLY_SITES: ("share",),
+    METER_FILES: ("import", "rows_read", "rows_good", "rows_bad"),
 }  # fmt: skip
 MOST_JSON_BYTES = 64 * 1024 * 1024
 _MOST_PDF_BYTES = 256 * 1024 * 1024
@@ -220,11 +233,15 @@ def _rows(name: str, raw: IO[bytes], most: int) -> Iterator[dict[str, str]]:
     reader = csv.DictReader(_lines(plain, most, name), strict=True)
     if tuple(reader.fieldnames or ()) != COLUMNS[name]:
         raise PackError(f"{name}: its columns are not those of a pack")
+    numbers = NUMBERS.get(name, ())
     try:
         for row in reader:
             if None in row or None in row.values():
                 raise PackError(f"{name}: line {reader.line_num} has not the columns it should have")
+            ensure_cells(name, reader.line_num, row, numbers)
             yield row
+    except NumberError as error:
+        raise PackError(str(error)) from None
     except (csv.Error, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
         raise PackError(f"{name}: line {reader.line_num}: is damaged ({error})") from None
 

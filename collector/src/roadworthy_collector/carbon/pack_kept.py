@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from roadworthy_collector.carbon import pack_numbers
 from roadworthy_collector.carbon.estate import RESTRICTED, MadeMonth, Ready, financial_year
 from roadworthy_collector.carbon.report_change import MODELS_RULE
 from roadworthy_collector.carbon.report_crc_share import Shared
@@ -35,6 +36,7 @@ from roadworthy_inventory.carbon.secr import ContractFactor
 from roadworthy_inventory.carbon.secr_baseline import Adjustment, BaseYear, Target
 
 VERSION = 1
+_FILE = "inputs.json"
 _NOT_NAMED = ""  # stands for a site that has no row of its own
 _AS_THEY_ARE = (
     "rule", "now", "code_version", "simulated", "journals", "journals_before", "rules", "pending", "pending_before",
@@ -186,9 +188,13 @@ def as_json(one: Kept) -> bytes:
 def of_json(body: bytes) -> Kept:
     """Return what a pack holds; ValueError where it is none."""
     try:
-        return msgspec.json.decode(body, type=Kept, dec_hook=_of_told)
+        found = msgspec.json.decode(body, type=Kept, dec_hook=_of_told)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"inputs.json: {error}") from None
+        raise ValueError(f"{_FILE}: {error}") from None
+    pack_numbers.ensure_decimals(_FILE, found)
+    if found.issued_before is not None:
+        pack_numbers.ensure_issued(_FILE, found.issued_before)
+    return found
 
 
 def _told(value: Any) -> Any:
@@ -201,7 +207,7 @@ def _told(value: Any) -> Any:
 
 def _of_told(wanted: type[Any], value: Any) -> Any:
     if wanted is Fraction:
-        return Fraction(value)
+        return pack_numbers.exact(value, "an amount")
     raise NotImplementedError(wanted.__name__)
 
 

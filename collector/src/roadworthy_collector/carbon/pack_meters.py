@@ -37,6 +37,7 @@ _PARTS = (
     "unstated_half_hours",
     "unstated_thousandths",
 )
+_MOST_DIGITS = 255  # as many as a reading is kept with
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Meters:
                 day=day,
                 thousandths=int(row["thousandths"]),
                 actual=row["actual"] == "1",
-                digits=int(row["digits"]),
+                digits=_digits(row),
                 kwh_thousandths_per_unit=int(row["kwh_thousandths_per_unit"]),
                 reset_before=row["reset_before"] == "1",
             )
@@ -87,6 +88,13 @@ class Meters:
         if register is not None:
             told[meter_days.REGISTER] = register
         return supplies.crc_row(one, told, span, zone)
+
+
+def _digits(row: Mapping[str, str]) -> int:
+    digits = int(row["digits"])
+    if not 0 < digits <= _MOST_DIGITS:
+        raise ValueError(f"{files.READINGS}: {row['supply']}: a register of {digits:,} digits")
+    return digits
 
 
 def collect(

@@ -6,8 +6,11 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from roadworthy_collector.carbon.report_compare import EVIDENCE
 from roadworthy_collector.carbon.report_shown import STEP_WORDS, written
 from roadworthy_collector.carbon.settings_changes import Contact
+
+_INPUTS = "inputs.json     what else the report was made of: the year before, factors, figures of the carbon settings\n"
 
 
 class About(NamedTuple):
@@ -89,6 +92,8 @@ def line_rows(content: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
 
 def readme(content: Mapping[str, Any], number: int, name: str, marking: str) -> str:
     """Return what is told first of a pack."""
+    # A report the version before closed names no evidence, and nothing was kept of its making.
+    inputs = _INPUTS if EVIDENCE in content["rules"] else ""
     return f"""\
 Protective marking: {marking or "none stated"}
 {content["title"]}, {content["year"]}: evidence pack of report {number}
@@ -118,8 +123,7 @@ supply_sites.csv  which site each supply feeds, from when to when, and as what
 changes.csv     supplies that joined or left a site during the year
 readings.csv.gz every day of every meter and every register reading: what decides kWh and basis
 meter_files.csv the files they came in: the suppliers' statements; the digest is of the file and of how it was read
-inputs.json     what else the report was made of: the year before, factors, figures of the carbon settings
-rests.json      offsets fitted from sibling devices, by month, and what the daily rows come to
+{inputs}rests.json      offsets fitted from sibling devices, by month, and what the daily rows come to
 manifest.json   the SHA-256 of every file; manifest.sha256 is that of the manifest
 
 tonnes = kWh of the lines x factor x uplift / 1000, added exactly, rounded half up once.

@@ -20,6 +20,7 @@ from roadworthy_collector.carbon import (
 from roadworthy_collector.carbon import pack_files as files
 from roadworthy_collector.carbon.estate import PLACE_TITLES
 from roadworthy_collector.carbon.pack_files import Reader, Unzipped
+from roadworthy_collector.carbon.pack_numbers import exact
 from roadworthy_collector.carbon.report_model import Figure, Table, number
 from roadworthy_collector.carbon.sums import Sum
 from roadworthy_collector.carbon.supplies import CrcSupply
@@ -29,6 +30,7 @@ from roadworthy_inventory.carbon.quantities import half_up
 from roadworthy_inventory.carbon.years import year_days
 
 _JOURNAL = "journal "
+_LINES, _SUMS = f"{files.REPORT}: lines", f"{files.REPORT}: sums, tonnes"
 _ADDED = {
     "kwh",
     "tonnes",
@@ -115,8 +117,8 @@ def lines(kind: str, content: Mapping[str, Any], rows: Sequence[CrcSupply]) -> I
     """Yield each line of meters that is not what the readings come to."""
     told = pack_meters.lines_of(kind, rows, {})
     for one in content["lines"]:
-        if not one["ledger"] and Fraction(one["kwh"]) != told.pop(one["name"], 0):
-            yield f"{one['title']}: {float(Fraction(one['kwh'])):,.3f} kWh is not what its readings come to"
+        if not one["ledger"] and exact(one["kwh"], _LINES) != told.pop(one["name"], 0):
+            yield f"{one['title']}: {float(exact(one['kwh'], _LINES)):,.3f} kWh is not what its readings come to"
     for name, kwh in told.items():
         if kwh:
             yield f"{name}: {float(kwh):,.3f} kWh of readings are in no line of the report"
@@ -153,11 +155,11 @@ def crc(
     for table in made:
         if table is not None:
             differences += _table(content, table)
-    exact = found.exact.tonnes
+    tonnes = found.exact.tonnes
     differences += [
-        _says(one["title"], float(Fraction(one["tonnes"])), float(exact))
+        _says(one["title"], float(exact(one["tonnes"], _SUMS)), float(tonnes))
         for one in content["sums"]
-        if Fraction(one["tonnes"]) != exact
+        if exact(one["tonnes"], _SUMS) != tonnes
     ]
     held = {one["key"]: one["value"] for one in content["factors"]}
     for factor in report_crc_tables.factors(worked):
@@ -207,18 +209,18 @@ def _says(what: str, printed: Any, made: Any) -> str:
     return "{}: {} is printed and {} comes out".format(what, *told)
 
 
-def sums(content: Mapping[str, Any], exact: Mapping[str, Fraction]) -> Iterator[str]:
+def sums(content: Mapping[str, Any], worked: Mapping[str, Fraction]) -> Iterator[str]:
     """Yield what is printed and is a sum of the report, tonnes of a row's kWh or a total of rows, and differs.
 
-    `exact`: {sum: its tonnes worked out of lines and factors}.
+    `worked`: {sum: its tonnes worked out of lines and factors}.
     """
     for one in content["figures"]:
-        if one["name"] in exact and not _same(one["value"], number(exact[one["name"]], one["places"])):
-            yield _says(one["title"], one["value"], number(exact[one["name"]], one["places"]))
+        if one["name"] in worked and not _same(one["value"], number(worked[one["name"]], one["places"])):
+            yield _says(one["title"], one["value"], number(worked[one["name"]], one["places"]))
     values = {one["key"]: one["value"] for one in content["factors"]}
     for table in content["tables"]:
         for row in table["rows"]:
-            yield from _row(table, row, exact, values)
+            yield from _row(table, row, worked, values)
         if table["total"]:
             yield from _total(table, values)
 
@@ -226,13 +228,13 @@ def sums(content: Mapping[str, Any], exact: Mapping[str, Fraction]) -> Iterator[
 def _row(
     table: Mapping[str, Any],
     row: Mapping[str, Any],
-    exact: Mapping[str, Fraction],
+    worked: Mapping[str, Fraction],
     factors: Mapping[str, str | None],
 ) -> Iterator[str]:
     label = f"{table['title']}, {row.get(table['columns'][0]['name'])}"
     name = str(row.get("name"))
-    if name in exact and row.get("value") is not None and not _same(row["value"], number(exact[name])):
-        yield _says(label, row["value"], number(exact[name]))
+    if name in worked and row.get("value") is not None and not _same(row["value"], number(worked[name])):
+        yield _says(label, row["value"], number(worked[name]))
     if how := table.get("tonnes_of"):
         yield from _product(label, row, how, factors)
 
@@ -244,9 +246,9 @@ def _product(
     value = factors.get(factor)
     if row.get(kwh) is None or row.get(result) is None or value is None:
         return
-    made = Fraction(str(row[kwh])) * Fraction(value) / 1000
+    made = exact(row[kwh], label) * exact(value, files.FACTORS) / 1000
     # kWh are printed to the watt-hour, and tonnes were worked out of exact ones.
-    if abs(Fraction(str(row[result])) - Fraction(half_up(made, _KWH_PLACES))) > Fraction(2, 1000):
+    if abs(exact(row[result], label) - Fraction(half_up(made, _KWH_PLACES))) > Fraction(2, 1000):
         yield _says(label, row[result], number(made))
 
 
@@ -268,7 +270,9 @@ def journals(content: Mapping[str, Any], held: Mapping[str, Fraction]) -> Iterat
     table = next((one for one in content["tables"] if one["name"] == "journals"), None)
     told: dict[str, Fraction] = {}
     for row in [] if table is None else table["rows"]:
-        told[row["line"]] = told.get(row["line"], Fraction(0)) + Fraction(str(row["kwh"]))
+        told[row["line"]] = told.get(row["line"], Fraction(0)) + exact(
+            row["kwh"], f"{files.REPORT}: journals, kwh"
+        )
     for name, kwh in held.items():
         if told.get(name.removeprefix(_JOURNAL), Fraction(0)) != kwh:
             yield f"{files.LINES}: adjustments of {name} are {float(kwh):,.3f} kWh and the entries come to something else"
@@ -311,7 +315,7 @@ def of_meters(
     rows = held.counted
     found = list(_listed(content["kind"], held, pack_meters.left_out_of(content)))
     found += lines(content["kind"], content, rows)
-    entered = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
+    entered = {one["name"]: exact(one["journals_kwh"], _LINES) for one in content["lines"]}
     if content["kind"] == "crc":
         found += crc(content, rows, entered, rates)
         if pack_drawn.same_version(manifest):

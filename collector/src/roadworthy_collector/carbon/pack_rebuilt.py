@@ -21,11 +21,13 @@ from roadworthy_collector.carbon.report_compare import EVIDENCE
 from roadworthy_collector.carbon.report_gathered import Gathered
 from roadworthy_collector.carbon.sums import Month, Sum
 from roadworthy_collector.carbon.supplies import CrcSupply
+from roadworthy_collector.errors import RoadworthyError
 from roadworthy_inventory.carbon.ledger import QUALITIES
 
 TOGETHER = "restricted sites, together"
 _APART = "restates"  # put into a report when it is issued
 _MOST_TOLD = 20
+_SAME_RATIO = 1e-9  # so far two ways of adding the same floats may be apart, by what comes out
 _Sums = dict[str, dict[str, Sum]]
 
 
@@ -119,7 +121,8 @@ def _called(one: Any, at: int) -> str:
 def keep(folder: Path, gathered: Gathered, printed: Mapping[str, Any]) -> None:
     """Keep what a report was made of beside the rows in `folder`, with whatever cannot be made again of these.
 
-    Another order of adding floats may turn the last digit of an interval; where it does, that cell is named.
+    Another order of adding floats may turn the last digit of an interval; where it does, that cell is named. Raises
+    RoadworthyError where anything else comes out: such a report would never verify.
     """
     kept = pack_kept.kept(gathered)
     path = folder / files.INPUTS
@@ -130,8 +133,21 @@ def keep(folder: Path, gathered: Gathered, printed: Mapping[str, Any]) -> None:
     supplies = [] if printed["kind"] == "carbon" else pack_printed.metered(pack, began, again.zone).supplies
     made = content(pack, again, printed["kind"], began, supplies, "")
     plain = json.loads(json.dumps({**printed, "rules": {**printed["rules"], EVIDENCE: ""}}))
-    if differing := {where: out for where, _, out in apart(plain, made)}:
-        path.write_bytes(pack_kept.as_json(replace(kept, differing=differing)))
+    found = list(apart(plain, made))
+    if other := next((one for one in found if not _is_excusable(*one[1:])), None):
+        raise RoadworthyError(
+            f"the report cannot be made again of its evidence: {other[0]} says {_short(other[1])} and {_short(other[2])} comes "
+            "out of the rows; close it again in a minute, and report this where it stays so"
+        )
+    if found:
+        path.write_bytes(pack_kept.as_json(replace(kept, differing={where: out for where, _, out in found})))
+
+
+def _is_excusable(printed: Any, made: Any) -> bool:
+    """Return whether both are one number but for the order in which floats were added; nothing else is ever excused."""
+    if any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in (printed, made)):
+        return False
+    return bool(abs(printed - made) <= _SAME_RATIO * abs(made))
 
 
 def differing(printed: Mapping[str, Any], made: Mapping[str, Any], kept: Kept) -> list[str]:
@@ -140,7 +156,7 @@ def differing(printed: Mapping[str, Any], made: Mapping[str, Any], kept: Kept) -
     found = [
         f"{files.REPORT}: {where}: {_short(said)} is printed and {_short(out)} comes out"
         for where, said, out in apart(dict(printed), dict(made))
-        if where not in known or known[where] != out
+        if known.get(where) != out or not _is_excusable(said, out)
     ]
     more = len(found) - _MOST_TOLD
     return [*found[:_MOST_TOLD], *([f"and {more:,} more"] if more > 0 else [])]

@@ -19,6 +19,7 @@ from typing import Any
 from roadworthy_collector.carbon import (
     pack_drawn,
     pack_kept,
+    pack_numbers,
     pack_printed,
     pack_rebuilt,
     pack_records,
@@ -30,6 +31,7 @@ from roadworthy_collector.carbon.estate import ERASED
 from roadworthy_collector.carbon.pack_drawn import Draw
 from roadworthy_collector.carbon.pack_files import PackError, Unzipped
 from roadworthy_collector.carbon.pack_kept import Kept
+from roadworthy_collector.carbon.pack_numbers import exact as number
 from roadworthy_collector.carbon.pack_printed import Metered
 from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
 from roadworthy_collector.carbon.report_compare import EVIDENCE
@@ -39,7 +41,10 @@ from roadworthy_inventory.carbon.crc_rates import RateBook
 from roadworthy_inventory.carbon.ledger import JOULES_PER_KWH, QUALITIES
 from roadworthy_inventory.carbon.quantities import half_up
 
-_UNFIT = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError, StopIteration)
+_UNFIT = (
+    ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError, StopIteration, RecursionError,
+)  # fmt: skip
+_ENERGY = ("kwh", "journals_kwh")
 
 _NOT_WORKED_OUT = (
     f"held against their hashes alone: {files.CONTACTS}, {files.SIGNOFF}, {files.CHANGES} and {files.METER_FILES} where they "
@@ -126,6 +131,8 @@ def _hashes(pack: Unzipped, found: Verified) -> bool:
 def _figures(pack: Unzipped, found: Verified, draw: Draw | None) -> None:
     content = json.loads(pack.read(files.REPORT))
     manifest = json.loads(pack.read(files.MANIFEST))
+    for name in (files.REPORT, files.MANIFEST, files.SIGNOFF, files.RESTS):
+        pack_numbers.ensure_bounded(name, json.loads(pack.read(name)))
     if (content["kind"], content["year"]) != (manifest["kind"], manifest["year"]):
         found.differences.append(f"{files.REPORT} is of another kind or year than {files.MANIFEST} says")
     if content["year"] != financial_year_label(int(content["began"])):
@@ -137,7 +144,10 @@ def _figures(pack: Unzipped, found: Verified, draw: Draw | None) -> None:
     factors = _factors(pack, content, found)
     exact = {one["name"]: _sum(one, lines, factors, found) for one in content["sums"]}
     found.differences += pack_printed.sums(content, exact)
-    entered = {one["name"]: Fraction(one["journals_kwh"]) for one in content["lines"]}
+    entered = {
+        one["name"]: number(one["journals_kwh"], f"{files.REPORT}: lines, journals_kwh")
+        for one in content["lines"]
+    }
     found.differences += pack_printed.journals(content, entered)
     found.differences += pack_printed.excluded(pack, content, manifest)
     found.differences += pack_drawn.differing(pack, content, manifest, draw, found.remarks)
@@ -286,10 +296,10 @@ def _lines(
     for (_, place, _), one in rows.items():
         by_place[place] = by_place.get(place, 0) + sum(one.joules)
     lines = {}
-    for row, one in zip(pack.rows(files.LINES), content["lines"], strict=True):
-        told = Fraction(row["kwh"])
-        journals = Fraction(row["journals_kwh"])
-        said = one["name"], Fraction(one["kwh"]), Fraction(one["journals_kwh"])
+    for at, (row, one) in enumerate(zip(pack.rows(files.LINES), content["lines"], strict=True), 2):
+        told, journals = (number(row[name], f"{files.LINES}: line {at}: {name}") for name in _ENERGY)
+        printed = (number(one[name], f"{files.REPORT}: lines {at - 1}, {name}") for name in _ENERGY)
+        said = (one["name"], *printed)
         if (row["line"], told, journals) != said:
             found.differences.append(f"{files.LINES}: {row['line']} is not what {files.REPORT} says")
         places = row["places"].split()
@@ -307,18 +317,22 @@ def _factors(pack: Unzipped, content: Mapping[str, Any], found: Verified) -> dic
     text = pack.read(files.FACTORS).decode()
     parts: dict[str, list[tuple[Fraction, int]]] = {}
     missing = set()
-    for row in csv.DictReader(io.StringIO(text)):
+    for at, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
         if row["value"] in {"", "None"}:
             missing.add(row["key"])
             continue
-        parts.setdefault(row["key"], []).append((Fraction(row["value"]), int(row["days"])))
+        parts.setdefault(row["key"], []).append(
+            (number(row["value"], f"{files.FACTORS}: row {at - 1}: value"), int(row["days"]))
+        )
     factors = {}
     for key, some in parts.items():
         if key not in missing:
             days = sum(one for _, one in some)
             factors[key] = sum((value * one for value, one in some), Fraction(0)) / days
     for one in content["factors"]:
-        if one["value"] is not None and factors.get(one["key"]) != Fraction(one["value"]):
+        if one["value"] is not None and factors.get(one["key"]) != number(
+            one["value"], f"{files.REPORT}: factors, {one['key']}, value"
+        ):
             found.differences.append(
                 f"{files.FACTORS}: {one['title']} does not come to what {files.REPORT} says"
             )
@@ -332,25 +346,27 @@ def _sum(
     found: Verified,
 ) -> Fraction:
     """Return a sum's tonnes worked out of lines and factors, exactly; say so where the report has others."""
+    where = f"{files.REPORT}: sums, {one['name']}"
     tonnes = sum(
         (
-            lines[term["line"]] * factors[term["factor"]] * Fraction(term["uplift"]) / 1000
+            lines[term["line"]] * factors[term["factor"]] * number(term["uplift"], f"{where}, uplift") / 1000
             for term in one["terms"]
         ),
-        Fraction(one["given"]),
+        number(one["given"], f"{where}, given"),
     )
     found.totals[one["name"]] = float(half_up(tonnes, one["places"]))
-    if tonnes != Fraction(one["tonnes"]):
+    said = number(one["tonnes"], f"{where}, tonnes")
+    if tonnes != said:
         found.differences.append(
             f"{one['title']}: comes to {float(tonnes):,.6f} {one['unit']} and the report says "
-            f"{float(Fraction(one['tonnes'])):,.6f}"
+            f"{float(said):,.6f}"
         )
     return tonnes
 
 
 def _printed_energy(content: Mapping[str, Any], ends: Mapping[str, int], found: Verified) -> None:
     """Compare the energy and the interval the first page prints with the groups and their errors."""
-    journals = sum((Fraction(one["journals_kwh"]) for one in content["lines"]), Fraction(0))
+    journals = sum((number(one["journals_kwh"], files.REPORT) for one in content["lines"]), Fraction(0))
     printed = next(row for row in content["figures"] if row["name"] == "kwh")
     for name, joules in ends.items():
         wanted = float(half_up(max(Fraction(0), Fraction(joules, JOULES_PER_KWH) + journals), 3))

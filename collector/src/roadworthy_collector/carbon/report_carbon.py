@@ -102,11 +102,20 @@ def ledger_lines(estate: Estate, journals: Mapping[str, Fraction]) -> dict[str, 
 
 
 def kwh_figure(energy: Energy, journals: Fraction) -> Figure:
-    """Return energy with its interval; journals move all three alike."""
+    """Return energy with its interval; journals move all three alike, and the low end no further than to nought."""
     ends = (Fraction(one, JOULES_PER_KWH) + journals for one in (energy.low_joules, energy.high_joules))
     low, high = (number(max(Fraction(0), one)) for one in ends)
-    value = number(max(Fraction(0), energy.kwh + journals))
+    value = number(energy.kwh + journals)
     return Figure("kwh", "Electricity at the wall", value, "kWh", 0, low, high, ALLOCATION)
+
+
+def _ensure_enough(lines: Mapping[str, Line]) -> None:
+    """Raise CarbonError where adjustments take more kWh away at a place than were used there."""
+    for one in lines.values():
+        if (left := one.kwh + one.journals_kwh) < 0:
+            raise CarbonError(
+                f"adjustments take {float(-left):,.0f} kWh more away at {one.name!r} ({one.title}) than were used there"
+            )
 
 
 def nothing_held(inputs: Inputs, began: int) -> str:
@@ -129,7 +138,7 @@ def build(
 ) -> Content:
     """Return the report's content of the year that begins in `began`, beside the year before.
 
-    `like`: both years, the one before first, over the months that are closed in both, for a year that is not complete.
+    `like`: both years, the one before first, over the months closed in both, where one is not complete.
 
     Raises CarbonError where nothing is held of the year, MissingFactorError where it has no factor of generation.
     """
@@ -143,8 +152,9 @@ def build(
         first, last = year_days(began)
         resolve(inputs.book, "generation", first, last, inputs.rule).require()
     lines = ledger_lines(estate, inputs.journals)
+    _ensure_enough(lines)
     sums = _sums(lines, factors)
-    if estate.complete or like is None:
+    if like is None:
         both = {"after": lines, "before": ledger_lines(before, inputs.journals_before)}
     else:  # adjustments are of whole years
         both = {"after": ledger_lines(like[1], {}), "before": ledger_lines(like[0], {})}

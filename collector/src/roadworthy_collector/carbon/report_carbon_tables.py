@@ -37,7 +37,8 @@ _NOTHING = Fraction(0)
 _KINDS: tuple[Dimension, ...] = ("class", "model")
 NO_ENERGY_SAYS = (
     "Where nothing is known of a class or model its energy is not known, which is not nought. A virtual machine draws "
-    "nothing of its own: its host does. UPSs, PDUs, switches and management controllers without a figure are counted at "
+    "nothing of its own: its host does; by class that is nought, and a model's name does not tell what is virtual, so by "
+    "model it stands as not known. UPSs, PDUs, switches and management controllers without a figure are counted at "
     "what they feed, or nothing is known of them."
 )
 

@@ -3,8 +3,9 @@
 Devices are device-years expected: days from enrolment to retirement, told or silent, by the days of the year.
 Coverage is the part of their time something is known of. Boundary is what the carbon settings record as joined or
 left. Method is what differs between the year before as it was issued and by today's models, and what models whose
-energy is known another way than before moved more or less than those that are known as before. A year that is not complete is
-compared over the months that are closed in both years; `Estate.months` are then these.
+energy is known another way than before moved more or less than those that are known as before. Where either year is not
+complete (it runs, or nobody told anything yet when it began) the months that are closed in both are compared;
+`Estate.months` are then these.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from fractions import Fraction
 from typing import Any
 
 from roadworthy_collector.carbon.emitted import SCOPES
-from roadworthy_collector.carbon.estate import NOTHING_TOLD, RESTRICTED, Estate, MadeMonth
+from roadworthy_collector.carbon.estate import NOTHING_TOLD, RESTRICTED, Estate
 from roadworthy_collector.carbon.report_inputs import Inputs
 from roadworthy_collector.carbon.report_model import Line
-from roadworthy_collector.carbon.sums import Sum
+from roadworthy_collector.carbon.sums import Energy, Sum
 from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.boundary import (
     SECONDS_PER_DAY,
@@ -82,13 +83,15 @@ def compare_what_is_there(
             "It comes by itself."
         )
         return Compared(None, {}, [], [said])
-    if estate.complete:
+    if estate.complete and before.complete:
         return compare(inputs, began, estate, before, lines)
     if like is None:
         said = f"No month of {year} is over and made in both years, so it is not compared with {old}."
         return Compared(None, {}, [], [said])
     months = months_in_words(like[1])
-    first = [f"{year} is not complete: {months} of both years {'are' if ' ' in months else 'is'} compared."]
+    part = [label for label, one in ((old, before), (year, estate)) if not one.complete]
+    verbs = "are" if len(part) > 1 else "is", "are" if " " in months else "is"
+    first = [f"{' and '.join(part)} {verbs[0]} not complete: {months} of both years {verbs[1]} compared."]
     if inputs.issued_before is not None:
         first.append(f"{old} is taken as its ledger stands today: what was issued is of the whole year.")
     if inputs.journals or inputs.journals_before:
@@ -122,7 +125,8 @@ def compare(
     """Return why the year that begins in `began` differs; `lines` of it (`after`) and of the year `before`."""
     used = _Used(inputs, began, estate, before, lines)
     if used.old is None or used.new is None:
-        said = "The year before has no energy or no factor here, so there is nothing to compare with."
+        without = used.label(0 if used.old is None else 1)
+        said = f"{without} has no energy or no factor here, so there is nothing to compare."
         return Compared(None, {}, [said])
     boundary, reasons = used.boundary()
     like = max(used.ledger_kwh + min(boundary.kwh, _NOTHING), _NOTHING)
@@ -165,8 +169,7 @@ class _Used:
     ) -> None:
         self.inputs, self.began = inputs, began
         self.estates = before, estate
-        today = dt.datetime.fromtimestamp(inputs.now, dt.UTC).date()
-        self.covered = _coverage(before, today), _coverage(estate, today)
+        self.covered = _coverage_of(before.total), _coverage_of(estate.total)
         self.ledger_kwh = emitting_kwh(lines["before"])
         issued = inputs.issued_before
         issued_kwh = None if issued is None else _issued_kwh(issued)
@@ -184,7 +187,7 @@ class _Used:
         days = _days(self.estates[began - self.began + 1])
         # Energy that is all journals is that of one device nobody counted.
         devices = covered.expected_days / days or Fraction(1)
-        label = self._label(began - self.began + 1)
+        label = self.label(began - self.began + 1)
         return YearOfEnergy(label, devices, kwh, found.value, set_name(found))
 
     def same_models(self) -> bool:
@@ -240,15 +243,10 @@ class _Used:
             "no time expected"
             if ratio is None
             else f"{float(ratio):.1%} of the devices' time known in {year}"
-            for ratio, year in ((old, self._label(0)), (new, self._label(1)))
+            for ratio, year in ((old, self.label(0)), (new, self.label(1)))
         )
-        for which in (0, 1):
-            if months := sum(not one.closed for one in self.estates[which].months):
-                told += (
-                    f"; {months} months of {self._label(which)} have no closed ledger and count as not known"
-                )
         return told + (
-            f"; data that came after {self._label(0)} was issued {float(late):+,.0f} kWh" if late else ""
+            f"; data that came after {self.label(0)} was issued {float(late):+,.0f} kWh" if late else ""
         )
 
     def method_why(self, method: MethodChange, kwh: Fraction, late: Fraction) -> str:
@@ -256,10 +254,10 @@ class _Used:
         found = []
         if late:
             found.append(
-                f"{self._label(0)} by the power models of today instead of those it was issued on: {float(late):+,.0f} kWh"
+                f"{self.label(0)} by the power models of today instead of those it was issued on: {float(late):+,.0f} kWh"
             )
         if method.switched:
-            names = f"{len(method.switched)} models' energy is known another way than in {self._label(0)}"
+            names = f"{len(method.switched)} models' energy is known another way than in {self.label(0)}"
             found.append(
                 f"{names}: {float(kwh):+,.0f} kWh more or less than models known as before"
                 if method.estimated
@@ -282,7 +280,8 @@ class _Used:
             "factor": f"{float(old.kgco2e_per_kwh):.5f} to {float(new.kgco2e_per_kwh):.5f} kgCO2e/kWh",
         }
 
-    def _label(self, which: int) -> str:
+    def label(self, which: int) -> str:
+        """Return the name of the year before (0) or of the year (1), with its months where it is not whole."""
         label, estate = financial_year_label(self.began - 1 + which), self.estates[which]
         whole = len(estate.months) == len(estate.period.months)
         return label if whole else f"{label} ({months_in_words(estate)})"
@@ -290,14 +289,14 @@ class _Used:
     def notes(self) -> list[str]:
         """Return how the known ways moved, and which sites are in one of the years only and nobody said why."""
         mixes = [_mix(one) for one in self.estates]
-        found = [f"How the energy is known: {self._label(0)} {mixes[0]}; {self._label(1)} {mixes[1]}."]
+        found = [f"How the energy is known: {self.label(0)} {mixes[0]}; {self.label(1)} {mixes[1]}."]
         told = {name for one in self.inputs.boundary_changes for name in one.sites}
         for here, there, words in ((1, 0, "first have energy in"), (0, 1, "have no energy after")):
             names = [name for name in self._only(here, there) if name not in told]
             if names:
                 listed = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
                 found.append(
-                    f"{len(names)} sites {words} {self._label(here)} ({listed}) and nobody recorded that they joined or "
+                    f"{len(names)} sites {words} {self.label(here)} ({listed}) and nobody recorded that they joined or "
                     "left: their energy is in the number of devices."
                 )
         return found
@@ -311,18 +310,8 @@ class _Used:
         return sorted(titles[key] for key in keys if key in titles and key != RESTRICTED)
 
 
-def _coverage_of(one: Sum) -> Coverage:
+def _coverage_of(one: Sum | Energy) -> Coverage:
     return Coverage(one.days, one.unknown_seconds, one.silent_seconds)
-
-
-def _coverage(estate: Estate, today: dt.date) -> Coverage:
-    """Return a year's coverage. Days without a ledger, or still to come, count as silent, with as many devices as the rest."""
-    whole = estate.total
-    told = Coverage(whole.days, whole.unknown_seconds, whole.silent_seconds)
-    there = sum(_days_there(one, today) for one in estate.months)
-    without = _days(estate) - there
-    more = told.expected_seconds * without // there if there else 0
-    return Coverage(told.days, told.unknown_seconds, told.silent_seconds + more)
 
 
 def _spans(estate: Estate) -> list[tuple[dt.date, dt.date]]:
@@ -334,15 +323,6 @@ def _spans(estate: Estate) -> list[tuple[dt.date, dt.date]]:
 def _days(estate: Estate) -> int:
     """Return how many days the months have that are compared."""
     return sum((last - first).days + 1 for first, last in _spans(estate))
-
-
-def _days_there(one: MadeMonth, today: dt.date) -> int:
-    """Return how many days of a month are in the ledger."""
-    if one.made_at is None:
-        return 0
-    first = dt.date.fromisoformat(f"{one.month}-01")
-    days = calendar.monthrange(first.year, first.month)[1]
-    return days if one.closed else min(max((today - first).days + 1, 1), days)
 
 
 def _issued_kwh(content: Mapping[str, Any]) -> Fraction:

@@ -160,6 +160,7 @@ def _bridge_inputs(held: Bridge) -> Table:
         "uplift": grid.format("uplift"),
         "others": f"SUM([table supplies tco2])-{grid.format('tco2')}",
         "crc": "[factor electricity_grid]",
+        "target": "[factor generation]",
     }
     rows = [
         {

@@ -70,10 +70,10 @@ def _crc(one: Gathered) -> Content:
 
 
 def _like(one: Gathered, held: Estate, before: Estate) -> tuple[Estate, Estate] | None:
-    """Return both years, the one before first, over the months that are closed in both; None without any."""
+    """Return both years, the one before first, over the months closed in both; None without any, or with all."""
     pairs = zip(before.months, held.months, strict=True)
     both = [(old.month, new.month) for old, new in pairs if old.closed and new.closed]
-    if held.complete or not both:
+    if (held.complete and before.complete) or not both:
         return None
     old, new = zip(*both, strict=True)
     return one.before.estate(old), one.now.estate(new)

@@ -23,6 +23,7 @@ from roadworthy_collector.carbon import (
     report_crc,
     report_crc_share,
     report_gathered,
+    report_restricted,
     report_secr,
     settings_edition,
     supplies,
@@ -120,7 +121,7 @@ def gather(  # noqa: PLR0913 - each is read from another place
     )
     # A CRC report stands on supplies alone.
     now_, before = (
-        estate.Ready(of, (), {}, {}) if kind == "crc" else estate.ready(connection, of)
+        estate.Ready(of, (), {}, {}) if kind == "crc" else report_restricted.ready(connection, of)
         for of in (period, past)
     )
     found = Gathered(kind, began, zone, today, inputs, said, now_, before)

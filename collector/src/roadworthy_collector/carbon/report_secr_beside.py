@@ -12,7 +12,7 @@ from roadworthy_collector.carbon.settings_text import CarbonSettings
 from roadworthy_inventory.calendar import financial_year_label
 from roadworthy_inventory.carbon.market import Market
 from roadworthy_inventory.carbon.quantities import Co2e
-from roadworthy_inventory.carbon.secr import SecrRow, SecrTable
+from roadworthy_inventory.carbon.secr import ContractFactor, SecrRow, SecrTable
 from roadworthy_inventory.carbon.secr_baseline import BaseYear, PriorYear, progress
 
 # The total is its parts, and market-based electricity the same electricity again.
@@ -139,10 +139,17 @@ def rows_table(made: SecrTable, prior: Prior) -> Table:
     return Table("secr", f"Rows of {made.year}", columns, [cells(row) for row in made.rows], note)
 
 
+def _market_works(factor: ContractFactor) -> dict[str, str]:
+    """Return the formula of a row's tonnes; none where its factor has more decimals than its cell."""
+    is_whole = Fraction(str(number(factor.kgco2e_per_kwh, 5))) == factor.kgco2e_per_kwh
+    return {"tco2e": "[kwh]*[factor]/1000"} if is_whole else {}
+
+
 def market_table(market: Market) -> Table:
     """Return what covers the electricity: instrument, supply, dates, kWh, factor, tonnes and the paper."""
     rows: list[dict[str, Any]] = [
         {
+            "name": str(at),
             "instrument": one.instrument,
             "supply": one.supply,
             "dates": f"{one.first:%-d %b %Y} to {one.last:%-d %b %Y}",
@@ -150,10 +157,12 @@ def market_table(market: Market) -> Table:
             "factor": number(one.factor.kgco2e_per_kwh, 5),
             "tco2e": number(one.emissions.tonnes),
             "source": one.factor.source,
+            "works": _market_works(one.factor),
         }
-        for one in market.covered
+        for at, one in enumerate(market.covered)
     ]
     rest = market.rest_kwh
+    under = "".join(f"-[cell market kwh {row['name']}]" for row in rows)
     rows.append(
         {
             "instrument": "nothing covers it",
@@ -163,6 +172,8 @@ def market_table(market: Market) -> Table:
             "factor": number(market.residual.kgco2e_per_kwh, 5),
             "tco2e": number(rest * market.residual.kgco2e_per_kwh / 1000),
             "source": market.residual.source,
+            # Where contracts cover more than an adjustment left, nothing is under none.
+            "works": _market_works(market.residual) | ({"kwh": f"[line electricity]{under}"} if rest else {}),
         }
     )
     columns = (
@@ -191,13 +202,22 @@ def baseline_tables(settings: CarbonSettings, made: SecrTable) -> list[Table]:
     return tables
 
 
+# A target too is so much less than the base year.
+_STANDING_WORKS = {
+    "actual": "[sum total]",
+    "reduced": "(1-[actual]/[cell baseline allowed base])*100",
+}
+
+
 def _standing(settings: CarbonSettings, base: BaseYear, began: int, gross: Fraction) -> Table:
     rows = [
         {
+            "name": "base",
             "title": f"Base year {financial_year_label(base.began)}: {base.boundary}",
             "allowed": number(base.emissions.tonnes),
             "actual": number(gross),
             "reduced": number((1 - gross / base.emissions.tonnes) * 100, 1),
+            "works": _STANDING_WORKS,
         }
     ]
     for target in settings.targets:
@@ -212,6 +232,7 @@ def _standing(settings: CarbonSettings, base: BaseYear, began: int, gross: Fract
                 "allowed": number(found.allowed.tonnes),
                 "actual": number(found.actual.tonnes),
                 "reduced": number(found.reduced_ratio * 100, 1),
+                "works": _STANDING_WORKS,
             }
         )
     columns = (

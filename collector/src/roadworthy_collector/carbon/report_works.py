@@ -137,6 +137,8 @@ def _secr_works(content: Mapping[str, Any], name: str) -> str:
         return "[sum total]"
     if name == "energy":
         return "+".join(f"[line {one['name']}]" for one in content["lines"] if one["name"] != "home")
+    if name == "scope2_market" and any(one["name"] == "market" for one in content["tables"]):
+        return "SUM([table market tco2e])"
     return f"[sum {name}]" if any(name == one["name"] for one in content["sums"]) else ""
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from roadworthy_collector.jobs.work import Work
 from roadworthy_collector.logs import Failing
-from roadworthy_collector.snmp import feeding, keeping
+from roadworthy_collector.snmp import feeding, keeping, refused_feeds
 from roadworthy_collector.snmp.asking import Asking
 from roadworthy_collector.snmp.keeping import Outcome
 from roadworthy_collector.snmp.poller import Asks, Poller
@@ -95,6 +95,7 @@ class _Polls:
             return
         zone = work.settings.reporting_timezone
         unknown = set(feeding.take_all(work.reading, work.write, self.targets, now=now, zone=zone))
+        refused_feeds.note(work.reading, work.write, self.targets, sorted(unknown))
         self._feeds_due = now + _FEEDS_SECONDS
         for one in sorted(unknown - self._said):
             _log.warning("%s", one)

@@ -151,7 +151,7 @@ def _metered(content: Mapping[str, Any]) -> bool:
 def change(connection: Connection, began: int, *, zone: str, now: float) -> dict[str, dict[str, float]]:
     """Return {year: {part: kgCO2e}} of why a year that is known to the end differs from the one before.
 
-    Months nobody knows of the year before are in the part of coverage, as in the report.
+    Where the year before has months nobody told anything of, both are over the others, as in the report.
     """
     if not all(one.closed for one in estate.made_months(connection, estate.financial_year(began))):
         return {}

@@ -87,7 +87,6 @@ def _ratings(told: Mapping[str, Any]) -> list[str]:
     return [
         _family("rated_devices", told["estate"]["counts"]),
         _family("import_rated_items", told["imported"]["counts"]),
-        _family("support_devices", told["support"]),
         _family("excepted_devices", {None: told["estate"]["excepted"]}),
         _family(
             "exceptions",

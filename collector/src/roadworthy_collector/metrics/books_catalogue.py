@@ -37,7 +37,7 @@ BOOKS = (
         "warranty_end_items",
         "items",
         "Register items not disposed of, by the month their warranty ends: the coming 24 by name (2026-10), ended: "
-        "before this month; later; unknown: no date is held.",
+        "by now; later; unknown: no date is held.",
         _REGISTER,
         "month",
     ),
@@ -82,15 +82,6 @@ BOOKS = (
         "Register items and MDM records no agent reports for, by their rating from imports alone.",
         _RULES,
         "verdict",
-    ),
-    _row(
-        "support_devices",
-        "devices",
-        "Devices in service, and records rated from imports alone, by whether their operating system gets updates: "
-        "supported; ends_within: it ends within 365 days; extended: paid for; ended; unknown_end: the vendor names no "
-        "last day; unknown: the system or its dates are not known.",
-        "the vendors' dates, each with its source",
-        "status",
     ),
     _row(
         "exceptions",

@@ -22,7 +22,7 @@ _WHOLE = frozenset(
 _COUNTED = {
     "site_verdict_devices": (rating_places.FIGURE, "verdicts"),
     "site_reason_devices": (rating_places.FIGURE, "site_reasons"),
-    "site_support_devices": (rating_places.FIGURE, "support"),
+    "site_support_devices": (lifecycle_run.FIGURE, "site_statuses"),
     "site_support_end_devices": (lifecycle_run.FIGURE, "site_ends"),
     "site_support_end_soon_devices": (lifecycle_run.FIGURE, "site_soon"),
     "site_warranty_items": (register_counts.FIGURE, "site_warranties"),

@@ -43,9 +43,9 @@ BY_SITE = (
     _row(
         "site_support_devices",
         "devices",
-        "Devices in service, and records rated from imports alone, by site and whether their operating system gets "
-        "updates; the values of roadworthy_support_devices. unknown: nobody says where a record stands.",
-        "the vendors' dates, each with its source",
+        "Devices in service, and register items and MDM records no agent reports for, by site and whether their operating "
+        "system gets updates; the values of roadworthy_support_devices. Site unknown: nobody says where a record stands.",
+        _DATES,
         "site",
         "status",
     ),
@@ -96,8 +96,9 @@ BY_SITE = (
         "site_avoidable_joules",
         "joules",
         "Avoidable energy of the last 28 whole local days by site. How devices are used (unused_on, sleep_fails) is told "
-        "of no site with fewer than five of them; those count under other, which is left out where restricted sites have "
-        "one to four.",
+        "of no site with fewer than five of them; those count under other, with the smallest other sites where they are "
+        "too few; other is left out where restricted sites have one to four. What restricted sites have and what is so left "
+        "out is missing: of the whole, roadworthy_avoidable_joules, it is the rest.",
         _MODELLED,
         "site",
         "kind",

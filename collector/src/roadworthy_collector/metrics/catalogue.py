@@ -53,11 +53,16 @@ def _devices(group: str, label: str, known: str, text: str) -> Metric:
 
 def _use(what: str, words: str) -> tuple[Metric, ...]:
     """Rows of one utilisation: the mean and the count it is over, per site and for the whole IT estate."""
+    few = (
+        " A site with one to four devices that are people's (all but servers and what is polled), or with so few of them "
+        "heard, counts under other, with the smallest other sites where those are too few; other is left out where fewer "
+        "than five would be told of, or restricted sites have one to four."
+    )
     rows: list[Metric] = []
     for group, where, labels in (("site", "a site", ("site",)), ("estate", "the IT estate", ())):
         mean = f"roadworthy_{group}_{what}_ratio"
         text = f"Mean of the latest {words} of the devices of {where} heard within three intervals, 0 to 1."
-        rows.append(Metric(mean, Kind.GAUGE, "ratio", text, _SENSOR, labels))
+        rows.append(Metric(mean, Kind.GAUGE, "ratio", text + (few if labels else ""), _SENSOR, labels))
         over = f"How many devices {mean} is over; the others are not heard or have not said it."
         rows.append(
             Metric(f"roadworthy_{group}_{what}_devices", Kind.GAUGE, "devices", over, _RECORDS, labels)

@@ -1,7 +1,7 @@
 """The IT estate's roll-ups as ready text: computed by the jobs process, appended to `/metrics` by the serving one.
 
 Sums close: the states of all sites add up to roadworthy_estate_devices less the restricted sites, and a grouping
-past MAX_MEMBERS folds the rest into `other` instead of dropping it.
+past MAX_MEMBERS folds the rest into `other` instead of dropping it. What tells of people is of no group under five.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from roadworthy_collector import __version__
+from roadworthy_collector.books.small_groups import folded, folded_beside
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, UNKNOWN, metric
 from roadworthy_collector.metrics.members import Shown
 from roadworthy_collector.metrics.text import known, labels, le, number
@@ -37,6 +38,8 @@ _HISTOGRAMS = ("site", "unit", "model", "os")
 _TOTALS = {"class": "device_class", "environment": "environment", "system_medium": "system_medium"}
 _NAMED = {"unit": "unit", "model": "model", "os": "os"}
 _OF_AGENTS = ("os", "system_medium")
+# How busy these are tells nobody's working hours; of what is not known it might.
+_OF_NOBODY = frozenset({"server", *ASKED})
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,7 @@ def render(estate: Estate, members: Mapping[str, Iterable[str]]) -> str:
     parts += [_devices(name, _telling(in_service, name), column) for name, column in _TOTALS.items()]
     parts.append(samples("roadworthy_probe_devices", _by_probe(estate.probes)))
     for use in ("cpu", "memory"):
-        parts.append(_use("site", use, ((sites[row.site], row) for row in shown)))
-        parts.append(_use("estate", use, (("", row) for row in in_service)))
+        parts += [_use_by_site(use, in_service, sites), _use_of_estate(use, in_service)]
     people = sum(row.devices for row in in_service) >= SMALLEST_GROUP
     for measure in ("startup", "signin") if people else ("startup",):
         rows = [row for row in estate.histograms if row.metric == f"{measure}_seconds"]
@@ -216,18 +218,61 @@ def _by_probe(rows: Iterable[Any]) -> dict[Key, float]:
     return counts
 
 
-def _use(group: str, use: str, rows: Iterable[tuple[str, Any]]) -> str:
-    """Return a mean utilisation and the count it is over, per shown member; a mean over nobody is no sample."""
+def _use_of_estate(use: str, rows: Iterable[Any]) -> str:
+    """Return the mean utilisation of everything in service and the count it is over."""
+    held = [(getattr(row, f"{use}_sum") or 0.0, getattr(row, f"{use}_devices")) for row in rows]
+    return _use(
+        "estate",
+        use,
+        {(): sum(one for one, _ in held)},
+        {(): sum(count for _, count in held)} if held else {},
+    )
+
+
+def _use_by_site(use: str, rows: Sequence[Any], sites: Mapping[str, str]) -> str:
+    """Return mean utilisations by site and the counts they are over, so that neither tells of fewer than five people.
+
+    Nor does what is missing of the whole. Sites with one to four devices that are people's are `other` whoever of them
+    is heard, else their coming and going would show; so is, while it lasts, a larger site few of which are heard.
+    """
+    enrolled = Counter({sites[row.site]: 0 for row in rows if not row.restricted})
+    for row in rows:
+        if not row.restricted and row.device_class not in _OF_NOBODY:
+            enrolled[sites[row.site]] += row.devices
+    peopled = {site: count for site, count in enrolled.items() if count}
+    named = folded(peopled, peopled)
     sums: dict[str, float] = defaultdict(float)
-    over: dict[str, int] = defaultdict(int)
-    for member, row in rows:
-        sums[member] += getattr(row, f"{use}_sum") or 0.0
-        over[member] += getattr(row, f"{use}_devices")
-    keys: dict[str, tuple[str, ...]] = {member: (member,) if group == "site" else () for member in over}
-    means = {keys[member]: sums[member] / count for member, count in over.items() if count}
-    counts: Samples = {keys[member]: count for member, count in over.items()}
+    over: Counter[str] = Counter()
+    heard: Counter[str] = Counter()  # of them, those that are people's
+    hidden = 0
+    for row in rows:
+        count = getattr(row, f"{use}_devices")
+        of_people = count if row.device_class not in _OF_NOBODY else 0
+        if row.restricted:
+            hidden += of_people
+            continue
+        site = sites[row.site]
+        shown = site if site in named or site not in peopled else OTHER
+        sums[shown] += getattr(row, f"{use}_sum") or 0.0
+        over[shown] += count
+        heard[shown] += of_people
+    return _use("site", use, *(_told(values, heard, hidden) for values in (sums, over)))
+
+
+def _told(values: Mapping[str, float], heard: Mapping[str, int], hidden: int) -> dict[Key, float]:
+    """Return values by site, of whose devices so many that are people's are heard, and `hidden` at restricted sites."""
+    told = folded_beside({site: value for site, value in values.items() if heard[site]}, heard, hidden)
+    for site in values:
+        if not heard[site]:
+            told[site] = told.get(site, 0) + values[site]
+    return {(site,): value for site, value in told.items()}
+
+
+def _use(group: str, use: str, sums: Samples, over: Samples) -> str:
+    """Return a mean utilisation and the count it is over, per member; a mean over nobody is no sample."""
+    means = {key: sums[key] / count for key, count in over.items() if count}
     return samples(f"roadworthy_{group}_{use}_ratio", means) + samples(
-        f"roadworthy_{group}_{use}_devices", counts
+        f"roadworthy_{group}_{use}_devices", over
     )
 
 

@@ -22,8 +22,10 @@ _INTRODUCTION = f"""\
 Every name starts with `roadworthy_`, is in base units and carries one set of labels for ever. A value that is not
 known makes no sample: missing is never zero. A grouping shows its {MAX_MEMBERS} largest members by name and adds the
 rest up under `other`; devices that have not said which member they are stand under `unknown`. Restricted sites are
-counted in totals only. What is told of people (sign-ins, device state) is told of no group of fewer than five devices;
-sign-ins of smaller groups count under `other`, for good, at the moment they are counted.
+counted in totals only. What is told of people (sign-ins, device state, how busy their devices are) is told of no group of fewer than five
+devices; sign-ins of smaller groups count under `other`, for good, at the moment they are counted. How many devices of a
+site report, are late or are missing is told of every open site, however small: a site nobody hears must be noticed. At a
+site of one device that says within the hour whether it is on; who must not know it marks the site restricted.
 """
 _SECTIONS = {
     Endpoint.METRICS: "The collector's own health and roll-ups of the IT estate; thousands of series, never one per device.",

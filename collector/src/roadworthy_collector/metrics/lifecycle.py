@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from roadworthy_collector.books import figures, legacy_systems, lifecycle_run
+from roadworthy_collector.books.lifecycle_read import NOT_APPLICABLE
 from roadworthy_collector.metrics.catalogue import metric
 from roadworthy_collector.metrics.text import labels, number
 
@@ -39,6 +40,7 @@ def render(found: Found | None) -> str:
         return ""
     systems = found.systems
     families = [_family(name, found.content[column]) for name, column in _COUNTED.items()]
+    families.append(_family("support_devices", _asked(found.content["status"])))
     # What an earlier program worked out says nothing of months.
     families.append(_family("support_end_month_devices", found.content.get("end_months", {})))
     families += [
@@ -47,6 +49,11 @@ def render(found: Found | None) -> str:
         _family("red_rated_systems", {None: systems.red_rated}),
     ]
     return "".join(families)
+
+
+def _asked(statuses: Mapping[str, float]) -> dict[str, float]:
+    """Return counts by support of what has an operating system; of the rest nobody asks it."""
+    return {word: count for word, count in statuses.items() if word != NOT_APPLICABLE}
 
 
 def _family(name: str, values: Mapping[Any, float]) -> str:

@@ -21,10 +21,19 @@ LIFECYCLE = (
         "ends",
     ),
     _row(
+        "support_devices",
+        "devices",
+        f"{_RECORDS} by whether their operating system gets updates: supported; ends_within: it ends within 365 days; "
+        "extended: paid for; ended; unknown_end: the vendor names no last day; unknown: the system or its dates are not "
+        "known. What has no operating system is in none of it: not_applicable of roadworthy_support_end_devices.",
+        _DATES,
+        "status",
+    ),
+    _row(
         "support_end_month_devices",
         "devices",
-        f"{_RECORDS} by the month their security updates end: the coming 24 by name (2026-10), ended: before this month; "
-        "later; or why there is no day: no_date, not_applicable, unknown.",
+        f"{_RECORDS} by the month their security updates end: the coming 24 by name (2026-10), ended: by now; later; "
+        "or why there is no day: no_date, not_applicable, unknown.",
         _DATES,
         "month",
     ),

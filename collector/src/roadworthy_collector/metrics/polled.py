@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from roadworthy_collector.metrics.catalogue import MAX_MEMBERS, OTHER, UNKNOWN, metric
 from roadworthy_collector.metrics.text import labels, number
 from roadworthy_collector.snmp import overlaps
+from roadworthy_collector.snmp.refused_feeds import readings
 from roadworthy_collector.snmp.shown import BEFORE_DEVICE, is_restricted, restricted_sites, wall_joules
 from roadworthy_collector.store.queries.states import MISSING_INTERVALS
 from roadworthy_collector.store.schema import device_now, devices, sites, units
@@ -87,14 +88,21 @@ def render(found: Polled) -> str:
     text = _family("polled_targets", found.outcomes)
     if found.outcomes:
         text += _family("polled_targets_unlisted", {(): found.unlisted})
+    text += _family(
+        "target_up",
+        {
+            (row.name, _kind(row), _site(row)): float(row.outcome in _ANSWERED)
+            for row in found.targets
+            if row.polls
+        },
+    )
     of_target = {(row.name, _kind(row)): row for row in found.targets}
     for name, value in (
-        ("up", lambda row: float(row.outcome in _ANSWERED) if row.polls else None),
         ("poll_duration_seconds", lambda row: row.duration_seconds),
         ("last_success_timestamp_seconds", lambda row: row.succeeded_at),
         ("polls_total", lambda row: row.polls),
         ("successful_polls_total", lambda row: row.successes),
-        ("refused_readings", lambda row: len(row.refused) if row.refused is not None else None),
+        ("refused_readings", lambda row: len(readings(row.refused)) if row.refused is not None else None),
     ):
         told = {key: value(row) for key, row in of_target.items()}
         text += _family(f"target_{name}", {key: one for key, one in told.items() if one is not None})
@@ -113,6 +121,7 @@ def _targets(connection: Connection) -> list[Any]:
         select(
             *(column.name, column.kind, column.outcome, column.failures, column.polls, column.successes),
             *(column.duration_seconds, column.succeeded_at, column.refused, sites.c.restricted),
+            sites.c.name.label("site"),
             BEFORE_DEVICE,
         )
         .outerjoin(devices, devices.c.id == column.device)
@@ -150,6 +159,11 @@ def _devices(connection: Connection) -> list[Any]:
 def _kind(target: Any) -> str:
     """Return what a target is in the words of its device, so that its series and its watts have one label."""
     return classify(None, "physical", None, target.kind)
+
+
+def _site(target: Any) -> str:
+    """Return where a target stands: as a device, or before it is one by its file."""
+    return target.site or (target.before_device or {}).get("site") or UNKNOWN
 
 
 class _Members:

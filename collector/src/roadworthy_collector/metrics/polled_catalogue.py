@@ -54,7 +54,14 @@ POLLED = (
         "restricted sites.",
         _POLLS,
     ),
-    _target("up", Kind.GAUGE, "boolean", "1 where the last poll of a target was answered."),
+    Metric(
+        "roadworthy_target_up",
+        Kind.GAUGE,
+        "boolean",
+        "1 where the last poll of a target was answered, with the site it stands at; unknown: nobody says.",
+        _POLLS,
+        (*_TARGET, "site"),
+    ),
     _target(
         "poll_duration_seconds",
         Kind.GAUGE,

@@ -47,8 +47,8 @@ YEARLY = (
         "carbon_change_kgco2e",
         "kilograms",
         "Why the emissions of a financial year whose months are all closed differ from the year before's, by part: "
-        "devices, energy (of each device), factor, coverage, boundary, method. They add up to the difference; months "
-        "nobody knows of the year before are in coverage.",
+        "devices, energy (of each device), factor, coverage, boundary, method. They add up to the difference. Where "
+        "nobody told anything of some months of the year before, both are over the others, as in the report.",
         _MADE,
         "part",
         "year",

@@ -1,15 +1,20 @@
-"""Asks one target once, by SNMP or Redfish, and says how it went. Nothing a device does raises."""
+"""Asks one target once, by SNMP or Redfish, and says how it went. Nothing a device does raises.
+
+What nobody foresaw is that device's failure, logged with its traceback, and no other's.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from roadworthy_collector.errors import RoadworthyError
+from roadworthy_collector.logs import Failing
 from roadworthy_collector.snmp.keeping import Outcome
-from roadworthy_collector.snmp.port import Port, SnmpError
+from roadworthy_collector.snmp.port import BadAnswerError, Port, SnmpError
 from roadworthy_collector.snmp.profile import Profile
 from roadworthy_collector.snmp.reading import Known, read_known_device
 from roadworthy_collector.snmp.readings import DeviceAnswer
@@ -17,6 +22,8 @@ from roadworthy_collector.snmp.targets import Polled, TargetsError
 
 # How long a device is asked only for what changes; new outlets and other names are seen after so long.
 FULL_EVERY_SECONDS = 3600.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Asking:
         self._clock = clock
         self._monotonic = monotonic
         self._remembered: dict[str, _Remembered] = {}
+        self._faults: dict[str, Failing] = {}
 
     async def ask(self, polled: Polled) -> Outcome:
         """Return how one poll went."""
@@ -74,12 +82,17 @@ class Asking:
             return self._failed(polled, began, error.outcome, error)
         except RoadworthyError as error:  # a secret that cannot be read, a profile that is not there
             return self._failed(polled, began, "misconfigured", error)
+        except Exception as error:  # noqa: BLE001 - said with its traceback; one device must not end the polls of all
+            return self._faulty(polled, began, error)
+        if (fault := self._faults.pop(polled.name, None)) is not None:
+            fault.heal()
         return Outcome(polled, self._clock(), self._monotonic() - began, answer)
 
     def keep(self, targets: Sequence[Polled]) -> None:
         """Drop what is remembered of any other target."""
         names = {polled.name for polled in targets}
         self._remembered = {name: one for name, one in self._remembered.items() if name in names}
+        self._faults = {name: one for name, one in self._faults.items() if name in names}
         self._port.keep({(polled.host, polled.port) for polled in targets})
 
     async def close(self) -> None:
@@ -99,6 +112,23 @@ class Asking:
             until = self._monotonic() + FULL_EVERY_SECONDS
             self._remembered[polled.name] = _Remembered(polled, known, until)
         return answer
+
+    def _faulty(self, polled: Polled, began: float, error: Exception) -> Outcome:
+        """Return a poll that ended in a fault of ours over what a device answered."""
+        kind = type(error).__name__
+        if (fault := self._faults.get(polled.name)) is None:
+            fault = Failing(
+                _log,
+                f"{polled.name}: its answer ends in a fault",
+                f"{polled.name}: its answer is read again",
+                monotonic=self._monotonic,
+            )
+            self._faults[polled.name] = fault
+        fault.begin(kind, error=error)
+        said = RoadworthyError(
+            f"{polled.name} ({polled.host}): its answer could not be read ({kind}); the log has the whole fault"
+        )
+        return self._failed(polled, began, BadAnswerError.outcome, said)
 
     def _failed(self, polled: Polled, began: float, code: str, error: Exception) -> Outcome:
         seconds = self._monotonic() - began

@@ -344,14 +344,9 @@ def _why(one: Any) -> str | None:
 
 
 def _whole_watts(answer: DeviceAnswer) -> float | None:
-    from roadworthy_collector.snmp.telling import whole_place
+    from roadworthy_collector.snmp.whole import whole_watts
 
-    place = whole_place(answer.readings)
-    some = [one for one in answer.readings if one.kind == "active_power" and one.place == place]
-    names = {one.name for one in some}
-    if any(one.name in names for one in answer.refusals):
-        return None  # a part is no total
-    return sum(float(one.value) for one in some) if some else None
+    return whole_watts(answer)
 
 
 def _explain(answer: DeviceAnswer) -> None:

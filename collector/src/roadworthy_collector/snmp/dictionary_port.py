@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from roadworthy_collector.snmp.port import (
-    BadAnswerError,
+    EndlessError,
     NoAnswerError,
     Oid,
     SnmpError,
@@ -82,6 +82,11 @@ class DictionarySession:
         self._requests = 0
 
     @property
+    def target(self) -> Target:
+        """Return who is asked."""
+        return self._target
+
+    @property
     def requests(self) -> int:
         """Return how many requests a real device would have been sent so far."""
         return self._requests
@@ -93,7 +98,7 @@ class DictionarySession:
         return {oid: values[oid] for oid in oids if oid in values}
 
     async def walk(self, prefix: Oid, *, most_rows: int = 2000) -> Mapping[Oid, Value]:
-        """Return what stands below `prefix`, in order of OID; BadAnswerError beyond `most_rows` rows."""
+        """Return what stands below `prefix`, in order of OID; EndlessError beyond `most_rows` rows."""
         self._requests += 1
         values = self._held()
         first = bisect_left(self._oids, (*prefix, 0))
@@ -102,7 +107,7 @@ class DictionarySession:
         # The request that finds the end of the rows is the last one.
         self._requests += len(rows) // max(1, self._target.max_repetitions)
         if len(rows) > most_rows:
-            raise BadAnswerError(
+            raise EndlessError(
                 f"{self._target.name}: more than {most_rows} rows below {oid_text(prefix)}; "
                 "the device may repeat itself"
             )

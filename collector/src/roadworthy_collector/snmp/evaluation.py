@@ -110,7 +110,9 @@ def _add_new(judged: Judged, more: Judged) -> None:
     read = {one.name for one in judged.readings}
     refused = {one.name for one in judged.refusals}
     judged.readings += [one for one in more.readings if one.name not in read]
-    judged.refusals += [one for one in more.refusals if one.name not in read | refused]
+    judged.refusals += [
+        one for one in more.refusals if one.name not in read and (one.name not in refused or one.parts)
+    ]
 
 
 def candidates(profile: Profile, spec: ReadingSpec, held: Held) -> Judged:
@@ -122,8 +124,9 @@ def candidates(profile: Profile, spec: ReadingSpec, held: Held) -> Judged:
         return judged
     for index, raw in spec_rows(spec, held):
         judged.put(_judge_value(profile, spec, held, index, raw))
-    if spec.single and len(judged.readings) == 1 and not judged.refusals:
-        judged.readings = [replace(judged.readings[0], index="")]
+    if spec.single and len(judged.readings) + len(judged.refusals) == 1:
+        judged.readings = [replace(one, index="") for one in judged.readings]
+        judged.refusals = [replace(one, index="") for one in judged.refusals]
     if spec.total is not None and (judged.readings or judged.refusals):
         judged.put(_total(profile, spec, spec.total, held, judged))
     return judged
@@ -184,15 +187,16 @@ def _judge_value(
     shown = row_of(spec.rows, index)
     if spec.not_believed is not None:
         return Refusal(spec.name, shown, "not_believed", f"{raw_text(raw)}: {spec.not_believed}", source)
+    what = (source, spec.kind, spec.place)
     doubt = _doubt(spec, held, index)
     if doubt is not None:
-        return Refusal(spec.name, shown, "not_believed", f"{raw_text(raw)}: {doubt}", source)
+        return Refusal(spec.name, shown, "not_believed", f"{raw_text(raw)}: {doubt}", *what)
     value = word(raw, spec) if spec.kind in TEXT_KINDS else quantity(raw, spec, _beside(spec, held, index))
     quality = _quality(spec, held, index)
     if isinstance(value, Trouble):
-        return Refusal(spec.name, shown, value.code, value.reason, source)
+        return Refusal(spec.name, shown, value.code, value.reason, *what)
     if isinstance(quality, Trouble):
-        return Refusal(spec.name, shown, quality.code, quality.reason, source)
+        return Refusal(spec.name, shown, quality.code, quality.reason, *what)
     accuracy = held.whole(spec.accuracy, index)
     return Reading(
         name=spec.name,
@@ -296,7 +300,7 @@ def _total(profile: Profile, spec: ReadingSpec, total: Total, held: Held, rows: 
     told = _rows_there_are(spec, total, held)
     if told is not None and told != len(rows.readings):
         lost = f"{len(rows.readings)} rows of {spec.name} came where there are {told}; a part is no total"
-        return Refusal(total.name, "", "missing", lost, source)
+        return Refusal(total.name, "", "missing", lost, source, parts=spec.place)
     worst = max((reading.quality for reading in rows.readings), key=QUALITIES.index)
     value = math.fsum(reading.value for reading in rows.readings if isinstance(reading.value, float))
     return replace(

@@ -12,6 +12,7 @@ from roadworthy_collector.snmp.port import (
     BadAnswerError,
     DeadlineError,
     DeniedError,
+    EndlessError,
     NoAnswerError,
     Oid,
     SnmpError,
@@ -58,6 +59,11 @@ def bad_answer(target: Target, what: str) -> SnmpError:
     return BadAnswerError(f"{target.name} ({target.host}): {what}")
 
 
+def endless(target: Target, most_rows: int, prefix: Oid) -> SnmpError:
+    """Return what to say of a table that does not end."""
+    return EndlessError(f"{target.name} ({target.host}): more than {most_rows} rows below {oid_text(prefix)}")
+
+
 def refused(target: Target, status: int, asked: Oid) -> SnmpError:
     """Return what to say of a device that answers with an error status (RFC 3416, section 3)."""
     if status in {_NO_ACCESS, _AUTHORIZATION}:
@@ -77,7 +83,10 @@ def untaken(target: Target, exchange: Exchange) -> SnmpError:
         return DeniedError(
             f"{where}: it says who it is, but nothing to this user: most often a wrong priv_key"
         )
-    if number in {_number(message) for message in exchange.sent}:
+    asked = [message for message in exchange.sent if _number(message) == number]
+    if asked and _asked_as(heard) not in map(_asked_as, asked):
+        return BadAnswerError(f"{where}: it answers in another version or community than it was asked in")
+    if asked:
         return DeadlineError(f"{where}: it answers later than after {seconds:g} s; raise its timeout_seconds")
     return BadAnswerError(f"{where}: it answers another request than it was asked")
 
@@ -100,6 +109,14 @@ def _number(message: bytes) -> bytes | None:
     except IndexError:
         return None
     return message[begin:end]
+
+
+def _asked_as(message: bytes) -> tuple[bytes, bytes]:
+    """Return version and community of a whole message (`_number`); of v3, which has none, the version alone."""
+    _, begin, _ = _element(message, 0)
+    _, begin, end = _element(message, begin)
+    tag, first, last = _element(message, end)
+    return message[begin:end], b"" if tag == _SEQUENCE else message[first:last]
 
 
 def _is_report(message: bytes) -> bool:

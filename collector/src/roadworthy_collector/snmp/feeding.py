@@ -84,14 +84,16 @@ def state(  # noqa: PLR0913 - what a statement says, and who says it of what the
 
     `feeder` and `fed` are device ids, host names, serial numbers or asset tags; `fed` None says that nothing known
     hangs there. What was stated of the same outlet before, and of the same fed device, ends that day where they
-    contradict. NotFoundError for a device that is not there, not within the `scope`, or not the only one called so, and
+    contradict; RoadworthyError where it is the targets file that says it, which would say it again. NotFoundError for a device that is not there, not within the `scope`, or not the only one called so, and
     without `restricted` for one at a restricted site.
     """
     if len(outlet) > _MOST_OUTLET or not outlet.isprintable():
         raise RoadworthyError(f"outlet: at most {_MOST_OUTLET} printable characters, as the device calls it")
     feeding = find_device(connection, feeder, scope, restricted=restricted)
     being_fed = None if fed is None else find_device(connection, fed, scope, restricted=restricted)
-    made = _state(connection, Feed(feeding, outlet, being_fed, since, None), "stated", now=now, actor=actor)
+    feed = Feed(feeding, outlet, being_fed, since, None)
+    _ensure_not_the_files(connection, feed)
+    made = _state(connection, feed, "stated", now=now, actor=actor)
     _count_anew(connection, since, now)
     detail = {"outlet": outlet, "fed": fed or NOTHING_KNOWN, "from": since.isoformat()}
     record(connection, now, actor, "feeds.state", feeder, detail)
@@ -323,13 +325,8 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
     if kind is not None and kind not in _MAY_FEED:
         raise RoadworthyError(f"nothing hangs on a {kind}: name the UPS, PDU, switch or controller")
     ensure_outlet(connection, feed.feeder, feed.outlet)
-    open_ones = select(feeds).where(
-        feeds.c.feeder == feed.feeder, feeds.c.outlet == feed.outlet, feeds.c.valid_to.is_(None)
-    )
-    for row in connection.execute(open_ones).all():
-        # Several devices may hang on the whole of a unit, one on an outlet; nothing known contradicts every device.
-        if feed.outlet != "" or row.fed is None or feed.fed is None or row.fed == feed.fed:
-            _end_one(connection, row, feed.valid_from)
+    for row in _contradicted(connection, feed):
+        _end_one(connection, row, feed.valid_from)
     values = {
         "feeder": feed.feeder,
         "outlet": feed.outlet,
@@ -340,6 +337,29 @@ def _state(connection: Connection, feed: Feed, source: str, *, now: int, actor: 
         "stated_at": now,
     }
     return int(connection.execute(insert(feeds).values(values).returning(feeds.c.id)).scalar_one())
+
+
+def _contradicted(connection: Connection, feed: Feed) -> list[Any]:
+    """Return the open statements that a statement ends."""
+    open_ones = select(feeds).where(
+        feeds.c.feeder == feed.feeder, feeds.c.outlet == feed.outlet, feeds.c.valid_to.is_(None)
+    )
+    return [
+        row
+        for row in connection.execute(open_ones)
+        # Several devices may hang on the whole of a unit, one on an outlet; nothing known contradicts every device.
+        if feed.outlet != "" or row.fed is None or feed.fed is None or row.fed == feed.fed
+    ]
+
+
+def _ensure_not_the_files(connection: Connection, feed: Feed) -> None:
+    """Raise RoadworthyError where the targets file says what hangs there: it would end the statement minutes later."""
+    said = next((row for row in _contradicted(connection, feed) if row.source == "targets"), None)
+    if said is not None:
+        raise RoadworthyError(
+            f"the targets file says what hangs on outlet {feed.outlet or 'all'} of it (statement {said.id}): change it "
+            "there. Where that file is polled no more, end that statement first"
+        )
 
 
 def _fed_from(connection: Connection, device: int) -> set[int]:

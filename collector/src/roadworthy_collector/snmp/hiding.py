@@ -17,11 +17,17 @@ _SHORTEST = 3  # octets of a text that is looked for within others: a shorter on
 _LEAST_DIGITS = 5
 _MAC, _IP = 6, 4
 _MOST_OCTET = 255
-# What tells an owner though it stands nowhere else: a serial number that is called one, and a MAC address.
+# What tells an owner though it stands nowhere else: a serial number that is called one, a MAC address, and (`_DOTTED`) an
+# IPv4 address.
 _CALLED = re.compile(
     rb"\b(?:s/?n|serial(?:[ _]?(?:number|no|nr|#))?)[ \t]*[:=#.]?[ \t]*([A-Z0-9-]{5,})"
     rb"|\b((?:[0-9A-F]{2}[:-]){5}[0-9A-F]{2})\b",
     re.IGNORECASE,
+)
+# Four numbers with dots may be a version too: one that is called so, or begins below ten, is taken for one.
+_DOTTED = re.compile(rb"(?<![\w.-])[1-9]\d{1,2}(?:\.(?:0|[1-9]\d{0,2})){3}(?![\w-]|\.\d)")
+_VERSION = re.compile(
+    rb"(?:ver|version|rev|revision|fw|firmware|release|build)\b[ \t]*[:=#.]?[ \t]*\Z", re.IGNORECASE
 )
 
 
@@ -35,7 +41,8 @@ class Hidden:
 
     def covered(self, value: bytes) -> bytes:
         """Return the octets with every trace covered."""
-        return self.within.sub(lambda found: b"x" * len(found[0]), _CALLED.sub(_uncalled, value))
+        uncalled = _DOTTED.sub(_unaddressed, _CALLED.sub(_uncalled, value))
+        return self.within.sub(lambda found: b"x" * len(found[0]), uncalled)
 
     def is_spelt(self, oid: Oid) -> bool:
         """Return whether an OID spells something hidden, an octet for each number."""
@@ -65,6 +72,14 @@ def hidden_of(values: Iterable[bytes], *, words: Iterable[bytes] = ()) -> Hidden
 def _uncalled(found: re.Match[bytes]) -> bytes:
     told = found[1] or found[2]
     return found[0].replace(told, b"x" * len(told))
+
+
+def _unaddressed(found: re.Match[bytes]) -> bytes:
+    """Return what stands for four numbers with dots between them: as they are where they are no address."""
+    numbers = [int(one) for one in found[0].split(b".")]
+    if max(numbers) > _MOST_OCTET or _VERSION.search(found.string, 0, found.start()):
+        return found[0]
+    return b"x" * len(found[0])
 
 
 def is_word(value: bytes) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, case, insert, select, update
 from roadworthy_collector.ingest.batch import Incoming, write_reports
 from roadworthy_collector.security.tokens import site_id, unit_id
 from roadworthy_collector.settings import Settings
+from roadworthy_collector.snmp import refused_feeds
 from roadworthy_collector.snmp.doubles import find_double
 from roadworthy_collector.snmp.memory import Memory
 from roadworthy_collector.snmp.readings import DeviceAnswer, Identity
@@ -205,7 +206,7 @@ def _answered(row: Mapping[str, Any], one: Outcome, device: int, memory: Memory)
     refused = [
         {"name": each.name, "index": each.index, "code": each.code, "reason": each.reason[:_REASON_LENGTH]}
         for each in answer.refusals[:_MOST_REFUSED]
-    ]
+    ] + refused_feeds.statements(row["refused"])
     return {
         "device": device,
         "kind": answer.identity.kind,

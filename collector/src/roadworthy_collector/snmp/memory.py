@@ -9,6 +9,7 @@ from typing import Any
 from roadworthy_collector.snmp.closing import Waiting
 from roadworthy_collector.snmp.readings import DeviceAnswer
 from roadworthy_collector.snmp.registers import MICRO, Counter, Look
+from roadworthy_collector.snmp.whole import Whole
 
 # A row of the whole of which others were heard so long without it, and that is not even refused, is no longer there.
 _GONE_SECONDS = 86_400.0
@@ -27,12 +28,17 @@ class Memory:
     seq: int = 0
     counters: Mapping[str, Counter] = field(default_factory=dict)
     facts_told: str = ""
-    place: str = ""  # what the counters are of
+    whole: Whole = field(default_factory=Whole)  # what the counters are of
     waiting: Waiting = field(default_factory=Waiting)
     known: tuple[str, str, float] | None = None
     base_joules: int = 0
     serial: str | None = None
     model: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The place that is the whole device, "" where none is known."""
+        return self.whole.place
 
     def as_json(self) -> dict[str, Any]:
         """Return what JSON can keep."""
@@ -42,6 +48,7 @@ class Memory:
             "counters": {name: counter.as_json() for name, counter in self.counters.items()},
             "facts_told": self.facts_told,
             "place": self.place,
+            "whole": self.whole.as_json(),
             "waiting": self.waiting.as_json(),
             "known": self.known,
             "base_joules": self.base_joules,
@@ -58,7 +65,7 @@ class Memory:
             seq=kept["seq"],
             counters=counters,
             facts_told=kept["facts_told"],
-            place=kept["place"],
+            whole=Whole.from_json(kept["whole"]) if "whole" in kept else Whole(kept["place"], polls=3),
             waiting=Waiting.from_json(kept["waiting"]) if "waiting" in kept else Waiting(),
             known=tuple(kept["known"]) if kept.get("known") else None,
             base_joules=kept.get("base_joules", 0),
@@ -90,17 +97,24 @@ def of_this_device(memory: Memory, answer: DeviceAnswer, *, replaced: bool) -> M
     who = answer.identity
     if not replaced:
         return replace(memory, serial=who.serial or memory.serial, model=who.model or memory.model)
-    counted = sum(one.microjoules // MICRO for key, one in memory.counters.items() if is_whole(key))
     return replace(
-        memory,
+        with_whole(memory, Whole()),
         counters={},
-        place="",
         waiting=Waiting(told_until=memory.waiting.told_until),
         known=None,
-        base_joules=memory.base_joules + counted,
         serial=who.serial,
         model=who.model,
     )
+
+
+def with_whole(memory: Memory, whole: Whole) -> Memory:
+    """Return the memory with another place as the whole: what the former counted stays in the sum, outlets go on."""
+    if whole.place == memory.place:
+        return replace(memory, whole=whole)
+    counted = sum(one.microjoules // MICRO for key, one in memory.counters.items() if is_whole(key))
+    outlets = {key: one for key, one in memory.counters.items() if not is_whole(key)}
+    base = memory.base_joules + counted
+    return replace(memory, whole=whole, counters=outlets, known=None, base_joules=base)
 
 
 def without_gone(memory: Memory, answer: DeviceAnswer, looks: Mapping[str, Look]) -> Memory:

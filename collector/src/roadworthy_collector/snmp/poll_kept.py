@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from roadworthy_collector.command_support import stored
-from roadworthy_collector.snmp import feeding, keeping, shown
+from roadworthy_collector.snmp import feeding, keeping, refused_feeds, shown
 from roadworthy_collector.snmp.targets import Polled
 from roadworthy_collector.store.engine import write_transaction
 
@@ -38,8 +38,10 @@ def keep(
                 keeping.write_outcomes(connection, some, settings, version=version("roadworthy-collector"))
         write = partial(write_transaction, engine)
         zone = settings.reporting_timezone
-        for one in feeding.take_all(engine.connect, write, polled, now=time.time(), zone=zone, whole=whole):
+        said = feeding.take_all(engine.connect, write, polled, now=time.time(), zone=zone, whole=whole)
+        for one in said:
             typer.echo(one, err=True)
+        refused_feeds.note(engine.connect, write, polled, sorted(set(said)))
         with engine.connect() as connection:
             told = shown.list_targets(connection)
     return {one["name"]: one["reason"] for one in told if one["outcome"] == keeping.DUPLICATE}

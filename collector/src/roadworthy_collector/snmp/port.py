@@ -84,6 +84,10 @@ class BadAnswerError(SnmpError):
     outcome = "bad_answer"
 
 
+class EndlessError(BadAnswerError):
+    """A table that has more rows than any: the device makes them up."""
+
+
 class Port(Protocol):
     """SNMP as the poller needs it. All methods raise SnmpError and no other error for what a device does.
 
@@ -108,6 +112,11 @@ class Session(Protocol):
     """One poll of one target."""
 
     @property
+    def target(self) -> Target:
+        """Return who is asked."""
+        ...
+
+    @property
     def requests(self) -> int:
         """Return how many requests were sent so far, repeated ones included."""
         ...
@@ -117,7 +126,7 @@ class Session(Protocol):
         ...
 
     async def walk(self, prefix: Oid, *, most_rows: int = 2000) -> Mapping[Oid, Value]:
-        """Return what stands below `prefix`, in the device's order; BadAnswerError beyond `most_rows` rows."""
+        """Return what stands below `prefix`, in the device's order; EndlessError beyond `most_rows` rows."""
         ...
 
 

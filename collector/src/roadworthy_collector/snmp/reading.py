@@ -29,6 +29,7 @@ from roadworthy_collector.snmp.evaluation import (
     judge,
     spec_rows,
 )
+from roadworthy_collector.snmp.exchange import bad_answer
 from roadworthy_collector.snmp.matching import (
     SYS_NAME,
     SYS_OBJECT_ID,
@@ -37,10 +38,15 @@ from roadworthy_collector.snmp.matching import (
     matched_profiles,
     second_questions,
 )
-from roadworthy_collector.snmp.port import BadAnswerError, Oid, Session, Value
+from roadworthy_collector.snmp.port import BadAnswerError, EndlessError, Oid, Session, Value
 from roadworthy_collector.snmp.profile import Column, FlagSpec, IdentitySpec, Profile, ReadingSpec, Where
 from roadworthy_collector.snmp.readings import TEXT_KINDS, DeviceAnswer, Identity, Reading, Refusal
 from roadworthy_collector.snmp.values import text_of
+
+_TELLS_NOTHING = (
+    "it answers, but tells nothing of itself, not even sysDescr and sysObjectID, which every agent has; see whether "
+    "these credentials may read the system group"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ async def read_device(
 ) -> DeviceAnswer:
     """Return what the device is and reads, by the profiles it answers to.
 
-    A device that none fits gives an answer without readings. SnmpError where it could not be asked; a single table
-    that cannot be walked is a refusal of its readings.
+    A device that none fits gives an answer without readings. SnmpError where it could not be asked, tells nothing of
+    itself or has tables without an end; a single table that cannot be walked is a refusal of its readings.
     """
     return (await read_known_device(session, profiles, None, clock=clock))[0]
 
@@ -85,6 +91,8 @@ async def read_known_device(
         if found.wanted <= known.wanted:
             return found.answer(session.requests, clock() - began), known
     values: dict[Oid, Value] = dict(await session.get(first_questions(profiles)))
+    if not values:
+        raise bad_answer(session.target, _TELLS_NOTHING)
     more = second_questions(profiles, values)
     if more:
         values.update(await session.get(more))
@@ -115,6 +123,7 @@ class _Found:
     values: dict[Oid, Value]
     is_full: bool
     failed: dict[Oid, str] = field(default_factory=dict)
+    is_endless: bool = False  # one of its tables
     identity: Identity | None = None
     profiles: list[str] = field(default_factory=list)
     why: list[str] = field(default_factory=list)
@@ -330,6 +339,10 @@ async def _walk_first(session: Session, table: _Table, walked: dict[Oid, bool], 
     try:
         rows = await session.walk(table.first)
     except BadAnswerError as error:
+        if isinstance(error, EndlessError):
+            if found.is_endless:
+                raise  # it makes rows up wherever it is asked
+            found.is_endless = True
         found.failed[table.first] = str(error)
         rows = {}
     found.values.update(rows)

@@ -119,13 +119,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A value that was there and is not believed, or was expected and is not there. `code` is one word."""
+    """A value that was there and is not believed, or was expected and is not there. `code` is one word.
+
+    `kind` and `place` are what it would have been, None where nothing there was to be read; `parts` is the place of rows
+    of which there are more than came.
+    """
 
     name: str
     index: str
     code: Literal["missing", "sentinel", "out_of_range", "not_a_number", "unknown_unit", "not_believed"]
     reason: str  # in words: what came, and why it is no reading
     source: str = ""
+    kind: Kind | None = None
+    place: Place | None = None
+    parts: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

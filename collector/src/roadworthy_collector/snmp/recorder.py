@@ -47,6 +47,7 @@ _MAC, _IP = 6, 4
 _MOST_BITS = 2
 _NUMBER = re.compile(r"[-+]?\d{1,12}(?:\.\d{1,6})?")
 _DATE = re.compile(rb"\d{14}(?![\d])|\d{1,2}/\d{1,2}/\d{2,4}(?!\d)|\d{4}-\d{1,2}-\d{1,2}(?!\d)")
+_EXPECTED = ("name", "index", "place", "value", "unit", "quality", "label")  # of a reading in expected.json
 _KEPT_FIELDS = frozenset({"vendor", "model", "part_number", "firmware"})
 
 
@@ -102,10 +103,21 @@ def _replaced(
 
 
 async def expected_of(values: Mapping[Oid, Value], profiles: Sequence[Profile]) -> dict[str, Any]:
-    """Return what this version reads from a recording: what `expected.json` beside it holds."""
+    """Return what this version reads from a recording: what `expected.json` beside it holds (docs/snmp/adding.md)."""
     port = DictionaryPort(values)
     session = port.begin(Target("recording", "recording", Community("2c", "recording")))
-    return as_json(await read_device(session, profiles))
+    told = as_json(await read_device(session, profiles))
+    return {
+        "profiles": told["profiles"],
+        "identity": {name: value for name, value in told["identity"].items() if value is not None},
+        # A profile's file says the kind and the source; what is left is what the device makes of them.
+        "readings": [
+            {key: one[key] for key in _EXPECTED if key != "label" or one[key] is not None}
+            for one in told["readings"]
+        ],
+        "refusals": [{key: one[key] for key in ("name", "index", "code")} for one in told["refusals"]],
+        "flags": told["flags"],
+    }
 
 
 def as_json(answer: DeviceAnswer) -> dict[str, Any]:
@@ -127,7 +139,16 @@ def as_json(answer: DeviceAnswer) -> dict[str, Any]:
             }
             for one in answer.readings
         ],
-        "refusals": [asdict(one) for one in answer.refusals],
+        "refusals": [
+            {
+                "name": one.name,
+                "index": one.index,
+                "code": one.code,
+                "reason": one.reason,
+                "source": one.source,
+            }
+            for one in answer.refusals
+        ],
         "flags": dict(answer.flags),
     }
 

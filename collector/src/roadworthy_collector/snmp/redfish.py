@@ -1,7 +1,7 @@
 """Power of a server's management controller by Redfish (DMTF DSP0266), with a read-only account.
 
 What is asked: the service root, each chassis with its `EnvironmentMetrics` (PowerWatts, EnergykWh; DSP0268 from
-2020.4 on) or, where it has none, its older `Power` (PowerControl[].PowerConsumedWatts), and the first system for who it
+2020.4 on) or, where it has none, its older `Power` (PowerControl[].PowerConsumedWatts), and the systems for who it
 is. Only GET; certificates are always checked, against the system's authorities or the target's `ca_file`.
 """
 
@@ -20,9 +20,10 @@ from typing import Any, Literal, NamedTuple
 import httpx
 
 from roadworthy_collector.snmp.port import BadAnswerError, DeadlineError, DeniedError, NoAnswerError
-from roadworthy_collector.snmp.readings import DeviceAnswer, Identity, Place, Reading, Refusal
+from roadworthy_collector.snmp.readings import DeviceAnswer, Place, Reading, Refusal
+from roadworthy_collector.snmp.redfish_identity import link, text, who_tells
 from roadworthy_collector.snmp.targets import Polled, TargetsError
-from roadworthy_collector.snmp.values import text_of
+from roadworthy_collector.snmp.values import EVERYWHERE_SENTINELS, SENSOR_SENTINELS
 
 PROFILE = "redfish"
 _ROOT = "/redfish/v1/"
@@ -31,7 +32,7 @@ _MOST_CHASSIS = 32  # a blade enclosure has a chassis a blade
 _MOST_WATTS = 1_000_000.0
 _MOST_NUMBER = 10**18
 # Of a chassis that stands in none with power, in one, and in more than one. What is further in is part of what is
-# further out and is shown, not added: only the outermost place that was read is the whole (`telling.WHOLE_PLACES`).
+# further out and is shown, not added: only the outermost place that was read is the whole (`whole.WHOLE_PLACES`).
 _PLACES: tuple[Place, ...] = ("system", "supply_unit", "sensor")
 _NAMES: Mapping[Place, str] = {"system": "system", "supply_unit": "chassis", "sensor": "part"}
 
@@ -179,7 +180,7 @@ async def _read(asked: _Asked) -> DeviceAnswer:
     root = await asked.get(_ROOT)
     if root is None:
         raise BadAnswerError("it has no Redfish service at /redfish/v1/")
-    identity = await _identity(asked, root)
+    systems = await _members(asked, root.get("Systems"))
     readings: list[Reading] = []
     refusals: list[Refusal] = []
     found = [
@@ -189,45 +190,29 @@ async def _read(asked: _Asked) -> DeviceAnswer:
     for chassis, told in found:
         for one in told:
             place = _PLACES[min(depths[_path(chassis)], len(_PLACES) - 1)]
-            _add(readings, refusals, _text(chassis.get("Id")) or "", place, one)
+            _add(readings, refusals, text(chassis.get("Id")) or "", place, one)
     if not readings and not refusals:
         refusals.append(Refusal("system_power", "", "missing", "no chassis has power metrics", PROFILE))
-    why = (f"Redfish {root.get('RedfishVersion', 'of unknown version')}",)
+    outermost = [chassis for chassis, told in found if told and not depths[_path(chassis)]]
+    identity, shared = who_tells(root, systems, outermost)
+    why = (f"Redfish {root.get('RedfishVersion', 'of unknown version')}", *shared)
     return DeviceAnswer(
         identity=identity, profiles=(PROFILE,), why=why, readings=tuple(readings), refusals=tuple(refusals)
     )
 
 
-async def _members(asked: _Asked, link: Any) -> list[dict[str, Any]]:
+async def _members(asked: _Asked, where: Any) -> list[dict[str, Any]]:
     """Return the members of a collection, a bounded number of them."""
-    path = _link(link)
+    path = link(where)
     collection = None if path is None else await asked.get(path)
     members = [] if collection is None else collection.get("Members")
     found = []
     for member in members if isinstance(members, list) else []:
-        if (one := _link(member)) is not None and (resource := await asked.get(one)) is not None:
+        if (one := link(member)) is not None and (resource := await asked.get(one)) is not None:
             found.append({**resource, "@odata.id": one})  # as it was asked for: some leave it out
         if len(found) >= _MOST_CHASSIS:
             break
     return found
-
-
-async def _identity(asked: _Asked, root: dict[str, Any]) -> Identity:
-    systems = await _members(asked, root.get("Systems"))
-    if not systems:
-        return Identity(kind="management_controller", vendor=_text(root.get("Vendor")))
-    system = systems[0]
-    return Identity(
-        kind="management_controller",
-        vendor=_text(system.get("Manufacturer")),
-        model=_text(system.get("Model")),
-        # SKU is where some makers keep the service tag; SerialNumber is the standard's.
-        serial=_text(system.get("SerialNumber")),
-        part_number=_text(system.get("PartNumber")),
-        firmware=_text(system.get("BiosVersion")),
-        asset_tag=_text(system.get("AssetTag")),
-        name=_text(system.get("HostName")),
-    )
 
 
 class _Told(NamedTuple):
@@ -240,7 +225,7 @@ class _Told(NamedTuple):
 
 async def _power(asked: _Asked, chassis: dict[str, Any]) -> list[_Told]:
     """Return the power and energy of one chassis: of its metrics, or where it has none of its older resource."""
-    metrics = _link(chassis.get("EnvironmentMetrics"))
+    metrics = link(chassis.get("EnvironmentMetrics"))
     found = None if metrics is None else await asked.get(metrics)
     if found is not None and (_is_told(found.get("PowerWatts")) or _is_told(found.get("EnergykWh"))):
         source = "redfish EnvironmentMetrics"
@@ -250,7 +235,7 @@ async def _power(asked: _Asked, chassis: dict[str, Any]) -> list[_Told]:
             value = energy * 1000 if _is_number(energy) else energy
             told.append(_Told("energy", value, f"{source}.EnergykWh"))
         return told
-    older = _link(chassis.get("Power"))
+    older = link(chassis.get("Power"))
     power = None if older is None else await asked.get(older)
     controls = None if power is None else power.get("PowerControl")
     first = controls[0] if isinstance(controls, list) and controls and isinstance(controls[0], dict) else {}
@@ -270,11 +255,11 @@ def _depths(powered: Sequence[dict[str, Any]], every: Sequence[dict[str, Any]]) 
     for chassis in every:
         links = chassis.get("Links")
         told = links if isinstance(links, dict) else {}
-        if (outer := _link(told.get("ContainedBy"))) is not None:
+        if (outer := link(told.get("ContainedBy"))) is not None:
             above[_path(chassis)].add(outer.rstrip("/"))
         inner = told.get("Contains")
         for one in inner if isinstance(inner, list) else []:
-            if (path := _link(one)) is not None:
+            if (path := link(one)) is not None:
                 above[path.rstrip("/")].add(_path(chassis))
     paths = {_path(chassis) for chassis in powered}
     return {path: len((_beyond(above, path) & paths) - {path}) for path in paths}
@@ -295,21 +280,12 @@ def _add(readings: list[Reading], refusals: list[Refusal], name: str, place: Pla
     what = f"{_NAMES[place]}_{'power' if told.kind == 'active_power' else 'energy'}"
     value, source = told.value, told.source
     if value is None:
+        # No row of the whole: many a chassis has the resource and no meter. One that had a value once is missed all the same.
         refusals.append(Refusal(what, name, "missing", "the controller says null", source))
         return
-    if not _is_number(value):
-        refusals.append(Refusal(what, name, "not_a_number", f"{value!r:.200} is no number", source))
-        return
-    most = _MOST_WATTS if told.kind == "active_power" else 1e12
-    if not 0 <= value <= most:
-        refusals.append(
-            Refusal(what, name, "out_of_range", f"{value:g} lies outside of 0 to {most:g}", source)
-        )
-        return
-    if told.kind == "active_power" and value == 0:
-        refusals.append(
-            Refusal(what, name, "sentinel", "0 W of a controller that answers is no power", source)
-        )
+    trouble = _trouble(told)
+    if trouble is not None:
+        refusals.append(Refusal(what, name, *trouble, source, told.kind, place))
         return
     readings.append(
         Reading(
@@ -324,6 +300,21 @@ def _add(readings: list[Reading], refusals: list[Refusal], name: str, place: Pla
     )
 
 
+def _trouble(told: _Told) -> tuple[Literal["not_a_number", "out_of_range", "sentinel"], str] | None:
+    """Return why a value is not believed, None where it is."""
+    value, is_power = told.value, told.kind == "active_power"
+    most = _MOST_WATTS if is_power else 1e12
+    if not _is_number(value):
+        return "not_a_number", f"{value!r:.200} is no number"
+    if is_power and value == 0:
+        return "sentinel", "0 W of a controller that answers is no power"
+    if is_power and value in EVERYWHERE_SENTINELS | SENSOR_SENTINELS:
+        return "sentinel", f"{value:g} is the end of a whole number's range: no value"
+    if not 0 <= value <= most:
+        return "out_of_range", f"{value:g} lies outside of 0 to {most:g}"
+    return None
+
+
 def _is_number(value: Any) -> bool:
     """Return whether a value of JSON is a number that arithmetic can take: it may have a thousand digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -332,7 +323,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _path(chassis: dict[str, Any]) -> str:
-    return (_link(chassis) or "").rstrip("/")
+    return (link(chassis) or "").rstrip("/")
 
 
 def _is_told(part: Any) -> bool:
@@ -341,13 +332,3 @@ def _is_told(part: Any) -> bool:
 
 def _value(part: Any) -> Any:
     return part.get("Reading") if isinstance(part, dict) else None
-
-
-def _link(part: Any) -> str | None:
-    path = part.get("@odata.id") if isinstance(part, dict) else None
-    return path if isinstance(path, str) else None
-
-
-def _text(value: Any) -> str | None:
-    # A controller may escape half a character or a control character, which no database keeps.
-    return text_of(value.encode("utf-8", "replace")) if isinstance(value, str) else None

@@ -26,6 +26,9 @@ _OVERLOAD_FACTOR = 1.5  # what a device may carry for a while beyond what it say
 # is read at moments, and peaks fall between them.
 _PEAK_FACTOR = 3.0
 _FORGOTTEN_SECONDS = 86_400.0  # a register that was silent so long is no longer waited for
+# A register may show up to so many of its steps less than it did: rounding, or a card that reads two sources in turn.
+_BACK_STEPS = 3
+_RESET_RATIO = 0.5  # of what a register said before, below which a fall is taken for somebody's reset
 _LEAST_WATTS = (
     2_000.0  # what a register may always have counted, whatever power was read: most circuits carry that
 )
@@ -72,6 +75,7 @@ class Counter:
     the open settlement period, `covered` its seconds so far and `how` the weakest way they are known. `peak_watts` is
     the highest power that was ever read. After a reset or a jump `former_watt_hours`, `former_read_at` and
     `former_microjoules` are register, time and counter as they were before it, until the register goes on from there.
+    `unproved_microjoules` is what a register without power beside it said after a reset: it counts only then.
     """
 
     at: float
@@ -89,6 +93,7 @@ class Counter:
     former_watt_hours: float | None = None
     former_read_at: float | None = None
     former_microjoules: int = 0
+    unproved_microjoules: int = 0
 
     def as_json(self) -> dict[str, float | int | str | None]:
         """Return what JSON can keep."""
@@ -126,9 +131,10 @@ def settle(counter: Counter | None, look: Look, *, longest_gap_seconds: float = 
         )
     if look.at <= counter.at:
         return Settled(counter, events=("backwards",))
+    look = _steadied(counter, look)
     integrated = _integrated(counter, look, longest_gap_seconds)
     registered, event = _registered(counter, look, alone=integrated is None)
-    counter = _with_former(counter, look, event)
+    counter = _with_former(counter, look, event, awaited=registered is not None)
     events = () if event is None else (event,)
     if registered is None:
         return _without_register(counter, look, integrated, events)
@@ -168,11 +174,17 @@ def _first(look: Look) -> Counter:
     )
 
 
-def _with_former(counter: Counter, look: Look, event: Event | None) -> Counter:
-    """Return the counter with what it was before a reset or a jump, for as long as that may prove a bad reading."""
+def _with_former(counter: Counter, look: Look, event: Event | None, *, awaited: bool) -> Counter:
+    """Return the counter with what it was before a reset or a jump, for as long as that may prove a bad reading.
+
+    `awaited`: what the register says after a reset is kept too, and counts once it goes on from there.
+    """
     if look.watt_hours is None:
         return counter
     if event in {"reset", "implausible"}:
+        if event == "reset":
+            unproved = round(look.watt_hours * _MICROJOULES_PER_WH) if awaited else 0
+            counter = replace(counter, unproved_microjoules=unproved)
         if _former_holds(counter, look):
             return counter
         return replace(
@@ -183,7 +195,9 @@ def _with_former(counter: Counter, look: Look, event: Event | None) -> Counter:
         )
     if event is None and look.watt_hours == counter.watt_hours and _former_holds(counter, look):
         return counter  # it stands where it fell or jumped to, which says nothing yet
-    settled = replace(counter, former_watt_hours=None, former_read_at=None, former_microjoules=0)
+    settled = replace(
+        counter, former_watt_hours=None, former_read_at=None, former_microjoules=0, unproved_microjoules=0
+    )
     if event == "undone":  # counted from the counter as it is, not from where the bad reading anchored it
         return replace(settled, anchored=counter.microjoules, integrated=0, registered=0)
     return settled
@@ -236,13 +250,29 @@ def _integrated(counter: Counter, look: Look, longest: float) -> int | None:
 def _registered(counter: Counter, look: Look, *, alone: bool) -> tuple[int | None, Event | None]:
     """Return what went through by the register since the last poll, and what was odd about it."""
     undone = _undone(counter, look)
-    return _gained(counter, look, alone=alone) if undone is None else (undone, "undone")
+    if undone is not None:
+        return undone, "undone"
+    gained, event = _gained(counter, look, alone=alone)
+    if gained and event is None:  # it goes on from where it fell to, so it was reset
+        gained += counter.unproved_microjoules
+    return gained, event
+
+
+def _steadied(counter: Counter, look: Look) -> Look:
+    """Return the look with what the register said before, where it says a few steps less: that is no reset."""
+    if look.watt_hours is None or counter.watt_hours is None:
+        return look
+    back = counter.watt_hours - look.watt_hours
+    # Half a step more: what devices tell in tenths does not come out even in binary.
+    held = 0 < back <= (_BACK_STEPS + 0.5) * look.step_watt_hours
+    return replace(look, watt_hours=counter.watt_hours) if held else look
 
 
 def _gained(counter: Counter, look: Look, *, alone: bool) -> tuple[int | None, Event | None]:
     """Return what the register says went through since it was last read, and what was odd about it.
 
-    `alone`: power says nothing of the time, so that what a register counted since its reset is the best there is.
+    `alone`: power says nothing of the time, so that what a register counted since its reset is the best there is. It
+    counts when the register goes on from there, not at once: one that was misread comes back.
     """
     if look.watt_hours is None or counter.watt_hours is None:
         return None, None
@@ -255,8 +285,8 @@ def _gained(counter: Counter, look: Look, *, alone: bool) -> tuple[int | None, E
     if look.wraps_at_watt_hours is not None and 0 <= gained + look.wraps_at_watt_hours <= most:
         return round((gained + look.wraps_at_watt_hours) * _MICROJOULES_PER_WH), "wrap"
     # Reset: what it counted before, nobody knows; what it counted since is at least what it says.
-    if alone and 0 <= look.watt_hours <= most:
-        return round(look.watt_hours * _MICROJOULES_PER_WH), "reset"
+    if alone and 0 <= look.watt_hours <= min(most, _RESET_RATIO * counter.watt_hours):
+        return 0, "reset"
     return None, "reset"
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 from sqlalchemy.orm import aliased
 
 from roadworthy_collector.errors import NotFoundError
+from roadworthy_collector.snmp import refused_feeds
 from roadworthy_collector.snmp.readings import UNITS
 from roadworthy_collector.store.queries import local_totals
 from roadworthy_collector.store.queries.scope import EVERYTHING, Scope
@@ -20,7 +21,7 @@ from roadworthy_inventory.calendar import local_date, utc_day
 from roadworthy_inventory.device_class import ASKED
 
 _AT_ONCE = 500
-_UNTOLD = ("restricted", "before_device")
+_UNTOLD = ("restricted", "before_device", "refused")
 # What is kept of a target that is no device yet: the site its file names.
 BEFORE_DEVICE = case((snmp_targets.c.device.is_(None), snmp_targets.c.state)).label("before_device")
 
@@ -42,6 +43,8 @@ def list_targets(
 ) -> list[dict[str, Any]]:
     """Return one dict a target that is polled, by name; with `failing` those that did not answer last.
 
+    `feeds_refused` says in words which statements of the targets file of what hangs there are not made.
+
     Of a `scope` only those that are devices within it; those at restricted sites with `restricted` only.
     """
     target = snmp_targets.c
@@ -49,7 +52,7 @@ def list_targets(
         select(
             *(target.name, target.host, target.protocol, target.kind, target.profile, target.outcome),
             *(target.reason, target.failures, target.polls, target.successes, target.duration_seconds),
-            *(target.readings, target.polled_at, target.succeeded_at),
+            *(target.readings, target.polled_at, target.succeeded_at, target.refused),
             devices.c.device_id,
             sites.c.name.label("site"),
             units.c.name.label("unit"),
@@ -69,6 +72,7 @@ def list_targets(
     hidden = frozenset() if restricted else restricted_sites(connection)
     return [
         {name: value for name, value in row._asdict().items() if name not in _UNTOLD}
+        | {"feeds_refused": refused_feeds.text(row.refused)}
         for row in connection.execute(query)
         if restricted or not is_restricted(row, hidden)
     ]

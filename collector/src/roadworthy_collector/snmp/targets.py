@@ -22,12 +22,12 @@ from msgspec import Struct
 
 from roadworthy_collector.errors import SettingsError
 from roadworthy_collector.settings import read_secret
+from roadworthy_collector.snmp import target_checks
 from roadworthy_collector.snmp.port import AuthProtocol, Community, PrivProtocol, Target, User
 from roadworthy_inventory.toml_lines import TomlLines
 
 Protocol = Literal["snmp", "redfish"]
-_WHOLE = "all"  # in `feeds`: not one outlet but the whole unit
-NOTHING_KNOWN = "nothing known"  # what hangs there runs no agent and is no device of this collector
+NOTHING_KNOWN = target_checks.NOTHING_KNOWN
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _STEP = re.compile(r"([A-Za-z0-9_]+)|\[(\d+)\]")
 _CSV_COLUMNS = (
@@ -37,7 +37,6 @@ _CSV_COLUMNS = (
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _SECRETS = ("community", "auth_key", "priv_key", "password")
 _LEAST_KEY = 8  # characters of a v3 key (RFC 3414, section 11.2)
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+(?:%[A-Za-z0-9._-]+)?")
 
 
 class TargetsError(SettingsError):
@@ -177,6 +176,10 @@ def read_targets(path: Path) -> tuple[Polled, ...]:
         name: _converted(path, lines, login, Login, ("credentials", name))
         for name, login in found.credentials.items()
     }
+    for name, login in logins.items():
+        said = target_checks.wrong_login(login.version, found.credentials[name])
+        if said is not None:
+            raise TargetsError(f"{path}: line {lines.of(('credentials', name))}: credentials.{name}: {said}")
     rows = [(f"{path}: line {lines.of(('target', number))}", row) for number, row in enumerate(found.target)]
     for name in found.include:
         rows += _csv_rows(path.parent / name)
@@ -206,7 +209,7 @@ def _refuse_one_device_twice(found: Iterable[tuple[str, Polled]]) -> None:
     """
     held: dict[tuple[str, int, str, str], tuple[str, str]] = {}
     for where, one in found:
-        key = (one.host.lower(), one.port, one.protocol, one.login_name)
+        key = (target_checks.one_spelling(one.host), one.port, one.protocol, one.login_name)
         if key in held:
             other, name = held[key]
             raise TargetsError(
@@ -231,16 +234,17 @@ def _polled(where: str, row: _Row, defaults: _Common, logins: Mapping[str, Login
     if not row.name.strip():
         raise TargetsError(f"{where}: name: is empty")
     _refuse_unprintable(where, row, given)
-    if _HOST.fullmatch(row.host) is None:
-        raise TargetsError(f"{where}: {row.name}: host: {row.host!r} is no host name or address")
+    if (said := target_checks.wrong_host(row.host)) is not None:
+        raise TargetsError(f"{where}: {row.name}: host: {said}")
     protocol: Protocol = given.pop("protocol", "snmp")
     port = given.pop("port", 443 if protocol == "redfish" else 161)
     ca_file = given.pop("ca_file", None)
     feeds = {
-        "" if outlet == _WHOLE else outlet: (named,) if isinstance(named, str) else named
+        "" if outlet == target_checks.WHOLE else outlet: (named,) if isinstance(named, str) else named
         for outlet, named in row.feeds.items()
     }
-    _refuse_contradictions(f"{where}: {row.name}: feeds", feeds)
+    if (said := target_checks.wrong_feeds(feeds, row.name)) is not None:
+        raise TargetsError(f"{where}: {row.name}: feeds: {said}")
     one = Polled(
         name=row.name,
         host=row.host,
@@ -273,21 +277,8 @@ def _refuse_unprintable(where: str, row: _Row, given: Mapping[str, Any]) -> None
             raise TargetsError(f"{where}: {said}: at most {most} characters, all of them printable")
     if "" in row.feeds:
         raise TargetsError(
-            f"{where}: {row.name}: feeds: an outlet without a name; say `{_WHOLE}` of the whole"
+            f"{where}: {row.name}: feeds: an outlet without a name; say `{target_checks.WHOLE}` of the whole"
         )
-
-
-def _refuse_contradictions(where: str, feeds: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise where two statements end each other: each would be made anew, and the ledger with it, again and again."""
-    for outlet, named in feeds.items():
-        if outlet and len(named) > 1:
-            raise TargetsError(
-                f"{where}: outlet {outlet}: one device hangs on an outlet; behind a strip, say `{_WHOLE}` of the whole"
-            )
-        if NOTHING_KNOWN in named and len(named) > 1:
-            raise TargetsError(
-                f'{where}: {_WHOLE}: "{NOTHING_KNOWN}" and a device beside it contradict each other'
-            )
 
 
 _LONGEST = {"name": 128, "host": 255, "site": 128, "unit": 128, "asset_tag": 256}
@@ -390,5 +381,5 @@ def as_json(polled: Polled) -> dict[str, Any]:
         "every_seconds": polled.every_seconds,
         "asset_tag": polled.asset_tag,
         "profile": polled.profile,
-        "feeds": {outlet or _WHOLE: list(named) for outlet, named in polled.feeds.items()},
+        "feeds": {outlet or target_checks.WHOLE: list(named) for outlet, named in polled.feeds.items()},
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
 
@@ -24,15 +24,13 @@ from roadworthy_collector.snmp.memory import (
     is_whole,
     of_this_device,
     outlet_of,
+    with_whole,
     without_gone,
 )
 from roadworthy_collector.snmp.readings import DeviceAnswer, Reading, Refusal
 from roadworthy_collector.snmp.registers import MICRO, PERIOD_SECONDS, Closed, Look, Settled, settle
+from roadworthy_collector.snmp.whole import COUNTED, next_whole, why_not_whole
 
-# From the outermost inwards; the first that was read is the whole device.
-WHOLE_PLACES = ("input", "output", "system", "supply_unit", "phase", "bank", "poe")
-# Of these kinds all rows of a place add up.
-_NUMBER_OF = {"active_power": "watts", "energy": "watt_hours"}
 # A power reading stands for the time until the next one: what lies between polls is not seen. Where nothing better is
 # known, so much is added to the error of a half-hour that was only integrated; docs/snmp/readings.md has the argument.
 INTEGRATION_ERROR = 0.13
@@ -48,12 +46,6 @@ class Told:
     report: wire.Report
     memory: Memory
     events: Mapping[str, tuple[str, ...]]
-
-
-def whole_place(readings: Iterable[Reading]) -> str | None:
-    """Return the place whose power or energy is the whole device's, None where neither was read."""
-    places = {one.place for one in readings if one.kind in _NUMBER_OF}
-    return next((place for place in WHOLE_PLACES if place in places), None)
 
 
 def tell(  # noqa: PLR0913 - what a report is made of
@@ -86,7 +78,7 @@ def tell(  # noqa: PLR0913 - what a report is made of
         boot_id=f"polled-{memory.instance}",
         sent_at=at,
         agent=wire.Agent(version=version, platform="other"),
-        probes=(_probe(answer, protocol),),
+        probes=(_probe(answer, protocol, memory),),
         facts=facts if hashed != memory.facts_told else None,
         now=_now(answer, memory, looks, known, at),
         periods=periods,
@@ -100,15 +92,16 @@ def _settled(
     memory: Memory, answer: DeviceAnswer, outlets: frozenset[str], at: float, longest_gap_seconds: float
 ) -> tuple[Memory, dict[str, Look], dict[str, Settled]]:
     """Return the memory with this poll's counters, what the poll found for each, and how each was settled."""
-    place = memory.place or whole_place(answer.readings) or ""
-    looks = _looks(answer.readings, place, outlets, at)
+    whole = next_whole(memory.whole, answer, frozenset(filter(is_whole, memory.counters)), at)
+    memory = with_whole(memory, whole)
+    looks = _looks(answer.readings, memory.place, outlets, at)
     settled = {
         key: settle(memory.counters.get(key), look, longest_gap_seconds=longest_gap_seconds)
         for key, look in looks.items()
     }
     kept = without_gone(memory, answer, looks)
     counters = {**kept.counters, **{key: one.counter for key, one in settled.items()}}
-    return replace(kept, counters=counters, place=place, seq=memory.seq + 1), looks, settled
+    return replace(kept, counters=counters, seq=memory.seq + 1), looks, settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +119,7 @@ def _unknown(protocol: str) -> tuple[str, str, float]:
 
 def _how_known(readings: Sequence[Reading], place: str) -> _Known | None:
     """Return the weakest quality and the largest error of what makes up the whole, None where nothing of it was read."""
-    some = [one for one in readings if one.place == place and one.kind in _NUMBER_OF]
+    some = [one for one in readings if one.place == place and one.kind in COUNTED]
     if not some:
         return None
     order = ("assumed", "modelled", "sensor", "metered")
@@ -140,7 +133,7 @@ def _looks(readings: Sequence[Reading], place: str, outlets: frozenset[str], at:
     """Return {counter: what the poll found for it}: a counter for each row of the whole, and for each outlet wanted."""
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for one in readings:
-        if one.kind not in _NUMBER_OF or isinstance(one.value, str):
+        if one.kind not in COUNTED or isinstance(one.value, str):
             continue
         if one.place == place:
             key = f"{place}:{one.index}"
@@ -148,7 +141,7 @@ def _looks(readings: Sequence[Reading], place: str, outlets: frozenset[str], at:
             key = f"outlet:{one.index}"
         else:
             continue
-        found[key][_NUMBER_OF[one.kind]] = one.value
+        found[key][COUNTED[one.kind]] = one.value
         if one.kind == "energy":
             found[key]["wraps_at_watt_hours"] = one.wraps_at_watt_hours
             found[key]["step_watt_hours"] = one.step_watt_hours
@@ -171,7 +164,7 @@ def _periods(
     hold_seconds: float,
 ) -> tuple[tuple[wire.Period, ...], Waiting]:
     """Return the half-hours to be told now, and those that wait for a row that has not closed them."""
-    whole = frozenset(filter(is_whole, memory.counters))
+    whole = frozenset({*filter(is_whole, memory.counters), *memory.whole.unread})
     told, waiting = release(
         memory.waiting,
         {key: one.closed for key, one in settled.items()},
@@ -187,7 +180,7 @@ def _period(
     start: int, closed: Mapping[str, Closed], whole: frozenset[str], base: int, known: _Known
 ) -> wire.Period:
     """Return a half-hour with the sum of the whole's rows, `whole`, and each outlet."""
-    rows = [one for key, one in closed.items() if is_whole(key)]
+    rows = [one for key, one in closed.items() if key in whole]
     outlets = [
         wire.Outlet(outlet_of(key), one.joules, one.covered_seconds, known.quality)
         for key, one in closed.items()
@@ -230,7 +223,7 @@ def _now(
     """Return the latest readings, and the power drawn at the moment of the poll where every row of the whole told it."""
     start = int(at) // PERIOD_SECONDS * PERIOD_SECONDS
     whole = {key: one for key, one in memory.counters.items() if is_whole(key)}
-    some = list(whole.values()) if whole.keys() <= looks.keys() else []
+    some = list(whole.values()) if whole.keys() <= looks.keys() and not memory.whole.unread else []
     watts = [look.watts for key, look in looks.items() if key in whole and look.watts is not None]
     energy: tuple[wire.Energy, ...] = ()
     if some and len(watts) == len(some) and 0 <= sum(watts) <= MAX_WATTS:
@@ -300,9 +293,13 @@ def _text(value: str | None) -> str | None:
     return None if value is None else value[:256]
 
 
-def _probe(answer: DeviceAnswer, protocol: str) -> wire.Probe:
-    """Return how the poll went, with every value that was refused."""
-    missing = tuple(_missing(one) for one in answer.refusals[:_MOST_MISSING])
+def _probe(answer: DeviceAnswer, protocol: str, memory: Memory) -> wire.Probe:
+    """Return how the poll went, with why the whole is not known and every value that was refused."""
+    missing = tuple(_missing(one) for one in answer.refusals)
+    why = why_not_whole(answer, memory.whole, frozenset(filter(is_whole, memory.counters)))
+    if why is not None:
+        missing = (wire.MissingValue(field="whole", status="error", reason=why[:256]), *missing)
+    missing = missing[:_MOST_MISSING]
     if answer.profiles:
         return wire.Probe(
             probe=protocol, status="ok", source=", ".join(answer.profiles)[:256], missing=missing

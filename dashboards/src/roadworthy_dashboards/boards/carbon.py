@@ -283,7 +283,9 @@ def _avoidable_share() -> list[Panel]:
         matrix(
             Words(
                 "Avoidable electricity of 28 days by site",
-                f"The last 28 whole local days, modelled by class and state; restricted sites are left out. {_AVOIDABLE}",
+                "The last 28 whole local days, modelled by class and state. The sites need not add up to the figures above: "
+                "restricted ones are left out; of how devices are used (unused_on, sleep_fails) no site under five is named, "
+                f"it is in other with the smallest sites, and other is left out where it would tell of a few. {_AVOIDABLE}",
                 "kwatth",
             ),
             f"{held('roadworthy_site_avoidable_joules', 'site', 'kind')} / {_KWH}",

@@ -53,7 +53,8 @@ def utilisation() -> list[Panel]:
                 Words(
                     f"{words} by site",
                     "Mean of the latest sample of the devices heard within three intervals; sensor: what their operating "
-                    "systems say. Devices that are not heard are in no mean.",
+                    "systems say. Devices that are not heard are in no mean. Sites with fewer than five people's devices "
+                    "heard are together under other.",
                     "percentunit",
                 ),
                 Query(held(f"roadworthy_site_{use}_ratio", "site"), "{{site}}"),

@@ -106,7 +106,7 @@ def _cliffs() -> list[Panel]:
         bars(
             Words(
                 "In support now",
-                f"Devices in service, and records rated from imports alone. {_VENDORS} {_UNKNOWN}",
+                f"{_ALL} What has no operating system is in none. {_VENDORS} {_UNKNOWN}",
                 "short",
             ),
             *each(counted("roadworthy_support_devices", "{it}"), "status", bands.SUPPORT),

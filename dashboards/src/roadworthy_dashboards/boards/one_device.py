@@ -9,7 +9,7 @@ from __future__ import annotations
 from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.links import UIDS, console_page
 from roadworthy_dashboards.panels import About, Look, Panel, Query, Words, bars, board, lines, number
-from roadworthy_dashboards.queries import grown, held
+from roadworthy_dashboards.queries import grown, half_hourly, held
 from roadworthy_dashboards.sdk import Dashboard
 from roadworthy_dashboards.tables import Column, Key, columns, facts
 from roadworthy_dashboards.variables import console, typed
@@ -17,7 +17,8 @@ from roadworthy_dashboards.variables import console, typed
 _THIS = 'device_id="$device_id"'
 _SILENT = "Nothing is shown of a device that has not been heard for three of its intervals."
 _HALF_HOURS = (
-    "At the end of closed half-hours, and only where the collector writes them to Prometheus itself."
+    "At the end of closed half-hours, and only where the collector writes them to Prometheus itself, the half-hour's "
+    "mean stands beside it."
 )
 
 
@@ -158,12 +159,11 @@ def _use() -> list[Panel]:
         lines(
             Words(
                 f"{title} use",
-                f"Share in use at its latest sample, at most a minute, as its system tells. A gap is not heard. {_HALF_HOURS} "
-                "the half-hour's mean stands beside it.",
+                f"Share in use at its latest sample, at most a minute, as its system tells. A gap is not heard. {_HALF_HOURS}",
                 "percentunit",
             ),
             Query(_of(f"{use}_ratio"), "latest sample"),
-            Query(_of(f"half_hour_{use}_ratio"), "half-hour"),
+            Query(half_hourly(f"roadworthy_device_half_hour_{use}_ratio", _THIS), "half-hour"),
             look=Look(most=1, levels=thresholds.UTILISATION_RATIO),
         )
         for use, title in (("cpu", "Processor"), ("memory", "Memory"))

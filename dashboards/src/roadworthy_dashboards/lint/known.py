@@ -20,11 +20,15 @@ _REMOTE = "remote write"
 
 @dataclass(frozen=True)
 class Known:
-    """Series by name: labels as Prometheus holds them, the kinds of the catalogue's, and which are one device's."""
+    """Series by name: labels as Prometheus holds them, the kinds of the catalogue's, and which are one device's.
+
+    `sent` are those no scrape has: the collector sends them itself, under a job of its own.
+    """
 
     labels: Mapping[str, frozenset[str]]
     kinds: Mapping[str, str]
     of_devices: frozenset[str]
+    sent: frozenset[str] = frozenset()
 
     def labels_of(self, name: str) -> frozenset[str] | None:
         """Return the labels of a series, None if there is none of this name."""
@@ -46,6 +50,7 @@ def load_known(groups: Sequence[Group] = ()) -> Known:
         labels,
         {name: series.kind for name, series in catalogue.items()},
         frozenset(name for name, series in catalogue.items() if series.endpoint in {_DETAIL, _REMOTE}),
+        frozenset(name for name, series in catalogue.items() if series.endpoint == _REMOTE),
     )
 
 

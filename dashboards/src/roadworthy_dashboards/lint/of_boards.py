@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from roadworthy_dashboards.labels import labels_of
+from roadworthy_dashboards.links import AUDIENCES, TAG
 from roadworthy_dashboards.lint.board import PROMETHEUS, Board, Variable
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
@@ -33,6 +34,15 @@ def identity(board: Board, _: Context) -> Iterator[Fault]:
         yield Fault(f"its uid is {board.uid!r}")
     if not board.title.strip():
         yield Fault("it has no title")
+
+
+def audience(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a board is found by the tag of whom it is for; boards of one's own may have tags of one's own."""
+    found = board.document.get("tags")
+    tags = {str(tag) for tag in found} if isinstance(found, list) else set()
+    if TAG in tags:
+        for tag in sorted(tags - {TAG, *AUDIENCES}):
+            yield Fault(f"its tag {tag} is no audience")
 
 
 def uneditable(board: Board, _: Context) -> Iterator[Fault]:

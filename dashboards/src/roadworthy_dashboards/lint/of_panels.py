@@ -11,11 +11,41 @@ from roadworthy_dashboards import thresholds
 from roadworthy_dashboards.lint.board import WORDS_ONLY, Board, Panel
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
+from roadworthy_dashboards.lint.sentences import unfinished
 from roadworthy_dashboards.lint.shapes import mapping, objects, uid_of
 from roadworthy_dashboards.sdk import UNITS
 
 _OF_BOARD = "-- Dashboard --"  # a panel that shows another panel's answer
 _GREATEST_RATIO = 10
+# The panels Grafana 11 to 13 bring along; one it has not shows an error in its place.
+_KINDS = frozenset(
+    [
+        *(
+            "alertlist",
+            "annolist",
+            "barchart",
+            "bargauge",
+            "candlestick",
+            "canvas",
+            "dashlist",
+            "datagrid",
+            "flamegraph",
+        ),
+        *(
+            "gauge",
+            "geomap",
+            "heatmap",
+            "histogram",
+            "logs",
+            "news",
+            "nodeGraph",
+            "piechart",
+            "stat",
+            "state-timeline",
+        ),
+        *("status-history", "table", "text", "timeseries", "traces", "trend", "welcome", "xychart"),
+    ]
+)
 # What Grafana 11 to 13 have in common; one it does not know makes the panel an error.
 _TRANSFORMATIONS = frozenset(
     [
@@ -90,8 +120,8 @@ def description_sentence(board: Board, _: Context) -> Iterator[Fault]:
     """Check, because a description is read by people."""
     described = [(panel.title, panel.document.get("description")) for panel in _showing(board)]
     for title, text in [("", board.document.get("description")), *described]:
-        if text and not str(text).rstrip().endswith((".", "?", "!")):
-            yield Fault("its description does not end as a sentence", title)
+        for fault in unfinished(str(text or "")):
+            yield Fault(f"its description {fault}", title)
 
 
 def panel_units(board: Board, _: Context) -> Iterator[Fault]:
@@ -139,6 +169,13 @@ def panel_ids(board: Board, _: Context) -> Iterator[Fault]:
             yield Fault(f"{count} panels have no id")
         elif count > 1:
             yield Fault(f"{count} have the id {identity}")
+
+
+def panel_kind(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a panel of a kind Grafana does not bring along is an error message until somebody installs it."""
+    for panel in board.panels:
+        if panel.kind not in _KINDS:
+            yield Fault(f"there is no panel of the type {panel.kind!r}", panel.title)
 
 
 def panel_transformations(board: Board, _: Context) -> Iterator[Fault]:

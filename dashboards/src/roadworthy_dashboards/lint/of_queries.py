@@ -11,7 +11,9 @@ from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
 from roadworthy_dashboards.lint.known import Known
 from roadworthy_dashboards.lint.shapes import mapping
+from roadworthy_dashboards.lint.vocabulary import impossible
 from roadworthy_dashboards.promql import RATE_INTERVAL_SECONDS, Matcher, Selector, selectors, spoils_a_sum
+from roadworthy_dashboards.queries import SENT
 
 DAY_SECONDS = 86_400
 LONGEST_REACH_DAYS = 15  # what Prometheus keeps unless it is told otherwise
@@ -90,11 +92,25 @@ def unknown_label(board: Board, context: Context) -> Iterator[Fault]:
             yield _at(target, fault)
 
 
+def unknown_value(board: Board, _: Context) -> Iterator[Fault]:
+    """Check, because a value the collector never tells is an empty panel, or where none is shown as 0 a wrong one."""
+    for target, selector in _selected(board):
+        for fault in impossible(selector):
+            yield _at(target, fault)
+
+
+def target_gauge(board: Board, context: Context) -> Iterator[Fault]:
+    """Check, because `rate` takes every fall of a gauge for a restart and adds its height once more."""
+    for target, selector in _selected(board):
+        if grows_wrongly(selector, context.known):
+            yield _at(target, f"{selector.function} of {selector.name}, which is a gauge")
+
+
 def range_limit(board: Board, _: Context) -> Iterator[Fault]:
     """Prometheus keeps 15 days unless it is told otherwise; years are gauges."""
     for target, selector in _selected(board):
-        if too_far(selector):
-            yield _at(target, f"{selector.name} is read {selector.reach_seconds / DAY_SECONDS:g} days back")
+        if fault := too_far(selector):
+            yield _at(target, fault)
     opened = mapping(board.document.get("time")).get("from")
     if any(target.over_time for target in board.targets) and _days(opened) > LONGEST_REACH_DAYS:
         yield Fault(f"it opens on {_days(opened):g} days, with lines drawn from what Prometheus keeps")
@@ -156,9 +172,19 @@ def counts_bare(selector: Selector, known: Known) -> bool:
     return counts and selector.function not in _OF_COUNTERS
 
 
-def too_far(selector: Selector) -> bool:
-    """Return whether a selector reads further back than Prometheus keeps."""
-    return selector.reach_seconds > LONGEST_REACH_DAYS * DAY_SECONDS
+def grows_wrongly(selector: Selector, known: Known) -> bool:
+    """Return whether a function of counters is asked of a gauge."""
+    gauge = known.kinds.get(selector.name) in {"gauge", "info"}
+    return gauge and selector.function in {*_RATES, "increase"}
+
+
+def too_far(selector: Selector) -> str:
+    """Return how a selector reads further back than Prometheus keeps, "" where it does not."""
+    if selector.pinned:
+        return f"{selector.name} is read at a moment that stays (@), which soon is too long ago"
+    if selector.reach_seconds > LONGEST_REACH_DAYS * DAY_SECONDS:
+        return f"{selector.name} is read {selector.reach_seconds / DAY_SECONDS:g} days back"
+    return ""
 
 
 def plain_pattern(matcher: Matcher) -> bool:
@@ -187,8 +213,11 @@ def _must_match(board: Board, context: Context, label: str) -> Iterator[Fault]:
         labels = context.known.labels_of(selector.name) or frozenset()
         if label not in labels or selector.name in _WITHOUT_JOB:
             continue
-        if Matcher(label, "=~", f"${label}") not in selector.matchers:
-            yield _at(target, f'{selector.name} has no {label}=~"${label}"')
+        wanted = {Matcher(label, "=~", f"${label}")}
+        if label == "job" and selector.name in context.known.sent:
+            wanted = {Matcher(label, "=~", f"$job|{SENT}")}
+        if not wanted & set(selector.matchers):
+            yield _at(target, f'{selector.name} has no {label}=~"{next(iter(wanted)).value}"')
 
 
 def _legend_faults(target: Target, labels: Labels) -> Iterator[str]:

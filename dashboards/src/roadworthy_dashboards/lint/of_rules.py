@@ -9,16 +9,20 @@ from collections.abc import Iterator
 import promql_parser
 
 from roadworthy_dashboards.labels import labels_of
+from roadworthy_dashboards.links import AUDIENCES
 from roadworthy_dashboards.lint.context import Context
 from roadworthy_dashboards.lint.findings import Fault
 from roadworthy_dashboards.lint.of_queries import (
     DAY_SECONDS,
     counts_bare,
+    grows_wrongly,
     plain_pattern,
     too_far,
     unknown_words,
 )
 from roadworthy_dashboards.lint.rule_files import RuleEntry, RuleFile
+from roadworthy_dashboards.lint.sentences import unfinished
+from roadworthy_dashboards.lint.vocabulary import impossible
 from roadworthy_dashboards.promql import (
     QueryError,
     Selector,
@@ -35,6 +39,8 @@ SEVERITIES = frozenset({"critical", "warning", "info"})
 # What an alert may be labelled with; a key that slips in here from another level becomes a label without a word.
 ALERT_LABELS = frozenset({"severity", "audience"})
 ANNOTATIONS = frozenset({"summary", "description", "runbook_url", "dashboard_url"})
+# As a route spells them.
+_AUDIENCES = frozenset(name.replace("-", "_") for name in AUDIENCES)
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 _KEYS_OF_FILE = frozenset({"groups"})
 _KEYS_OF_GROUP = frozenset({"name", "interval", "rules", "limit"})
@@ -115,9 +121,22 @@ def rule_counter(file: RuleFile, context: Context) -> Iterator[Fault]:
 def rule_range(file: RuleFile, _: Context) -> Iterator[Fault]:
     """Prometheus keeps 15 days unless it is told otherwise."""
     for entry, selector in _selected(file):
-        if too_far(selector):
-            days = selector.reach_seconds / DAY_SECONDS
-            yield Fault(f"{selector.name} is read {days:g} days back", entry.name)
+        if fault := too_far(selector):
+            yield Fault(fault, entry.name)
+
+
+def rule_value(file: RuleFile, _: Context) -> Iterator[Fault]:
+    """Check, because a rule about a value the collector never tells never fires."""
+    for entry, selector in _selected(file):
+        for fault in impossible(selector):
+            yield Fault(fault, entry.name)
+
+
+def rule_gauge(file: RuleFile, context: Context) -> Iterator[Fault]:
+    """Check, because `rate` takes every fall of a gauge for a restart and adds its height once more."""
+    for entry, selector in _selected(file):
+        if grows_wrongly(selector, context.known):
+            yield Fault(f"{selector.function} of {selector.name}, which is a gauge", entry.name)
 
 
 def rule_device(file: RuleFile, context: Context) -> Iterator[Fault]:
@@ -183,6 +202,9 @@ def alert_labels(file: RuleFile, _: Context) -> Iterator[Fault]:
             yield Fault(f"it has no label {key}", entry.name)
         if entry.labels.get("severity", "info") not in SEVERITIES:
             yield Fault(f"its severity is {entry.labels['severity']}", entry.name)
+        audience = entry.labels.get("audience", "operations")
+        if audience not in _AUDIENCES and "{{" not in audience:
+            yield Fault(f"its audience is {audience}, which no route is for", entry.name)
         for key, value in entry.labels.items():
             if "{{" in value:
                 yield Fault(f"its label {key} is a template", entry.name)
@@ -194,6 +216,8 @@ def alert_annotations(file: RuleFile, _: Context) -> Iterator[Fault]:
         for key in ("summary", "description", "runbook_url"):
             if not entry.annotations.get(key, "").strip():
                 yield Fault(f"it has no {key}", entry.name)
+        for fault in unfinished(entry.annotations.get("description", "")):
+            yield Fault(f"its description {fault}", entry.name)
         for key in sorted(set(entry.annotations) - ANNOTATIONS):
             yield Fault(f"{key} is no annotation of an alert", entry.name)
 

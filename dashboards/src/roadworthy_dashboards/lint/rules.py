@@ -12,6 +12,7 @@ from roadworthy_dashboards.lint.context import Rule
 from roadworthy_dashboards.lint.rule_files import RuleFile
 
 _SEE_METRICS = "use a name of docs/metrics.md or of rules/recording.yaml"
+_SEE_VALUES = "use a value of lint/vocabulary.py"
 _SEE_LABELS = "use a label docs/metrics.md names, and keep it in by (...)"
 
 BOARD_RULES: tuple[Rule[Board], ...] = (
@@ -21,6 +22,7 @@ BOARD_RULES: tuple[Rule[Board], ...] = (
         of_boards.identity,
         "give it a title and a uid of at most 40 letters, digits, - and _",
     ),
+    Rule("board-audience", of_boards.audience, "use a tag of links.AUDIENCES"),
     Rule("uneditable", of_boards.uneditable, "build it with readonly()", "uneditable-dashboard"),
     Rule(
         "template-datasource",
@@ -56,10 +58,15 @@ BOARD_RULES: tuple[Rule[Board], ...] = (
         "say what the panel shows and over what",
         "panel-title-description-rule",
     ),
-    Rule("description-sentence", of_panels.description_sentence, "end it with a full stop"),
+    Rule(
+        "description-sentence",
+        of_panels.description_sentence,
+        "write whole sentences, each with its capital and its full stop",
+    ),
     Rule("panel-unit", of_panels.panel_units, "use one of Grafana's units", "panel-units-rule"),
     Rule("panel-targets", of_panels.panel_targets, "give it a query", "panel-no-targets-rule"),
     Rule("panel-thresholds", of_panels.panel_thresholds, "take the levels from thresholds.py"),
+    Rule("panel-kind", of_panels.panel_kind, "use a panel Grafana brings along"),
     Rule("panel-transformation", of_panels.panel_transformations, "use one of Grafana's transformations"),
     Rule("columns-named", of_columns.columns_named, "name columns as they are called before that step"),
     Rule("columns-joined", of_columns.columns_joined, "keep the same labels in every query, and merge them"),
@@ -91,6 +98,8 @@ BOARD_RULES: tuple[Rule[Board], ...] = (
     ),
     Rule("unknown-metric", of_queries.unknown_metric, _SEE_METRICS),
     Rule("unknown-label", of_queries.unknown_label, _SEE_LABELS),
+    Rule("unknown-value", of_queries.unknown_value, _SEE_VALUES),
+    Rule("target-gauge", of_queries.target_gauge, "use delta or deriv, or a counter"),
     Rule("range-limit", of_queries.range_limit, "read a gauge of the year or month, or a recorded series"),
     Rule(
         "device-series", of_queries.device_series, "use the series by site, unit, model or operating system"
@@ -110,6 +119,8 @@ FILE_RULES: tuple[Rule[RuleFile], ...] = (
     Rule("rule-metric", of_rules.rule_metric, _SEE_METRICS, "promql/series"),
     Rule("rule-label", of_rules.rule_label, _SEE_LABELS, "promql/vector_matching"),
     Rule("rule-counter", of_rules.rule_counter, "put it inside rate or increase", "promql/counter"),
+    Rule("rule-value", of_rules.rule_value, _SEE_VALUES),
+    Rule("rule-gauge", of_rules.rule_gauge, "use delta or deriv, or a counter", "promql/rate"),
     Rule("rule-range", of_rules.rule_range, "read a gauge of the collector's", "promql/range_query"),
     Rule("rule-device", of_rules.rule_device, "use the series by site, unit, model or operating system"),
     Rule("rule-regex", of_rules.rule_regex, "use = or !=", "promql/regexp"),

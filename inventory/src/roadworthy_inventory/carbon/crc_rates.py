@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from typing import Literal
@@ -16,6 +17,8 @@ from roadworthy_inventory.carbon.quantities import MissingFactorError
 from roadworthy_inventory.carbon.years import parse_year, require_crc_year
 
 _FILE = "crc_rates.csv"
+_VALUE = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,12})?", re.ASCII)  # below 100
+_SHOWN = 40
 COLUMNS = ("compliance_year", "item", "value", "unit", "status", "note", "source", "as_of")
 Fuel = Literal["electricity_grid", "electricity_onsite", "gas"]
 Sale = Literal["compliance", "forecast"]
@@ -31,6 +34,9 @@ ITEMS = (*FUELS, "price_compliance", "price_forecast")
 _STATUSES = ("published", "derived", "conflict", "missing", "none")
 FIRST_YEAR_OF_PHASE_2 = 2014
 REPORT_ONLY_YEAR = 2010
+_REPORT_ONLY = "report only: no allowances that year"
+# Coal burnt for electricity is below it; what is above was in grams, or a hundred times too high.
+_MOST_KGCO2_PER_KWH: Mapping[str, int] = dict.fromkeys(FUELS, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,12 @@ def _value(line: int, row: Mapping[str, str]) -> Decimal | None:
         if row["value"] or not row["note"]:
             raise tables.TableError(f"{_FILE}: line {line}: what is not known has no value and a reason")
         return None
-    try:
-        number = Decimal(row["value"])
-    except InvalidOperation:
-        number = Decimal(-1)
-    if not (number.is_finite() and 0 < number < 100):
-        raise tables.TableError(f"{_FILE}: line {line}: value: {row['value']!r} is no number of this table")
+    # Without an exponent: of 1E-40000000 nobody could ever work a fraction out.
+    number = Decimal(row["value"]) if _VALUE.fullmatch(row["value"]) else Decimal(0)
+    if not number:
+        raise tables.TableError(
+            f"{_FILE}: line {line}: value: {row['value'][:_SHOWN]!r} is no number of this table"
+        )
     return number
 
 
@@ -130,10 +136,24 @@ class RateBook:
         return RateBook((*kept, *new))
 
 
+def _ensure_likely(row: Rate) -> None:
+    """Raise TableError for a factor no fuel of the scheme can have, and for a price of the year that had none."""
+    if row.value is None:
+        return
+    name = f"{financial_year_label(row.began)} {row.item}"
+    if (most := _MOST_KGCO2_PER_KWH.get(row.item)) is not None and row.value > most:
+        raise tables.TableError(
+            f"{name}: {row.value} kgCO2/kWh is more than {most}, which no such fuel gives off; look at the unit"
+        )
+    if row.began == REPORT_ONLY_YEAR and row.item.startswith("price"):
+        raise tables.TableError(f"{name}: {_REPORT_ONLY}, so there was no price")
+
+
 def ensure_fit(rows: Iterable[Rate]) -> None:
-    """Raise TableError for rows that cannot stand side by side: two of an item that do not say that sources differ."""
+    """Raise TableError for rows that cannot be, and that cannot stand side by side: two of an item of no conflict."""
     held: dict[tuple[int, str], list[Rate]] = {}
     for row in rows:
+        _ensure_likely(row)
         held.setdefault((row.began, row.item), []).append(row)
     for (began, item), some in held.items():
         conflicts = [one.status == "conflict" for one in some]
@@ -197,6 +217,8 @@ def columns(book: RateBook | None = None) -> tuple[YearColumn, ...]:
 def price(began: int, sale: Sale, book: RateBook | None = None) -> Price:
     """Return the year's price of an allowance in that sale."""
     found = (book or rate_book()).of(began, f"price_{sale}")
+    if began == REPORT_ONLY_YEAR:
+        return Price(sale, None, (), _REPORT_ONLY)
     if found[0].status == "conflict":
         told = " or ".join(f"£{one.value}" for one in found)
         return Price(sale, None, found, f"sources differ on the {SALE_WORDS[sale]} of that year: {told}")
