@@ -22,9 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.estates import Estate
 from support.modules import beside
+from typer.testing import CliRunner
 
 from roadworthy_collector.carbon import pack_files, pack_rebuilt, pack_records, pack_verify
 from roadworthy_collector.carbon.report_compare import EVIDENCE
+from roadworthy_collector.cli import app
 from roadworthy_collector.store.engine import open_engine
 
 meters = beside(__file__, "test_pack_meters")
@@ -207,6 +209,39 @@ def test_what_follows_from_other_rows_is_found_with_every_digest_made_anew(
         return  # the digest itself, which is made anew
     target = tmp_path_factory.getbasetemp() / f"forged-{kind}.zip"
     assert found_in(_with_digests(tampered(held, name, where)), target), (name, where)
+
+
+def test_a_day_told_twice_and_days_left_out_are_told(packs: Packs, tmp_path: Path) -> None:
+    """Also of somebody who makes all else follow: one is a difference, the other stands beside the ledger's days."""
+    held, name = packs["carbon"], "days.csv.gz"
+    head, *rows = _table(held[name], name)
+    for changed, about in (
+        ([*rows, rows[-1]], "twice or out of order"),
+        (rows[:-1], "other daily rows than"),
+    ):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([head, *changed])
+        forged = _with_digests(held | {name: gzip.compress(text.getvalue().encode(), mtime=0)})
+        target = tmp_path / "forged.zip"
+        differences = list(meters.resealed(dict(forged), target))
+        said = [*differences, *pack_verify.verify(target).remarks]
+        assert [one for one in said if about in one], said
+
+
+def test_a_pack_of_an_older_version_is_not_plainly_ok(packs: Packs, tmp_path: Path) -> None:
+    """Whoever forges one can have it be older: the last line says how far it goes."""
+    held = packs["carbon"]
+    target = tmp_path / "whole.zip"
+    assert not list(meters.resealed(dict(held), target))
+    assert CliRunner().invoke(app, ["report", "verify", str(target)]).output.splitlines()[-2] == "ok"
+    for name in ("report.json", "manifest.json"):
+        older = json.loads(held[name]) | {"code_version": "0.0.9"}
+        held = held | {name: json.dumps(older, indent=1, sort_keys=True, ensure_ascii=False).encode()}
+    list(meters.resealed(_with_digests(held), target))
+    said = CliRunner().invoke(app, ["report", "verify", str(target), "--format", "json"])
+    assert json.loads(said.output)["whole"] is False
+    said = CliRunner().invoke(app, ["report", "verify", str(target)])
+    assert said.output.splitlines()[-2].startswith("ok, as far as it goes")
 
 
 @pytest.mark.parametrize("kind", ["carbon", "crc", "secr"])

@@ -109,9 +109,10 @@ class Because(Sent):
 
 
 class Found(BaseModel):
-    """What a pack came to; `differences` is empty where everything fits."""
+    """What a pack came to; `differences` is empty where everything fits, `whole` says that the report was made again."""
 
     ok: bool
+    whole: bool
     report: int | None
     kind: str
     year: str

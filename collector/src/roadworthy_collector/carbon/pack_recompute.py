@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from roadworthy_collector.carbon import plug_fits, power
+from roadworthy_collector.carbon.pack_files import DAYS
 from roadworthy_collector.carbon.power import Machine, Told, measured_by
 from roadworthy_inventory.carbon.calibration import RestOfMachine
 from roadworthy_inventory.carbon.ledger import QUALITIES
@@ -134,6 +136,48 @@ def in_order(machines: Iterable[Machine]) -> Callable[[int], Machine | None]:
         return held if held.id == device else None
 
     return find
+
+
+class DaysCounted:
+    """How many daily rows there are of each device and month, beside the days the ledger has of them."""
+
+    def __init__(self) -> None:
+        self._days: Counter[tuple[int, str]] = Counter()
+        self._out_of_order: list[tuple[int, str]] = []
+
+    def of(self, days: Iterable[Day]) -> Iterator[Day]:
+        """Pass the days on, counting them."""
+        before: tuple[int, str] | None = None
+        for day in days:
+            if before is not None and (day.device, day.date) <= before:
+                self._out_of_order.append((day.device, day.date))
+            before = day.device, day.date
+            self._days[day.device, day.date[:7]] += 1
+            yield day
+
+    def expect(self, device: int, month: str, days: int) -> None:
+        """Take off the days the ledger has."""
+        self._days[device, month] -= days
+
+    def twice(self) -> Iterator[str]:
+        """Yield that a device has a day more than once, or its days in another order than a pack has them."""
+        if self._out_of_order:
+            device, date = self._out_of_order[0]
+            yield (
+                f"{DAYS}: {len(self._out_of_order):,} rows are there twice or out of order, the first of them of "
+                f"device {device} on {date}"
+            )
+
+    def apart(self) -> Iterator[str]:
+        """Yield how many device-months have other numbers of daily rows than the ledger has days."""
+        months = {key: days for key, days in self._days.items() if days}
+        if months:
+            more, fewer = (sum(days for days in months.values() if days * sign > 0) for sign in (1, -1))
+            device, month = min(months)
+            yield (
+                f"{len(months):,} device-months, the first of them device {device} in {month}, have other daily rows than "
+                f"the ledger has days: {more:,} more and {-fewer:,} fewer. They changed, or were erased, between"
+            )
 
 
 def recompute(

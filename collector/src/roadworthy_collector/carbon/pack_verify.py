@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +33,14 @@ from roadworthy_collector.carbon.pack_files import PackError, Unzipped
 from roadworthy_collector.carbon.pack_kept import Kept
 from roadworthy_collector.carbon.pack_numbers import exact as number
 from roadworthy_collector.carbon.pack_printed import Metered
-from roadworthy_collector.carbon.pack_recompute import day_of, in_order, machine_of, recompute, rests_of
+from roadworthy_collector.carbon.pack_recompute import (
+    DaysCounted,
+    day_of,
+    in_order,
+    machine_of,
+    recompute,
+    rests_of,
+)
 from roadworthy_collector.carbon.report_compare import EVIDENCE
 from roadworthy_collector.carbon.sums import Sum
 from roadworthy_inventory.calendar import financial_year_label
@@ -64,6 +71,9 @@ class Verified:
     totals: dict[str, float] = field(default_factory=dict)
     kwh: float | None = None
     days: int = 0
+    whole: bool = (
+        False  # whether the report itself was made again; otherwise it was held against hashes and sums alone
+    )
     differences: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -196,6 +206,7 @@ def _whole(
         pack, kept, content["kind"], int(content["began"]), supplies, files.evidence_digest(pack)
     )
     found.differences += pack_rebuilt.differing(content, made, kept)
+    found.whole = True
     found.remarks.append(
         f"the whole of {files.REPORT} was made again: figures, sentences, notes, tables, charts, method, exclusions"
     )
@@ -258,12 +269,10 @@ def _daily(pack: Unzipped, found: Verified) -> None:
         )
         return
 
-    def days() -> Iterator[Any]:
-        return (day_of(row) for row in pack.rows(files.DAYS))
-
+    counted = DaysCounted()
     machines = (machine_of(row) for row in pack.rows(files.MACHINES))
     again = recompute(
-        days(),
+        counted.of(map(day_of, pack.rows(files.DAYS))),
         in_order(machines),
         rests_of(told["rests"]),
         plug_fits.lines_of(told.get("plug_lines", {})),  # packs of earlier versions have none
@@ -274,9 +283,13 @@ def _daily(pack: Unzipped, found: Verified) -> None:
             f"{files.DAYS}: {again.days:,} daily rows come to {sum(again.joules):,} J, and to "
             f"{sum(told['recomputed']['joules'].values()):,} J when the report was closed"
         )
+    found.differences += counted.twice()
     ledger = 0
     for row in pack.rows(files.DEVICES):
-        ledger += sum(_joules(row)) if row["device"] else 0
+        if row["device"]:
+            ledger += sum(_joules(row))
+            counted.expect(int(row["device"]), row["month"][:7], int(row["days"]))
+    found.remarks += counted.apart()
     apart = sum(again.joules) - ledger
     found.remarks.append(
         f"{again.days:,} daily rows, worked out anew by the models, come to {sum(again.joules) / JOULES_PER_KWH:,.3f} kWh; "
