@@ -114,7 +114,7 @@ def test_support_dates_are_loaded_and_overridden(estate: Estate, client: Client)
     assert send(client, path, rita, b"{}", "full.json").status_code == 422
     text = (
         '[[date]]\nproduct = "debian"\nversion = "14"\nkind = "mainstream"\nend_of_support = 2032-01-01\n'
-        'source = "https://example.org/letter"\nas_of = 2026-11-22\n'
+        'source = "https://example.org/letter"\nas_of = 2026-01-05\n'
     )
     path = "/lifecycle/dates/override"
     tried = send(client, path, rita, text.encode(), "own.toml")
