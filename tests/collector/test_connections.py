@@ -43,7 +43,13 @@ def _connect(port: int) -> socket.socket:
 
 
 def _answered(connection: socket.socket) -> bool:
-    return connection.recv(4096).endswith(b"ok")
+    """Read one answer, which may come in pieces: head and body are sent one after the other."""
+    got = b""
+    while not got.endswith(b"ok"):
+        if not (piece := connection.recv(4096)):
+            return False
+        got += piece
+    return True
 
 
 def _ended(connection: socket.socket) -> bool:
