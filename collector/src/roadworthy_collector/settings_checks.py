@@ -64,30 +64,34 @@ def checked_receiver(value: str | None) -> str | None:
 
 def checked_upstream(value: str | None) -> str | None:
     """Return the address of a main collector, without a slash at its end."""
-    if value is None:
-        return None
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        message = "this is no address of a collector; write https://host or https://host:port"
-        raise ValueError(message)
-    if parts.username is not None:
-        message = "no user or password here; enrolment keys go into upstream_enrolment_key_file"
-        raise ValueError(message)
+    address = _plain_address(
+        value,
+        "this is no address of a collector; write https://host or https://host:port",
+        "no user or password here; enrolment keys go into upstream_enrolment_key_file",
+    )
+    parts = urlsplit(address or "")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         message = "plain http goes only to this machine; use https"
         raise ValueError(message)
-    return value.rstrip("/")
+    return address
 
 
 def checked_grafana(value: str | None) -> str | None:
     """Return the address people open Grafana at, without a slash at its end."""
+    return _plain_address(
+        value,
+        "this is no address of a Grafana; write https://host or https://host/path",
+        "no user or password here; the address is shown in links",
+    )
+
+
+def _plain_address(value: str | None, wrong: str, secret: str) -> str | None:
+    """Return an address without a slash at its end; `wrong` says what it should be, `secret` that it names a user."""
     if value is None:
         return None
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        message = "this is no address of a Grafana; write https://host or https://host/path"
-        raise ValueError(message)
+        raise ValueError(wrong)
     if parts.username is not None:
-        message = "no user or password here; the address is shown in links"
-        raise ValueError(message)
+        raise ValueError(secret)
     return value.rstrip("/")
